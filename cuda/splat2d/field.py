@@ -1,0 +1,162 @@
+"""The exchange type: a batch of fields of 2D Gaussians, and what can be done with one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .render import DEFAULT_CUTOFF, render
+
+FORMAT = "splat2d-field/1"
+
+
+@dataclass(frozen=True)
+class GaussianField:
+    """A batch of B sums of 2D Gaussians over a canvas, in continuous image coordinates (DESIGN 3).
+
+    The unit is the pixel of the image the field stands for (`size`); rendering at another size scales the
+    field, so one field renders at any scale.
+    """
+
+    means: Tensor
+    """[B, N, 2] float, (x, y); x right, y down, the canvas is [0, width] x [0, height]."""
+    cholesky: Tensor
+    """[B, N, 3] float, (l11, l21, l22) of the covariance's Cholesky factor; l11, l22 > 0."""
+    colors: Tensor
+    """[B, N, C] float, unbounded sRGB amplitudes."""
+    size: tuple[float, float]
+    """(height, width) of the canvas in the field's own units; need not be whole numbers."""
+    counts: Tensor | None = None
+    """[B] int64: row b uses its first counts[b] Gaussians; None where all do."""
+
+    def __post_init__(self) -> None:
+        for name, last in (("means", 2), ("cholesky", 3), ("colors", None)):
+            tensor = getattr(self, name)
+            if tensor.ndim != 3 or (last is not None and tensor.shape[-1] != last):
+                raise ValueError(f"{name} must be [B, N, {last or 'C'}], got {list(tensor.shape)}")
+            if tensor.shape[:2] != self.means.shape[:2]:
+                raise ValueError(
+                    f"{name} has {list(tensor.shape[:2])} rows and Gaussians, means {list(self.means.shape[:2])}"
+                )
+        if len(self.size) != 2 or not all(extent > 0 for extent in self.size):
+            raise ValueError(f"size must be two positive numbers (height, width), got {self.size}")
+
+    def __len__(self) -> int:
+        """Number of fields in the batch, B."""
+        return self.means.shape[0]
+
+    def row(self, index: int) -> GaussianField:
+        """Field `index` of the batch alone, [1, n, ...], without the unused Gaussians."""
+        n = self.means.shape[1] if self.counts is None else int(self.counts[index])
+        rows = (t[index : index + 1, :n] for t in (self.means, self.cholesky, self.colors))
+        return GaussianField(*rows, size=self.size)
+
+    def scale(self, x: float, y: float | None = None) -> GaussianField:
+        """Stretch by x horizontally and y (default: x) vertically: positions by s, covariances by s^2."""
+        y = x if y is None else y
+        if not (x > 0 and y > 0):
+            raise ValueError(f"scale must be positive, got ({x}, {y})")
+        height, width = self.size
+        return replace(
+            self,
+            means=self.means * self.means.new_tensor([x, y]),
+            cholesky=self.cholesky * self.cholesky.new_tensor([x, y, y]),  # diag(x, y) L is lower triangular
+            size=(height * y, width * x),
+        )
+
+    def crop(
+        self, x: float, y: float, width: float, height: float, cutoff: float = DEFAULT_CUTOFF
+    ) -> GaussianField:
+        """The window [x, x + width] x [y, y + height] as a field of its own.
+
+        Keeps exactly the Gaussians whose cut-off ellipse's bounding box meets the window, in order, so the
+        crop renders what the whole field renders there.
+        """
+        l11, l21, l22 = self.cholesky.unbind(-1)
+        reach_x, reach_y = cutoff * l11, cutoff * torch.hypot(l21, l22)
+        mx, my = self.means.unbind(-1)
+        keep = (
+            (mx + reach_x >= x)
+            & (mx - reach_x <= x + width)
+            & (my + reach_y >= y)
+            & (my - reach_y <= y + height)
+        )
+        keep &= self._used()
+        counts = keep.sum(1)
+        order = torch.argsort(keep.to(torch.int8), dim=1, descending=True, stable=True)[
+            :, : int(counts.max())
+        ]
+        means, cholesky, colors = (
+            torch.gather(t, 1, order[..., None].expand(-1, -1, t.shape[-1]))
+            for t in (self.means, self.cholesky, self.colors)
+        )
+        origin = means.new_tensor([x, y])
+        return GaussianField(means - origin, cholesky, colors, (height, width), counts)
+
+    def shift(self, x: float, y: float) -> GaussianField:
+        """Move every Gaussian by (x, y) in the field's units; the canvas stays."""
+        return replace(self, means=self.means + self.means.new_tensor([x, y]))
+
+    @staticmethod
+    def merge(fields: Sequence[GaussianField], size: tuple[float, float] | None = None) -> GaussianField:
+        """One field with the Gaussians of all `fields` (equal B and C), on the canvas `size` (default: the first's)."""
+        if not fields:
+            raise ValueError("merge needs at least one field")
+        if len({len(f) for f in fields}) > 1 or len({f.colors.shape[2] for f in fields}) > 1:
+            raise ValueError("merge needs fields of one batch size and one number of channels")
+        parts = [[f.row(b) for f in fields] for b in range(len(fields[0]))]
+        counts = torch.tensor([sum(p.means.shape[1] for p in row) for row in parts])
+        longest = int(counts.max())
+
+        def join(name: str) -> Tensor:
+            rows = [torch.cat([getattr(p, name)[0] for p in row]) for row in parts]
+            # Padding is never rendered; a unit Cholesky factor keeps it a valid Gaussian all the same.
+            pad = 1.0 if name == "cholesky" else 0.0
+            return torch.stack(
+                [torch.nn.functional.pad(r, (0, 0, 0, longest - len(r)), value=pad) for r in rows]
+            )
+
+        ragged = counts.to(fields[0].means.device) if len(set(counts.tolist())) > 1 else None
+        return GaussianField(join("means"), join("cholesky"), join("colors"), size or fields[0].size, ragged)
+
+    def render(self, size: tuple[int, int] | None = None, cutoff: float = DEFAULT_CUTOFF) -> Tensor:
+        """Render the canvas at `size` (height, width) pixels, default its own: [B, C, height, width]."""
+        height, width = size or (round(self.size[0]), round(self.size[1]))
+        field = self.scale(width / self.size[1], height / self.size[0])
+        return render(
+            field.means, field.cholesky, field.colors, (height, width), counts=self.counts, cutoff=cutoff
+        )
+
+    def save(self, path: str | Path, **metadata: str) -> None:
+        """Write a safetensors file; `metadata` are further strings to keep beside the field."""
+        tensors = {"means": self.means, "cholesky": self.cholesky, "colors": self.colors}
+        if self.counts is not None:
+            tensors["counts"] = self.counts
+        header = {"format": FORMAT, "size": json.dumps([float(s) for s in self.size]), **metadata}
+        save_file({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, str(path), metadata=header)
+
+    @staticmethod
+    def load(path: str | Path) -> GaussianField:
+        """Read what `save` wrote. Raises ValueError, naming the file, where it is not a field."""
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                header = file.metadata() or {}
+                if header.get("format") != FORMAT:
+                    raise ValueError(f"{path} is not a Gaussian field (no '{FORMAT}' mark in its header)")
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                height, width = json.loads(header["size"])
+        except SafetensorError as error:
+            raise ValueError(f"{path} is not a Gaussian field: {error}") from error
+        return GaussianField(**tensors, size=(height, width))
+
+    def _used(self) -> Tensor:  # [B, N] bool
+        n = self.means.shape[1]
+        index = torch.arange(n, device=self.means.device)[None].expand(len(self), n)
+        return index < (n if self.counts is None else self.counts[:, None])
