@@ -1,1 +1,1 @@
-"""."""
+"""Mining the Deep Gaussian Prior: images -> crops -> fits -> Zarr -> statistics -> dictionary."""
