@@ -43,9 +43,9 @@ def smallest_eigenvalue(covariance: np.ndarray) -> np.ndarray:
     return (xx * yy - xy * xy) / larger
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dictionary:
-    """K kernels in grid spacings, 1/sqrt(density): the Deep Gaussian Prior as a network uses it (DESIGN 3, 5).
+    """K kernels in grid spacings, 1/sqrt(density): the Deep Gaussian Prior as networks use it (DESIGN 3, 5).
 
     A network whose k^2 Gaussians per LR pixel lie 1/k LR pixel apart multiplies `cholesky` by 1/k for LR
     pixels. The two arrays hold the same kernels, are read-only and always positive definite.
@@ -54,7 +54,7 @@ class Dictionary:
     cholesky: np.ndarray
     """[K, 3] float64, (l11, l21, l22) in grid spacings; l11, l22 > 0."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """Where the kernels come from: recipe, density, method, fingerprint, PSNR, coverage; JSON-serialisable."""
+    """Where they come from: recipe, density, method, fingerprint, PSNR, coverage; JSON-serialisable."""
     covariance: np.ndarray = field(init=False)
     """[K, 3] float64, (S_xx, S_xy, S_yy) in squared grid spacings."""
 
