@@ -2,21 +2,152 @@
 
 from __future__ import annotations
 
+import warnings
+from types import ModuleType
+
+import torch
 from torch import Tensor
 
-from . import reference
+from . import native, reference, vectorised
 
 DEFAULT_CUTOFF = 3.33
 """Mahalanobis radius beyond which a Gaussian is dropped: weight below 1/255 (GaussianImage)."""
 
 
+def backend() -> str:
+    """What renders float32 tensors on the CPU here: "cpu" (native kernels) or "torch" (no library found)."""
+    return "torch" if native.LIBRARY is None else "cpu"
+
+
 def render(
+    means: Tensor,  # [B, N, 2]
+    cholesky: Tensor,  # [B, N, 3]
+    colors: Tensor,  # [B, N, C]
+    size: tuple[int, int],
+    *,
+    counts: Tensor | None = None,  # [B]
+    cutoff: float = DEFAULT_CUTOFF,
+) -> Tensor:  # [B, C, H, W]
+    """Render B sums of 2D Gaussians: out(p) = sum_n c_n exp(-q_n(p) / 2), terms with q > cutoff^2 dropped.
+
+    Args:
+        means: [B, N, 2] centres (x, y) in pixels; pixel (row i, column j) has its centre at (j + 0.5, i + 0.5).
+        cholesky: [B, N, 3] covariance factors (l11, l21, l22) in pixels, l11, l22 > 0 (DESIGN 3).
+        colors: [B, N, C] amplitudes, C from 1 to 8, unbounded.
+        size: (height, width) of the output in pixels.
+        counts: [B] int64, row b uses its first counts[b] Gaussians; default all N.
+        cutoff: Mahalanobis radius of the footprint, up to 12.
+
+    Returns [B, C, height, width] in float32, or float64 where the inputs are float64 (then by the dense
+    `splat2d.reference`). Half-precision inputs, as under autocast, are rendered in float32. Differentiable in
+    means, cholesky and colors, exactly: the footprint's edge is held fixed. A row's result does not depend, to
+    the bit, on what else is in the batch, nor on the number of threads.
+
+    Raises ValueError for shapes or values that cannot be rendered: non-finite entries, or l11 or l22 < 1e-15.
+
+    Source: GaussianImage (Zhang et al. 2024), Eq. 7; ContinuousSR, Eq. 5 without its normaliser.
+    """
+    _check(means, cholesky, colors, size, counts, cutoff)
+    height, width = (int(extent) for extent in size)
+    if means.dtype == torch.float64:
+        return reference.render(means, cholesky, colors, (height, width), counts, cutoff)
+    with torch.autocast(means.device.type, enabled=False):
+        return _render(means.float(), cholesky.float(), colors.float(), counts, height, width, float(cutoff))
+
+
+def _check(
     means: Tensor,
     cholesky: Tensor,
     colors: Tensor,
     size: tuple[int, int],
-    *,
-    counts: Tensor | None = None,
-    cutoff: float = DEFAULT_CUTOFF,
+    counts: Tensor | None,
+    cutoff: float,
+) -> None:
+    if means.ndim != 3 or means.shape[-1] != 2:
+        raise ValueError(f"means must be [B, N, 2], got {list(means.shape)}")
+    if cholesky.shape != (*means.shape[:2], 3):
+        raise ValueError(
+            f"cholesky must be {[*means.shape[:2], 3]} to match means, got {list(cholesky.shape)}"
+        )
+    if colors.ndim != 3 or colors.shape[:2] != means.shape[:2]:
+        raise ValueError(f"colors must be {[*means.shape[:2], 'C']} to match means, got {list(colors.shape)}")
+    if not 1 <= colors.shape[2] <= native.MAX_CHANNELS:
+        raise ValueError(f"colors must have 1 to {native.MAX_CHANNELS} channels, got {colors.shape[2]}")
+    if len({means.device, cholesky.device, colors.device}) > 1:
+        raise ValueError("means, cholesky and colors must be on one device")
+    if counts is not None and (counts.shape != means.shape[:1] or counts.dtype != torch.int64):
+        raise ValueError(f"counts must be int64 [{means.shape[0]}], got {counts.dtype} {list(counts.shape)}")
+    if len(size) != 2 or not all(0 <= extent <= native.MAX_EXTENT for extent in size):
+        raise ValueError(f"size must be (height, width), each from 0 to {native.MAX_EXTENT}, got {size}")
+    if not 0 < cutoff <= native.MAX_CUTOFF:
+        raise ValueError(f"cutoff must be above 0 and at most {native.MAX_CUTOFF:g}, got {cutoff}")
+
+
+def _implementation(device: torch.device) -> ModuleType:
+    if device.type != "cpu":
+        raise ValueError(f"splat2d renders on the CPU, not on {device.type}: move the field with .cpu()")
+    if native.LIBRARY is None:
+        _notice_once()
+        return vectorised
+    return native
+
+
+_noticed = False
+
+
+def _notice_once() -> None:
+    global _noticed
+    if not _noticed:
+        _noticed = True
+        warnings.warn(
+            "splat2d was installed without its native kernels: rendering with torch, slower", stacklevel=4
+        )
+
+
+@torch.library.custom_op("splat2d::render", mutates_args=())
+def _render(
+    means: Tensor,
+    cholesky: Tensor,
+    colors: Tensor,
+    counts: Tensor | None,
+    height: int,
+    width: int,
+    cutoff: float,
 ) -> Tensor:
-    return reference.render(means, cholesky, colors, size, counts, cutoff)
+    inputs = (means.contiguous(), cholesky.contiguous(), colors.contiguous())
+    return _implementation(means.device).render(*inputs, _contiguous(counts), (height, width), cutoff)
+
+
+@torch.library.custom_op("splat2d::render_backward", mutates_args=())
+def _render_backward(
+    grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    inputs = (grad.contiguous(), means.contiguous(), cholesky.contiguous(), colors.contiguous())
+    return _implementation(means.device).render_backward(*inputs, _contiguous(counts), cutoff)
+
+
+def _contiguous(counts: Tensor | None) -> Tensor | None:
+    return None if counts is None else counts.contiguous()
+
+
+@_render.register_fake
+def _(means, cholesky, colors, counts, height, width, cutoff):
+    return colors.new_empty(colors.shape[0], colors.shape[2], height, width)
+
+
+@_render_backward.register_fake
+def _(grad, means, cholesky, colors, counts, cutoff):
+    return tuple(t.new_empty(t.shape) for t in (means, cholesky, colors))
+
+
+def _save_inputs(ctx, inputs, output) -> None:
+    means, cholesky, colors, counts, _, _, ctx.cutoff = inputs
+    ctx.save_for_backward(means, cholesky, colors, counts)
+
+
+def _gradients(ctx, grad: Tensor):
+    means, cholesky, colors, counts = ctx.saved_tensors
+    return (*_render_backward(grad, means, cholesky, colors, counts, ctx.cutoff), None, None, None, None)
+
+
+_render.register_autograd(_gradients, setup_context=_save_inputs)

@@ -1,0 +1,159 @@
+"""The native CPU kernels behind their C interface, called through ctypes.
+
+ctypes releases the interpreter lock for the length of a call, so worker threads render in parallel. The
+library has no Python or torch in it; where it is missing, `LIBRARY` is None and `splat2d.vectorised` is used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from ctypes import POINTER, c_double, c_float, c_int, c_int64, c_void_p
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+ABI = 1
+MAX_CHANNELS = 8
+MAX_CUTOFF = 12.0
+MAX_EXTENT = 1 << 24
+INSTRUCTION_SETS = ("portable", "avx2", "avx512")
+
+_SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+
+
+def _candidates() -> Iterator[Path]:
+    yield Path(str(files("splat2d") / f"splat2d{_SUFFIX}"))
+    # Not installed (PYTHONPATH=cuda:.): the newest library in the checkout's build folder.
+    build = Path(__file__).resolve().parents[2] / "build"
+    yield from sorted(build.glob(f"*/splat2d{_SUFFIX}"), key=lambda p: p.stat().st_mtime, reverse=True)
+
+
+def _load() -> ctypes.CDLL | None:
+    for path in _candidates():
+        if path.exists():
+            library = ctypes.CDLL(str(path))
+            if library.splat2d_abi() == ABI:
+                shape = [c_void_p] * 4 + [c_int64, c_int64, c_int, c_int, c_int, c_float, c_int]
+                library.splat2d_render.argtypes = [*shape, c_void_p, POINTER(c_int64)]
+                library.splat2d_render_backward.argtypes = [*shape, *[c_void_p] * 4, POINTER(c_int64)]
+                library.splat2d_fit.argtypes = [
+                    *[c_void_p, c_int, c_int, c_int, c_int64],
+                    *[c_float] * 5,
+                    *[c_void_p, c_int64, c_int64],
+                    *[c_void_p] * 4,
+                ]
+                return library
+    return None
+
+
+LIBRARY = _load()
+
+
+def instruction_set() -> str:
+    """The instruction set in use: "portable", "avx2" or "avx512". All give the same bits."""
+    return INSTRUCTION_SETS[LIBRARY.splat2d_isa()]
+
+
+def set_instruction_set(name: str) -> None:
+    """Use another instruction set; ValueError where this machine lacks it. For tests and benchmarks."""
+    if LIBRARY.splat2d_set_isa(INSTRUCTION_SETS.index(name)) != 0:
+        raise ValueError(f"this machine has no {name}")
+
+
+def _pointer(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
+
+
+def _check(status: int, bad: c_int64, gaussians: int) -> None:
+    if status == -3:
+        row, index = divmod(bad.value, gaussians)
+        raise ValueError(
+            f"Gaussian {index} of row {row} cannot be rendered: means, Cholesky entries and colours must be "
+            "finite, below 1e15 in size, and l11 and l22 at least 1e-15"
+        )
+    if status == -2:
+        raise MemoryError("not enough memory to render")
+    if status != 0:
+        raise ValueError("counts must lie between 0 and the number of Gaussians")
+
+
+def render(
+    means: Tensor,
+    cholesky: Tensor,
+    colors: Tensor,
+    counts: Tensor | None,
+    size: tuple[int, int],
+    cutoff: float,
+) -> Tensor:
+    """Contiguous float32 CPU tensors [B, N, 2], [B, N, 3], [B, N, C], counts int64 [B] -> [B, C, H, W]."""
+    batch, n, channels = colors.shape
+    out = colors.new_empty(batch, channels, *size)
+    bad = c_int64(-1)
+    pointers = [_pointer(t) for t in (means, cholesky, colors, counts)]
+    status = LIBRARY.splat2d_render(
+        *pointers,
+        batch,
+        n,
+        channels,
+        *size,
+        cutoff,
+        torch.get_num_threads(),
+        _pointer(out),
+        ctypes.byref(bad),
+    )
+    _check(status, bad, n)
+    return out
+
+
+def render_backward(
+    grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients by means, cholesky and colors, given the output's gradient `grad` [B, C, H, W] (contiguous)."""
+    batch, n, channels = colors.shape
+    gradients = tuple(torch.zeros_like(t) for t in (means, cholesky, colors))
+    bad = c_int64(-1)
+    pointers = [_pointer(t) for t in (means, cholesky, colors, counts)]
+    outputs = [_pointer(t) for t in (grad, *gradients)]
+    status = LIBRARY.splat2d_render_backward(
+        *pointers,
+        *(batch, n, channels, *grad.shape[-2:], cutoff, torch.get_num_threads()),
+        *outputs,
+        ctypes.byref(bad),
+    )
+    _check(status, bad, n)
+    return gradients
+
+
+def fit(
+    target: Tensor,  # [C, H, W]
+    parameters: Tensor,  # [5 + C, N]
+    first: Tensor,  # [5 + C, N]
+    second: Tensor,  # [5 + C, N]
+    rates: Tensor,  # [iterations, 3]
+    *,
+    start: int,
+    cutoff: float,
+    min_sigma: float,
+    betas: tuple[float, float],
+    epsilon: float,
+) -> Tensor:  # [iterations] float64
+    """Run `len(rates)` Adam iterations on one crop in place; returns the squared error before each.
+
+    All tensors are contiguous float32. Rows of `parameters`: x, y, then the symmetric square root (a, b, c) of
+    the covariance, then colours. `rates` are the learning rates of means, roots and colours; `start` iterations
+    were done before. Runs on the calling thread alone.
+    """
+    channels, height, width = target.shape
+    losses = torch.empty(len(rates), dtype=torch.float64)
+    status = LIBRARY.splat2d_fit(
+        *(_pointer(target), channels, height, width, parameters.shape[1]),
+        *(cutoff, min_sigma, *betas, epsilon),
+        *(_pointer(rates), start, len(rates)),
+        *(_pointer(t) for t in (parameters, first, second, losses)),
+    )
+    _check(status, c_int64(-1), max(1, parameters.shape[1]))
+    return losses
