@@ -1,0 +1,146 @@
+"""What is kept of every fitted crop: counts, moments, histograms and a uniform sample of its Gaussians.
+
+All lengths are in grid spacings, 1 / sqrt(Gaussians per pixel of this very fit) (DESIGN 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from splat2d import DEFAULT_CUTOFF, GaussianField
+
+from .dictionary import covariance_from_cholesky, smallest_eigenvalue
+
+SAMPLE_SIZE = 256
+"""Gaussians sampled from each crop."""
+
+DEAD_AMPLITUDE = 0.5 / 255
+"""Largest absolute colour below which a Gaussian is dead: it moves no pixel of an 8-bit image by a level."""
+
+BORDER = 1.0
+"""Grid spacings from the crop's border within which a Gaussian belongs to the border: the cut through the
+image shapes it, not the image."""
+
+COUNTS = ("gaussians", "degenerate", "outside", "dead", "border", "sampled")
+"""Columns of the counts. The first four classes exclude each other, in this order; what is left is the
+interior, which alone enters the moments, the histograms and the prior."""
+
+SAMPLE = ("l11", "l21", "l22", "amplitude", "displacement_x", "displacement_y", "border_distance")
+"""Columns of the sample; it is drawn from interior and border Gaussians alike, NaN where there are fewer."""
+
+ENTRIES = ("l11", "l21", "l22", "S_xx", "S_xy", "S_yy")
+"""The entries whose moments and histograms are kept."""
+
+RANGES = ((0.0, 4.0), (-2.0, 2.0), (0.0, 4.0), (0.0, 8.0), (-4.0, 4.0), (0.0, 8.0))
+"""Histogram range of each entry, in (squared) grid spacings; what lies outside counts in the end bins."""
+
+BINS = 80
+
+_PAIRS = tuple((a, b) for block in (0, 3) for a in range(block, block + 3) for b in range(a, block + 3))
+
+MOMENTS = (*ENTRIES, *(f"{ENTRIES[a]}*{ENTRIES[b]}" for a, b in _PAIRS))
+"""Columns of the moments: the six means, then the mean products within each triple (raw second moments)."""
+
+NBYTES = 8 * (len(COUNTS) + len(MOMENTS) + len(ENTRIES) * BINS) + 4 * SAMPLE_SIZE * len(SAMPLE)
+"""Size of one crop's statistics before compression."""
+
+SETTINGS = {"sample": SAMPLE_SIZE, "dead": DEAD_AMPLITUDE, "border": BORDER, "bins": BINS, "ranges": RANGES}
+"""The numbers that determine the statistics, for the fingerprint of a store."""
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """The statistics of one fitted crop."""
+
+    counts: np.ndarray
+    """[6] int64, columns COUNTS."""
+    moments: np.ndarray
+    """[18] float64, columns MOMENTS, over the interior Gaussians; NaN where there are none."""
+    histograms: np.ndarray
+    """[6, BINS] int64, rows ENTRIES, over the interior Gaussians."""
+    sample: np.ndarray
+    """[SAMPLE_SIZE, 7] float32, columns SAMPLE."""
+
+
+def measure(field: GaussianField, start: np.ndarray, rng: np.random.Generator) -> Statistics:
+    """The statistics of a field of one row, fitted from means `start` [N, 2] (both in pixels of the crop)."""
+    height, width = field.size
+    means, cholesky, colors = (
+        tensor[0].detach().cpu().double().numpy() for tensor in (field.means, field.cholesky, field.colors)
+    )
+    spacing = np.sqrt(height * width / max(1, len(means)))  # px
+    classes = classify(means, cholesky, colors, height, width, spacing)
+    interior, living = classes == "interior", np.isin(classes, ("interior", "border"))
+
+    chosen = np.flatnonzero(living)
+    if len(chosen) > SAMPLE_SIZE:
+        chosen = np.sort(rng.choice(chosen, SAMPLE_SIZE, replace=False))
+    sample = np.full((SAMPLE_SIZE, len(SAMPLE)), np.nan, np.float32)
+    sample[: len(chosen)] = np.column_stack(
+        [
+            cholesky[chosen] / spacing,
+            np.abs(colors[chosen]).max(axis=1),
+            (means[chosen] - np.asarray(start)[chosen]) / spacing,
+            border_distance(means[chosen], height, width) / spacing,
+        ]
+    )
+    entries = cholesky[interior] / spacing
+    entries = np.column_stack([entries, covariance_from_cholesky(entries)])  # [n, 6]
+    return Statistics(
+        counts=np.array([len(means), *((classes == c).sum() for c in COUNTS[1:-1]), len(chosen)], np.int64),
+        moments=_moments(entries),
+        histograms=np.stack([_histogram(entries[:, i], *RANGES[i]) for i in range(len(ENTRIES))]),
+        sample=sample,
+    )
+
+
+def classify(
+    means: np.ndarray,  # [N, 2] px
+    cholesky: np.ndarray,  # [N, 3] px
+    colors: np.ndarray,  # [N, C]
+    height: float,
+    width: float,
+    spacing: float,  # px
+) -> np.ndarray:  # [N] str
+    """The class of each Gaussian: degenerate, outside (its cut-off ellipse misses the crop), dead, border
+    or interior; the first of these that applies."""
+    finite = np.isfinite(np.column_stack([means, cholesky, colors])).all(axis=1)
+    definite = (cholesky[:, [0, 2]] > 0).all(axis=1)
+    definite &= smallest_eigenvalue(covariance_from_cholesky(cholesky)) > 0  # no underflow either
+    reach = DEFAULT_CUTOFF * np.column_stack([cholesky[:, 0], np.hypot(cholesky[:, 1], cholesky[:, 2])])
+    outside = ((means + reach < 0) | (means - reach > (width, height))).any(axis=1)
+    return np.select(
+        [
+            ~(finite & definite),
+            outside,
+            np.abs(colors).max(axis=1) < DEAD_AMPLITUDE,
+            border_distance(means, height, width) < BORDER * spacing,
+        ],
+        ["degenerate", "outside", "dead", "border"],
+        "interior",
+    )
+
+
+def border_distance(means: np.ndarray, height: float, width: float) -> np.ndarray:  # [N]
+    """Distance of each mean [N, 2] from the nearest side of the crop; negative outside of it."""
+    return np.minimum(means, (width, height) - means).min(axis=1)
+
+
+def prior_sample(sample: np.ndarray) -> np.ndarray:
+    """The Cholesky factors [n, 3], float64 grid spacings, of the interior Gaussians in stored samples
+    [..., SAMPLE_SIZE, 7], in their order: what a dictionary is made of."""
+    rows = sample.reshape(-1, len(SAMPLE)).astype(np.float64)
+    return rows[rows[:, SAMPLE.index("border_distance")] >= BORDER, :3]  # false for NaN
+
+
+def _moments(entries: np.ndarray) -> np.ndarray:  # [n, 6] -> [18]
+    if not len(entries):
+        return np.full(len(MOMENTS), np.nan)
+    products = [(entries[:, a] * entries[:, b]).mean() for a, b in _PAIRS]
+    return np.concatenate([entries.mean(axis=0), products])
+
+
+def _histogram(values: np.ndarray, low: float, high: float) -> np.ndarray:  # [n] -> [BINS] int64
+    bins = np.clip((values - low) * (BINS / (high - low)), 0, BINS - 1).astype(np.int64)
+    return np.bincount(bins, minlength=BINS)
