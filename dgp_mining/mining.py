@@ -1,0 +1,185 @@
+"""The whole way from a folder of images to a store of fits: plan, fit what is missing, write.
+
+Results depend on the images and the settings alone: not on the number of workers, the order in which they
+finish, or on what interrupted them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import splat2d
+
+from . import statistics
+from .executors import available_cores, open_executor
+from .images import ImageError, read_image
+from .plan import Plan, Settings, chunk_length, make_plan, seed_of
+from .store import CropResult, Store
+
+FITTER = "dgp_mining.fit"
+"""The module whose `fit_image`, `off_lattice_psnr` and `recipe_settings` are used, by name: a name travels
+to any worker, and tests can put another there."""
+
+EXACT_PSNR = 100.0
+"""dB that stand for a fit without any error, whose PSNR would be infinite."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one finished chunk adds; `mine` reports it."""
+
+    done: int
+    """Crops fitted."""
+    failed: int
+    """Crops that cannot be, for the reasons in the store."""
+    psnr: float
+    """Sum of the PSNR of the fitted crops, dB."""
+
+
+def mine(
+    images: str | Path,
+    store: str | Path = "dgp.zarr",
+    settings: Settings | None = None,
+    *,
+    scheduler: str = "local",
+    workers: int | None = None,
+    overwrite: bool = False,
+    on_plan: Callable[[Plan, Store], None] = lambda plan, store: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    fitter: str = FITTER,
+) -> Store:
+    """Fit crops of all images in the folder `images` into `store`, going on with what is there.
+
+    Raises ImageError where no image can be mined, StoreError where the store is no store, or of other
+    settings, ExecutorError where there are no workers. Ctrl-C loses only the chunks under way.
+    """
+    plan = plan_run(images, settings or Settings(), fitter)
+    opened = open_store(store, plan, overwrite)
+    on_plan(plan, opened)
+    tasks = [
+        Task(str(opened.path.resolve()), str(Path(images).resolve()), fitter, chunk)
+        for chunk in opened.pending_chunks()
+    ]
+    if tasks:
+        with open_executor(scheduler, min(workers or available_cores(), len(tasks))) as run:
+            for progress in run(fit_chunk, tasks):
+                on_progress(progress)
+    return opened
+
+
+def plan_run(images: str | Path, settings: Settings, fitter: str = FITTER) -> Plan:
+    """The plan of `mine`, which does nothing yet."""
+    recipe = load_fitter(fitter).recipe_settings(settings.recipe, settings.iterations)
+    fixed = {
+        "iterations": recipe["iterations"],
+        "fit": recipe,
+        "statistics": statistics.SETTINGS,
+        "backend": splat2d.backend(),
+    }
+    return make_plan(images, settings, fixed)
+
+
+def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
+    """The store at `path`, made for `plan` where there is none. Raises StoreError where it is another's."""
+    if overwrite:
+        Store.delete(path)
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        store = Store.open(path)
+        store.check(plan)
+        return store
+    side, iterations = plan.settings["crop"], plan.settings["iterations"]
+    return Store.create(path, plan, chunk_length(plan.crops, side, iterations), gaussian_room(plan))
+
+
+def gaussian_room(plan: Plan) -> int:
+    """Room for the Gaussians of one crop: recipes round their number to a grid, so a little more."""
+    return math.ceil(1.1 * plan.settings["density"] * plan.settings["crop"] ** 2) + 16
+
+
+@dataclass(frozen=True)
+class Task:
+    """One chunk to fit: all that a worker needs to know."""
+
+    store: str
+    """Absolute path of the store."""
+    images: str
+    """Absolute path of the folder of images."""
+    fitter: str
+    """Name of the fitting module, see FITTER."""
+    chunk: int
+    """Which chunk of the store."""
+
+
+def fit_chunk(task: Task) -> Progress:
+    """Fit the crops of one chunk, decoding each image once, and write them. Runs in a worker."""
+    store, fitter = Store.open(task.store), load_fitter(task.fitter)
+    image, position = store.crops()
+    crops = range(task.chunk * store.chunk, min((task.chunk + 1) * store.chunk, len(image)))
+    names = store.images().name
+    results = []
+    for index, group in itertools.groupby(crops, key=lambda crop: image[crop]):
+        name, positions = names[index], [tuple(map(int, position[crop])) for crop in group]
+        path = Path(task.images) / name
+        try:
+            pixels, sha256 = read_image(path), hashlib.sha256(path.read_bytes()).digest()
+        except ImageError as error:
+            results += [CropResult(b"", _sentence(error, path, name))] * len(positions)
+            continue
+        results += [fit_crop(pixels, name, at, store.settings, sha256, fitter) for at in positions]
+    store.write(task.chunk, results)
+    done = [result.result[0] for result in results if not result.error]
+    return Progress(len(done), len(results) - len(done), float(sum(done)))
+
+
+def fit_crop(
+    pixels: np.ndarray,  # [H, W, C] of the whole image
+    name: str,
+    position: tuple[int, int],
+    settings: dict[str, Any],
+    sha256: bytes,
+    fitter: ModuleType,
+) -> CropResult:
+    """Fit one crop and measure the fit; the result depends on nothing but the arguments."""
+    side, (top, left) = settings["crop"], position
+    crop = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+    if crop.shape[:2] != (side, side):
+        return CropResult(sha256, f"{name} has become smaller since the run was planned: start anew.")
+    seed = seed_of(settings["seed"], name, top, left)
+    rng = np.random.default_rng(seed)
+    recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
+    recipe["seed"] = int(rng.integers(2**31))
+    try:
+        fit = fitter.fit_image(crop, **recipe)
+        off_lattice = fitter.off_lattice_psnr(crop, **recipe)
+    except ValueError as error:
+        return CropResult(sha256, f"{name}: {error}")
+    return CropResult(
+        sha256,
+        result=(_finite(fit.psnr), _finite(off_lattice), fit.iterations, fit.seconds),
+        statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
+        field=fit.field if settings["keep_fields"] else None,
+    )
+
+
+def load_fitter(name: str) -> ModuleType:
+    """The fitting module of this name, see FITTER."""
+    return importlib.import_module(name)
+
+
+def _finite(psnr: float) -> float:
+    return min(float(psnr), EXACT_PSNR)
+
+
+def _sentence(error: ImageError, path: Path, name: str) -> str:
+    """The error with the image named as in its folder: a store tells nothing about the machine."""
+    return str(error).replace(str(path), name)
