@@ -1,0 +1,103 @@
+"""Condensing many mined Gaussians into a dictionary of K kernels: the four methods.
+
+Each takes the mined Cholesky factors [M, 3] in grid spacings and returns [K, 3], positive definite, as a
+function of its arguments alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from .dictionary import (
+    DictionaryError,
+    cholesky_from_covariance,
+    covariance_from_cholesky,
+    smallest_eigenvalue,
+)
+
+MAX_POINTS = 100_000
+"""Most points that k-means clusters; more are thinned at random."""
+
+KMEANS_ROUNDS = 50
+
+GRID_QUANTILES = (0.005, 0.995)
+"""Quantiles of each entry between which a grid's values lie."""
+
+
+def marginal(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The paper's Eq. 6 as printed: S_xx, S_xy and S_yy are drawn independently of each other, each from
+    its mined distribution, and drawn again where they do not form a covariance.
+
+    One counts as a covariance where its smallest eigenvalue is no smaller than any that was mined: with
+    the bare condition, independent draws include needles thinner than anything that fitting produces.
+    """
+    covariance = covariance_from_cholesky(cholesky)
+    thinnest = smallest_eigenvalue(covariance).min()
+    kernels = np.empty((0, 3))
+    while len(kernels) < size:
+        draws = rng.integers(len(covariance), size=(size, 3))
+        drawn = np.take_along_axis(covariance, draws, axis=0)
+        kernels = np.concatenate([kernels, drawn[smallest_eigenvalue(drawn) >= thinnest]])
+    return cholesky_from_covariance(kernels[:size])
+
+
+def sample(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Mined Gaussians themselves, drawn without replacement: the joint distribution."""
+    return cholesky[np.sort(rng.choice(len(cholesky), size, replace=False))]
+
+
+def kmeans(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The codebook of least squared error in the Cholesky entries (Lloyd's algorithm)."""
+    if len(cholesky) > MAX_POINTS:
+        cholesky = sample(cholesky, MAX_POINTS, rng)
+    centres = sample(cholesky, size, rng)
+    for _ in range(KMEANS_ROUNDS):
+        nearest = KDTree(centres).query(cholesky)[1]
+        members = np.bincount(nearest, minlength=size)
+        sums = [np.bincount(nearest, weights=entry, minlength=size) for entry in cholesky.T]
+        means = np.column_stack(sums) / np.maximum(members, 1)[:, None]
+        moved = np.where(members[:, None] > 0, means, centres)
+        if np.array_equal(moved, centres):
+            break
+        centres = moved
+    return centres
+
+
+def grid(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The layout of the released dictionary, 9 x 9 x 9 + 1: every combination of n quantiles of l11, l21 and
+    l22, and one kernel more. There that is a zero row, here the mean. `size` must be n^3 + 1."""
+    n = round((size - 1) ** (1 / 3))
+    if n < 2 or n**3 + 1 != size:
+        n = max(n, 2)
+        raise DictionaryError(
+            f"A grid has n^3 + 1 kernels, not {size}: take --size {n**3 + 1} or {(n + 1) ** 3 + 1}."
+        )
+    values = np.quantile(cholesky, np.linspace(*GRID_QUANTILES, n), axis=0)  # [n, 3]
+    combinations = np.stack(np.meshgrid(*values.T, indexing="ij"), axis=-1).reshape(-1, 3)
+    return np.concatenate([combinations, cholesky.mean(axis=0, keepdims=True)])
+
+
+METHODS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {
+    "marginal": marginal,
+    "sample": sample,
+    "kmeans": kmeans,
+    "grid": grid,
+}
+
+
+def condense(cholesky: np.ndarray, size: int = 730, method: str = "marginal", seed: int = 0) -> np.ndarray:
+    """K = `size` kernels, [K, 3] float64, from mined Cholesky factors [M, 3].
+
+    Raises DictionaryError where there are fewer Gaussians than kernels, or the method cannot make as many.
+    """
+    if method not in METHODS:
+        raise DictionaryError(f"There is no method {method!r}: take one of {', '.join(METHODS)}.")
+    if len(cholesky) < size:
+        raise DictionaryError(
+            f"{len(cholesky)} mined Gaussians cannot make {size} kernels: mine more crops or take a "
+            "smaller --size."
+        )
+    return METHODS[method](cholesky, size, np.random.default_rng(seed))

@@ -1,0 +1,50 @@
+"""How much of the mined Gaussians a network can reach with a dictionary (DESIGN 5).
+
+A network makes convex combinations of kernels, in the space that it blends in: it reaches the convex hull
+of the dictionary there, and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from scipy.spatial import Delaunay, QhullError
+
+from .dictionary import covariance_from_cholesky
+
+
+def square_root(cholesky: np.ndarray) -> np.ndarray:
+    """(l11, l21, l22) -> (r_xx, r_xy, r_yy), the symmetric positive square root of L L^T, over [..., 3]."""
+    xx, xy, yy = np.moveaxis(covariance_from_cholesky(cholesky), -1, 0)
+    root = cholesky[..., 0] * cholesky[..., 2]  # of the determinant
+    trace = np.sqrt(xx + yy + 2 * root)  # of the square root; Cayley-Hamilton
+    return np.stack([(xx + root) / trace, xy / trace, (yy + root) / trace], axis=-1)
+
+
+SPACES = {"cholesky": np.asarray, "covariance": covariance_from_cholesky, "sqrt": square_root}
+"""The spaces to blend in, each as a function of Cholesky entries [..., 3]."""
+
+
+def coverage(dictionary: np.ndarray, gaussians: np.ndarray) -> dict[str, dict[str, float]]:
+    """The share of `gaussians` [M, 3] in the hull of `dictionary` [K, 3] (both Cholesky entries), per space.
+
+    Beside it, as 'box_corners', that of eight kernels: the corners of the dictionary's bounding box in
+    Cholesky space. They show what a space gives away for nothing.
+    """
+    box = np.column_stack([dictionary.min(axis=0), dictionary.max(axis=0)])
+    corners = np.array(list(itertools.product(*box)))
+    return {
+        name: {
+            "dictionary": _share_inside(space(dictionary), space(gaussians)),
+            "box_corners": _share_inside(space(corners), space(gaussians)),
+        }
+        for name, space in SPACES.items()
+    }
+
+
+def _share_inside(points: np.ndarray, gaussians: np.ndarray) -> float:
+    try:
+        return float((Delaunay(points).find_simplex(gaussians) >= 0).mean())
+    except QhullError:  # all points in one plane: their hull has no inside
+        return 0.0
