@@ -69,11 +69,10 @@ class ContinuousSR(nn.Module):
 class CovarianceWeighting(nn.Module):
     """A kernel for each cell: the dictionary's kernels, averaged with weights softmax(features . embedding).
 
-    Written as attention with the cells as queries and the dictionary as keys and values, so that torch's fused
-    kernel never holds the K weights of every cell at once (K = 730 would be most of a step's time and memory;
-    measured 2.7 times faster forward and backward on two cores). Three of the latent dimensions are the
-    kernels themselves, standardised: a query there tilts the weights towards wide, slanted or narrow kernels,
-    and the interpolator's start is such a tilt.
+    Written as attention, the cells being queries and the dictionary keys and values, so that torch's fused
+    kernel never holds the K weights of every cell at once: with K = 730 they would take most of a step's time
+    and memory. Three of the latent dimensions are the kernels themselves, standardised: a query there tilts
+    the weights towards wide, slanted or narrow kernels, and the interpolator's start is such a tilt.
     """
 
     def __init__(self, settings: NetworkSettings, dictionary: Tensor) -> None:

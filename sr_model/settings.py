@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
 from .blending import Blending
 
 
@@ -114,9 +116,9 @@ PRESETS: dict[str, Preset] = {
             steps=2500,
         ),
     ),
-    # The published widths and rates (ContinuousSR, section 5.1 and released code) on an EDSR-baseline encoder.
-    # 125,000 steps are its 1000 epochs of 800 images, each repeated 20 times an epoch, in batches of 128; the
-    # paper does not state the repetition.
+    # The published widths (released code) and rates (ContinuousSR, section 5.1) on an EDSR-baseline encoder.
+    # 125,000 steps are its 1000 epochs of 800 images, were each repeated 20 times an epoch, in batches of
+    # 128; the paper does not state the repetition.
     "paper": Preset(
         NetworkSettings(
             width=64,
@@ -146,3 +148,8 @@ PRESETS: dict[str, Preset] = {
         ),
     ),
 }
+
+
+def default_preset() -> str:
+    """`paper` where there is a GPU, else `demo`."""
+    return "paper" if torch.cuda.is_available() else "demo"

@@ -1,0 +1,65 @@
+"""The commands sr-train, sr-upscale and sr-eval: options in, one library call, one sentence on failure."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from typing import Any
+
+import click
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+class Command(click.Command):
+    """A command that logs to stderr, and whose foreseen errors are one sentence and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        logging.getLogger("sr_model").setLevel(logging.INFO)
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (ValueError, OSError) as error:  # all of this project's errors are ValueErrors
+            raise click.ClickException(str(error)) from error
+
+
+class Scale(click.ParamType):
+    """A finite number above 0."""
+
+    name = "scale"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            scale = float(value)
+        except ValueError:
+            scale = math.nan
+        if not 0 < scale < math.inf:
+            self.fail(f"{value!r} is not a number above 0, such as 4 or 3.7.", param, ctx)
+        return scale
+
+
+class Scales(click.ParamType):
+    """Several scales, separated by commas."""
+
+    name = "scale,scale,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
+        return [Scale().convert(part.strip(), param, ctx) for part in value.split(",")]
+
+
+class Size(click.ParamType):
+    """WxH in pixels, to (height, width)."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        match = re.fullmatch(r"([1-9]\d*)[xX]([1-9]\d*)", value)
+        if not match:
+            self.fail(f"{value!r} is not a size such as 1920x1080.", param, ctx)
+        return int(match[2]), int(match[1])
