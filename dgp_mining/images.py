@@ -1,7 +1,8 @@
 """Finding and decoding images: whatever is in the file becomes sRGB values in [0, 1] as float32.
 
 Pillow decodes everything that it decodes rightly. It turns 16-bit RGB PNG into 8 bits silently and
-saturates 16-bit grey ones, so those go to imagecodecs; TIFF files that are not plain 8-bit go to tifffile.
+saturates 16-bit grey ones, so those go to imagecodecs; of TIFF it mangles uncompressed ones that are turned
+by 90 degrees and those beyond 8 bits or 4 channels, so grey and RGB TIFF go to tifffile.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ MAX_CHANNELS = 8
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, against decompression bombs; the limit at which Pillow refuses."""
 
-_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big, in either byte order
+_GREY_OR_RGB = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
 _ALPHA_SAMPLES = (1, 2)  # TIFF ExtraSamples: associated and unassociated alpha
 
 log = logging.getLogger(__name__)
@@ -65,7 +67,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """(height, width) as `read_image` will return it, from the file's header alone. Raises ImageError."""
     path = Path(path)
     with _one_sentence(path):
-        if _is_unusual_tiff(path):
+        if _is_grey_or_rgb_tiff(path):
             with tifffile.TiffFile(path) as tiff:
                 page = tiff.pages.first
                 height, width, orientation = page.imagelength, page.imagewidth, _tiff_orientation(page)
@@ -87,7 +89,7 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     with _one_sentence(path):
-        if _is_unusual_tiff(path):
+        if _is_grey_or_rgb_tiff(path):
             pixels = _read_tiff(path)
         elif _is_deep_png(path):
             pixels = _read_deep_png(path)
@@ -162,6 +164,8 @@ def _say_once(path: Path, what: str) -> None:
 
 def _read_with_pillow(path: Path) -> np.ndarray:  # [H, W, C] uint8, or what 16-bit and float modes hold
     with _open(path) as opened:
+        if opened.format == "TIFF" and opened.tag_v2.get(ExifTags.Base.Orientation, 1) >= 5:
+            raise ImageError(f"{path} is a {opened.mode} TIFF turned by 90 degrees: convert it.")
         profile = opened.info.get("icc_profile")
         image = ImageOps.exif_transpose(opened)
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
@@ -252,17 +256,17 @@ def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-# --- TIFF beyond 8-bit grey, RGB, palette and CMYK: tifffile --------------------------------------------
+# --- grey, RGB and multispectral TIFF: tifffile ---------------------------------------------------------
 
 
-def _is_unusual_tiff(path: Path) -> bool:
+def _is_grey_or_rgb_tiff(path: Path) -> bool:
     with path.open("rb") as file:
         magic = file.read(4)
     if magic not in _TIFF_MAGIC:
         return False
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
-        return page.bitspersample not in (1, 8) or page.samplesperpixel not in (1, 3, 4)
+        return page.photometric in _GREY_OR_RGB and page.bitspersample > 1
 
 
 def _tiff_orientation(page: tifffile.TiffPage) -> int:
@@ -270,12 +274,12 @@ def _tiff_orientation(page: tifffile.TiffPage) -> int:
     return int(tag.value) if tag else 1
 
 
-def _read_tiff(path: Path) -> np.ndarray:  # [H, W, C], any dtype
+def _read_tiff(path: Path) -> np.ndarray:  # [H, W, C] uint8, uint16 or float
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
         _check_pixels(path, page.imagelength * page.imagewidth)
-        if page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB):
-            raise ImageError(f"{path} is a {page.photometric.name} TIFF that is not 8-bit: convert it.")
+        if page.bitspersample not in (8, 16, 32, 64):
+            raise ImageError(f"{path} has {page.bitspersample} bits per value: convert it to 8 or 16.")
         pixels = page.asarray()
         match page.axes:
             case "YX":
