@@ -43,7 +43,7 @@ class GaussianField:
                 raise ValueError(f"{name} must be [B, N, {last or 'C'}], got {list(tensor.shape)}")
             if tensor.shape[:2] != self.means.shape[:2]:
                 raise ValueError(
-                    f"{name} has {list(tensor.shape[:2])} rows and Gaussians, means {list(self.means.shape[:2])}"
+                    f"{name} is {list(tensor.shape)}, but means has {list(self.means.shape[:2])} Gaussians"
                 )
         if len(self.size) != 2 or not all(extent > 0 for extent in self.size):
             raise ValueError(f"size must be two positive numbers (height, width), got {self.size}")
@@ -106,7 +106,7 @@ class GaussianField:
 
     @staticmethod
     def merge(fields: Sequence[GaussianField], size: tuple[float, float] | None = None) -> GaussianField:
-        """One field with the Gaussians of all `fields` (equal B and C), on the canvas `size` (default: the first's)."""
+        """One field with the Gaussians of all `fields` (equal B and C), on canvas `size` or the first's."""
         if not fields:
             raise ValueError("merge needs at least one field")
         if len({len(f) for f in fields}) > 1 or len({f.colors.shape[2] for f in fields}) > 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterator
-from ctypes import POINTER, c_double, c_float, c_int, c_int64, c_void_p
+from ctypes import POINTER, c_float, c_int, c_int64, c_void_p
 from importlib.resources import files
 from pathlib import Path
 
@@ -112,7 +112,7 @@ def render(
 def render_backward(
     grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients by means, cholesky and colors, given the output's gradient `grad` [B, C, H, W] (contiguous)."""
+    """Gradients by means, cholesky and colors, given the output's, `grad` [B, C, H, W] (contiguous)."""
     batch, n, channels = colors.shape
     gradients = tuple(torch.zeros_like(t) for t in (means, cholesky, colors))
     bad = c_int64(-1)
@@ -143,9 +143,9 @@ def fit(
 ) -> Tensor:  # [iterations] float64
     """Run `len(rates)` Adam iterations on one crop in place; returns the squared error before each.
 
-    All tensors are contiguous float32. Rows of `parameters`: x, y, then the symmetric square root (a, b, c) of
-    the covariance, then colours. `rates` are the learning rates of means, roots and colours; `start` iterations
-    were done before. Runs on the calling thread alone.
+    All tensors are contiguous float32. Rows of `parameters`: x, y, then the symmetric square root
+    (a, b, c) of the covariance, then colours. `rates` are the learning rates of means, roots and colours;
+    `start` iterations were done before. Runs on the calling thread alone.
     """
     channels, height, width = target.shape
     losses = torch.empty(len(rates), dtype=torch.float64)

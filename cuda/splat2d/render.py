@@ -31,7 +31,7 @@ def render(
     """Render B sums of 2D Gaussians: out(p) = sum_n c_n exp(-q_n(p) / 2), terms with q > cutoff^2 dropped.
 
     Args:
-        means: [B, N, 2] centres (x, y) in pixels; pixel (row i, column j) has its centre at (j + 0.5, i + 0.5).
+        means: [B, N, 2] centres (x, y) in pixels; that of pixel (row i, column j) is (j + 0.5, i + 0.5).
         cholesky: [B, N, 3] covariance factors (l11, l21, l22) in pixels, l11, l22 > 0 (DESIGN 3).
         colors: [B, N, C] amplitudes, C from 1 to 8, unbounded.
         size: (height, width) of the output in pixels.
@@ -40,8 +40,8 @@ def render(
 
     Returns [B, C, height, width] in float32, or float64 where the inputs are float64 (then by the dense
     `splat2d.reference`). Half-precision inputs, as under autocast, are rendered in float32. Differentiable in
-    means, cholesky and colors, exactly: the footprint's edge is held fixed. A row's result does not depend, to
-    the bit, on what else is in the batch, nor on the number of threads.
+    means, cholesky and colors, exactly: the footprint's edge is held fixed. A row's result does not depend,
+    to the bit, on what else is in the batch, nor on the number of threads.
 
     Raises ValueError for shapes or values that cannot be rendered: non-finite entries, or l11 or l22 < 1e-15.
 

@@ -1,7 +1,7 @@
 """A torch path for machines without the native library: each Gaussian over its own box of pixels.
 
-Same meaning as `reference`, at a cost that grows with the footprints rather than with pixels times Gaussians.
-Gaussians are grouped by the size of their boxes (powers of two), so that a large one costs no small one memory.
+Same meaning as `reference`; the cost grows with the footprints, not with pixels times Gaussians.
+Gaussians are grouped by the size of their boxes (powers of two): a large one costs no small one memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _patches(
 ) -> Iterator[tuple[Tensor, Patch]]:
     """Chunks of flat Gaussian indices [g] with (pixel index, weight, u, v) of their boxes, each [g, h, w]."""
     height, width = size
-    batch, n, _ = means.shape
+    n = means.shape[1]
     mx, my = means.reshape(-1, 2).unbind(-1)
     l11, l21, l22 = cholesky.reshape(-1, 3).unbind(-1)
     reach_x, reach_y = cutoff * l11, cutoff * torch.hypot(l21, l22)
@@ -75,7 +75,7 @@ def render(
     cutoff: float,
 ) -> Tensor:
     """As `native.render`, row by row so that a row's sums do not depend on the batch it is in."""
-    batch, n, channels = colors.shape
+    batch, _, channels = colors.shape
     pixels = size[0] * size[1]
     out = colors.new_zeros(batch, channels, max(1, pixels))
     for b in range(batch):
@@ -113,3 +113,68 @@ def render_backward(
             gradients[0][b, index] = torch.stack([(su - sv * ratio) / l11, sv / l22], -1)
             gradients[1][b, index] = torch.stack([(uu - uv * ratio) / l11, uv / l22, vv / l22], -1)
     return gradients
+
+
+def fit(
+    target: Tensor,
+    parameters: Tensor,
+    first: Tensor,
+    second: Tensor,
+    rates: Tensor,
+    *,
+    start: int,
+    cutoff: float,
+    min_sigma: float,
+    betas: tuple[float, float],
+    epsilon: float,
+) -> Tensor:
+    """As `native.fit`, step by step (src/fit.h)."""
+    size = (target.shape[1], target.shape[2])
+    losses = torch.empty(len(rates), dtype=torch.float64)
+    for step, rate in enumerate(rates):
+        a, b, c = root = parameters[2:5]
+        l11 = torch.sqrt(a * a + b * b)
+        cholesky = torch.stack([l11, b * (a + c) / l11, (a * c - b * b) / l11], -1)[None]
+        means, colors = parameters[:2].T[None].contiguous(), parameters[5:].T[None].contiguous()
+        error = render(means, cholesky, colors, None, size, cutoff) - target
+        losses[step] = error.double().square().sum()
+        by_mean, by_cholesky, by_color = render_backward(error, means, cholesky, colors, None, cutoff)
+        by_root = _root_gradient(by_cholesky[0], cholesky[0], root)
+        gradient = torch.cat([by_mean[0].T, by_root, by_color[0].T])
+        first.lerp_(gradient, 1 - betas[0])
+        second.lerp_(gradient.square(), 1 - betas[1])
+        count = start + step + 1
+        corrected = first / (1 - betas[0] ** count)
+        scale = (second / (1 - betas[1] ** count)).sqrt() + epsilon
+        channels = parameters.shape[0] - 5
+        parameters -= (
+            torch.repeat_interleave(rate, torch.tensor([2, 3, channels]))[:, None] * corrected / scale
+        )
+        parameters[2:5] = _lift_eigenvalues(parameters[2:5], min_sigma)
+    return losses
+
+
+def _root_gradient(by_cholesky: Tensor, cholesky: Tensor, root: Tensor) -> Tensor:  # [3, N]
+    """Gradient by the Cholesky factor L -> by the symmetric root R of the same covariance, S = L L' = R R."""
+    a, b, c = root
+    l11, l21, l22 = cholesky.unbind(-1)
+    g11, g21, g22 = by_cholesky.unbind(-1)
+    # By S: G = L^-T sym(L' dL) L^-1 / 2, with sym's off-diagonal shared between its two places.
+    m11, m12, m22 = (l11 * g11 + l21 * g21) / 2, l22 * g21 / 2, l22 * g22 / 2
+    p, s = 1 / l11, 1 / l22
+    q = -l21 * p * s
+    s11 = p * (m11 * p + m12 * q) + q * (m12 * p + m22 * q)
+    s12, s22 = s * (p * m12 + q * m22), s * s * m22
+    return torch.stack(
+        [2 * (a * s11 + b * s12), 2 * (a * s12 + b * s22 + b * s11 + c * s12), 2 * (b * s12 + c * s22)]
+    )
+
+
+def _lift_eigenvalues(root: Tensor, floor: float) -> Tensor:  # [3, N]
+    a, b, c = root
+    mid, half = (a + c) / 2, (a - c) / 2
+    spread = torch.hypot(half, b)
+    high, low = (mid + spread).clamp(min=floor), (mid - spread).clamp(min=floor)
+    shrink = torch.where(spread > 0, (high - low) / (2 * spread), 0)
+    lifted = torch.stack([(high + low) / 2 + half * shrink, b * shrink, (high + low) / 2 - half * shrink])
+    return torch.where(mid - spread >= floor, root, lifted)
