@@ -69,9 +69,8 @@ def kmeans(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndar
 def grid(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """The layout of the released dictionary, 9 x 9 x 9 + 1: every combination of n quantiles of l11, l21 and
     l22, and one kernel more. There that is a zero row, here the mean. `size` must be n^3 + 1."""
-    n = round((size - 1) ** (1 / 3))
-    if n < 2 or n**3 + 1 != size:
-        n = max(n, 2)
+    n = max(2, int((size - 0.5) ** (1 / 3)))
+    if n**3 + 1 != size:
         raise DictionaryError(
             f"A grid has n^3 + 1 kernels, not {size}: take --size {n**3 + 1} or {(n + 1) ** 3 + 1}."
         )

@@ -6,11 +6,12 @@ finish, or on what interrupted them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,16 +19,18 @@ from typing import Any
 
 import numpy as np
 import splat2d
+import torch
 
 from . import statistics
 from .executors import available_cores, open_executor
 from .images import ImageError, read_image
 from .plan import Plan, Settings, chunk_length, make_plan, seed_of
+from .recipes import recipe_settings
 from .store import CropResult, Store
 
 FITTER = "dgp_mining.fit"
-"""The module whose `fit_image`, `off_lattice_psnr` and `recipe_settings` are used, by name: a name travels
-to any worker, and tests can put another there."""
+"""The module whose `fit_image` and `off_lattice_psnr` are used, by name: a name travels to any worker, and
+tests can put another there."""
 
 EXACT_PSNR = 100.0
 """dB that stand for a fit without any error, whose PSNR would be infinite."""
@@ -62,7 +65,7 @@ def mine(
     Raises ImageError where no image can be mined, StoreError where the store is no store, or of other
     settings, ExecutorError where there are no workers. Ctrl-C loses only the chunks under way.
     """
-    plan = plan_run(images, settings or Settings(), fitter)
+    plan = plan_run(images, settings or Settings())
     opened = open_store(store, plan, overwrite)
     on_plan(plan, opened)
     tasks = [
@@ -76,9 +79,9 @@ def mine(
     return opened
 
 
-def plan_run(images: str | Path, settings: Settings, fitter: str = FITTER) -> Plan:
+def plan_run(images: str | Path, settings: Settings) -> Plan:
     """The plan of `mine`, which does nothing yet."""
-    recipe = load_fitter(fitter).recipe_settings(settings.recipe, settings.iterations)
+    recipe = recipe_settings(settings.recipe, settings.iterations)
     fixed = {
         "iterations": recipe["iterations"],
         "fit": recipe,
@@ -97,13 +100,9 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
         store = Store.open(path)
         store.check(plan)
         return store
-    side, iterations = plan.settings["crop"], plan.settings["iterations"]
-    return Store.create(path, plan, chunk_length(plan.crops, side, iterations), gaussian_room(plan))
-
-
-def gaussian_room(plan: Plan) -> int:
-    """Room for the Gaussians of one crop: recipes round their number to a grid, so a little more."""
-    return math.ceil(1.1 * plan.settings["density"] * plan.settings["crop"] ** 2) + 16
+    side, density, iterations = (plan.settings[key] for key in ("crop", "density", "iterations"))
+    gaussians = math.ceil(density * side * side)  # no recipe takes more
+    return Store.create(path, plan, chunk_length(plan.crops, side, iterations), gaussians)
 
 
 @dataclass(frozen=True)
@@ -127,18 +126,30 @@ def fit_chunk(task: Task) -> Progress:
     crops = range(task.chunk * store.chunk, min((task.chunk + 1) * store.chunk, len(image)))
     names = store.images().name
     results = []
-    for index, group in itertools.groupby(crops, key=lambda crop: image[crop]):
-        name, positions = names[index], [tuple(map(int, position[crop])) for crop in group]
-        path = Path(task.images) / name
-        try:
-            pixels, sha256 = read_image(path), hashlib.sha256(path.read_bytes()).digest()
-        except ImageError as error:
-            results += [CropResult(b"", _sentence(error, path, name))] * len(positions)
-            continue
-        results += [fit_crop(pixels, name, at, store.settings, sha256, fitter) for at in positions]
+    with _one_torch_thread():
+        for index, group in itertools.groupby(crops, key=lambda crop: image[crop]):
+            positions = [(int(row), int(column)) for row, column in position[list(group)]]
+            results += fit_crops(Path(task.images), names[index], positions, store.settings, fitter)
     store.write(task.chunk, results)
     done = [result.result[0] for result in results if not result.error]
     return Progress(len(done), len(results) - len(done), float(sum(done)))
+
+
+def fit_crops(
+    folder: Path,
+    name: str,
+    positions: list[tuple[int, int]],
+    settings: dict[str, Any],
+    fitter: ModuleType,
+) -> list[CropResult]:
+    """Fit crops of one image; an image that cannot be read fails all of them, for the reason it gives."""
+    path = folder / name
+    try:
+        pixels, sha256 = read_image(path), hashlib.sha256(path.read_bytes()).digest()
+    except ImageError as error:
+        # The image is named as in its folder: a store says nothing about the machine.
+        return [CropResult(b"", str(error).replace(str(path), name))] * len(positions)
+    return [fit_crop(pixels, name, position, settings, sha256, fitter) for position in positions]
 
 
 def fit_crop(
@@ -180,6 +191,12 @@ def _finite(psnr: float) -> float:
     return min(float(psnr), EXACT_PSNR)
 
 
-def _sentence(error: ImageError, path: Path, name: str) -> str:
-    """The error with the image named as in its folder: a store tells nothing about the machine."""
-    return str(error).replace(str(path), name)
+@contextlib.contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Sums split over threads round differently; besides, workers have one core each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

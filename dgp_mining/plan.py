@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .images import ImageError, image_size, list_images
+from .recipes import DEFAULT_DENSITY, RECIPES
 
 CHUNK_WORK = 250_000_000
 """Pixel-iterations of a chunk: about 15 s with the native kernel on one core."""
@@ -30,10 +31,10 @@ class Settings:
     """Side of the square crops, pixels."""
     max_crops: int | None = None
     """Most crops to fit, spread evenly over the images; None: all that fit without overlapping."""
-    density: float = 0.25
+    density: float = DEFAULT_DENSITY
     """Gaussians per pixel."""
     recipe: str = "fast"
-    """How to fit: one of `dgp_mining.fit.RECIPES`."""
+    """How to fit: one of `recipes.RECIPES`."""
     iterations: int | None = None
     """Optimiser steps; None: the recipe's own number."""
     seed: int = 0
@@ -46,6 +47,8 @@ class Settings:
         for name, value in least.items():
             if getattr(self, name) is not None and getattr(self, name) < value:
                 raise ValueError(f"{_option(name)} must be at least {value}, got {getattr(self, name)}.")
+        if self.recipe not in RECIPES:
+            raise ValueError(f"--recipe must be one of {', '.join(RECIPES)}, got {self.recipe!r}.")
         if not 0 < self.density <= 1:
             raise ValueError(f"--density must be above 0 and at most 1, got {self.density}.")
 

@@ -76,8 +76,7 @@ class Store:
             )
         if not is_store(path):
             raise StoreError(f"{path} is not a store of dgp-mine ('{FORMAT}'): name one with --store.")
-        with zarr.config.set(_WRITE_ALL):
-            return Store(path, zarr.open_group(path, mode="r+"))
+        return Store(path, zarr.open_group(path, mode="r+"))
 
     @staticmethod
     def create(path: str | Path, plan: Plan, chunk: int, gaussians: int) -> Store:
@@ -90,8 +89,7 @@ class Store:
         try:
             shutil.rmtree(aside, ignore_errors=True)
             aside.parent.mkdir(parents=True, exist_ok=True)
-            with zarr.config.set(_WRITE_ALL):
-                _lay_out(zarr.open_group(aside, mode="w-"), plan, chunk, gaussians)
+            _lay_out(zarr.open_group(aside, mode="w-"), plan, chunk, gaussians)
             aside.rename(path)
         except OSError as error:
             raise StoreError(f"{path} cannot be written ({error.strerror}): name another --store.") from error
@@ -193,14 +191,14 @@ class Store:
             "statistics/histogram": [s.histograms for s in kept],
             "statistics/sample": [s.sample for s in kept],
         }
-        for name, column in columns.items():
-            array = self.root[name]
-            array[crops] = np.array(column, dtype=array.dtype)
-        if self.keeps_fields:
-            self._write_fields(crops, results)
-        self.root["crops/status"][crops] = np.array(
-            [FAILED if result.error else DONE for result in results], np.uint8
-        )
+        with zarr.config.set(_WRITE_ALL):
+            for name, column in columns.items():
+                array = self.root[name]
+                array[crops] = np.array(column, dtype=array.dtype)
+            if self.keeps_fields:
+                self._write_fields(crops, results)
+            status = [FAILED if result.error else DONE for result in results]
+            self.root["crops/status"][crops] = np.array(status, np.uint8)
 
     def _write_fields(self, crops: slice, results: Sequence[CropResult]) -> None:
         fields = self.root["fields"]
