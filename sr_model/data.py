@@ -60,7 +60,7 @@ class ImageSet:
     """
 
     def __init__(self, paths: Sequence[Path], *, smallest: int, folder: Path | None = None) -> None:
-        """Decode `paths`, leaving out with a logged line what is unreadable or under `smallest` pixels a side.
+        """Decode `paths`, leaving out with a logged line what is unreadable or under `smallest` pixels.
 
         The temporary file lies in `folder`. Raises ImageError where no image is left.
         """

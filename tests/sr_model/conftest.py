@@ -1,0 +1,42 @@
+"""A dictionary, photographs and settings small enough to train within a second."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dgp_mining.dictionary import Dictionary
+from sr_model import PRESETS, Preset
+
+
+@pytest.fixture(scope="session")
+def dictionary() -> Dictionary:
+    """60 kernels scattered around 0.62 grid spacings, as mined ones are."""
+    random = np.random.default_rng(0)
+    cholesky = random.normal([0.62, 0.0, 0.62], 0.2, (60, 3))
+    cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(0.1)
+    return Dictionary(cholesky)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder of four smooth random pictures, 48x40 pixels."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    random = np.random.default_rng(1)
+    for index in range(4):
+        small = Image.fromarray(random.integers(0, 256, (10, 12, 3), np.uint8))
+        small.resize((48, 40), Image.Resampling.BICUBIC).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture
+def tiny() -> Preset:
+    """The demo preset with the smallest network and crops."""
+    demo = PRESETS["demo"]
+    return Preset(
+        replace(demo.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,)),
+        replace(demo.train, batch=2, crop=8, scales=(2.0, 3.0), warmup=2, validate_every=3, steps=6),
+    )
