@@ -92,7 +92,8 @@ def train(
     held_out = Validation(validation, out) if validation else None
     identity = identify(preset, dictionary, seed, training_set.paths)
     if resume:
-        budget = budget or Budget(**state.restore(out / STATE, identity))
+        begun_with = Budget(**state.restore(out / STATE, identity))
+        budget = budget or begun_with
     budget = budget or Budget(steps=settings.steps)
     log.info(
         "training %s parameters on %d images for %s, from step %d",

@@ -14,6 +14,9 @@ from .checkpoint import load
 from .continuoussr import ContinuousSR
 from .data import enlarged
 
+MOST_PIXELS = 1 << 28
+"""Largest result: 3 GB as floats, held in memory whole."""
+
 
 @torch.no_grad()
 def upscale(
@@ -48,6 +51,8 @@ def upscale(
     height, width = size or (enlarged(pixels.shape[0], scale), enlarged(pixels.shape[1], scale))
     if min(height, width) < 1:
         raise ValueError(f"the size must be at least one pixel each way, got {width}x{height}")
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"{width}x{height} pixels are too many: at most {MOST_PIXELS:,} can be made")
     model = load(model) if isinstance(model, str | Path) else model
 
     whole = image.dtype == np.uint8

@@ -17,14 +17,27 @@ class Command(click.Command):
     """A command that logs to stderr, and whose foreseen errors are one sentence and exit status 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        logging.basicConfig(level=logging.WARNING, format="%(message)s")
-        logging.getLogger("sr_model").setLevel(logging.INFO)
+        echo = _Echo(logging.INFO)
+        loggers = [logging.getLogger(name) for name in ("sr_model", "dgp_mining", "splat2d")]
+        for logger in loggers:
+            logger.setLevel(logging.INFO)
+            logger.addHandler(echo)
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
         except (ValueError, OSError) as error:  # all of this project's errors are ValueErrors
             raise click.ClickException(str(error)) from error
+        finally:
+            for logger in loggers:
+                logger.removeHandler(echo)
+
+
+class _Echo(logging.Handler):
+    """Log records as plain lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
 
 
 class Scale(click.ParamType):

@@ -5,10 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from dgp_mining.dictionary import Dictionary
 from sr_model import PRESETS, Preset
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Networks this small gain nothing from threads, and lose much where other processes want the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
