@@ -10,17 +10,16 @@ from . import statistics
 from .images import ImageError, read_image
 from .mining import FITTER, fit_crop, load_fitter
 from .plan import Plan
+from .store import CropResult
 
-TRIAL_ITERATIONS = 50
-"""Optimiser steps that are timed; the time of a fit is proportional to their number."""
+TRIALS = (5, 5, 50)
+"""Optimiser steps of the trial fits: the first warms up, the others give the time per fit and per step."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """The size of a run."""
 
-    crops: int
-    """Crops to fit."""
     gaussians: int
     """Gaussians of all crops together."""
     seconds: float
@@ -30,28 +29,38 @@ class Estimate:
 
 
 def estimate(plan: Plan, fitter: str = FITTER) -> Estimate:
-    """Fit the first readable crop of `plan` for a few iterations and extrapolate. Raises ImageError."""
-    iterations = plan.settings["iterations"]
-    trial = {**plan.settings, "iterations": min(iterations, TRIAL_ITERATIONS), "keep_fields": True}
+    """Fit a crop of `plan` briefly and extrapolate. Raises ImageError where none can be fitted."""
+    reasons = []
     for crop in range(plan.crops):
-        name = plan.names[plan.image[crop]]
-        try:
-            pixels = read_image(Path(plan.folder) / name)
-        except ImageError:
-            continue
-        started = time.perf_counter()
-        row, column = plan.position[crop]
-        fitted = fit_crop(pixels, name, (int(row), int(column)), trial, b"", load_fitter(fitter))
-        seconds = time.perf_counter() - started
-        if fitted.field is not None:
+        trials = _timed(plan, crop, fitter)
+        if trials[0][0].field is not None:
             break
+        reasons.append(trials[0][0].error)
     else:
-        raise ImageError(f"None of the crops of {plan.folder} can be fitted: see 'dgp-mine fit' for why.")
+        raise ImageError(f"No crop of {plan.folder} can be fitted: {reasons[0]}")
+    (_, _), (_, short), (fitted, long) = trials
+    per_step = (long - short) / (TRIALS[2] - TRIALS[1])
+    per_fit = short + per_step * (plan.settings["iterations"] - TRIALS[1])
     gaussians, channels = fitted.field.colors.shape[1:]
-    per_crop = statistics.NBYTES + (plan.settings["keep_fields"] and gaussians * (5 + channels) * 4)
+    field = gaussians * (5 + channels) * 4 if plan.settings["keep_fields"] else 0
     return Estimate(
-        crops=plan.crops,
         gaussians=plan.crops * gaussians,
-        seconds=plan.crops * seconds * iterations / trial["iterations"],
-        nbytes=plan.crops * per_crop,
+        seconds=plan.crops * max(per_fit, 0.0),
+        nbytes=plan.crops * (statistics.NBYTES + field),
     )
+
+
+def _timed(plan: Plan, crop: int, fitter: str) -> list[tuple[CropResult, float]]:
+    """The result and the seconds of each trial fit of one crop."""
+    name, (row, column) = plan.names[plan.image[crop]], plan.position[crop].tolist()
+    try:
+        pixels = read_image(Path(plan.folder) / name)
+    except ImageError as error:
+        return [(CropResult(b"", str(error)), 0.0)]
+    trials = []
+    for iterations in TRIALS:
+        settings = {**plan.settings, "iterations": iterations, "keep_fields": True}
+        started = time.perf_counter()
+        fitted = fit_crop(pixels, name, (row, column), settings, b"", load_fitter(fitter))
+        trials.append((fitted, time.perf_counter() - started))
+    return trials

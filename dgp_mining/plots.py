@@ -18,12 +18,19 @@ INK, FAINT = "#222222", "#8a8a8a"
 
 def plot_dictionary(dictionary: Dictionary, path: str | Path) -> None:
     """Write the figure to `path` (.png, .pdf, .svg). Raises DictionaryError where it cannot be written."""
-    figure = Figure(figsize=(12, 8.2), dpi=130, layout="constrained", facecolor="white")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 2.1])
+    figure = Figure(figsize=(12, 7.6), dpi=130, layout="constrained", facecolor="white")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 2.2])
     for i, axes in enumerate(top.subplots(1, 3)):
         _draw_distribution(axes, dictionary.cholesky[:, i], ENTRIES[i], ENTRY_COLORS[i])
     _draw_kernels(bottom.subplots(), dictionary)
     figure.suptitle(_title(dictionary), fontsize=12, color=INK, x=0.01, ha="left")
+    bottom.suptitle(
+        "Kernels at one sigma, to one scale, from the smallest to the largest",
+        fontsize=10,
+        color=INK,
+        x=0.01,
+        ha="left",
+    )
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:

@@ -55,7 +55,8 @@ def fitter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     folder.mkdir()
     (folder / "fake_fitter.py").write_text(FAKE_FITTER)
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+    inherited = [os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *inherited]))
     yield "fake_fitter"
     sys.modules.pop("fake_fitter", None)
 

@@ -1,0 +1,257 @@
+"""A run resumes, survives what happens to it, and gives the same bytes whatever that was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dgp_mining.dictionary import DictionaryError
+from dgp_mining.mining import Progress, Task, fit_chunk, mine
+from dgp_mining.plan import Settings
+from dgp_mining.prior import build_dictionary, describe, split
+from dgp_mining.statistics import prior_sample
+from dgp_mining.store import DONE, FAILED, PENDING, Store, StoreError
+from dgp_mining.summary import summarise
+
+SETTINGS = Settings(crop=32, max_crops=24)
+
+
+def dictionary_bytes(store: Path) -> bytes:
+    out = store.with_suffix(".npz")
+    build_dictionary(store, size=64).save(out)
+    return out.read_bytes()
+
+
+@pytest.fixture
+def undisturbed(photos: Path, tmp_path: Path, fitter: str) -> bytes:
+    """The dictionary of a run in this process, in one go."""
+    mine(photos, tmp_path / "sync.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    return dictionary_bytes(tmp_path / "sync.zarr")
+
+
+def test_every_crop_is_fitted_once_and_reported(photos: Path, tmp_path: Path, fitter: str) -> None:
+    reported: list[Progress] = []
+    store = mine(
+        photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, on_progress=reported.append
+    )
+    summary = summarise(store)
+    assert (summary["crops"], summary["done"], summary["failed"], summary["pending"]) == (24, 24, 0, 0)
+    assert sum(progress.done for progress in reported) == 24
+    assert sum(progress.psnr for progress in reported) / 24 == pytest.approx(summary["psnr"]["mean"])
+    assert 40 < summary["psnr"]["min"] <= summary["psnr"]["p5"] <= summary["psnr"]["p50"] <= 41
+    assert 25 < summary["off_lattice_psnr"]["mean"] < 26
+    assert summary["seconds"] == pytest.approx(0.24)
+
+
+def test_local_workers_give_the_same_bytes(
+    photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes
+) -> None:
+    mine(photos, tmp_path / "local.zarr", SETTINGS, scheduler="local", workers=2, fitter=fitter)
+    assert dictionary_bytes(tmp_path / "local.zarr") == undisturbed
+
+
+def test_an_interrupted_run_resumes_with_what_is_missing_and_gives_the_same_bytes(
+    photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes
+) -> None:
+    path, reported = tmp_path / "a.zarr", []
+
+    def interrupt(progress: Progress) -> None:
+        reported.append(progress)
+        if len(reported) == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter, on_progress=interrupt)
+    assert (Store.open(path).status() == DONE).sum() == 10
+    reported = [None] * 10
+    mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter, on_progress=reported.append)
+    assert len(reported) == 24
+    assert dictionary_bytes(path) == undisturbed
+    mine(photos, path, SETTINGS, scheduler="sync", fitter="no_fitter_is_needed_any_more")
+
+
+def test_a_chunk_killed_before_its_status_is_fitted_again(
+    photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes
+) -> None:
+    path = tmp_path / "sync.zarr"
+    Store.open(path).root["crops/status"][5] = PENDING
+    np.testing.assert_array_equal(Store.open(path).pending_chunks(), [5])
+    mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
+    assert dictionary_bytes(path) == undisturbed
+
+
+def test_a_killed_worker_loses_nothing(
+    photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that takes the chosen crop is killed by it, once."""
+    folder = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
+    (folder / "deadly_fitter.py").write_text(
+        textwrap.dedent(
+            """
+            import os, signal
+            from pathlib import Path
+            import fake_fitter
+            off_lattice_psnr = fake_fitter.off_lattice_psnr
+
+            def fit_image(pixels, **settings):
+                sword = Path(__file__).with_name("sword")
+                if sword.exists() and settings["seed"] % 3 == 0:
+                    sword.unlink()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return fake_fitter.fit_image(pixels, **settings)
+            """
+        )
+    )
+    (folder / "sword").touch()
+    path = tmp_path / "a.zarr"
+    mine(photos, path, SETTINGS, scheduler="local", workers=2, fitter="deadly_fitter")
+    assert not (folder / "sword").exists()
+    assert dictionary_bytes(path) == undisturbed
+
+
+def test_ctrl_c_ends_in_one_sentence_and_the_same_command_goes_on(
+    photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes
+) -> None:
+    program = (
+        "import functools, dgp_mining.mining as m; m.mine = functools.partial(m.mine, fitter='fake_fitter');"
+        "from dgp_mining.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, "fit", "--images", str(photos), "--store", "a.zarr"]
+    command += ["--crop", "32", "--max-crops", "24", "--workers", "2"]
+    slow = {**os.environ, "FAKE_FIT_SECONDS": "0.3"}
+    run = subprocess.Popen(
+        command, cwd=tmp_path, env=slow, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    path = tmp_path / "a.zarr"
+    while not (path.exists() and (Store.open(path).status() == DONE).sum() >= 2):
+        assert run.poll() is None, run.stderr.read()
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+    said = run.communicate(timeout=60)[1]
+    assert run.returncode == 130
+    assert "Interrupted: " in said
+    assert "The same command goes on from there." in said
+    assert "Traceback" not in said
+    done = int((Store.open(path).status() == DONE).sum())
+    assert 2 <= done < 24
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert f"has {done} of them already; going on" in finished.stderr
+    assert dictionary_bytes(path) == undisturbed
+
+
+def test_bad_files_are_recorded_and_the_others_fitted(photos: Path, tmp_path: Path, fitter: str) -> None:
+    whole = (photos / "p3.png").read_bytes()
+    (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (photos / "text.png").write_text("not an image")
+    Image.new("RGB", (32, 32)).save(photos / "black.png")
+    Image.new("RGB", (20, 90)).save(photos / "small.png")
+    summary = summarise(mine(photos, tmp_path / "a.zarr", Settings(crop=32), scheduler="sync", fitter=fitter))
+    failures = {failure["image"]: failure["error"] for failure in summary["failures"]}
+    assert set(failures) == {"cut.png", "black.png"}
+    assert failures["cut.png"].startswith("cut.png cannot be decoded (")
+    assert failures["black.png"] == "black.png: the crop is black"
+    skipped = {skipped["image"]: skipped["error"] for skipped in summary["skipped"]}
+    assert "not a PNG" in skipped["text.png"]
+    assert "smaller than a crop of 32" in skipped["small.png"]
+    assert set(skipped) == {"text.png", "small.png"}
+    assert summary["failed"] == 10
+    assert summary["done"] == summary["crops"] - 10
+    assert str(tmp_path) not in str(failures)
+    assert build_dictionary(tmp_path / "a.zarr", size=64).metadata["crops"] == summary["done"]
+
+
+def test_an_image_that_shrank_under_way_fails_its_crops_only(
+    photos: Path, tmp_path: Path, fitter: str
+) -> None:
+    def shrink(plan: object, store: Store) -> None:
+        Image.new("RGB", (32, 32), "white").save(photos / "p2.png")
+
+    store = mine(
+        photos, tmp_path / "a.zarr", Settings(crop=32), scheduler="sync", fitter=fitter, on_plan=shrink
+    )
+    images, (crop_image, _) = store.images().name, store.crops()
+    failed = {images[crop_image[crop]] for crop in np.flatnonzero(store.status() == FAILED)}
+    assert failed == {"p2.png"}
+
+
+def test_a_resumed_run_with_other_settings_is_refused(photos: Path, tmp_path: Path, fitter: str) -> None:
+    mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    with pytest.raises(StoreError, match="max_crops is 24 there and 20 here"):
+        mine(photos, tmp_path / "a.zarr", Settings(crop=32, max_crops=20), scheduler="sync", fitter=fitter)
+    other = mine(
+        photos,
+        tmp_path / "a.zarr",
+        Settings(crop=32, max_crops=20),
+        scheduler="sync",
+        fitter=fitter,
+        overwrite=True,
+    )
+    assert len(other.status()) == 20
+
+
+def test_a_thread_count_cannot_change_a_result(photos: Path, tmp_path: Path, fitter: str) -> None:
+    folder = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
+    (folder / "counting_fitter.py").write_text(
+        "import torch, fake_fitter\n"
+        "off_lattice_psnr = fake_fitter.off_lattice_psnr\n"
+        "def fit_image(pixels, **settings):\n"
+        "    assert torch.get_num_threads() == 1\n"
+        "    return fake_fitter.fit_image(pixels, **settings)\n"
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        store = mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter="counting_fitter")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert (store.status() == DONE).all()
+
+
+def test_fields_are_kept_when_asked_and_change_no_byte_of_the_dictionary(
+    photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes
+) -> None:
+    keeping = Settings(crop=32, max_crops=24, keep_fields=True)
+    store = mine(photos, tmp_path / "a.zarr", keeping, scheduler="sync", fitter=fitter)
+    assert store.root["fields/extent"][:].tolist() == [[256, 3]] * 24
+    assert (store.root["fields/cholesky"][:, :256, [0, 2]] > 0).all()
+    assert dictionary_bytes(tmp_path / "a.zarr") == undisturbed
+
+
+def test_the_dictionary_says_where_it_comes_from_and_is_measured_on_other_crops(
+    photos: Path, tmp_path: Path, fitter: str
+) -> None:
+    store = mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    built = build_dictionary(tmp_path / "a.zarr", size=100, method="sample", seed=3)
+    about = built.metadata
+    assert about["images"] == str(photos)
+    assert (about["crops"], about["density"], about["recipe"], about["iterations"]) == (24, 0.25, "fast", 300)
+    assert (about["method"], about["seed"], about["fingerprint"]) == ("sample", 3, store.fingerprint)
+    held_out, used = split(np.arange(24))
+    assert held_out.tolist() == [9, 19]
+    assert about["coverage"]["held_out_crops"] == 2
+    assert about["gaussians"] == len(prior_sample(store.samples(used)))
+    described = describe(built)
+    assert described["size"] == 100
+    assert described["ranges"]["l11"] == [built.cholesky[:, 0].min(), built.cholesky[:, 0].max()]
+
+
+def test_an_unfinished_store_makes_no_dictionary(photos: Path, tmp_path: Path, fitter: str) -> None:
+    path = tmp_path / "a.zarr"
+    store = mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
+    store.root["crops/status"][3] = PENDING
+    with pytest.raises(DictionaryError, match=r"still has 1 of 24 crops to fit: .*dgp-mine fit --images"):
+        build_dictionary(path)
+    # What is pending is found chunk by chunk, and one chunk is what a task fits.
+    fit_chunk(Task(str(path), str(photos), fitter, 3))
+    assert build_dictionary(path, size=64)
