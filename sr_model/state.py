@@ -60,26 +60,33 @@ class TrainingState:
         return TrainingState(model, average, torch.optim.Adam(model.parameters()))
 
     def learn(self, lr: Tensor, hr: Tensor, rate: float, settings: TrainSettings, bf16: bool) -> float:
-        """One step on a batch at learning rate `rate`; returns the loss. Raises TrainingError at a NaN."""
+        """One step on a batch at learning rate `rate`; returns the loss. Raises TrainingError if it diverges."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
             field = self.model(lr)
-        loss = (field.render((hr.shape[2], hr.shape[3])) - hr).abs().mean()
+        try:
+            rendered = field.render((hr.shape[2], hr.shape[3]))
+        except ValueError as error:  # a field with something in it that is not a number
+            raise self._diverged() from error
+        loss = (rendered - hr).abs().mean()
         self.optimiser.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
-            raise TrainingError(
-                f"The loss or its gradient is not a number at step {self.step}: "
-                "the checkpoints hold the last good state, and another --seed may avoid it."
-            )
+            raise self._diverged()
         self.optimiser.step()
         self.step += 1
         decay = min(settings.ema, (1 + self.step) / (WARM_EMA + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
         return loss.item()
+
+    def _diverged(self) -> TrainingError:
+        return TrainingError(
+            f"The training diverged (a loss that is not a number) at step {self.step}: "
+            "its checkpoints hold an earlier state, and another --seed may avoid it."
+        )
 
     def save(self, path: Path, identity: Mapping[str, Any], budget: Mapping[str, Any]) -> None:
         """Write everything that `restore` needs, whole or not at all."""

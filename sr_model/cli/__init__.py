@@ -27,7 +27,7 @@ class Command(click.Command):
         except BrokenPipeError:
             raise
         except (ValueError, OSError) as error:  # all of this project's errors are ValueErrors
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(str(error).rstrip(".") + ".") from error
         finally:
             for logger in loggers:
                 logger.removeHandler(echo)
