@@ -60,8 +60,9 @@ class FitReport:
 def describe_plan(plan: Plan) -> str:
     """One line on what a plan comprises, and one more on each image that it leaves out."""
     side = plan.settings["crop"]
-    used = sum(not problem for problem in plan.problems)
-    text = f"{plan.crops:,} crops of {side}x{side} from {used:,} images in {plan.folder}"
+    used, all_images = len(set(plan.image.tolist())), len(plan.names)
+    images = f"{used:,} images" if used == all_images else f"{used:,} of {all_images:,} images"
+    text = f"{plan.crops:,} crops of {side}x{side} from {images} in {plan.folder}"
     return "\n".join([text, *_listed([f"skipped: {problem}" for problem in plan.problems if problem])])
 
 

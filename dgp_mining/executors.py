@@ -25,6 +25,9 @@ hundreds of queued tasks as suspicious (DESIGN 5)."""
 RETRIES = 3
 """How often a task that raised is tried again; bad input does not raise, so what does may be transient."""
 
+CONNECT_SECONDS = 10
+"""How long an existing scheduler is waited for."""
+
 IGNORE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 """Run by each local worker as it starts: Ctrl-C reaches the whole process group, and the client decides."""
 
@@ -67,7 +70,7 @@ def _local_client(workers: int) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # without an address dask's web server listens everywhere
             memory_limit=None,  # dask would pause workers by its own estimate; an image is all they hold
             silence_logs=50,  # what matters is said by us, in sentences
         ) as cluster,
@@ -81,7 +84,7 @@ def _existing_client(address: str) -> Iterator[Client]:
     from distributed import Client
 
     try:
-        client = Client(address, timeout="10s")
+        client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise ExecutorError(
             f"No Dask scheduler answers at {address}: start one or use --scheduler local."
