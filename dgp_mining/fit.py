@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from splat2d import DEFAULT_CUTOFF, GaussianField, backend, native, render, vectorised
 from splat2d.resample import imresize
-from torch import Tensor
 
 from .recipes import DEFAULT_DENSITY, Adan, FastRecipe, GaussianImageRecipe, make_recipe
 

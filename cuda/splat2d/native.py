@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import warnings
 from collections.abc import Iterator
 from ctypes import POINTER, c_float, c_int, c_int64, c_void_p
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,6 +22,9 @@ ABI = 1
 MAX_CHANNELS = 8
 MAX_CUTOFF = 12.0
 MAX_EXTENT = 1 << 24
+"""Pixel centres up to here are exact in float32."""
+LARGEST, SMALLEST = 1e15, 1e-15
+"""Range of what can be rendered (api.cpp): no intermediate overflows within it."""
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
@@ -53,6 +58,12 @@ def _load() -> ctypes.CDLL | None:
 LIBRARY = _load()
 
 
+@cache
+def say_missing() -> None:
+    """Warn, once, that the library is missing and what that costs."""
+    warnings.warn("splat2d has no native library here: rendering with torch, slower", stacklevel=2)
+
+
 def instruction_set() -> str:
     """The instruction set in use: "portable", "avx2" or "avx512". All give the same bits."""
     return INSTRUCTION_SETS[LIBRARY.splat2d_isa()]
@@ -68,17 +79,28 @@ def _pointer(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def _check(status: int, bad: c_int64, gaussians: int) -> None:
+def bad_gaussian(row: int, index: int) -> str:
+    """The sentence about a Gaussian that cannot be rendered."""
+    return (
+        f"Gaussian {index} of row {row} cannot be rendered: means, Cholesky entries and colours must be "
+        f"finite, at most {LARGEST:g} in size, and l11 and l22 at least {SMALLEST:g}"
+    )
+
+
+def check_counts(counts: Tensor | None, gaussians: int) -> None:
+    """Raise ValueError where a row would use fewer than none or more than all of its Gaussians."""
+    if counts is not None and counts.numel() and not 0 <= int(counts.min()) <= int(counts.max()) <= gaussians:
+        raise ValueError(f"counts must lie between 0 and the number of Gaussians, {gaussians}")
+
+
+def _raise(status: int, bad: int = -1, gaussians: int = 1) -> None:
+    """Turn the library's status codes (api.cpp) into exceptions."""
     if status == -3:
-        row, index = divmod(bad.value, gaussians)
-        raise ValueError(
-            f"Gaussian {index} of row {row} cannot be rendered: means, Cholesky entries and colours must be "
-            "finite, below 1e15 in size, and l11 and l22 at least 1e-15"
-        )
+        raise ValueError(bad_gaussian(*divmod(bad, gaussians)))
     if status == -2:
         raise MemoryError("not enough memory to render")
     if status != 0:
-        raise ValueError("counts must lie between 0 and the number of Gaussians")
+        raise ValueError("splat2d refused arguments that its callers should have checked")
 
 
 def render(
@@ -91,6 +113,7 @@ def render(
 ) -> Tensor:
     """Contiguous float32 CPU tensors [B, N, 2], [B, N, 3], [B, N, C], counts int64 [B] -> [B, C, H, W]."""
     batch, n, channels = colors.shape
+    check_counts(counts, n)
     out = colors.new_empty(batch, channels, *size)
     bad = c_int64(-1)
     pointers = [_pointer(t) for t in (means, cholesky, colors, counts)]
@@ -105,7 +128,7 @@ def render(
         _pointer(out),
         ctypes.byref(bad),
     )
-    _check(status, bad, n)
+    _raise(status, bad.value, n)
     return out
 
 
@@ -124,7 +147,7 @@ def render_backward(
         *outputs,
         ctypes.byref(bad),
     )
-    _check(status, bad, n)
+    _raise(status, bad.value, n)
     return gradients
 
 
@@ -155,5 +178,5 @@ def fit(
         *(_pointer(rates), start, len(rates)),
         *(_pointer(t) for t in (parameters, first, second, losses)),
     )
-    _check(status, c_int64(-1), max(1, parameters.shape[1]))
+    _raise(status)
     return losses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from types import ModuleType
 
 import torch
@@ -87,21 +86,9 @@ def _implementation(device: torch.device) -> ModuleType:
     if device.type != "cpu":
         raise ValueError(f"splat2d renders on the CPU, not on {device.type}: move the field with .cpu()")
     if native.LIBRARY is None:
-        _notice_once()
+        native.say_missing()
         return vectorised
     return native
-
-
-_noticed = False
-
-
-def _notice_once() -> None:
-    global _noticed
-    if not _noticed:
-        _noticed = True
-        warnings.warn(
-            "splat2d was installed without its native kernels: rendering with torch, slower", stacklevel=4
-        )
 
 
 @torch.library.custom_op("splat2d::render", mutates_args=())

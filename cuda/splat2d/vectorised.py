@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from . import native
+
 ELEMENTS_AT_ONCE = 1 << 22
 """Pixel terms evaluated at once; bounds the memory."""
 
@@ -66,6 +68,16 @@ def _patches(
             yield index, (pixel, weight, u, v)
 
 
+def _check_values(means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None) -> None:
+    values = torch.cat([means, cholesky, colors], -1)
+    good = (values.abs() <= native.LARGEST).all(-1) & (cholesky[..., 0::2] >= native.SMALLEST).all(-1)
+    if counts is not None:
+        good |= torch.arange(means.shape[1])[None] >= counts[:, None]
+    if not good.all():
+        row, index = torch.nonzero(~good)[0].tolist()
+        raise ValueError(native.bad_gaussian(row, index))
+
+
 def render(
     means: Tensor,
     cholesky: Tensor,
@@ -75,7 +87,9 @@ def render(
     cutoff: float,
 ) -> Tensor:
     """As `native.render`, row by row so that a row's sums do not depend on the batch it is in."""
-    batch, _, channels = colors.shape
+    batch, n, channels = colors.shape
+    native.check_counts(counts, n)
+    _check_values(means, cholesky, colors, counts)
     pixels = size[0] * size[1]
     out = colors.new_zeros(batch, channels, max(1, pixels))
     for b in range(batch):

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from dgp_mining.fit import fit_image, off_lattice_psnr, psnr
 from dgp_mining.recipes import Adan, recipe_settings
-from PIL import Image
 from splat2d.resample import imresize
 
 KODAK = Path(__file__).parents[3] / "shared" / "images" / "kodak"

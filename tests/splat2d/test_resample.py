@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
 from splat2d.resample import imresize, output_size
 
 SET5 = Path(__file__).parents[3] / "shared" / "images" / "set5"

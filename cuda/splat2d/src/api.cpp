@@ -81,7 +81,7 @@ bool valid(const Job& job, int64_t i) {
   bool ok = in_range(mean[0], -kLargest, kLargest) && in_range(mean[1], -kLargest, kLargest) &&
             in_range(l[0], kSmallest, kLargest) && in_range(l[1], -kLargest, kLargest) &&
             in_range(l[2], kSmallest, kLargest);
-  for (int c = 0; c < job.channels; ++c) ok = ok && std::isfinite(color[c]);
+  for (int c = 0; c < job.channels; ++c) ok = ok && in_range(color[c], -kLargest, kLargest);
   return ok;
 }
 
