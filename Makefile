@@ -1,0 +1,27 @@
+# Two commands: `make demo` shows what this is for, `make test` shows that it holds.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test install clean
+
+demo: $(VENV)/installed
+	$(BIN)/python workflows/demo.py
+
+test: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m slow
+
+# The stamp is renewed when what is compiled or required changes; Python edits need no reinstall.
+$(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt $(wildcard cuda/splat2d/src/*)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"
+	touch $@
+
+install: $(VENV)/installed
+
+clean:
+	rm -rf build dist demo .pytest_cache .ruff_cache
