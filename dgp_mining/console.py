@@ -29,7 +29,9 @@ class FitReport:
         status = store.status()
         before = int((status != PENDING).sum())
         _say(describe_plan(plan))
-        if before:
+        if before == plan.crops:
+            _say(f"{store.path} has all of them already.")
+        elif before:
             _say(f"{store.path} has {before:,} of them already; going on.")
         self.line = ProgressLine(plan.crops, before)
 

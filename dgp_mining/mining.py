@@ -18,8 +18,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import splat2d
 import torch
+
+import splat2d
 
 from . import statistics
 from .executors import available_cores, open_executor
@@ -63,7 +64,8 @@ def mine(
     """Fit crops of all images in the folder `images` into `store`, going on with what is there.
 
     Raises ImageError where no image can be mined, StoreError where the store is no store, or of other
-    settings, ExecutorError where there are no workers. Ctrl-C loses only the chunks under way.
+    settings, ExecutorError where there are no workers. Ctrl-C loses only the chunks under way. Local workers
+    import the calling script again, which must therefore guard what it does by `if __name__ == "__main__"`.
     """
     plan = plan_run(images, settings or Settings())
     opened = open_store(store, plan, overwrite)
@@ -81,10 +83,11 @@ def mine(
 
 def plan_run(images: str | Path, settings: Settings) -> Plan:
     """The plan of `mine`, which does nothing yet."""
-    recipe = recipe_settings(settings.recipe, settings.iterations)
+    numbers = recipe_settings(settings.recipe, settings.iterations)
     fixed = {
-        "iterations": recipe["iterations"],
-        "fit": recipe,
+        "recipe": numbers.pop("recipe"),
+        "iterations": numbers.pop("iterations"),
+        "fit": numbers,
         "statistics": statistics.SETTINGS,
         "backend": splat2d.backend(),
     }

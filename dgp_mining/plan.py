@@ -49,8 +49,8 @@ class Settings:
                 raise ValueError(f"{_option(name)} must be at least {value}, got {getattr(self, name)}.")
         if self.recipe not in RECIPES:
             raise ValueError(f"--recipe must be one of {', '.join(RECIPES)}, got {self.recipe!r}.")
-        if not 0 < self.density <= 1:
-            raise ValueError(f"--density must be above 0 and at most 1, got {self.density}.")
+        if not 0 < self.density <= 4:
+            raise ValueError(f"--density must be above 0 and at most 4, got {self.density}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 import zarr
-from splat2d import GaussianField
 from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from splat2d import GaussianField
 
 from . import statistics
 from .images import MAX_CHANNELS
@@ -130,52 +131,56 @@ class Store:
     # --- the plan -----------------------------------------------------------------------------------------
 
     def images(self) -> Images:
-        group = self.root["images"]
+        """The images, as planned."""
         return Images(
-            name=[str(name) for name in group["name"][:]],
-            size=group["size"][:],
-            nbytes=group["nbytes"][:],
-            problem=[str(problem) for problem in group["problem"][:]],
+            name=[str(name) for name in self._read("images/name")],
+            size=self._read("images/size"),
+            nbytes=self._read("images/nbytes"),
+            problem=[str(problem) for problem in self._read("images/problem")],
         )
 
     def crops(self) -> tuple[np.ndarray, np.ndarray]:
         """The image [n] and the (row, column) [n, 2] of each crop."""
-        return self.root["crops/image"][:], self.root["crops/position"][:]
+        return self._read("crops/image"), self._read("crops/position")
 
     @property
     def chunk(self) -> int:
         """Crops per chunk."""
         return self.root["crops/status"].chunks[0]
 
-    @property
-    def keeps_fields(self) -> bool:
-        return "fields" in self.root
-
     # --- results ------------------------------------------------------------------------------------------
 
     def status(self) -> np.ndarray:
         """[n] uint8: PENDING, DONE or FAILED."""
-        return self.root["crops/status"][:]
+        return self._read("crops/status")
 
     def pending_chunks(self) -> list[int]:
         """Chunks that hold a pending crop, ascending."""
-        return sorted({int(crop) // self.chunk for crop in np.flatnonzero(self.status() == PENDING)})
+        return np.unique(np.flatnonzero(self.status() == PENDING) // self.chunk).tolist()
 
     def results(self) -> np.ndarray:
         """[n, 4] float64, columns RESULT; NaN where there is none."""
-        return self.root["crops/result"][:]
+        return self._read("crops/result")
 
     def errors(self) -> list[tuple[int, str]]:
         """(crop, sentence) of each failed crop."""
-        return [(i, str(text)) for i, text in enumerate(self.root["crops/error"][:]) if text]
+        return [(i, str(text)) for i, text in enumerate(self._read("crops/error")) if text]
 
     def samples(self, crops: np.ndarray) -> np.ndarray:
         """The sampled Gaussians of the given crops, [len(crops), SAMPLE_SIZE, 7] float32."""
-        return self.root["statistics/sample"].oindex[crops]
+        return self._read("statistics/sample", crops)
 
     def counts(self) -> np.ndarray:
         """[n, 6] int64, columns `statistics.COUNTS`."""
-        return self.root["statistics/count"][:]
+        return self._read("statistics/count")
+
+    def _read(self, name: str, rows: Any = slice(None)) -> np.ndarray:
+        try:
+            return self.root[name].oindex[rows]
+        except (KeyError, ValueError, RuntimeError) as error:  # a checksum or a codec that complains
+            raise StoreError(
+                f"{self.path / name} is damaged ({error}): restore it, or start anew with --overwrite."
+            ) from error
 
     def write(self, chunk: int, results: Sequence[CropResult]) -> None:
         """Write all results of one chunk, in the order of its crops; the status last."""
@@ -195,7 +200,7 @@ class Store:
             for name, column in columns.items():
                 array = self.root[name]
                 array[crops] = np.array(column, dtype=array.dtype)
-            if self.keeps_fields:
+            if "fields" in self.root:
                 self._write_fields(crops, results)
             status = [FAILED if result.error else DONE for result in results]
             self.root["crops/status"][crops] = np.array(status, np.uint8)
@@ -249,9 +254,9 @@ def versions() -> dict[str, str]:
 
 def _lay_out(root: zarr.Group, plan: Plan, chunk: int, gaussians: int) -> None:
     n = plan.crops
-    root.create_array("images/name", data=np.array(plan.names, np.dtypes.StringDType()))
-    root.create_array("images/problem", data=np.array(plan.problems, np.dtypes.StringDType()))
     for name, data in (
+        ("images/name", np.array(plan.names, np.dtypes.StringDType())),
+        ("images/problem", np.array(plan.problems, np.dtypes.StringDType())),
         ("images/size", plan.sizes),
         ("images/nbytes", plan.nbytes),
         ("crops/image", plan.image),

@@ -134,7 +134,7 @@ def test_failures_are_told_and_exit_with_3(
     assert "text.png is not a PNG" in result.stdout
     again = run(*options)
     assert again.exit_code == 3
-    assert "going on" in again.stderr
+    assert "has all of them already" in again.stderr
 
 
 def test_a_dry_run_says_what_it_would_take_and_writes_nothing(photos: Path, tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from splat2d import GaussianField
 
 from dgp_mining.plan import Plan, Settings, make_plan
 from dgp_mining.statistics import measure
 from dgp_mining.store import DONE, FAILED, PENDING, CropResult, Store, StoreError
+from splat2d import GaussianField
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, plan: Plan) -> None:
     content = bytearray(chunk.read_bytes())
     content[len(content) // 2] ^= 1
     chunk.write_bytes(content)
-    with pytest.raises(ValueError, match="checksum"):
+    with pytest.raises(StoreError, match=r"statistics/sample is damaged .*checksum"):
         store.samples(np.arange(4))
 
 
