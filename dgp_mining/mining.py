@@ -70,10 +70,7 @@ def mine(
     plan = plan_run(images, settings or Settings())
     opened = open_store(store, plan, overwrite)
     on_plan(plan, opened)
-    tasks = [
-        Task(str(opened.path.resolve()), str(Path(images).resolve()), fitter, chunk)
-        for chunk in opened.pending_chunks()
-    ]
+    tasks = [make_task(plan, opened, images, fitter, chunk) for chunk in opened.pending_chunks()]
     if tasks:
         with open_executor(scheduler, min(workers or available_cores(), len(tasks))) as run:
             for progress in run(fit_chunk, tasks):
@@ -120,19 +117,31 @@ class Task:
     """Name of the fitting module, see FITTER."""
     chunk: int
     """Which chunk of the store."""
+    crops: tuple[tuple[str, int, int], ...]
+    """The chunk's crops: name of the image in the folder, row and column."""
+
+
+def make_task(plan: Plan, store: Store, images: str | Path, fitter: str, chunk: int) -> Task:
+    """The task of fitting one chunk; it carries its crops, so that workers need not read the plan."""
+    crops = slice(chunk * store.chunk, (chunk + 1) * store.chunk)
+    names = [plan.names[image] for image in plan.image[crops]]
+    return Task(
+        store=str(store.path.resolve()),
+        images=str(Path(images).resolve()),
+        fitter=fitter,
+        chunk=chunk,
+        crops=tuple((name, *at) for name, at in zip(names, plan.position[crops].tolist(), strict=True)),
+    )
 
 
 def fit_chunk(task: Task) -> Progress:
     """Fit the crops of one chunk, decoding each image once, and write them. Runs in a worker."""
     store, fitter = Store.open(task.store), load_fitter(task.fitter)
-    image, position = store.crops()
-    crops = range(task.chunk * store.chunk, min((task.chunk + 1) * store.chunk, len(image)))
-    names = store.images().name
     results = []
     with _one_torch_thread():
-        for index, group in itertools.groupby(crops, key=lambda crop: image[crop]):
-            positions = [(int(row), int(column)) for row, column in position[list(group)]]
-            results += fit_crops(Path(task.images), names[index], positions, store.settings, fitter)
+        for name, crops in itertools.groupby(task.crops, key=lambda crop: crop[0]):
+            positions = [(row, column) for _, row, column in crops]
+            results += fit_crops(Path(task.images), name, positions, store.settings, fitter)
     store.write(task.chunk, results)
     done = [result.result[0] for result in results if not result.error]
     return Progress(len(done), len(results) - len(done), float(sum(done)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from splat2d import DEFAULT_CUTOFF, GaussianField
 
 from .dictionary import covariance_from_cholesky, smallest_eigenvalue

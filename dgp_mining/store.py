@@ -1,6 +1,6 @@
 """The store, `dgp.zarr`: what is planned, what has been fitted, and what was found (DESIGN 5).
 
-    attributes           format, folder, fingerprint, settings, versions
+    attributes           format, folder, chunk, fingerprint, settings, versions
     images/              name, size (height, width), nbytes, problem            written with the plan
     crops/               image, position (row, column)                          written with the plan
                          result (RESULT), sha256 (of the image file), error, status
@@ -66,6 +66,8 @@ class Store:
         self.settings: dict[str, Any] = root.attrs["settings"]
         self.folder: str = root.attrs["folder"]
         self.fingerprint: str = root.attrs["fingerprint"]
+        self.chunk: int = root.attrs["chunk"]
+        """Crops per chunk."""
 
     @staticmethod
     def open(path: str | Path) -> Store:
@@ -142,11 +144,6 @@ class Store:
     def crops(self) -> tuple[np.ndarray, np.ndarray]:
         """The image [n] and the (row, column) [n, 2] of each crop."""
         return self._read("crops/image"), self._read("crops/position")
-
-    @property
-    def chunk(self) -> int:
-        """Crops per chunk."""
-        return self.root["crops/status"].chunks[0]
 
     # --- results ------------------------------------------------------------------------------------------
 
@@ -303,6 +300,7 @@ def _lay_out(root: zarr.Group, plan: Plan, chunk: int, gaussians: int) -> None:
         {
             "format": FORMAT,
             "folder": plan.folder,
+            "chunk": chunk,
             "fingerprint": plan.fingerprint,
             "settings": plan.settings,
             "versions": versions(),

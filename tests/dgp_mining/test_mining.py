@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from dgp_mining.dictionary import DictionaryError
-from dgp_mining.mining import Progress, Task, fit_chunk, mine
+from dgp_mining.mining import Progress, mine
 from dgp_mining.plan import Settings
 from dgp_mining.prior import build_dictionary, describe, split
 from dgp_mining.statistics import prior_sample
@@ -252,6 +252,3 @@ def test_an_unfinished_store_makes_no_dictionary(photos: Path, tmp_path: Path, f
     store.root["crops/status"][3] = PENDING
     with pytest.raises(DictionaryError, match=r"still has 1 of 24 crops to fit: .*dgp-mine fit --images"):
         build_dictionary(path)
-    # What is pending is found chunk by chunk, and one chunk is what a task fits.
-    fit_chunk(Task(str(path), str(photos), fitter, 3))
-    assert build_dictionary(path, size=64)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from splat2d import GaussianField
 
 from dgp_mining import statistics
 from dgp_mining.dictionary import covariance_from_cholesky
 from dgp_mining.statistics import COUNTS, MOMENTS, SAMPLE, measure, prior_sample
+from splat2d import GaussianField
 
 
 def field(means: object, cholesky: object, colors: object, size: tuple[int, int] = (40, 60)) -> GaussianField:
