@@ -1,65 +1,15 @@
 // Fitting in one place: render, compare, gather and update, with nothing allocated inside an iteration.
 //
-// A Gaussian's shape is the symmetric square root R = [[a, b], [b, c]] of its covariance S = R R, which
-// treats x and y alike (a Cholesky factor does not): a mirrored or transposed crop gives the mirrored or
-// transposed fit, to rounding. Adam (Kingma and Ba 2015) with rates of their own for means, roots and colours.
+// Adam (Kingma and Ba 2015) with rates of their own for means, roots and colours; see step.h.
 #pragma once
 
 #include <vector>
 
 #include "job.h"
 #include "kernels.h"
+#include "step.h"
 
 namespace SPLAT2D_NAMESPACE {
-
-struct Root {
-  float a, b, c;
-};
-
-// Cholesky factor of S = R R; l22 = det R / l11 does not cancel.
-inline void cholesky_of(const Root& r, float* l11, float* l21, float* l22) {
-  *l11 = std::sqrt(std::fma(r.a, r.a, r.b * r.b));
-  *l21 = r.b * (r.a + r.c) / *l11;
-  *l22 = std::fma(r.a, r.c, -r.b * r.b) / *l11;
-}
-
-// Gradient by R of a loss with gradient moments t (gaussian.h): G = L^-T M L^-1 / 2 by S, then R G + G R.
-inline Root root_gradient(const Moments<float>& t, const Root& r, float l11, float l21, float l22) {
-  const float p = 1.0f / l11, s = 1.0f / l22, q = -(l21 / l22) / l11;
-  const float uu = t.uu * (kUnwhitenSquared * 0.5f), uv = t.uv * (kUnwhitenSquared * 0.5f);
-  const float vv = t.vv * (kUnwhitenSquared * 0.5f);
-  const float g11 = p * std::fma(uu, p, uv * q) + q * std::fma(uv, p, vv * q);
-  const float g12 = s * std::fma(p, uv, q * vv);
-  const float g22 = s * s * vv;
-  Root g;
-  g.a = 2.0f * std::fma(r.a, g11, r.b * g12);
-  g.b = 2.0f * (std::fma(r.a, g12, r.b * g22) + std::fma(r.b, g11, r.c * g12));
-  g.c = 2.0f * std::fma(r.b, g12, r.c * g22);
-  return g;
-}
-
-// Lift R's eigenvalues to at least `floor`, keeping its eigenvectors.
-inline void project(Root* r, float floor) {
-  const float mid = 0.5f * (r->a + r->c), half = 0.5f * (r->a - r->c);
-  const float spread = std::sqrt(std::fma(half, half, r->b * r->b));
-  const float high = mid + spread, low = mid - spread;
-  const float new_high = high < floor ? floor : high, new_low = low < floor ? floor : low;
-  const float new_mid = 0.5f * (new_high + new_low);
-  const float shrink = spread > 0.0f ? 0.5f * (new_high - new_low) / spread : 0.0f;
-  const bool held = low >= floor;
-  r->a = held ? r->a : std::fma(half, shrink, new_mid);
-  r->c = held ? r->c : std::fma(-half, shrink, new_mid);
-  r->b = held ? r->b : r->b * shrink;
-}
-
-struct Adam {
-  float beta1, beta2, epsilon, correct1, correct2;
-  float step(float gradient, float* first, float* second) const {
-    *first = std::fma(beta1, *first, (1.0f - beta1) * gradient);
-    *second = std::fma(beta2, *second, (1.0f - beta2) * (gradient * gradient));
-    return (*first * correct1) / (std::sqrt(*second * correct2) + epsilon);
-  }
-};
 
 // image <- image - target, zero outside the image; returns the sum of squares.
 template <int C>

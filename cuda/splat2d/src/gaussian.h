@@ -3,20 +3,23 @@
 // A term c exp(-q / 2) is evaluated in whitened coordinates scaled so that the weight is a power of two:
 //     u = k (x - mx) / l11,   v = k ((y - my) - l21 (x - mx) / l11) / l22,   k^2 = log2(e) / 2,
 //     weight = 2^-(u^2 + v^2),   dropped where u^2 + v^2 > k^2 cutoff^2.
-// The Cholesky form is a sum of squares: no cancellation at any correlation. V is float, or a vector of
-// lanes with +, -, *, fma, rounded, scaled, at_least overloaded; everything is IEEE arithmetic with explicit
-// fma, so every instruction set gives the same bits.
+// The Cholesky form is a sum of squares: no cancellation at any correlation. V is float (a GPU thread is a lane
+// of its own), or a vector of lanes with the same functions overloaded; everything is IEEE arithmetic with
+// explicit fma, so every instruction set and every GPU gives the same bits. NVRTC has no standard headers.
 #pragma once
 
 #if defined(__CUDACC__)
 #define SPLAT2D_FN __device__ __forceinline__
 #define SPLAT2D_SQRT(x) __fsqrt_rn(x)
 #define SPLAT2D_FMA(a, b, c) __fmaf_rn(a, b, c)
+#define SPLAT2D_FLOOR(x) floorf(x)
 #else
 #include <cmath>
+#include <cstring>
 #define SPLAT2D_FN inline
 #define SPLAT2D_SQRT(x) std::sqrt(x)
 #define SPLAT2D_FMA(a, b, c) std::fma(a, b, c)
+#define SPLAT2D_FLOOR(x) std::floor(x)
 #endif
 
 #ifndef SPLAT2D_NAMESPACE
@@ -29,6 +32,33 @@ constexpr float kWhiten = 0.84932180028801904272f;         // k = sqrt(log2(e) /
 constexpr float kWhitenSquared = 0.72134752044448170368f;  // k^2
 constexpr float kUnwhiten = 1.17741002251547469101f;       // 1 / k
 constexpr float kUnwhitenSquared = 1.38629436111989061883f;  // 1 / k^2 = 2 ln 2
+constexpr int kBlock = 4;                                   // pixels are visited in aligned blocks of 4x4
+constexpr int kLanes = 16;
+
+// One lane as a float. Adding kRound leaves the nearest integer in a float's low bits.
+constexpr float kRound = 12582912.0f;  // 1.5 2^23
+
+#if defined(__CUDACC__)
+SPLAT2D_FN unsigned bits_of(float a) { return __float_as_uint(a); }
+SPLAT2D_FN float float_of(unsigned bits) { return __uint_as_float(bits); }
+#else
+SPLAT2D_FN unsigned bits_of(float a) {
+  unsigned bits;
+  std::memcpy(&bits, &a, sizeof bits);
+  return bits;
+}
+SPLAT2D_FN float float_of(unsigned bits) {
+  float a;
+  std::memcpy(&a, &bits, sizeof a);
+  return a;
+}
+#endif
+SPLAT2D_FN float fma(float a, float b, float c) { return SPLAT2D_FMA(a, b, c); }
+SPLAT2D_FN float at_least(float a, float b) { return a > b ? a : b; }
+SPLAT2D_FN float rounded(float a) { return (a + kRound) - kRound; }
+SPLAT2D_FN float scaled(float p, float n) { return float_of(bits_of(p) + (bits_of(n + kRound) << 23)); }
+SPLAT2D_FN bool at_most(float a, float b) { return a <= b; }
+SPLAT2D_FN float where(bool m, float a) { return m ? a : 0.0f; }
 
 // What the kernels need of a Gaussian: its whitening and its cut-off ellipse.
 struct Shape {
@@ -73,6 +103,53 @@ SPLAT2D_FN void slab_extent(const Shape& s, float dy0, float dy1, float* left, f
   *left = s.slope * near_left - s.half_width * SPLAT2D_SQRT(room_left > 0 ? room_left : 0) - s.margin;
 }
 
+// An image's extent in pixels and in blocks.
+struct Blocks {
+  int width, height, columns, rows;
+  SPLAT2D_FN Blocks(int w, int h)
+      : width(w), height(h), columns((w + kBlock - 1) / kBlock), rows((h + kBlock - 1) / kBlock) {}
+};
+
+// Rows of blocks that the ellipse may touch, in or out of the image.
+SPLAT2D_FN void block_rows(const Shape& s, float* top, float* bottom) {
+  *top = SPLAT2D_FLOOR((s.my - s.reach_y - 0.5f) * 0.25f);
+  *bottom = SPLAT2D_FLOOR((s.my + s.reach_y - 0.5f) * 0.25f);
+}
+
+// The same for the blocks of one such row.
+SPLAT2D_FN void block_columns(const Shape& s, int row, float* from, float* to) {
+  const float dy0 = static_cast<float>(kBlock * row) + 0.5f - s.my, dy1 = dy0 + (kBlock - 1);
+  float left, right;
+  slab_extent(s, dy0 < -s.reach_y ? -s.reach_y : dy0, dy1 > s.reach_y ? s.reach_y : dy1, &left, &right);
+  *from = SPLAT2D_FLOOR((s.mx + left - 0.5f) * 0.25f);
+  *to = SPLAT2D_FLOOR((s.mx + right - 0.5f) * 0.25f);
+}
+
+// Call f(row, column, u, v, r) for every block of rows [first, last) that the ellipse may touch: u, v are the
+// whitened coordinates of the block's pixels at (row_of, column_of), r = u^2 + v^2. A NaN touches nothing.
+template <class V, class F>
+SPLAT2D_FN void for_each_block(const Shape& s, const Blocks& blocks, int first, int last, V column_of, V row_of, F f) {
+  float top, bottom;
+  block_rows(s, &top, &bottom);
+  if (!(top < last && bottom >= first)) return;
+  const int row0 = top > first ? static_cast<int>(top) : first;
+  const int row1 = bottom < last - 1 ? static_cast<int>(bottom) : last - 1;
+  const V mx(s.mx), my(s.my), iu(s.iu), jv(s.jv), m(s.m);
+  for (int row = row0; row <= row1; ++row) {
+    float from, to;
+    block_columns(s, row, &from, &to);
+    if (!(from < blocks.columns && to >= 0)) continue;
+    const int column0 = from > 0 ? static_cast<int>(from) : 0;
+    const int column1 = to < blocks.columns - 1 ? static_cast<int>(to) : blocks.columns - 1;
+    const V vy = ((V(static_cast<float>(kBlock * row) + 0.5f) + row_of) - my) * jv;
+    for (int column = column0; column <= column1; ++column) {
+      const V u = ((V(static_cast<float>(kBlock * column) + 0.5f) + column_of) - mx) * iu;
+      const V v = fma(m, u, vy);
+      f(row, column, u, v, fma(u, u, v * v));
+    }
+  }
+}
+
 // 2^-r for r >= 0: split into n + f, |f| <= 1/2, and a polynomial of degree 5 for 2^f (relative error 1e-7).
 template <class V>
 SPLAT2D_FN V exp2_negative(V r) {
@@ -92,6 +169,20 @@ template <class V>
 struct Moments {
   V u, v, uu, uv, vv;
 };
+
+// Add the pixels at whitened (u, v), where the image's gradient is g, to a Gaussian's sums over its footprint.
+template <int C, class V>
+SPLAT2D_FN void gather_pixels(V weight, V u, V v, const V* color, const V* g, Moments<V>* t, V* color_sums) {
+  V dot = color[0] * g[0];
+  for (int k = 1; k < C; ++k) dot = fma(color[k], g[k], dot);
+  for (int k = 0; k < C; ++k) color_sums[k] = fma(weight, g[k], color_sums[k]);
+  const V term = weight * dot, tu = term * u, tv = term * v;
+  t->u = t->u + tu;
+  t->v = t->v + tv;
+  t->uu = fma(tu, u, t->uu);
+  t->uv = fma(tu, v, t->uv);
+  t->vv = fma(tv, v, t->vv);
+}
 
 struct Gradient {
   float mx, my, l11, l21, l22;

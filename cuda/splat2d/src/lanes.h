@@ -15,8 +15,6 @@
 
 namespace SPLAT2D_NAMESPACE {
 
-constexpr int kLanes = 16;
-
 #if defined(__AVX512F__)
 
 struct Lanes {
