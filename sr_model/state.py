@@ -60,7 +60,7 @@ class TrainingState:
         return TrainingState(model, average, torch.optim.Adam(model.parameters()))
 
     def learn(self, lr: Tensor, hr: Tensor, rate: float, settings: TrainSettings, bf16: bool) -> float:
-        """One step on a batch at learning rate `rate`; returns the loss. Raises TrainingError if it diverges."""
+        """One step on a batch at learning rate `rate`; returns the loss. TrainingError if it diverges."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
