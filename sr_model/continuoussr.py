@@ -11,8 +11,9 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from splat2d import GaussianField
 from torch import Tensor, nn
+
+from splat2d import GaussianField
 
 from .blending import from_blending, isotropic, start_tilt, to_blending
 from .encoders import EDSR

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from splat2d.resample import imresize
 from torch import Tensor
 
 from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import ImageError, read_rgb
+from splat2d.resample import imresize
 
 from .settings import TrainSettings
 

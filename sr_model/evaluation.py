@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
-from splat2d.resample import imresize
 from torch import Tensor
 
 from dgp_mining.images import ImageError, list_images, read_rgb
+from splat2d.resample import imresize
 
 from .continuoussr import ContinuousSR
 from .data import enlarged

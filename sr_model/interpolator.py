@@ -9,9 +9,10 @@ import math
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from splat2d import DEFAULT_CUTOFF
 from splat2d.resample import imresize
-from torch import Tensor, nn
 
 REACH = 6
 """LR pixels to either side that the filter reads: bicubic's two, and the decay of the inverse of the blur."""

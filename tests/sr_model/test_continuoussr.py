@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from splat2d import GaussianField
-from splat2d.resample import imresize
 
 from dgp_mining.dictionary import Dictionary
+from splat2d import GaussianField
+from splat2d.resample import imresize
 from sr_model import PRESETS, PROTOCOLS, ContinuousSR, Preset
 from sr_model.blending import from_blending
 from sr_model.evaluation import mean, score

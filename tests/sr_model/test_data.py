@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from splat2d.resample import imresize
 
 from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import ImageError, list_images, read_rgb
+from splat2d.resample import imresize
 from sr_model import Preset
 from sr_model.data import ImageSet, enlarged, hold_out, mined_from
 

@@ -1,8 +1,10 @@
 """Training promises to resume exactly, to overwrite nothing, and to leave checkpoints that suffice."""
 
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -104,15 +106,20 @@ def test_a_dictionary_that_cannot_start_the_network_is_one_sentence(
 
 
 def test_minutes_bound_a_training_and_count_over_all_sessions(
-    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path, monkeypatch
 ):
+    clock = SimpleNamespace(monotonic=itertools.count(0.0, 5.0).__next__)  # every look at it is 5 s later
+    monkeypatch.setattr("sr_model.training.time", clock)
     images = list_images(photographs)
-    budget = Budget(minutes=0.02)
-    train(dictionary, images, tiny, tmp_path, budget=budget)
-    steps = Checkpoint.load(tmp_path / "last.safetensors").notes["step"]
-    assert steps > 0
-    train(dictionary, images, tiny, tmp_path, resume=True)
-    assert Checkpoint.load(tmp_path / "last.safetensors").notes["step"] == steps
+
+    def steps(budget: Budget | None, **arguments) -> int:
+        train(dictionary, images, tiny, tmp_path, budget=budget, **arguments)
+        return Checkpoint.load(tmp_path / "last.safetensors").notes["step"]
+
+    first = steps(Budget(minutes=2))
+    assert 0 < first < 24
+    assert steps(None, resume=True) == first  # its two minutes are spent
+    assert first < steps(Budget(minutes=4), resume=True) < 48
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "halving"])
