@@ -138,7 +138,7 @@ def fit_chunk(task: Task) -> Progress:
     """Fit the crops of one chunk, decoding each image once, and write them. Runs in a worker."""
     store, fitter = Store.open(task.store), load_fitter(task.fitter)
     results = []
-    with _one_torch_thread():
+    with one_torch_thread():
         for name, crops in itertools.groupby(task.crops, key=lambda crop: crop[0]):
             positions = [(row, column) for _, row, column in crops]
             results += fit_crops(Path(task.images), name, positions, store.settings, fitter)
@@ -204,7 +204,7 @@ def _finite(psnr: float) -> float:
 
 
 @contextlib.contextmanager
-def _one_torch_thread() -> Iterator[None]:
+def one_torch_thread() -> Iterator[None]:
     """Sums split over threads round differently; besides, workers have one core each."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

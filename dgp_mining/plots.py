@@ -23,7 +23,7 @@ def plot_dictionary(dictionary: Dictionary, path: str | Path) -> None:
     for i, axes in enumerate(top.subplots(1, 3)):
         _draw_distribution(axes, dictionary.cholesky[:, i], ENTRIES[i], ENTRY_COLORS[i])
     _draw_kernels(bottom.subplots(), dictionary)
-    figure.suptitle(_title(dictionary), fontsize=12, color=INK, x=0.01, ha="left")
+    figure.suptitle(_title(dictionary), fontsize=11, color=INK, x=0.01, ha="left")
     bottom.suptitle(
         "Kernels at one sigma, to one scale, from the smallest to the largest",
         fontsize=10,
