@@ -7,7 +7,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from . import native, reference, vectorised
+from . import gpu, native, reference, vectorised
 
 DEFAULT_CUTOFF = 3.33
 """Mahalanobis radius beyond which a Gaussian is dropped: weight below 1/255 (GaussianImage)."""
@@ -43,6 +43,8 @@ def render(
     to the bit, on what else is in the batch, nor on the number of threads.
 
     Raises ValueError for shapes or values that cannot be rendered: non-finite entries, or l11 or l22 < 1e-15.
+    On CUDA, where looking at values means waiting for the device, a row with such values is NaN instead, and
+    so are its gradients.
 
     Source: GaussianImage (Zhang et al. 2024), Eq. 7; ContinuousSR, Eq. 5 without its normaliser.
     """
@@ -83,8 +85,10 @@ def _check(
 
 
 def _implementation(device: torch.device) -> ModuleType:
+    if device.type == "cuda":
+        return gpu
     if device.type != "cpu":
-        raise ValueError(f"splat2d renders on the CPU, not on {device.type}: move the field with .cpu()")
+        raise ValueError(f"splat2d renders on CPU and CUDA, not on {device.type}: move the field with .cpu()")
     if native.LIBRARY is None:
         native.say_missing()
         return vectorised

@@ -1,0 +1,196 @@
+"""Rendering and fitting on NVIDIA GPUs: what the CUDA kernels are given, and in which order.
+
+Everything is queued on torch's current stream and nothing waits for the device, so what is wrong with values
+cannot be raised here: a row with a Gaussian that cannot be rendered, or with a count out of range, is NaN, and
+so are its gradients. The results are the bits of the native CPU kernels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import kernels
+from .kernels import WARP, Launch
+
+RECORD_FLOATS, BOX_FLOATS = 12, 4
+TILE_WIDTH, TILE_HEIGHT = 8, 4
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A batch of fields as the kernels see them: prepared Gaussians and the tree of boxes over them."""
+
+    launch: Launch
+    batch: int
+    gaussians: int
+    size: tuple[int, int]
+    cutoff: float
+    records: Tensor
+    """[B, N, 12] what src/gaussian.h calls a Shape."""
+    chunks: Tensor
+    """[B, ceil(N / 32), 4] hulls of 32 Gaussians."""
+    groups: Tensor
+    """[B, ceil(N / 1024), 4] hulls of 32 chunks."""
+    colors: tuple[Tensor, int, int, int]
+    """Where colours lie: the first of them, and the strides of rows, Gaussians and channels."""
+    counts: Tensor | None = None
+    bad: Tensor | None = None
+    """[B] int32, 1 where a row holds what cannot be rendered."""
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """What most kernels begin their arguments with: rows, Gaussians of each."""
+        return self.batch, self.gaussians
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of one image."""
+        height, width = self.size
+        return -(-height // TILE_HEIGHT) * -(-width // TILE_WIDTH)
+
+    def per_gaussian(self, name: str, *arguments: kernels.Argument) -> None:
+        """Launch a kernel with a lane for every Gaussian."""
+        self.launch(name, self.chunks[..., 0].numel(), *arguments)
+
+    def group(self) -> None:
+        self.launch("group", self.groups[..., 0].numel(), self.chunks, *self.extent, self.groups)
+
+    def draw(self, out: Tensor, target: Tensor | None = None, errors: Tensor | None = None) -> None:
+        self.launch(
+            "draw",
+            self.batch * self.tiles,
+            *(self.records, self.chunks, self.groups, *self.colors, self.counts, self.bad),
+            *(*self.extent, *self.size, self.cutoff, target, out, errors),
+        )
+
+    def gather(self, grad: Tensor, sums: Tensor) -> None:
+        self.launch(
+            "gather",
+            self.batch * -(-self.gaussians // 2),
+            *(self.records, *self.colors, self.counts, self.bad),
+            *(*self.extent, *self.size, self.cutoff, grad, sums),
+        )
+
+
+def _scene(
+    like: Tensor, batch: int, n: int, channels: int, size: tuple[int, int], cutoff: float, **rest
+) -> _Scene:
+    chunks = -(-n // WARP)
+    return _Scene(
+        kernels.launcher(like.device, channels),
+        *(batch, n, size, float(cutoff)),
+        records=like.new_empty(batch, n, RECORD_FLOATS),
+        chunks=like.new_empty(batch, chunks, BOX_FLOATS),
+        groups=like.new_empty(batch, -(-chunks // WARP), BOX_FLOATS),
+        **rest,
+    )
+
+
+def _prepare(
+    means: Tensor,
+    cholesky: Tensor,
+    colors: Tensor,
+    counts: Tensor | None,
+    size: tuple[int, int],
+    cutoff: float,
+) -> _Scene:
+    batch, n, channels = colors.shape
+    counts = None if counts is None else counts.to(colors.device, non_blocking=True)
+    bad = torch.zeros(batch, dtype=torch.int32, device=colors.device)
+    placed = (colors, n * channels, channels, 1)
+    scene = _scene(colors, batch, n, channels, size, cutoff, colors=placed, counts=counts, bad=bad)
+    scene.per_gaussian(
+        "prepare",
+        *(means, cholesky, colors, counts, *scene.extent, scene.cutoff),
+        *(scene.records, scene.chunks, bad),
+    )
+    return scene
+
+
+def render(
+    means: Tensor,
+    cholesky: Tensor,
+    colors: Tensor,
+    counts: Tensor | None,
+    size: tuple[int, int],
+    cutoff: float,
+) -> Tensor:
+    """As `native.render`, for CUDA tensors; a row that cannot be rendered is NaN."""
+    with torch.cuda.device_of(colors):
+        out = colors.new_empty(colors.shape[0], colors.shape[2], *size)
+        scene = _prepare(means, cholesky, colors, counts, size, cutoff)
+        scene.group()
+        scene.draw(out)
+    return out
+
+
+def render_backward(
+    grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `native.render_backward`, for CUDA tensors; NaN for a row that cannot be rendered."""
+    with torch.cuda.device_of(colors):
+        gradients = tuple(torch.empty_like(t) for t in (means, cholesky, colors))
+        batch, n, channels = colors.shape
+        sums = colors.new_empty(batch, n, 5 + channels)
+        scene = _prepare(means, cholesky, colors, counts, grad.shape[-2:], cutoff)
+        scene.gather(grad, sums)
+        scene.per_gaussian("gradients", sums, cholesky, scene.counts, scene.bad, *scene.extent, *gradients)
+    return gradients
+
+
+def fit(
+    target: Tensor,  # [B, C, H, W]
+    parameters: Tensor,  # [B, 5 + C, N]
+    first: Tensor,  # [B, 5 + C, N]
+    second: Tensor,  # [B, 5 + C, N]
+    rates: Tensor,  # [iterations, 3], on the CPU
+    *,
+    start: int,
+    cutoff: float,
+    min_sigma: float,
+    betas: tuple[float, float],
+    epsilon: float,
+) -> Tensor:  # [B, iterations] float64
+    """As `native.fit`, for B crops of one size at once; returns the squared errors of each before each step.
+
+    Queues every iteration and returns: reading the losses or the parameters waits for the device. The six
+    launches of an iteration are lost in the work on a dozen crops or more; a CUDA graph of them would gain
+    only where a crop is fitted alone. A Gaussian that turns NaN is no longer drawn, as on the CPU.
+    """
+    batch, channels, height, width = target.shape
+    n, iterations = parameters.shape[2], len(rates)
+    with torch.cuda.device_of(target):
+        schedule = _schedule(rates, start, betas).to(target.device, non_blocking=True)
+        residual = torch.empty_like(target)
+        sums = target.new_empty(batch, n, 5 + channels)
+        losses = target.new_empty(batch, iterations, dtype=torch.float64)
+        placed = (parameters[:, 5:], (5 + channels) * n, 1, n)
+        scene = _scene(target, batch, n, channels, (height, width), cutoff, colors=placed)
+        errors = target.new_empty(batch, scene.tiles)
+        settings = (float(min_sigma), *(float(beta) for beta in betas), float(epsilon))
+        for step in range(iterations):
+            scene.per_gaussian(
+                "prepare_fit", parameters, *scene.extent, scene.cutoff, scene.records, scene.chunks
+            )
+            scene.group()
+            scene.draw(residual, target, errors)
+            scene.launch("losses", batch, errors, batch, scene.tiles, step, iterations, losses)
+            scene.gather(residual, sums)
+            scene.per_gaussian(
+                "update", sums, schedule, step, *scene.extent, *settings, parameters, first, second
+            )
+    return losses
+
+
+def _schedule(rates: Tensor, start: int, betas: tuple[float, float]) -> Tensor:  # [iterations, 5]
+    """The rates, and Adam's corrections 1 / (1 - beta^step), in double precision as src/fit.h has them."""
+    corrections = torch.empty(len(rates), 2, dtype=torch.float64)
+    for k, beta in enumerate(torch.tensor(betas).tolist()):  # as float32: the kernels' own
+        power = beta**start
+        for step in range(len(rates)):
+            power *= beta
+            corrections[step, k] = 1 / (1 - power)
+    return torch.cat([rates.cpu(), corrections.float()], 1)

@@ -1,0 +1,155 @@
+"""The CUDA kernels (src/kernels.cu): compiled on first use, kept on disk, launched on torch's stream.
+
+NVIDIA's `cuda-core` (the extra `gpu`) compiles with NVRTC to machine code for the GPU at hand: nothing for a
+user to build, and no CUDA toolkit. Nothing here calls CUDA at import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SOURCES = ("kernels.cu", "gaussian.h", "step.h", "warp.h")
+WARP = 32
+WARPS_PER_BLOCK = 8
+
+Argument = Tensor | int | float | None
+Launch = Callable[..., None]
+"""(kernel name, number of warps, *arguments): run one kernel."""
+
+
+def arguments(values: tuple[Argument, ...]) -> list[int | np.float32]:
+    """As the kernels take them: pointers and whole numbers as 64 bits, floats as float32, None as null.
+
+    A kernel reads the lower half of a whole number that it declares narrower.
+    """
+    return [_argument(value) for value in values]
+
+
+def _argument(value: Argument) -> int | np.float32:
+    if isinstance(value, Tensor):
+        return value.data_ptr()
+    return np.float32(value) if isinstance(value, float) else int(value or 0)
+
+
+def launcher(device: torch.device, channels: int) -> Launch:
+    """What launches the kernels for `channels` channels on a device's current stream.
+
+    Raises RuntimeError where cuda-core is not installed.
+    """
+    core = _cuda_core()
+    index = torch.cuda.current_device() if device.index is None else device.index
+    core.Device(index).set_current()  # torch's own context; a fresh thread may not have entered it yet
+    stream = _Stream(torch.cuda.current_stream(index).cuda_stream)
+
+    def launch(name: str, warps: int, *values: Argument) -> None:
+        if warps:
+            blocks = -(-warps // WARPS_PER_BLOCK)
+            config = core.LaunchConfig(grid=blocks, block=WARPS_PER_BLOCK * WARP)
+            core.launch(stream, config, _kernel(name, index, channels), *arguments(values))
+
+    return launch
+
+
+class _Stream:
+    """A torch stream as cuda-core takes foreign streams."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return (0, self.handle)
+
+
+def _cuda_core():
+    try:
+        from cuda import core
+    except ImportError:
+        raise RuntimeError(
+            "rendering on a GPU needs NVIDIA's cuda-core: pip install 'dgp-mining[gpu]'"
+        ) from None
+    return core
+
+
+@cache
+def _kernel(name: str, device: int, channels: int):
+    return _library(device, channels).get_kernel(f"splat2d_{name}")
+
+
+@cache
+def _library(device: int, channels: int):
+    major, minor = torch.cuda.get_device_capability(device)
+    return _cuda_core().ObjectCode.from_cubin(cubin(f"sm_{major}{minor}", channels))
+
+
+def cubin(architecture: str, channels: int) -> bytes:
+    """Machine code for an architecture ("sm_90"), from the cache or else compiled and put there.
+
+    The cache is `$XDG_CACHE_HOME/splat2d`, by default `~/.cache/splat2d`; one that cannot be read or written
+    costs nothing but compiling again.
+    """
+    path = _cache_folder() / f"{_key(architecture, channels)}.cubin"
+    try:
+        return path.read_bytes()
+    except OSError:
+        code = compile_kernels(architecture, channels)
+        _keep(path, code)
+        return code
+
+
+def compile_kernels(architecture: str, channels: int) -> bytes:
+    """Compile src/kernels.cu with NVRTC; needs no GPU and no driver.
+
+    Division and square root are rounded correctly, and only what the source says is fused: the bits are the
+    CPU kernels'.
+    """
+    core = _cuda_core()
+    options = core.ProgramOptions(
+        arch=architecture,
+        std="c++17",
+        fma=False,
+        ftz=False,
+        prec_div=True,
+        prec_sqrt=True,
+        include_path=str(_source_folder()),
+        define_macro=("SPLAT2D_CHANNELS", str(channels)),
+    )
+    text = (_source_folder() / "kernels.cu").read_text()
+    return bytes(core.Program(text, "c++", options).compile("cubin").code)
+
+
+def _source_folder() -> Path:
+    return Path(str(files("splat2d") / "src"))
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "splat2d"
+
+
+def _key(architecture: str, channels: int) -> str:
+    from cuda.bindings import nvrtc
+
+    digest = hashlib.sha256(repr((nvrtc.nvrtcVersion()[1:], architecture, channels)).encode())
+    for name in (*SOURCES, "../kernels.py"):  # the options stand in this file
+        digest.update((_source_folder() / name).read_bytes())
+    return f"{architecture}-{digest.hexdigest()[:32]}"
+
+
+def _keep(path: Path, code: bytes) -> None:
+    """Write aside and rename: another process sees the whole file or none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(code)
+        os.replace(file.name, path)
+    except OSError:
+        return

@@ -1,0 +1,353 @@
+// The CUDA kernels: render, its gradient, and the step of a fit, for batches of fields. Compiled by NVRTC, once
+// for each number of channels (SPLAT2D_CHANNELS); ../gpu.py launches them, in this order.
+//
+// Binning has no lists, so nothing to size, sort, overflow or wait for. Gaussians stay in index order, 32 to a
+// chunk and 32 chunks to a group, and chunks and groups carry the hull of their footprints: a tree of boxes, made
+// anew at each call by a reduction. The warp that draws a tile walks groups, chunks and Gaussians, 32 tests at a
+// time, and draws what touches. That is exact whatever the field; it is fast where index neighbours lie near each
+// other, as grids in row order do (fits, SR fields); in a shuffled field every tile tests every Gaussian, about a
+// tenth of the drawing itself for a crop, and the larger part for a field of millions.
+//
+// A pixel sums its Gaussians in index order and a Gaussian gathers its gradient block by block in the order of
+// the CPU (gaussian.h), reduced in the same tree of sixteen lanes: both give the bits of the CPU kernels, on every
+// run, whatever else is in the batch. A Gaussian that cannot be rendered turns its row and the row's gradients
+// into NaN: raising an error would mean waiting for the device at every call.
+#include "gaussian.h"
+#include "step.h"
+#include "warp.h"
+
+namespace SPLAT2D_NAMESPACE {
+
+constexpr int C = SPLAT2D_CHANNELS;
+constexpr int kParameters = 5 + C;
+constexpr int kWarp = 32;
+constexpr int kTileBlocks = 2;  // a warp draws two blocks side by side: 8x4 pixels
+constexpr float kLargest = 1e15f, kSmallest = 1e-15f, kFinite = 3.402823466e38f;  // as in api.cpp
+
+struct alignas(16) Record {
+  Shape shape;
+  float unused;
+};
+
+// A hull of footprints, in blocks.
+struct alignas(16) Box {
+  float left, top, right, bottom;
+};
+
+SPLAT2D_DEVICE Box nothing() { return {kFinite, kFinite, -kFinite, -kFinite}; }
+
+SPLAT2D_DEVICE Box box_of(const Shape& s) {
+  float left, right;
+  slab_extent(s, -s.reach_y, s.reach_y, &left, &right);
+  Box box;
+  block_rows(s, &box.top, &box.bottom);
+  box.left = SPLAT2D_FLOOR((s.mx + left - 0.5f) * 0.25f);
+  box.right = SPLAT2D_FLOOR((s.mx + right - 0.5f) * 0.25f);
+  return box.left <= box.right && box.top <= box.bottom ? box : nothing();  // NaN: nothing
+}
+
+SPLAT2D_DEVICE Box hull_of_warp(Box box) {
+  for (int step = kWarp / 2; step > 0; step /= 2) {
+    box.left = fminf(box.left, shuffle_xor(box.left, step));
+    box.top = fminf(box.top, shuffle_xor(box.top, step));
+    box.right = fmaxf(box.right, shuffle_xor(box.right, step));
+    box.bottom = fmaxf(box.bottom, shuffle_xor(box.bottom, step));
+  }
+  return box;
+}
+
+struct Tile {
+  int row, left, right;  // blocks
+};
+
+// By value: one wide load, rather than a narrow one per comparison.
+SPLAT2D_DEVICE bool touches(Box box, const Tile& t) {
+  return box.top <= t.row && box.bottom >= t.row && box.left <= t.right && box.right >= t.left;
+}
+
+SPLAT2D_DEVICE bool touches(Record record, const Tile& t) {
+  float top, bottom, from, to;
+  block_rows(record.shape, &top, &bottom);
+  block_columns(record.shape, t.row, &from, &to);
+  return top <= t.row && bottom >= t.row && from <= t.right && to >= t.left;
+}
+
+SPLAT2D_DEVICE unsigned groups_of(unsigned items) { return (items + kWarp - 1) / kWarp; }
+
+// Gaussians in use; counts outside [0, n] have marked their row bad.
+SPLAT2D_DEVICE unsigned used(const long long* counts, unsigned row, unsigned n) {
+  if (!counts) return n;
+  const long long count = counts[row];
+  return count < 0 ? 0 : (count > n ? n : static_cast<unsigned>(count));
+}
+
+// The batch, row by row: warp w is number `item` of `per_row` in `row`.
+struct Place {
+  unsigned row, item;
+  SPLAT2D_DEVICE explicit Place(unsigned per_row) : row(warp_index() / per_row), item(warp_index() % per_row) {}
+};
+
+SPLAT2D_DEVICE bool within(float value, float low, float high) { return value >= low && value <= high; }
+
+SPLAT2D_DEVICE bool valid(const float* mean, const float* l, const float* color) {
+  bool ok = within(mean[0], -kLargest, kLargest) && within(mean[1], -kLargest, kLargest) &&
+            within(l[0], kSmallest, kLargest) && within(l[1], -kLargest, kLargest) &&
+            within(l[2], kSmallest, kLargest);
+  for (int k = 0; k < C; ++k) ok = ok && within(color[k], -kFinite, kFinite);
+  return ok;
+}
+
+// Where the colours of a field lie: color(row, i, k) = data[row row_stride + i gaussian_stride + k channel_stride].
+struct Colors {
+  const float* data;
+  long long row_stride, gaussian_stride, channel_stride;
+  SPLAT2D_DEVICE void load(unsigned row, unsigned i, float* color) const {
+    const float* first = data + row * row_stride + i * gaussian_stride;
+    for (int k = 0; k < C; ++k) color[k] = first[k * channel_stride];
+  }
+};
+
+// Sum each of W values over 16 lanes, in the order of lanes.h; lane l of the 16 returns value l W / 16. Lanes
+// trade halves of what they hold, so W values cost W shuffles, not 4 W.
+template <int W>
+SPLAT2D_DEVICE float transposed_sum(float (&x)[W], int lane) {
+  int kept = W;
+  for (int step = 8; step > 0; step /= 2) {
+    if (kept == 1) {
+      x[0] = x[0] + shuffle_xor(x[0], step);
+      continue;
+    }
+    kept /= 2;
+    const bool upper = lane & step;
+    for (int i = 0; i < kept; ++i) {
+      const float sent = upper ? x[i] : x[i + kept];
+      const float stays = upper ? x[i + kept] : x[i];
+      x[i] = stays + shuffle_xor(sent, step);
+    }
+  }
+  return x[0];
+}
+
+// Check and whiten each Gaussian in use; one warp per chunk. `bad` [B] must be zero before.
+SPLAT2D_KERNEL splat2d_prepare(const float* means, const float* cholesky, const float* colors, const long long* counts,
+                               unsigned batch, unsigned n, float cutoff, Record* records, Box* chunks, int* bad) {
+  const Place at(groups_of(n));
+  if (at.row >= batch) return;
+  const unsigned i = at.item * kWarp + lane_index();
+  Box box = nothing();
+  if (i < used(counts, at.row, n)) {
+    const long long flat = static_cast<long long>(at.row) * n + i;
+    const float *mean = means + 2 * flat, *l = cholesky + 3 * flat;
+    if (valid(mean, l, colors + C * flat)) {
+      const Shape shape = prepare(mean[0], mean[1], l[0], l[1], l[2], cutoff);
+      records[flat].shape = shape;
+      box = box_of(shape);
+    } else {
+      bad[at.row] = 1;
+    }
+  }
+  if (counts && (counts[at.row] < 0 || counts[at.row] > n)) bad[at.row] = 1;
+  box = hull_of_warp(box);
+  if (lane_index() == 0) chunks[at.row * groups_of(n) + at.item] = box;
+}
+
+// The same for the parameters of a fit (fit.h), [B, 5 + C, N].
+SPLAT2D_KERNEL splat2d_prepare_fit(const float* parameters, unsigned batch, unsigned n, float cutoff, Record* records,
+                                   Box* chunks) {
+  const Place at(groups_of(n));
+  if (at.row >= batch) return;
+  const unsigned i = at.item * kWarp + lane_index();
+  Box box = nothing();
+  if (i < n) {
+    const float* p = parameters + static_cast<long long>(at.row) * kParameters * n + i;
+    const long long stride = n;
+    float l11, l21, l22;
+    cholesky_of({p[2 * stride], p[3 * stride], p[4 * stride]}, &l11, &l21, &l22);
+    const Shape shape = prepare(p[0], p[stride], l11, l21, l22, cutoff);
+    records[static_cast<long long>(at.row) * n + i].shape = shape;
+    box = box_of(shape);
+  }
+  box = hull_of_warp(box);
+  if (lane_index() == 0) chunks[at.row * groups_of(n) + at.item] = box;
+}
+
+// Hulls of 32 chunks; one warp per group.
+SPLAT2D_KERNEL splat2d_group(const Box* chunks, unsigned batch, unsigned n, Box* groups) {
+  const unsigned chunk_count = groups_of(n);
+  const Place at(groups_of(chunk_count));
+  if (at.row >= batch) return;
+  const unsigned chunk = at.item * kWarp + lane_index();
+  const Box box = hull_of_warp(chunk < chunk_count ? chunks[at.row * chunk_count + chunk] : nothing());
+  if (lane_index() == 0) groups[at.row * groups_of(chunk_count) + at.item] = box;
+}
+
+// Draw one tile per warp into `out` [B, C, H, W]. With a `target`, `out` gets the difference from it, and `errors`
+// [B, tiles] the tile's sum of squares. With `bad`, a bad row is NaN.
+SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* chunks, const Box* groups, const float* colors,
+                            long long color_row, long long color_gaussian, long long color_channel,
+                            const long long* counts, const int* bad, unsigned batch, unsigned n, int height, int width,
+                            float cutoff, const float* target, float* out, float* errors) {
+  const Blocks blocks(width, height);
+  const unsigned tile_columns = (blocks.columns + kTileBlocks - 1) / kTileBlocks;
+  const Place at(tile_columns * blocks.rows);
+  if (at.row >= batch) return;
+  Tile tile;
+  tile.row = at.item / tile_columns;
+  tile.left = kTileBlocks * (at.item % tile_columns);
+  tile.right = tile.left + kTileBlocks - 1;
+  const int lane = lane_index();
+  const int column = kBlock * (tile.left + lane / kLanes) + lane % kBlock;
+  const int row = kBlock * tile.row + lane % kLanes / kBlock;
+  const float x = static_cast<float>(column) + 0.5f, y = static_cast<float>(row) + 0.5f;
+  const float limit = kWhitenSquared * (cutoff * cutoff);
+  const Colors color_of = {colors, color_row, color_gaussian, color_channel};
+  const unsigned count = used(counts, at.row, n), chunk_count = groups_of(n), group_count = groups_of(chunk_count);
+  records += static_cast<long long>(at.row) * n;
+  chunks += static_cast<long long>(at.row) * chunk_count;
+  groups += static_cast<long long>(at.row) * group_count;
+
+  float pixel[C] = {};
+  const auto draw = [&](unsigned i) {
+    const Record record = records[i];
+    float color[C];
+    color_of.load(at.row, i, color);
+    const Shape& s = record.shape;
+    const float u = (x - s.mx) * s.iu;
+    const float v = fma(s.m, u, (y - s.my) * s.jv);
+    const float r = fma(u, u, v * v);
+    const float weight = where(at_most(r, limit), exp2_negative(r));
+    for (int k = 0; k < C; ++k) pixel[k] = fma(color[k], weight, pixel[k]);
+  };
+  for (unsigned first = 0; first < group_count; first += kWarp) {
+    unsigned near = ballot(first + lane < group_count && touches(groups[first + lane], tile));
+    for (; near; near &= near - 1) {
+      const unsigned first_chunk = (first + lowest_bit(near)) * kWarp, chunk = first_chunk + lane;
+      unsigned close = ballot(chunk < chunk_count && touches(chunks[chunk], tile));
+      for (; close; close &= close - 1) {
+        const unsigned begin = (first_chunk + lowest_bit(close)) * kWarp, i = begin + lane;
+        unsigned hit = ballot(i < count && touches(records[i], tile));
+        for (; hit; hit &= hit - 1) draw(begin + lowest_bit(hit));
+      }
+    }
+  }
+
+  const bool inside = column < width && row < height;
+  const long long plane = static_cast<long long>(height) * width;
+  const long long at_pixel = static_cast<long long>(at.row) * C * plane + static_cast<long long>(row) * width + column;
+  float squares = 0.0f;
+  for (int k = 0; k < C; ++k) {
+    if (!inside) continue;
+    if (bad && bad[at.row]) pixel[k] = float_of(0x7fffffffu);
+    if (target) pixel[k] = pixel[k] - target[at_pixel + k * plane];
+    out[at_pixel + k * plane] = pixel[k];
+    squares = fma(pixel[k], pixel[k], squares);
+  }
+  if (!errors) return;
+  for (int step = kWarp / 2; step > 0; step /= 2) squares = squares + shuffle_xor(squares, step);
+  if (lane == 0) errors[static_cast<long long>(at.row) * tile_columns * blocks.rows + at.item] = squares;
+}
+
+// Gather each Gaussian's sums over its footprint on `grad` [B, C, H, W]; sixteen lanes per Gaussian, a pixel of each
+// block to a lane. `sums` [B, N, 5 + C]: u, v, uu, uv, vv, colours; zero for what is not in use.
+SPLAT2D_KERNEL splat2d_gather(const Record* records, const float* colors, long long color_row,
+                              long long color_gaussian, long long color_channel, const long long* counts,
+                              const int* bad, unsigned batch, unsigned n, int height, int width, float cutoff,
+                              const float* grad, float* sums) {
+  constexpr int kValues = kParameters <= 8 ? 8 : 16;
+  const Place at((n + 1) / 2);
+  if (at.row >= batch) return;
+  const int lane = lane_index() % kLanes, column_of = lane % kBlock, row_of = lane / kBlock;
+  const unsigned i = 2 * at.item + lane_index() / kLanes;
+  const long long flat = static_cast<long long>(at.row) * n + i;
+  const long long plane = static_cast<long long>(height) * width;
+  const float limit = kWhitenSquared * (cutoff * cutoff);
+  const Colors color_at = {colors, color_row, color_gaussian, color_channel};
+  grad += static_cast<long long>(at.row) * C * plane;
+
+  Moments<float> t = {};
+  float color[C], color_sums[C] = {};
+  if (i < used(counts, at.row, n) && !(bad && bad[at.row])) {
+    const Record record = records[flat];
+    const Blocks blocks(width, height);
+    color_at.load(at.row, i, color);
+    for_each_block(record.shape, blocks, 0, blocks.rows, static_cast<float>(column_of), static_cast<float>(row_of),
+                   [&](int block_row, int block_column, float u, float v, float r) {
+      const int column = kBlock * block_column + column_of, row = kBlock * block_row + row_of;
+      const bool inside = at_most(r, limit), drawn = column < width && row < height;
+      const float* pixel = grad + static_cast<long long>(row) * width + column;
+      float g[C];
+      for (int k = 0; k < C; ++k) g[k] = drawn ? pixel[k * plane] : 0.0f;
+      gather_pixels<C>(where(inside, exp2_negative(r)), where(inside, u), where(inside, v), color, g, &t, color_sums);
+    });
+  }
+  float values[kValues] = {t.u, t.v, t.uu, t.uv, t.vv};
+  for (int k = 0; k < C; ++k) values[5 + k] = color_sums[k];
+  const float sum = transposed_sum(values, lane);
+  const int value = lane * kValues / kLanes;
+  if (i < n && value < kParameters) sums[flat * kParameters + value] = sum;
+}
+
+// Gradients by means, Cholesky entries and colours from the sums; a lane per Gaussian.
+SPLAT2D_KERNEL splat2d_gradients(const float* sums, const float* cholesky, const long long* counts, const int* bad,
+                                 unsigned batch, unsigned n, float* by_means, float* by_cholesky, float* by_colors) {
+  const Place at(groups_of(n));
+  const unsigned i = at.item * kWarp + lane_index();
+  if (at.row >= batch || i >= n) return;
+  const long long flat = static_cast<long long>(at.row) * n + i;
+  const float *t = sums + flat * kParameters, *l = cholesky + 3 * flat;
+  const bool spoiled = bad[at.row];
+  Gradient g = {};
+  if (i < used(counts, at.row, n)) g = gradient({t[0], t[1], t[2], t[3], t[4]}, l[0], l[1], l[2]);
+  const float nan = float_of(0x7fffffffu);
+  by_means[2 * flat] = spoiled ? nan : g.mx;
+  by_means[2 * flat + 1] = spoiled ? nan : g.my;
+  by_cholesky[3 * flat] = spoiled ? nan : g.l11;
+  by_cholesky[3 * flat + 1] = spoiled ? nan : g.l21;
+  by_cholesky[3 * flat + 2] = spoiled ? nan : g.l22;
+  for (int k = 0; k < C; ++k) by_colors[C * flat + k] = spoiled ? nan : t[5 + k];
+}
+
+// One Adam step of every parameter of every crop, as in fit.h; a lane per Gaussian. `schedule` [iterations, 5]: the
+// rates of means, roots and colours, and Adam's two corrections.
+SPLAT2D_KERNEL splat2d_update(const float* sums, const float* schedule, unsigned step, unsigned batch, unsigned n,
+                              float min_sigma, float beta1, float beta2, float epsilon, float* parameters,
+                              float* first, float* second) {
+  const Place at(groups_of(n));
+  const unsigned i = at.item * kWarp + lane_index();
+  if (at.row >= batch || i >= n) return;
+  const float* rate = schedule + 5 * step;
+  const Adam adam = {beta1, beta2, epsilon, rate[3], rate[4]};
+  const float* sum = sums + (static_cast<long long>(at.row) * n + i) * kParameters;
+  const long long offset = static_cast<long long>(at.row) * kParameters * n + i, stride = n;
+  float *p = parameters + offset, *m = first + offset, *v = second + offset;
+
+  const Moments<float> t = {sum[0], sum[1], sum[2], sum[3], sum[4]};
+  Root root = {p[2 * stride], p[3 * stride], p[4 * stride]};
+  float l11, l21, l22;
+  cholesky_of(root, &l11, &l21, &l22);
+  const Gradient by_mean = gradient(t, l11, l21, l22);
+  const Root by_root = root_gradient(t, root, l11, l21, l22);
+  p[0] = p[0] - rate[0] * adam.step(by_mean.mx, m, v);
+  p[stride] = p[stride] - rate[0] * adam.step(by_mean.my, m + stride, v + stride);
+  root.a = root.a - rate[1] * adam.step(by_root.a, m + 2 * stride, v + 2 * stride);
+  root.b = root.b - rate[1] * adam.step(by_root.b, m + 3 * stride, v + 3 * stride);
+  root.c = root.c - rate[1] * adam.step(by_root.c, m + 4 * stride, v + 4 * stride);
+  project(&root, min_sigma);
+  p[2 * stride] = root.a, p[3 * stride] = root.b, p[4 * stride] = root.c;
+  for (int k = 5; k < kParameters; ++k)
+    p[k * stride] = p[k * stride] - rate[2] * adam.step(sum[k], m + k * stride, v + k * stride);
+}
+
+// The crops' squared errors before this step, from those of their tiles: losses [B, iterations]; a warp per crop.
+SPLAT2D_KERNEL splat2d_losses(const float* errors, unsigned batch, unsigned tiles, unsigned step, unsigned iterations,
+                              double* losses) {
+  const unsigned row = warp_index();
+  if (row >= batch) return;
+  double total = 0.0;
+  for (unsigned i = lane_index(); i < tiles; i += kWarp)
+    total += static_cast<double>(errors[static_cast<long long>(row) * tiles + i]);
+  for (int step_mask = kWarp / 2; step_mask > 0; step_mask /= 2) total += shuffle_xor(total, step_mask);
+  if (lane_index() == 0) losses[static_cast<long long>(row) * iterations + step] = total;
+}
+
+}  // namespace SPLAT2D_NAMESPACE

@@ -1,0 +1,96 @@
+"""The CUDA kernels compile for every architecture in use, without a GPU, and are compiled once."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from splat2d import kernels
+
+ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]
+
+
+@pytest.fixture
+def nvrtc():
+    pytest.importorskip("cuda.core", reason="cuda-core is not installed")
+    from cuda.bindings import nvrtc
+
+    try:
+        nvrtc.nvrtcVersion()
+    except RuntimeError:
+        pytest.skip("NVRTC is not installed")
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "splat2d"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_kernels_compile_to_machine_code(nvrtc, architecture):
+    code = kernels.compile_kernels(architecture, 3)
+    assert code.startswith(b"\x7fELF")
+    for name in ("prepare", "prepare_fit", "group", "draw", "gather", "gradients", "update", "losses"):
+        assert f".text.splat2d_{name}\0".encode() in code
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+def test_the_kernels_compile_for_other_numbers_of_channels(nvrtc, channels):
+    assert kernels.compile_kernels("sm_80", channels).startswith(b"\x7fELF")
+
+
+def test_kernels_are_compiled_once_and_then_read_from_disk(nvrtc, cache, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(kernels, "compile_kernels", lambda *key: compiled.append(key) or repr(key).encode())
+    for _ in range(2):
+        assert kernels.cubin("sm_90", 3) == b"('sm_90', 3)"
+    assert kernels.cubin("sm_90", 1) == b"('sm_90', 1)"
+    assert kernels.cubin("sm_80", 3) == b"('sm_80', 3)"
+    assert compiled == [("sm_90", 3), ("sm_90", 1), ("sm_80", 3)]
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_other_sources_are_other_kernels(nvrtc, cache, monkeypatch, tmp_path):
+    key = kernels._key("sm_90", 3)
+    sources = tmp_path / "package" / "src"
+    sources.mkdir(parents=True)
+    for name in (*kernels.SOURCES, "../kernels.py"):
+        (sources / name).write_bytes((kernels._source_folder() / name).read_bytes())
+    monkeypatch.setattr(kernels, "_source_folder", lambda: sources)
+    assert kernels._key("sm_90", 3) == key
+    (sources / "step.h").write_text("// changed")
+    assert kernels._key("sm_90", 3) != key
+
+
+def test_a_cache_that_cannot_be_written_costs_only_compiling_again(nvrtc, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("where a folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(kernels, "compile_kernels", lambda *key: b"code")
+    assert kernels.cubin("sm_90", 3) == b"code"
+
+
+def test_every_source_that_the_kernels_include_is_part_of_the_key():
+    included = [
+        line.split('"')[1]
+        for name in kernels.SOURCES
+        for line in (kernels._source_folder() / name).read_text().splitlines()
+        if line.startswith('#include "')
+    ]
+    assert set(included) <= set(kernels.SOURCES)
+
+
+def test_without_cuda_core_one_sentence_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cuda", None)
+    with pytest.raises(RuntimeError, match=r"pip install 'dgp-mining\[gpu\]'"):
+        kernels.compile_kernels("sm_90", 3)
+
+
+def test_arguments_are_passed_as_the_kernels_declare_them():
+    tensor = torch.zeros(3)
+    values = kernels.arguments((tensor, None, 7, 2.5))
+    assert values == [tensor.data_ptr(), 0, 7, 2.5]
+    assert isinstance(values[3], np.float32)
