@@ -1,4 +1,4 @@
-"""How much of the mined Gaussians a network can reach with a dictionary (DESIGN 5).
+"""How much of the mined Gaussians a network can reach with a dictionary.
 
 A network makes convex combinations of kernels, in the space that it blends in: it reaches the convex hull
 of the dictionary there, and nothing else.

@@ -45,7 +45,7 @@ def smallest_eigenvalue(covariance: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Dictionary:
-    """K kernels in grid spacings, 1/sqrt(density): the Deep Gaussian Prior as networks use it (DESIGN 3, 5).
+    """K kernels in grid spacings, 1/sqrt(density): the Deep Gaussian Prior as networks use it.
 
     A network whose k^2 Gaussians per LR pixel lie 1/k LR pixel apart multiplies `cholesky` by 1/k for LR
     pixels. The two arrays hold the same kernels, are read-only and always positive definite.

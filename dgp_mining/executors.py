@@ -20,7 +20,7 @@ Executor = Callable[[Callable[[Task], Result], Sequence[Task]], Iterator[Result]
 
 WINDOW = 3
 """Tasks in flight per worker. Handing them all to the scheduler at once would make one dying worker mark
-hundreds of queued tasks as suspicious (DESIGN 5)."""
+hundreds of queued tasks as suspicious."""
 
 RETRIES = 3
 """How often a task that raised is tried again; bad input does not raise, so what does may be transient."""

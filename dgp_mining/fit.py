@@ -78,7 +78,7 @@ def off_lattice_psnr(
     iterations: int | None = None,
     seed: int = 0,
 ) -> float:
-    """How well fits of this kind stand for the image between its pixels, dB (DESIGN 5).
+    """How well fits of this kind stand for the image between its pixels, dB.
 
     Fits the x2-downsampled crop (MATLAB bicubic), renders the field at x2 and compares with the pixels that
     the fit never saw. Odd rows and columns at the end are left out.

@@ -24,7 +24,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
 """File name endings (in lower case) that `list_images` takes for images."""
 
 MAX_CHANNELS = 8
-"""Most channels that the renderer, and therefore `read_image`, takes (DESIGN 3)."""
+"""Most channels that the renderer, and therefore `read_image`, takes."""
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, against decompression bombs; the limit at which Pillow refuses."""

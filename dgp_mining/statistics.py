@@ -1,6 +1,6 @@
 """What is kept of every fitted crop: counts, moments, histograms and a uniform sample of its Gaussians.
 
-All lengths are in grid spacings, 1 / sqrt(Gaussians per pixel of this very fit) (DESIGN 3).
+All lengths are in grid spacings, 1 / sqrt(Gaussians per pixel of this very fit) (README, Conventions).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The store, `dgp.zarr`: what is planned, what has been fitted, and what was found (DESIGN 5).
+"""The store, `dgp.zarr`: what is planned, what has been fitted, and what was found.
 
     attributes           format, folder, chunk, fingerprint, settings, versions
     images/              name, size (height, width), nbytes, problem            written with the plan

@@ -33,7 +33,7 @@ class NetworkSettings:
     covariance: Literal["dictionary", "fixed"]
     """Kernels blended from the dictionary, or for ablations one round kernel of `start_sigma` everywhere."""
     interpolate: bool
-    """Start as bicubic interpolation (DESIGN 6): prefiltered colours, no offsets, one round kernel."""
+    """Start as bicubic interpolation: prefiltered colours, no offsets, one round kernel."""
     start_sigma: float
     """Standard deviation of that kernel, in grid spacings."""
     margin: int

@@ -19,7 +19,7 @@ FORMAT = "splat2d-field/1"
 
 @dataclass(frozen=True)
 class GaussianField:
-    """A batch of B sums of 2D Gaussians over a canvas, in continuous image coordinates (DESIGN 3).
+    """A batch of B sums of 2D Gaussians over a canvas, in continuous image coordinates (README, Conventions).
 
     The unit is the pixel of the image the field stands for (`size`); rendering at another size scales the
     field, so one field renders at any scale.

@@ -21,7 +21,7 @@ def render(
     counts: Tensor | None = None,  # [B]
     cutoff: float = 3.33,
 ) -> Tensor:  # [B, C, H, W]
-    """Sum c_n exp(-q_n(p) / 2) over the Gaussians with q_n(p) <= cutoff^2 (DESIGN 3), in the inputs' dtype.
+    """Sum c_n exp(-q_n(p) / 2) over the Gaussians with q_n(p) <= cutoff^2, in the inputs' dtype.
 
     q is the squared Mahalanobis distance of the pixel centre p = (j + 0.5, i + 0.5). Row b uses its first
     counts[b] Gaussians. Arguments are those of `splat2d.render`; none are checked here.

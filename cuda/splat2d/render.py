@@ -31,7 +31,7 @@ def render(
 
     Args:
         means: [B, N, 2] centres (x, y) in pixels; that of pixel (row i, column j) is (j + 0.5, i + 0.5).
-        cholesky: [B, N, 3] covariance factors (l11, l21, l22) in pixels, l11, l22 > 0 (DESIGN 3).
+        cholesky: [B, N, 3] covariance factors (l11, l21, l22) in pixels, l11, l22 > 0 (README, Conventions).
         colors: [B, N, C] amplitudes, C from 1 to 8, unbounded.
         size: (height, width) of the output in pixels.
         counts: [B] int64, row b uses its first counts[b] Gaussians; default all N.

@@ -1,4 +1,4 @@
-// The mathematics of one 2D Gaussian, shared by the CPU and CUDA kernels (DESIGN 4).
+// The mathematics of one 2D Gaussian, shared by the CPU and CUDA kernels.
 //
 // A term c exp(-q / 2) is evaluated in whitened coordinates scaled so that the weight is a power of two:
 //     u = k (x - mx) / l11,   v = k ((y - my) - l21 (x - mx) / l11) / l22,   k^2 = log2(e) / 2,
