@@ -1,8 +1,8 @@
 """Rendering and fitting on NVIDIA GPUs: what the CUDA kernels are given, and in which order.
 
 Everything is queued on torch's current stream and nothing waits for the device, so what is wrong with values
-cannot be raised here: a row with a Gaussian that cannot be rendered, or with a count out of range, is NaN, and
-so are its gradients. The results are the bits of the native CPU kernels.
+cannot be raised here: a row with a Gaussian that cannot be rendered, or with a count out of range, is NaN,
+and so are its gradients. The results are the bits of the native CPU kernels.
 """
 
 from __future__ import annotations

@@ -1,0 +1,286 @@
+"""Check and measure the CUDA kernels on this machine's GPU.
+
+    PYTHONPATH=cuda:. python workflows/benchmarks/gpu_check.py --out gpu.json
+
+Needs torch, numpy, safetensors and cuda-core, and no build. First the kernels are held to the dense float64
+reference and to themselves (the same bits on every run, whatever else is in the batch); then it measures
+
+- rendering an SR field at x4 of 510x340 LR pixels (four Gaussians each, sigma 0.6 spacing), forward and
+  backward: the median of CUDA events;
+- fitting 256x256 crops, 0.25 Gaussians per pixel, 300 iterations, from decoded pixels in host memory to
+  fields in host memory: crops a second by the wall clock, and where the time goes, kernel by kernel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from dgp_mining.recipes import FastRecipe
+from splat2d import gpu, kernels, native, reference
+
+CUTOFF = 3.33
+TARGETS = {"render x4 of 510x340, ms": 0.3, "crops a second": 100.0}
+"""On one H200 (issue 3)."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Check and measure splat2d's CUDA kernels.")
+    parser.add_argument("--batch", type=int, default=128, help="crops fitted at once (default 128)")
+    parser.add_argument("--batches", type=int, default=3, help="batches measured (default 3)")
+    parser.add_argument("--out", help="write the figures to this JSON file")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        sys.exit("gpu_check: no CUDA device found: run this on a machine with an NVIDIA GPU")
+    began = time.perf_counter()
+    gpu.render(*field(1, 1, 3, 1), None, (8, 8), CUTOFF)
+    torch.cuda.synchronize()
+    figures = {"kernels compiled or loaded, s": time.perf_counter() - began}
+    failures = check()
+    for line in failures:
+        print(f"FAILED  {line}")
+    figures |= measure_render() | measure_fit(options.batch, options.batches)
+    report(figures)
+    if options.out:
+        with open(options.out, "w") as file:
+            json.dump({"machine": machine(), "failed checks": failures, "figures": figures}, file, indent=2)
+    if failures:
+        sys.exit(f"gpu_check: {len(failures)} checks failed")
+
+
+# Checks
+
+
+def check() -> list[str]:
+    """What does not hold, one line each; nothing printed for it."""
+    failures = []
+    for channels in (1, 3, 8):
+        for size in ((17, 23), (1, 1), (150, 130)):
+            inputs = field(3, 400, channels, max(size))
+            failures += [f"{channels} channels, {size}: {line}" for line in check_field(inputs, size)]
+    failures += [f"awkward field: {line}" for line in check_field(awkward(), (17, 23))]
+    print(f"checked against the float64 reference: {'failed' if failures else 'passed'}")
+    return failures
+
+
+def check_field(inputs: tuple[Tensor, ...], size: tuple[int, int]) -> list[str]:
+    clear = ~near_cutoff(*inputs[:2], size)[:, None]
+    weight = (torch.randn(len(clear), inputs[2].shape[2], *size, device="cuda") * clear).contiguous()
+    ours = (gpu.render(*inputs, None, size, CUTOFF), *gpu.render_backward(weight, *inputs, None, CUTOFF))
+    leaves = [t.double().requires_grad_() for t in inputs]
+    exact = reference.render(*leaves, size, None, CUTOFF)
+    (exact * weight).sum().backward()
+    failures = []
+    if (torch.where(clear, ours[0] - exact, 0)).abs().max() > 2e-6 * inputs[2].abs().sum(1).max():
+        failures.append("the image differs from the reference's")
+    condition = 1 + (inputs[1][..., 1] / inputs[1][..., 2]).abs().max()
+    for name, gradient, leaf in zip(("means", "cholesky", "colors"), ours[1:], leaves, strict=True):
+        if not (gradient - leaf.grad).abs().max() <= 2e-5 * leaf.grad.abs().max() + 5e-6 * condition:
+            failures.append(f"the gradient by {name} differs from the reference's")
+    row = tuple(t[-1:].contiguous() for t in inputs)
+    again = (
+        gpu.render(*row, None, size, CUTOFF),
+        *gpu.render_backward(weight[-1:].contiguous(), *row, None, CUTOFF),
+    )
+    if not all(torch.equal(one, batch[-1:]) for one, batch in zip(again, ours, strict=True)):
+        failures.append("a row alone differs in its bits from the row in a batch")
+    if native.LIBRARY is not None:
+        on_cpu = [t.cpu() for t in inputs]
+        cpus = (
+            native.render(*on_cpu, None, size, CUTOFF),
+            *native.render_backward(weight.cpu(), *on_cpu, None, CUTOFF),
+        )
+        if not all(torch.equal(one.cpu(), cpu) for one, cpu in zip(ours, cpus, strict=True)):
+            failures.append("the bits differ from the CPU kernels'")
+    return failures
+
+
+def near_cutoff(means: Tensor, cholesky: Tensor, size: tuple[int, int]) -> Tensor:
+    """[B, H, W] bool: pixels where rounding may decide whether some Gaussian counts."""
+    x, y = (torch.arange(extent, device="cuda").double() + 0.5 for extent in (size[1], size[0]))
+    mx, my = means.double()[..., None, None].unbind(-3)
+    l11, l21, l22 = cholesky.double()[..., None, None].unbind(-3)
+    u = (x[None, :] - mx) / l11
+    v = (y[:, None] - my - l21 * u) / l22
+    return (((u.square() + v.square()) / CUTOFF**2 - 1).abs() < 1e-4).any(1)
+
+
+def field(batch: int, n: int, channels: int, extent: float) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator("cuda").manual_seed(0)
+    means = (torch.rand(batch, n, 2, device="cuda", generator=generator) * 1.4 - 0.2) * extent
+    diagonal = 0.3 + 3 * torch.rand(batch, n, 2, device="cuda", generator=generator)
+    l21 = 1.5 * torch.randn(batch, n, device="cuda", generator=generator)
+    cholesky = torch.stack([diagonal[..., 0], l21, diagonal[..., 1]], -1)
+    return means, cholesky, torch.randn(batch, n, channels, device="cuda", generator=generator)
+
+
+def awkward() -> tuple[Tensor, Tensor, Tensor]:
+    """Far outside, on a corner, tiny, huge, needles, extreme correlation: in 17 rows and 23 columns."""
+    rows = torch.tensor(
+        [
+            [1e6, -1e6, 1.0, 0.0, 1.0],
+            [0.0, 0.0, 1.0, 0.0, 1.0],
+            [23.0, 17.0, 0.8, -0.5, 0.9],
+            [5.5, 6.5, 1e-4, 0.0, 1e-4],
+            [10.0, 9.0, 1e4, 0.0, 1e4],
+            [12.0, 8.6, 50.0, 0.0, 0.05],
+            [12.6, 8.0, 0.05, 0.0, 50.0],
+            [11.0, 8.0, 8.0, 8.0, 0.1],
+            [11.0, 8.0, 8.0, -8.0, 0.1],
+        ],
+        device="cuda",
+    )[:, None]
+    return rows[..., :2].contiguous(), rows[..., 2:].contiguous(), torch.ones(len(rows), 1, 3, device="cuda")
+
+
+# Measurements
+
+
+def measure_render() -> dict[str, float]:
+    """Milliseconds of rendering at x4, and of its gradient, by CUDA events."""
+    rows, columns, size = 680, 1020, (1360, 2040)
+    y, x = torch.meshgrid(*(torch.arange(e, device="cuda") * 2.0 + 1 for e in (rows, columns)), indexing="ij")
+    means = torch.stack([x, y], -1).reshape(1, -1, 2)
+    cholesky = (torch.tensor([1.2, 0.0, 1.2], device="cuda")).expand(1, rows * columns, 3).contiguous()
+    colors = torch.rand(1, rows * columns, 3, device="cuda")
+    grad = torch.rand(1, 3, *size, device="cuda")
+    return {
+        "render x4 of 510x340, ms": milliseconds(
+            lambda: gpu.render(means, cholesky, colors, None, size, CUTOFF)
+        ),
+        "its gradient, ms": milliseconds(
+            lambda: gpu.render_backward(grad, means, cholesky, colors, None, CUTOFF)
+        ),
+    }
+
+
+def milliseconds(run: Callable[[], object], repeats: int = 30) -> float:
+    """Median of `repeats` runs after a few to warm up."""
+    times = []
+    for _ in range(repeats + 5):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        run()
+        end.record()
+        end.synchronize()
+        times.append(begin.elapsed_time(end))
+    return statistics.median(times[5:])
+
+
+def measure_fit(batch: int, batches: int) -> dict[str, float]:
+    crops = photographs(batch)
+    fit_crops(crops)
+    began = time.perf_counter()
+    for _ in range(batches):
+        means, cholesky, colors = fit_crops(crops)
+    seconds = (time.perf_counter() - began) / batches
+    fitted = (t.cuda() for t in (means, cholesky, colors))
+    error = gpu.render(*fitted, None, (256, 256), CUTOFF).clamp(0, 1).cpu() - crops
+    with timed_kernels() as spent:
+        fit_crops(crops)
+    total = sum(spent.values())
+    return {
+        "crops a second": batch / seconds,
+        "mean PSNR of the fits, dB": -10 * error.square().mean((1, 2, 3)).log10().mean().item(),
+        **{f"share of the fit: {name}, %": 100 * t / total for name, t in spent.items()},
+    }
+
+
+def photographs(count: int) -> Tensor:  # [count, 3, 256, 256]
+    """Noise with a photograph's spectrum, amplitude 1 / frequency, in [0, 1]."""
+    generator = torch.Generator().manual_seed(0)
+    frequency = torch.hypot(torch.fft.fftfreq(256)[:, None], torch.fft.rfftfreq(256)[None, :])
+    noise = torch.fft.rfft2(torch.randn(count, 3, 256, 256, generator=generator))
+    image = torch.fft.irfft2(noise / frequency.clamp(min=1 / 256))
+    return (0.5 + 0.15 * image / image.std((2, 3), keepdim=True)).clamp(0, 1)
+
+
+def fit_crops(crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The fast recipe on crops [B, 3, 256, 256]: means, Cholesky entries and colours; all in host memory."""
+    recipe, spacing = FastRecipe(), 2.0
+    target = crops.cuda(non_blocking=True)
+    side = torch.arange(128, device="cuda") * spacing + spacing / 2
+    y, x = torch.meshgrid(side, side, indexing="ij")
+    sigma = torch.full_like(x, recipe.start_sigma * spacing)
+    shape = torch.stack([x, y, sigma, torch.zeros_like(x), sigma]).expand(len(crops), 5, 128, 128)
+    color = torch.nn.functional.avg_pool2d(target, 2) / (2 * math.pi * recipe.start_sigma**2)
+    parameters = torch.cat([shape, color], 1).flatten(2)
+    gpu.fit(
+        target,
+        parameters,
+        torch.zeros_like(parameters),
+        torch.zeros_like(parameters),
+        recipe.rates(spacing),
+        start=0,
+        cutoff=CUTOFF,
+        min_sigma=recipe.min_sigma * spacing,
+        betas=(recipe.beta1, recipe.beta2),
+        epsilon=recipe.epsilon,
+    )
+    a, b, c = parameters[:, 2:5].unbind(1)
+    l11 = torch.hypot(a, b)
+    cholesky = torch.stack([l11, b * (a + c) / l11, (a * c - b * b) / l11], -1)
+    return parameters[:, :2].mT.contiguous().cpu(), cholesky.cpu(), parameters[:, 5:].mT.contiguous().cpu()
+
+
+@contextmanager
+def timed_kernels():
+    """Inside, every launch is between two CUDA events; yields name -> milliseconds, filled in at the end."""
+    untimed, events, spent = kernels.launcher, [], defaultdict(float)
+
+    def launcher(device: torch.device, channels: int) -> kernels.Launch:
+        launch = untimed(device, channels)
+
+        def timed(name: str, warps: int, *arguments: kernels.Argument) -> None:
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            launch(name, warps, *arguments)
+            end.record()
+            events.append((name, begin, end))
+
+        return timed
+
+    kernels.launcher = launcher
+    try:
+        yield spent
+    finally:
+        kernels.launcher = untimed
+    torch.cuda.synchronize()
+    for name, begin, end in events:
+        spent[name] += begin.elapsed_time(end)
+
+
+# Report
+
+
+def report(figures: dict[str, float]) -> None:
+    for key, value in machine().items():
+        print(f"{key:<44} {value}")
+    for name, value in figures.items():
+        target = f"   (target on one H200: {TARGETS[name]:g})" if name in TARGETS else ""
+        print(f"{name:<44} {value:10.3f}{target}")
+
+
+def machine() -> dict[str, str]:
+    properties = torch.cuda.get_device_properties(0)
+    return {
+        "GPU": f"{properties.name}, sm_{properties.major}{properties.minor}, "
+        f"{properties.multi_processor_count} multiprocessors, {properties.total_memory / 2**30:.0f} GiB",
+        "system": platform.platform(),
+        "python, torch, CUDA": f"{platform.python_version()}, {torch.__version__}, {torch.version.cuda}",
+    }
+
+
+if __name__ == "__main__":
+    main()
