@@ -1,0 +1,70 @@
+"""The wheel holds all that is needed, installs anywhere, and works without a compiler, only slower."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = """
+import torch, splat2d, dgp_mining.dictionary, sr_model
+from dgp_mining import fit_image
+fit = fit_image(torch.rand(16, 16, 3), iterations=2)
+print(splat2d.__file__)
+print(splat2d.backend(), fit.field.render((8, 8)).shape[-1])
+"""
+
+
+def run(*command: object, **environment: str) -> str:
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | environment
+    done = subprocess.run([str(word) for word in command], env=clean, capture_output=True, text=True, cwd="/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def install(folder: Path, **environment: str) -> tuple[Path, Path]:
+    """Build a wheel and install it into a new environment that has only our dependencies beside it."""
+    build = f"--config-settings=build-dir={folder / 'build'}"  # not the checkout's own
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", build, "-w", folder, ROOT, **environment)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "env", with_pip=False)
+    python = folder / "env" / "bin" / "python"
+    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", wheel)
+    (packages,) = (folder / "env" / "lib").glob("python*/site-packages")
+    # A path line makes our dependencies importable, but not our own editable installation.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python, wheel
+
+
+@pytest.mark.slow
+def test_the_wheel_works_in_a_clean_environment_from_another_folder(tmp_path):
+    python, wheel = install(tmp_path)
+    assert wheel.name.startswith("dgp_mining-")
+    assert "-py3-none-" in wheel.name, "one wheel serves every Python and torch"
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "dgp_mining/data/samples/heldout/chelsea.png" in names
+    assert not [name for name in names if name.startswith(("tests/", "workflows/", "build/"))]
+    where, used = run(python, "-c", PROGRAM).splitlines()
+    assert Path(where).is_relative_to(tmp_path)
+    assert used == "cpu 8"
+    for command in ("dgp-mine", "sr-train", "sr-upscale", "sr-eval"):
+        assert "Usage" in run(python.parent / command, "--help")
+
+
+@pytest.mark.slow
+def test_without_a_compiler_it_installs_all_the_same_and_says_that_it_is_slower(tmp_path):
+    python, wheel = install(tmp_path, CXX="/no/such/compiler")
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
+    assert run(python, "-W", "ignore", "-c", PROGRAM).splitlines()[1] == "torch 8"
+
+
+def test_importing_the_parts_that_the_trainer_uses_imports_no_dask():
+    program = "import sys, dgp_mining.dictionary, dgp_mining.images, sr_model; print('dask' in sys.modules)"
+    assert run(sys.executable, "-c", program) == "False\n"
