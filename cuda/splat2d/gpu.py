@@ -30,6 +30,8 @@ class _Scene:
     cutoff: float
     records: Tensor
     """[B, N, 12] what src/gaussian.h calls a Shape."""
+    boxes: Tensor
+    """[B, N, 4] the blocks that each may touch."""
     chunks: Tensor
     """[B, ceil(N / 32), 4] hulls of 32 Gaussians."""
     groups: Tensor
@@ -62,7 +64,7 @@ class _Scene:
         self.launch(
             "draw",
             self.batch * self.tiles,
-            *(self.records, self.chunks, self.groups, *self.colors, self.counts, self.bad),
+            *(self.records, self.boxes, self.chunks, self.groups, *self.colors, self.bad),
             *(*self.extent, *self.size, self.cutoff, target, out, errors),
         )
 
@@ -70,7 +72,7 @@ class _Scene:
         self.launch(
             "gather",
             self.batch * -(-self.gaussians // 2),
-            *(self.records, *self.colors, self.counts, self.bad),
+            *(self.records, self.boxes, *self.colors),
             *(*self.extent, *self.size, self.cutoff, grad, sums),
         )
 
@@ -83,6 +85,7 @@ def _scene(
         kernels.launcher(like.device, channels),
         *(batch, n, size, float(cutoff)),
         records=like.new_empty(batch, n, RECORD_FLOATS),
+        boxes=like.new_empty(batch, n, BOX_FLOATS),
         chunks=like.new_empty(batch, chunks, BOX_FLOATS),
         groups=like.new_empty(batch, -(-chunks // WARP), BOX_FLOATS),
         **rest,
@@ -105,7 +108,7 @@ def _prepare(
     scene.per_gaussian(
         "prepare",
         *(means, cholesky, colors, counts, *scene.extent, scene.cutoff),
-        *(scene.records, scene.chunks, bad),
+        *(scene.records, scene.boxes, scene.chunks, bad),
     )
     return scene
 
@@ -173,7 +176,8 @@ def fit(
         settings = (float(min_sigma), *(float(beta) for beta in betas), float(epsilon))
         for step in range(iterations):
             scene.per_gaussian(
-                "prepare_fit", parameters, *scene.extent, scene.cutoff, scene.records, scene.chunks
+                "prepare_fit",
+                *(parameters, *scene.extent, scene.cutoff, scene.records, scene.boxes, scene.chunks),
             )
             scene.group()
             scene.draw(residual, target, errors)

@@ -2,11 +2,11 @@
 // for each number of channels (SPLAT2D_CHANNELS); ../gpu.py launches them, in this order.
 //
 // Binning has no lists, so nothing to size, sort, overflow or wait for. Gaussians stay in index order, 32 to a
-// chunk and 32 chunks to a group, and chunks and groups carry the hull of their footprints: a tree of boxes, made
-// anew at each call by a reduction. The warp that draws a tile walks groups, chunks and Gaussians, 32 tests at a
-// time, and draws what touches. That is exact whatever the field; it is fast where index neighbours lie near each
-// other, as grids in row order do (fits, SR fields); in a shuffled field every tile tests every Gaussian, about a
-// tenth of the drawing itself for a crop, and the larger part for a field of millions.
+// chunk and 32 chunks to a group, and all three carry the box of their footprints: a tree, made anew at each call
+// by a reduction. The warp that draws a tile walks groups, chunks and Gaussians, 32 tests at a time, and draws what
+// touches. That is exact whatever the field; it is fast where index neighbours lie near each other, as grids in row
+// order do (fits, SR fields: of 16,384 Gaussians a tile tests 340 and draws 45); in a shuffled field every tile
+// tests every Gaussian.
 //
 // A pixel sums its Gaussians in index order and a Gaussian gathers its gradient block by block in the order of
 // the CPU (gaussian.h), reduced in the same tree of sixteen lanes: both give the bits of the CPU kernels, on every
@@ -34,6 +34,7 @@ struct alignas(16) Box {
   float left, top, right, bottom;
 };
 
+// Of what is not drawn: not in use, not valid, or turned NaN in a fit.
 SPLAT2D_DEVICE Box nothing() { return {kFinite, kFinite, -kFinite, -kFinite}; }
 
 SPLAT2D_DEVICE Box box_of(const Shape& s) {
@@ -43,7 +44,7 @@ SPLAT2D_DEVICE Box box_of(const Shape& s) {
   block_rows(s, &box.top, &box.bottom);
   box.left = SPLAT2D_FLOOR((s.mx + left - 0.5f) * 0.25f);
   box.right = SPLAT2D_FLOOR((s.mx + right - 0.5f) * 0.25f);
-  return box.left <= box.right && box.top <= box.bottom ? box : nothing();  // NaN: nothing
+  return box.left <= box.right && box.top <= box.bottom ? box : nothing();
 }
 
 SPLAT2D_DEVICE Box hull_of_warp(Box box) {
@@ -63,13 +64,6 @@ struct Tile {
 // By value: one wide load, rather than a narrow one per comparison.
 SPLAT2D_DEVICE bool touches(Box box, const Tile& t) {
   return box.top <= t.row && box.bottom >= t.row && box.left <= t.right && box.right >= t.left;
-}
-
-SPLAT2D_DEVICE bool touches(Record record, const Tile& t) {
-  float top, bottom, from, to;
-  block_rows(record.shape, &top, &bottom);
-  block_columns(record.shape, t.row, &from, &to);
-  return top <= t.row && bottom >= t.row && from <= t.right && to >= t.left;
 }
 
 SPLAT2D_DEVICE unsigned groups_of(unsigned items) { return (items + kWarp - 1) / kWarp; }
@@ -130,13 +124,14 @@ SPLAT2D_DEVICE float transposed_sum(float (&x)[W], int lane) {
 
 // Check and whiten each Gaussian in use; one warp per chunk. `bad` [B] must be zero before.
 SPLAT2D_KERNEL splat2d_prepare(const float* means, const float* cholesky, const float* colors, const long long* counts,
-                               unsigned batch, unsigned n, float cutoff, Record* records, Box* chunks, int* bad) {
+                               unsigned batch, unsigned n, float cutoff, Record* records, Box* boxes, Box* chunks,
+                               int* bad) {
   const Place at(groups_of(n));
   if (at.row >= batch) return;
   const unsigned i = at.item * kWarp + lane_index();
+  const long long flat = static_cast<long long>(at.row) * n + i;
   Box box = nothing();
   if (i < used(counts, at.row, n)) {
-    const long long flat = static_cast<long long>(at.row) * n + i;
     const float *mean = means + 2 * flat, *l = cholesky + 3 * flat;
     if (valid(mean, l, colors + C * flat)) {
       const Shape shape = prepare(mean[0], mean[1], l[0], l[1], l[2], cutoff);
@@ -147,13 +142,14 @@ SPLAT2D_KERNEL splat2d_prepare(const float* means, const float* cholesky, const 
     }
   }
   if (counts && (counts[at.row] < 0 || counts[at.row] > n)) bad[at.row] = 1;
+  if (i < n) boxes[flat] = box;
   box = hull_of_warp(box);
   if (lane_index() == 0) chunks[at.row * groups_of(n) + at.item] = box;
 }
 
 // The same for the parameters of a fit (fit.h), [B, 5 + C, N].
 SPLAT2D_KERNEL splat2d_prepare_fit(const float* parameters, unsigned batch, unsigned n, float cutoff, Record* records,
-                                   Box* chunks) {
+                                   Box* boxes, Box* chunks) {
   const Place at(groups_of(n));
   if (at.row >= batch) return;
   const unsigned i = at.item * kWarp + lane_index();
@@ -164,8 +160,9 @@ SPLAT2D_KERNEL splat2d_prepare_fit(const float* parameters, unsigned batch, unsi
     float l11, l21, l22;
     cholesky_of({p[2 * stride], p[3 * stride], p[4 * stride]}, &l11, &l21, &l22);
     const Shape shape = prepare(p[0], p[stride], l11, l21, l22, cutoff);
-    records[static_cast<long long>(at.row) * n + i].shape = shape;
-    box = box_of(shape);
+    const long long flat = static_cast<long long>(at.row) * n + i;
+    records[flat].shape = shape;
+    boxes[flat] = box = box_of(shape);
   }
   box = hull_of_warp(box);
   if (lane_index() == 0) chunks[at.row * groups_of(n) + at.item] = box;
@@ -183,9 +180,9 @@ SPLAT2D_KERNEL splat2d_group(const Box* chunks, unsigned batch, unsigned n, Box*
 
 // Draw one tile per warp into `out` [B, C, H, W]. With a `target`, `out` gets the difference from it, and `errors`
 // [B, tiles] the tile's sum of squares. With `bad`, a bad row is NaN.
-SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* chunks, const Box* groups, const float* colors,
-                            long long color_row, long long color_gaussian, long long color_channel,
-                            const long long* counts, const int* bad, unsigned batch, unsigned n, int height, int width,
+SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* chunks, const Box* groups,
+                            const float* colors, long long color_row, long long color_gaussian,
+                            long long color_channel, const int* bad, unsigned batch, unsigned n, int height, int width,
                             float cutoff, const float* target, float* out, float* errors) {
   const Blocks blocks(width, height);
   const unsigned tile_columns = (blocks.columns + kTileBlocks - 1) / kTileBlocks;
@@ -201,8 +198,9 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* chunks, const Box*
   const float x = static_cast<float>(column) + 0.5f, y = static_cast<float>(row) + 0.5f;
   const float limit = kWhitenSquared * (cutoff * cutoff);
   const Colors color_of = {colors, color_row, color_gaussian, color_channel};
-  const unsigned count = used(counts, at.row, n), chunk_count = groups_of(n), group_count = groups_of(chunk_count);
+  const unsigned chunk_count = groups_of(n), group_count = groups_of(chunk_count);
   records += static_cast<long long>(at.row) * n;
+  boxes += static_cast<long long>(at.row) * n;
   chunks += static_cast<long long>(at.row) * chunk_count;
   groups += static_cast<long long>(at.row) * group_count;
 
@@ -225,7 +223,7 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* chunks, const Box*
       unsigned close = ballot(chunk < chunk_count && touches(chunks[chunk], tile));
       for (; close; close &= close - 1) {
         const unsigned begin = (first_chunk + lowest_bit(close)) * kWarp, i = begin + lane;
-        unsigned hit = ballot(i < count && touches(records[i], tile));
+        unsigned hit = ballot(i < n && touches(boxes[i], tile));
         for (; hit; hit &= hit - 1) draw(begin + lowest_bit(hit));
       }
     }
@@ -248,11 +246,10 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* chunks, const Box*
 }
 
 // Gather each Gaussian's sums over its footprint on `grad` [B, C, H, W]; sixteen lanes per Gaussian, a pixel of each
-// block to a lane. `sums` [B, N, 5 + C]: u, v, uu, uv, vv, colours; zero for what is not in use.
-SPLAT2D_KERNEL splat2d_gather(const Record* records, const float* colors, long long color_row,
-                              long long color_gaussian, long long color_channel, const long long* counts,
-                              const int* bad, unsigned batch, unsigned n, int height, int width, float cutoff,
-                              const float* grad, float* sums) {
+// block to a lane. `sums` [B, N, 5 + C]: u, v, uu, uv, vv, colours; zero for what is not drawn.
+SPLAT2D_KERNEL splat2d_gather(const Record* records, const Box* boxes, const float* colors, long long color_row,
+                              long long color_gaussian, long long color_channel, unsigned batch, unsigned n,
+                              int height, int width, float cutoff, const float* grad, float* sums) {
   constexpr int kValues = kParameters <= 8 ? 8 : 16;
   const Place at((n + 1) / 2);
   if (at.row >= batch) return;
@@ -266,7 +263,7 @@ SPLAT2D_KERNEL splat2d_gather(const Record* records, const float* colors, long l
 
   Moments<float> t = {};
   float color[C], color_sums[C] = {};
-  if (i < used(counts, at.row, n) && !(bad && bad[at.row])) {
+  if (i < n && boxes[flat].left <= boxes[flat].right) {
     const Record record = records[flat];
     const Blocks blocks(width, height);
     color_at.load(at.row, i, color);
