@@ -47,11 +47,9 @@ class _Scene:
         """What most kernels begin their arguments with: rows, Gaussians of each."""
         return self.batch, self.gaussians
 
-    @property
-    def tiles(self) -> int:
-        """Tiles of one image."""
-        height, width = self.size
-        return -(-height // TILE_HEIGHT) * -(-width // TILE_WIDTH)
+    def tiles(self, first: int, end: int) -> int:
+        """Tiles of rows [first, end) of one image; they are aligned to the whole image."""
+        return (-(-end // TILE_HEIGHT) - first // TILE_HEIGHT) * -(-self.size[1] // TILE_WIDTH)
 
     def per_gaussian(self, name: str, *arguments: kernels.Argument) -> None:
         """Launch a kernel with a lane for every Gaussian."""
@@ -60,13 +58,16 @@ class _Scene:
     def group(self) -> None:
         self.launch("group", self.groups[..., 0].numel(), self.chunks, *self.extent, self.groups)
 
-    def draw(self, out: Tensor, target: Tensor | None = None, errors: Tensor | None = None) -> None:
-        self.launch(
-            "draw",
-            self.batch * self.tiles,
-            *(self.records, self.boxes, self.chunks, self.groups, *self.colors, self.bad),
-            *(*self.extent, *self.size, self.cutoff, target, out, errors),
-        )
+    def draw(
+        self, out: Tensor, first: int, end: int, target: Tensor | None = None, errors: Tensor | None = None
+    ) -> None:
+        if out.numel():
+            self.launch(
+                "draw",
+                self.batch * self.tiles(first, end),
+                *(self.records, self.boxes, self.chunks, self.groups, *self.colors, self.bad),
+                *(*self.extent, first, end, self.size[1], self.cutoff, target, out, errors),
+            )
 
     def gather(self, grad: Tensor, sums: Tensor) -> None:
         self.launch(
@@ -120,13 +121,15 @@ def render(
     counts: Tensor | None,
     size: tuple[int, int],
     cutoff: float,
+    rows: tuple[int, int] | None = None,
 ) -> Tensor:
     """As `native.render`, for CUDA tensors; a row that cannot be rendered is NaN."""
+    first, end = rows or (0, size[0])
     with torch.cuda.device_of(colors):
-        out = colors.new_empty(colors.shape[0], colors.shape[2], *size)
+        out = colors.new_empty(colors.shape[0], colors.shape[2], end - first, size[1])
         scene = _prepare(means, cholesky, colors, counts, size, cutoff)
         scene.group()
-        scene.draw(out)
+        scene.draw(out, first, end)
     return out
 
 
@@ -172,7 +175,8 @@ def fit(
         losses = target.new_empty(batch, iterations, dtype=torch.float64)
         placed = (parameters[:, 5:], (5 + channels) * n, 1, n)
         scene = _scene(target, batch, n, channels, (height, width), cutoff, colors=placed)
-        errors = target.new_empty(batch, scene.tiles)
+        tiles = scene.tiles(0, height)
+        errors = target.new_empty(batch, tiles)
         settings = (float(min_sigma), *(float(beta) for beta in betas), float(epsilon))
         for step in range(iterations):
             scene.per_gaussian(
@@ -180,8 +184,8 @@ def fit(
                 *(parameters, *scene.extent, scene.cutoff, scene.records, scene.boxes, scene.chunks),
             )
             scene.group()
-            scene.draw(residual, target, errors)
-            scene.launch("losses", batch, errors, batch, scene.tiles, step, iterations, losses)
+            scene.draw(residual, 0, height, target, errors)
+            scene.launch("losses", batch, errors, batch, tiles, step, iterations, losses)
             scene.gather(residual, sums)
             scene.per_gaussian(
                 "update", sums, schedule, step, *scene.extent, *settings, parameters, first, second

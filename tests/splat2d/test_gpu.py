@@ -113,6 +113,13 @@ def test_a_grid_in_row_order_loses_nothing_to_the_boxes_that_skip_most_of_it(dev
     compare(device, (means, 0.4 * cholesky, colors), size)
 
 
+@pytest.mark.parametrize("rows", [(0, 17), (3, 9), (8, 12), (16, 17), (5, 5)])
+def test_a_band_of_rows_is_that_part_of_the_image(device, rows):
+    inputs = to(device, *random_inputs(2, 60, 3, (17, 23)))
+    whole = gpu.render(*inputs, None, (17, 23), CUTOFF)
+    assert torch.equal(gpu.render(*inputs, None, (17, 23), CUTOFF, rows), whole[:, :, slice(*rows)])
+
+
 def test_empty_fields_images_and_batches_render(device):
     nothing = to(device, *(torch.zeros(2, 0, k) for k in (2, 3, 3)))
     assert torch.equal(gpu.render(*nothing, None, (4, 5), CUTOFF).cpu(), torch.zeros(2, 3, 4, 5))

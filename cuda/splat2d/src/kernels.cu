@@ -178,18 +178,19 @@ SPLAT2D_KERNEL splat2d_group(const Box* chunks, unsigned batch, unsigned n, Box*
   if (lane_index() == 0) groups[at.row * groups_of(chunk_count) + at.item] = box;
 }
 
-// Draw one tile per warp into `out` [B, C, H, W]. With a `target`, `out` gets the difference from it, and `errors`
-// [B, tiles] the tile's sum of squares. With `bad`, a bad row is NaN.
+// Draw one tile per warp into `out` [B, C, end - first, W], rows [first, end) of the image. With a `target`, `out`
+// gets the difference from it, and `errors` [B, tiles] the tile's sum of squares. With `bad`, a bad row is NaN.
 SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* chunks, const Box* groups,
                             const float* colors, long long color_row, long long color_gaussian,
-                            long long color_channel, const int* bad, unsigned batch, unsigned n, int height, int width,
-                            float cutoff, const float* target, float* out, float* errors) {
-  const Blocks blocks(width, height);
+                            long long color_channel, const int* bad, unsigned batch, unsigned n, int first_row,
+                            int end_row, int width, float cutoff, const float* target, float* out, float* errors) {
+  const Blocks blocks(width, end_row);
   const unsigned tile_columns = (blocks.columns + kTileBlocks - 1) / kTileBlocks;
-  const Place at(tile_columns * blocks.rows);
+  const unsigned tiles = tile_columns * (blocks.rows - first_row / kBlock);
+  const Place at(tiles);
   if (at.row >= batch) return;
   Tile tile;
-  tile.row = at.item / tile_columns;
+  tile.row = first_row / kBlock + at.item / tile_columns;
   tile.left = kTileBlocks * (at.item % tile_columns);
   tile.right = tile.left + kTileBlocks - 1;
   const int lane = lane_index();
@@ -229,9 +230,9 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
     }
   }
 
-  const bool inside = column < width && row < height;
-  const long long plane = static_cast<long long>(height) * width;
-  const long long at_pixel = static_cast<long long>(at.row) * C * plane + static_cast<long long>(row) * width + column;
+  const bool inside = column < width && row >= first_row && row < end_row;
+  const long long plane = static_cast<long long>(end_row - first_row) * width;
+  const long long at_pixel = at.row * C * plane + static_cast<long long>(row - first_row) * width + column;
   float squares = 0.0f;
   for (int k = 0; k < C; ++k) {
     if (!inside) continue;
@@ -242,7 +243,7 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
   }
   if (!errors) return;
   for (int step = kWarp / 2; step > 0; step /= 2) squares = squares + shuffle_xor(squares, step);
-  if (lane == 0) errors[static_cast<long long>(at.row) * tile_columns * blocks.rows + at.item] = squares;
+  if (lane == 0) errors[static_cast<long long>(at.row) * tiles + at.item] = squares;
 }
 
 // Gather each Gaussian's sums over its footprint on `grad` [B, C, H, W]; sixteen lanes per Gaussian, a pixel of each
