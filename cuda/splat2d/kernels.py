@@ -110,9 +110,10 @@ def compile_kernels(architecture: str, channels: int) -> bytes:
     """Compile src/kernels.cu with NVRTC; needs no GPU and no driver.
 
     Division and square root are rounded correctly, and only what the source says is fused: the bits are the
-    CPU kernels'.
+    CPU kernels'. Raises RuntimeError for an architecture that the installed NVRTC does not know.
     """
     core = _cuda_core()
+    _check_architecture(architecture)
     options = core.ProgramOptions(
         arch=architecture,
         std="c++17",
@@ -125,6 +126,17 @@ def compile_kernels(architecture: str, channels: int) -> bytes:
     )
     text = (_source_folder() / "kernels.cu").read_text()
     return bytes(core.Program(text, "c++", options).compile("cubin").code)
+
+
+def _check_architecture(architecture: str) -> None:
+    from cuda.bindings import nvrtc
+
+    known = [f"sm_{number}" for number in nvrtc.nvrtcGetSupportedArchs()[1]]
+    if architecture not in known:
+        version = ".".join(map(str, nvrtc.nvrtcVersion()[1:]))
+        raise RuntimeError(
+            f"NVRTC {version} compiles for {', '.join(known)}, not for this GPU, {architecture}"
+        )
 
 
 def _source_folder() -> Path:

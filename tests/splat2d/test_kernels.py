@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,6 +82,32 @@ def test_every_source_that_the_kernels_include_is_part_of_the_key():
         if line.startswith('#include "')
     ]
     assert set(included) <= set(kernels.SOURCES)
+
+
+def test_a_gpu_too_old_or_too_new_for_the_compiler_is_named(nvrtc):
+    with pytest.raises(RuntimeError, match="not for this GPU, sm_60"):
+        kernels.compile_kernels("sm_60", 3)
+
+
+def test_a_launch_has_blocks_for_all_its_warps_on_torchs_stream(monkeypatch):
+    launches, current = [], []
+    core = SimpleNamespace(
+        Device=lambda index: SimpleNamespace(set_current=lambda: current.append(index)),
+        LaunchConfig=lambda **shape: shape,
+        launch=lambda stream, shape, kernel, *words: launches.append((stream, shape, kernel, words)),
+    )
+    monkeypatch.setattr(kernels, "_cuda_core", lambda: core)
+    monkeypatch.setattr(kernels, "_kernel", lambda *key: key)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda index: SimpleNamespace(cuda_stream=1234))
+    launch = kernels.launcher(torch.device("cuda:1"), 3)
+    launch("draw", 17, 5, 2.5, None)
+    launch("draw", 0, 5, 2.5, None)
+    ((stream, shape, kernel, words),) = launches
+    assert current == [1]
+    assert stream.__cuda_stream__() == (0, 1234)
+    assert shape == {"grid": 3, "block": 256}
+    assert kernel == ("draw", 1, 3)
+    assert words == (5, 2.5, 0)
 
 
 def test_without_cuda_core_one_sentence_says_what_to_install(monkeypatch):
