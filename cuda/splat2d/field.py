@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .render import DEFAULT_CUTOFF, render
+from .render import DEFAULT_CUTOFF, render, render_rows
 
 FORMAT = "splat2d-field/1"
+BAND_BYTES = 1 << 28
+"""Memory of one band of a streamed rendering, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,66 @@ class GaussianField:
         ragged = counts.to(fields[0].means.device) if len(set(counts.tolist())) > 1 else None
         return GaussianField(join("means"), join("cholesky"), join("colors"), size or fields[0].size, ragged)
 
-    def render(self, size: tuple[int, int] | None = None, cutoff: float = DEFAULT_CUTOFF) -> Tensor:
-        """Render the canvas at `size` (height, width) pixels, default its own: [B, C, height, width]."""
+    def widen(self, x: float, y: float) -> GaussianField:
+        """Average the image over an area of variances x and y (units squared) along the axes.
+
+        Adds to every covariance, and scales the amplitude by sqrt(det S / det S') so that each Gaussian keeps
+        its integral.
+        """
+        l11, l21, l22 = self.cholesky.unbind(-1)
+        wide11 = torch.sqrt(l11.square() + x)
+        # l22'^2 = S'_yy - S_xy^2 / S'_xx, without its cancellation.
+        wide22 = torch.sqrt(l22.square() + y + l21.square() * (x / wide11.square()))
+        cholesky = torch.stack([wide11, l21 * (l11 / wide11), wide22], -1)
+        amplitude = (l11 / wide11) * (l22 / wide22)
+        return replace(self, cholesky=cholesky, colors=self.colors * amplitude[..., None])
+
+    def render(
+        self,
+        size: tuple[int, int] | None = None,
+        cutoff: float = DEFAULT_CUTOFF,
+        *,
+        footprint: bool = True,
+    ) -> Tensor:
+        """Render the canvas at `size` (height, width) pixels, default its own: [B, C, height, width].
+
+        Along an axis rendered at a scale s < 1 of the field's own, a pixel covers 1/s of the field's. The
+        image that the field was fitted to is already averaged over pixels of its own, so `footprint` adds the
+        variance of the difference, (1/s^2 - 1) / 12 of the field's units squared; without it, pixels sample
+        points and fine detail aliases. At s >= 1 both are the same.
+        """
+        size, field = self._placed(size, footprint)
+        return render(field.means, field.cholesky, field.colors, size, counts=self.counts, cutoff=cutoff)
+
+    def render_bands(
+        self,
+        size: tuple[int, int] | None = None,
+        cutoff: float = DEFAULT_CUTOFF,
+        *,
+        footprint: bool = True,
+        budget: int = BAND_BYTES,
+    ) -> Iterator[tuple[int, Tensor]]:
+        """`render` for images larger than memory: (top row, [B, C, rows, width]) from top to bottom.
+
+        Each band takes at most `budget` bytes (but at least one row of blocks, 4 pixels) and is, to the bit,
+        these rows of the whole rendering. On the CPU, without gradients.
+        """
+        size, field = self._placed(size, footprint)
+        row_bytes = len(self) * self.colors.shape[2] * size[1] * self.colors.element_size()
+        rows = max(4, budget // max(1, row_bytes) // 4 * 4)
+        for top in range(0, size[0], rows):
+            window = (top, min(top + rows, size[0]))
+            gaussians = (field.means, field.cholesky, field.colors)
+            yield top, render_rows(*gaussians, size, window, counts=self.counts, cutoff=cutoff)
+
+    def _placed(self, size: tuple[int, int] | None, footprint: bool) -> tuple[tuple[int, int], GaussianField]:
+        """The size in pixels, and the field in those pixels."""
         height, width = size or (round(self.size[0]), round(self.size[1]))
-        field = self.scale(width / self.size[1], height / self.size[0])
-        return render(
-            field.means, field.cholesky, field.colors, (height, width), counts=self.counts, cutoff=cutoff
-        )
+        x, y = width / self.size[1], height / self.size[0]
+        field = self.scale(x, y)
+        if footprint and min(x, y) < 1:
+            field = field.widen(*(max(0.0, 1 - s * s) / 12 for s in (x, y)))
+        return (height, width), field
 
     def save(self, path: str | Path, **metadata: str) -> None:
         """Write a safetensors file; `metadata` are further strings to keep beside the field."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-ABI = 1
+ABI = 2
 MAX_CHANNELS = 8
 MAX_CUTOFF = 12.0
 MAX_EXTENT = 1 << 24
@@ -43,7 +43,7 @@ def _load() -> ctypes.CDLL | None:
             library = ctypes.CDLL(str(path))
             if library.splat2d_abi() == ABI:
                 shape = [c_void_p] * 4 + [c_int64, c_int64, c_int, c_int, c_int, c_float, c_int]
-                library.splat2d_render.argtypes = [*shape, c_void_p, POINTER(c_int64)]
+                library.splat2d_render.argtypes = [*shape, c_int, c_int, c_void_p, POINTER(c_int64)]
                 library.splat2d_render_backward.argtypes = [*shape, *[c_void_p] * 4, POINTER(c_int64)]
                 library.splat2d_fit.argtypes = [
                     *[c_void_p, c_int, c_int, c_int, c_int64],
@@ -110,11 +110,16 @@ def render(
     counts: Tensor | None,
     size: tuple[int, int],
     cutoff: float,
+    rows: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Contiguous float32 CPU tensors [B, N, 2], [B, N, 3], [B, N, C], counts int64 [B] -> [B, C, H, W]."""
+    """Contiguous float32 CPU tensors [B, N, 2], [B, N, 3], [B, N, C], counts int64 [B] -> [B, C, H, W].
+
+    With `rows` = (first, end), only those rows of the image.
+    """
     batch, n, channels = colors.shape
     check_counts(counts, n)
-    out = colors.new_empty(batch, channels, *size)
+    first, end = rows or (0, size[0])
+    out = colors.new_empty(batch, channels, end - first, size[1])
     bad = c_int64(-1)
     pointers = [_pointer(t) for t in (means, cholesky, colors, counts)]
     status = LIBRARY.splat2d_render(
@@ -125,6 +130,8 @@ def render(
         *size,
         cutoff,
         torch.get_num_threads(),
+        first,
+        end - first,
         _pointer(out),
         ctypes.byref(bad),
     )

@@ -20,13 +20,16 @@ def render(
     size: tuple[int, int],
     counts: Tensor | None = None,  # [B]
     cutoff: float = 3.33,
+    rows: tuple[int, int] | None = None,
 ) -> Tensor:  # [B, C, H, W]
     """Sum c_n exp(-q_n(p) / 2) over the Gaussians with q_n(p) <= cutoff^2, in the inputs' dtype.
 
     q is the squared Mahalanobis distance of the pixel centre p = (j + 0.5, i + 0.5). Row b uses its first
-    counts[b] Gaussians. Arguments are those of `splat2d.render`; none are checked here.
+    counts[b] Gaussians. Arguments are those of `splat2d.render`; none are checked here. With `rows` = (first,
+    end), only those rows of the image.
     """
-    height, width = size
+    width = size[1]
+    first, end = rows or (0, size[0])
     batch, n, channels = colors.shape
     if counts is not None:
         used = torch.arange(n, device=means.device)[None, :] < counts[:, None]  # [B, N]
@@ -34,16 +37,16 @@ def render(
         identity = cholesky.new_tensor([1.0, 0.0, 1.0])
         means = torch.where(used[..., None], means, 0)
         cholesky = torch.where(used[..., None], cholesky, identity)
-    if n == 0 or height * width == 0:
-        return means.new_zeros(batch, channels, height, width) + 0 * (
+    if n == 0 or (end - first) * width == 0:
+        return means.new_zeros(batch, channels, end - first, width) + 0 * (
             means.sum() + cholesky.sum() + colors.sum()
         )
     l11, l21, l22 = cholesky.unbind(-1)  # [B, N]
     x = torch.arange(width, device=means.device, dtype=means.dtype) + 0.5
-    rows = max(1, PAIRS_PER_BAND // max(1, batch * n * width))
+    step = max(1, PAIRS_PER_BAND // max(1, batch * n * width))
     bands = []
-    for top in range(0, height, rows):
-        y = torch.arange(top, min(top + rows, height), device=means.device, dtype=means.dtype) + 0.5
+    for top in range(first, end, step):
+        y = torch.arange(top, min(top + step, end), device=means.device, dtype=means.dtype) + 0.5
         u = (x - means[..., 0:1]) / l11[..., None]  # [B, N, W]
         dy = y - means[..., 1:2]  # [B, N, h]
         v = (dy[..., None] - (l21[..., None] * u)[..., None, :]) / l22[..., None, None]  # [B, N, h, W]

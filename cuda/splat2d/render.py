@@ -56,6 +56,32 @@ def render(
         return _render(means.float(), cholesky.float(), colors.float(), counts, height, width, float(cutoff))
 
 
+@torch.no_grad()
+def render_rows(
+    means: Tensor,
+    cholesky: Tensor,
+    colors: Tensor,
+    size: tuple[int, int],
+    rows: tuple[int, int],
+    *,
+    counts: Tensor | None = None,
+    cutoff: float = DEFAULT_CUTOFF,
+) -> Tensor:  # [B, C, end - first, W]
+    """Rows first..end - 1 of the image that `render` makes, the same to the bit; `rows` = (first, end).
+
+    For images larger than memory: on the CPU, and without gradients. Arguments and errors are `render`'s.
+    """
+    _check(means, cholesky, colors, size, counts, cutoff)
+    if not 0 <= rows[0] <= rows[1] <= size[0]:
+        raise ValueError(f"rows must be (first, end) within the {size[0]} of the image, got {rows}")
+    if means.device.type != "cpu":
+        raise ValueError(f"parts of an image are rendered on the CPU, not on {means.device.type}")
+    if means.dtype == torch.float64:
+        return reference.render(means, cholesky, colors, size, counts, cutoff, rows)
+    inputs = (t.float().contiguous() for t in (means, cholesky, colors))
+    return _implementation(means.device).render(*inputs, _contiguous(counts), size, cutoff, rows)
+
+
 def _check(
     means: Tensor,
     cholesky: Tensor,

@@ -20,10 +20,19 @@ Patch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def _patches(
-    means: Tensor, cholesky: Tensor, counts: Tensor | None, size: tuple[int, int], cutoff: float
+    means: Tensor,
+    cholesky: Tensor,
+    counts: Tensor | None,
+    size: tuple[int, int],
+    rows: tuple[int, int],
+    cutoff: float,
 ) -> Iterator[tuple[Tensor, Patch]]:
-    """Chunks of flat Gaussian indices [g] with (pixel index, weight, u, v) of their boxes, each [g, h, w]."""
+    """Chunks of flat Gaussian indices [g] with (pixel index, weight, u, v) of their boxes, each [g, h, w].
+
+    Pixels are counted from the first of `rows` = (first, end) on, and what lies outside them has no weight.
+    """
     height, width = size
+    first, end = rows
     n = means.shape[1]
     mx, my = means.reshape(-1, 2).unbind(-1)
     l11, l21, l22 = cholesky.reshape(-1, 3).unbind(-1)
@@ -44,7 +53,7 @@ def _patches(
         .long()
     )
     extent = (high - low).clamp(min=0)  # [B N, 2]
-    used = extent.amin(-1) > 0
+    used = (extent.amin(-1) > 0) & (low[:, 1] < end) & (high[:, 1] > first)
     if counts is not None:
         used &= (torch.arange(n)[None] < counts[:, None]).reshape(-1)
     grade = torch.where(used, extent.amax(-1).clamp(min=1).log2().ceil().long(), -1)
@@ -61,10 +70,11 @@ def _patches(
             v = (dy[:, :, None] - (l21[index, None] * u)[:, None, :]) / l22[index, None, None]
             u = u[:, None, :].expand_as(v)
             q = u.square() + v.square()
-            inside = (q <= cutoff**2) & (column < width)[:, None, :] & (row < height)[:, :, None]
+            inside = (q <= cutoff**2) & (column < width)[:, None, :]
+            inside &= ((row >= first) & (row < end))[:, :, None]
             weight = torch.where(inside, torch.exp(-q / 2), 0)
             u, v = torch.where(inside, u, 0), torch.where(inside, v, 0)
-            pixel = torch.where(inside, row[:, :, None] * width + column[:, None, :], 0)
+            pixel = torch.where(inside, (row[:, :, None] - first) * width + column[:, None, :], 0)
             yield index, (pixel, weight, u, v)
 
 
@@ -85,23 +95,26 @@ def render(
     counts: Tensor | None,
     size: tuple[int, int],
     cutoff: float,
+    rows: tuple[int, int] | None = None,
 ) -> Tensor:
-    """As `native.render`, row by row so that a row's sums do not depend on the batch it is in."""
+    """As `native.render`, field by field so that a field's sums do not depend on the batch it is in."""
     batch, n, channels = colors.shape
+    rows = rows or (0, size[0])
+    extent = (rows[1] - rows[0], size[1])
+    pixels = extent[0] * extent[1]
     native.check_counts(counts, n)
     _check_values(means, cholesky, colors, counts)
-    pixels = size[0] * size[1]
     out = colors.new_zeros(batch, channels, max(1, pixels))
     for b in range(batch):
         row_counts = None if counts is None else counts[b : b + 1]
         for index, (pixel, weight, _, _) in _patches(
-            means[b : b + 1], cholesky[b : b + 1], row_counts, size, cutoff
+            means[b : b + 1], cholesky[b : b + 1], row_counts, size, rows, cutoff
         ):
             for c in range(channels):
                 out[b, c].index_add_(
                     0, pixel.reshape(-1), (weight * colors[b, index, c, None, None]).reshape(-1)
                 )
-    return out[..., :pixels].reshape(batch, channels, *size)
+    return out[..., :pixels].reshape(batch, channels, *extent)
 
 
 def render_backward(
@@ -115,7 +128,7 @@ def render_backward(
         row_counts = None if counts is None else counts[b : b + 1]
         flat = grad[b].reshape(channels, -1)
         for index, (pixel, weight, u, v) in _patches(
-            means[b : b + 1], cholesky[b : b + 1], row_counts, (height, width), cutoff
+            means[b : b + 1], cholesky[b : b + 1], row_counts, (height, width), (0, height), cutoff
         ):
             local = flat[:, pixel]  # [C, g, h, w]
             gradients[2][b, index] = torch.einsum("ghw,cghw->gc", weight, local)

@@ -89,6 +89,7 @@ bool sane(const Job& job) {
   if (job.batch < 0 || job.n < 0 || job.n > INT32_MAX || job.height < 0 || job.width < 0) return false;
   if (job.height > (1 << 24) || job.width > (1 << 24)) return false;  // pixel centres must be exact floats
   if (job.channels < 1 || job.channels > kMaxChannels) return false;
+  if (job.first_row < 0 || job.rows < 0 || job.rows > job.height - job.first_row) return false;
   if (!(job.cutoff > 0 && job.cutoff <= kLargestCutoff)) return false;
   for (int64_t b = 0; b < job.batch; ++b)
     if (job.count(b) < 0 || job.count(b) > job.n) return false;
@@ -114,13 +115,13 @@ Status prepare(const Job& job, int threads, int64_t* bad) {
   return first_bad < total ? kBadGaussian : kOk;
 }
 
-// Gaussians of each band of one image, in index order: a counting sort by the rows they may touch.
+// Gaussians of the bands [begin, end) of one image, in index order: a counting sort by the rows they may touch.
 struct Bands {
   std::vector<int64_t> offsets;
   std::vector<int32_t> gaussians;
 };
 
-Bands assign_bands(const Job& job, int64_t row, int bands) {
+Bands assign_bands(const Job& job, int64_t row, int begin, int end) {
   constexpr int kMy = 1, kReachY = 5;  // Shape::my, Shape::reach_y
   constexpr float kBandPixels = kBandRows * kBlockSide;
   const int64_t n = job.count(row);
@@ -128,9 +129,10 @@ Bands assign_bands(const Job& job, int64_t row, int bands) {
   const auto range = [&](int64_t i, int* first, int* last) {
     const float my = shape[i * kShapeFloats + kMy], reach = shape[i * kShapeFloats + kReachY];
     const float top = std::floor((my - reach - 1.0f) / kBandPixels), bottom = std::floor((my + reach) / kBandPixels);
-    *first = static_cast<int>(std::min(std::max(top, 0.0f), static_cast<float>(bands)));
-    *last = static_cast<int>(std::max(std::min(bottom, static_cast<float>(bands - 1)), -1.0f));
+    *first = static_cast<int>(std::min(std::max(top, static_cast<float>(begin)), static_cast<float>(end))) - begin;
+    *last = static_cast<int>(std::max(std::min(bottom, end - 1.0f), begin - 1.0f)) - begin;
   };
+  const int bands = end - begin;
   Bands out;
   out.offsets.assign(bands + 1, 0);
   int first, last;
@@ -152,14 +154,19 @@ Status render(Job job, int threads, int64_t* bad) {
   std::vector<float> shapes(job.batch * job.n * kShapeFloats);
   job.shapes = shapes.data();
   if (const Status status = prepare(job, threads, bad)) return status;
-  const int rows = (job.height + kBlockSide - 1) / kBlockSide, bands = (rows + kBandRows - 1) / kBandRows;
+  if (job.rows == 0) return kOk;
+  // Block rows and bands are those of the whole image, so that its bits do not depend on the part rendered.
+  const int top = job.first_row / kBlockSide, bottom = (job.first_row + job.rows + kBlockSide - 1) / kBlockSide;
+  const int first_band = top / kBandRows, end_band = (bottom + kBandRows - 1) / kBandRows;
+  const int64_t bands = end_band - first_band;
   std::vector<Bands> assigned(job.batch);
-  parallel(threads, job.batch, [&](int64_t b) { assigned[b] = assign_bands(job, b, bands); });
+  parallel(threads, job.batch, [&](int64_t b) { assigned[b] = assign_bands(job, b, first_band, end_band); });
   parallel(threads, job.batch * bands, [&](int64_t item) {
     const int64_t b = item / bands, k = item % bands;
-    const int first = static_cast<int>(k) * kBandRows;
+    const int first = (first_band + static_cast<int>(k)) * kBandRows;
     const int64_t begin = assigned[b].offsets[k], size = assigned[b].offsets[k + 1] - begin;
-    const Band band = {b, first, std::min(first + kBandRows, rows), assigned[b].gaussians.data() + begin, size};
+    const Band band = {b, std::max(first, top), std::min(first + kBandRows, bottom),
+                       assigned[b].gaussians.data() + begin, size};
     kernels(job.channels).render_band(job, band);
   });
   return kOk;
@@ -200,7 +207,7 @@ int guarded(const F& f) {
 
 using namespace splat2d;
 
-SPLAT2D_API int splat2d_abi() { return 1; }
+SPLAT2D_API int splat2d_abi() { return 2; }
 
 SPLAT2D_API int splat2d_isa() { return g_isa; }
 
@@ -211,12 +218,14 @@ SPLAT2D_API int splat2d_set_isa(int isa) {
   return kOk;
 }
 
+// Rows [first_row, first_row + rows) of the image go to `out` [B, C, rows, W].
 SPLAT2D_API int splat2d_render(const float* means, const float* cholesky, const float* colors, const int64_t* counts,
                                int64_t batch, int64_t n, int channels, int height, int width, float cutoff,
-                               int threads, float* out, int64_t* bad) {
+                               int threads, int first_row, int rows, float* out, int64_t* bad) {
   return guarded([&]() -> int {
     Job job = {};
     job.batch = batch, job.n = n, job.channels = channels, job.height = height, job.width = width;
+    job.first_row = first_row, job.rows = rows;
     job.cutoff = cutoff, job.means = means, job.cholesky = cholesky, job.colors = colors, job.counts = counts;
     job.out = out;
     return sane(job) && threads > 0 ? render(job, threads, bad) : kBadArgument;

@@ -30,8 +30,9 @@ struct Instance {
       const int64_t i = origin + band.gaussians[k];
       add<C>(shapes(job)[i], job.colors + i * C, blocks, band.first, band.last, limit(job), image.data());
     }
-    const int64_t pixels = static_cast<int64_t>(job.height) * job.width;
-    from_blocks<C>(image.data(), blocks, band.first, band.last, job.out + band.row * C * pixels);
+    const int64_t pixels = static_cast<int64_t>(job.rows) * job.width;
+    from_blocks<C>(image.data(), blocks, band.first, band.last, job.first_row, job.rows,
+                   job.out + band.row * C * pixels);
   }
 
   static void block_gradient(const splat2d::Job& job, int64_t row, int first, int last) {

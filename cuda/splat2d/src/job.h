@@ -13,13 +13,14 @@ constexpr int kShapeFloats = 11;
 struct Job {
   int64_t batch, n;
   int channels, height, width;
+  int first_row, rows;  // the part of the image that `out` holds
   float cutoff;
   const float* means;     // [B, N, 2]
   const float* cholesky;  // [B, N, 3]
   const float* colors;    // [B, N, C]
   const int64_t* counts;  // [B] or null
   float* shapes;          // [B, N, kShapeFloats]
-  float* out;             // [B, C, H, W]
+  float* out;             // [B, C, rows, W]
   const float* grad_out;  // [B, C, H, W]
   float* grad_blocks;     // [B, rows, columns, C, 16]
   float* grad_means;

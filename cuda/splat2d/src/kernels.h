@@ -53,7 +53,7 @@ inline void gather(const Shape& s, const float* color, const Blocks& blocks, flo
   for (int k = 0; k < C; ++k) color_sums[k] = sum(gc[k]);
 }
 
-// Planar [C][H][W] <-> blocks, for block rows [first, last); `image` points at row `first`.
+// Planar [C][H][W] to blocks, for block rows [first, last); `image` points at row `first`.
 template <int C>
 inline void to_blocks(const float* planar, const Blocks& b, int first, int last, float* image) {
   const int64_t plane = static_cast<int64_t>(b.width) * b.height;
@@ -67,15 +67,16 @@ inline void to_blocks(const float* planar, const Blocks& b, int first, int last,
         }
 }
 
+// And back, into a planar image that holds `rows` rows of the whole, from `top` on.
 template <int C>
-inline void from_blocks(const float* image, const Blocks& b, int first, int last, float* planar) {
-  const int64_t plane = static_cast<int64_t>(b.width) * b.height;
+inline void from_blocks(const float* image, const Blocks& b, int first, int last, int top, int rows, float* planar) {
+  const int64_t plane = static_cast<int64_t>(b.width) * rows;
   for (int row = first; row < last; ++row)
     for (int column = 0; column < b.columns; ++column)
       for (int k = 0; k < C; ++k)
         for (int lane = 0; lane < kLanes; ++lane, ++image) {
-          const int y = kBlock * row + lane / kBlock, x = kBlock * column + lane % kBlock;
-          if (y < b.height && x < b.width) planar[k * plane + static_cast<int64_t>(y) * b.width + x] = *image;
+          const int y = kBlock * row + lane / kBlock - top, x = kBlock * column + lane % kBlock;
+          if (y >= 0 && y < rows && x < b.width) planar[k * plane + static_cast<int64_t>(y) * b.width + x] = *image;
         }
 }
 
