@@ -24,12 +24,13 @@ constexpr int kWarp = 32;
 constexpr int kTileBlocks = 2;  // a warp draws two blocks side by side: 8x4 pixels
 constexpr float kLargest = 1e15f, kSmallest = 1e-15f, kFinite = 3.402823466e38f;  // as in api.cpp
 
+// What is kept of a Gaussian, in three wide loads.
 struct alignas(16) Record {
   Shape shape;
   float unused;
 };
 
-// A hull of footprints, in blocks.
+// The blocks that a footprint, or several, may touch.
 struct alignas(16) Box {
   float left, top, right, bottom;
 };
@@ -198,7 +199,7 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
   const int row = kBlock * tile.row + lane % kLanes / kBlock;
   const float x = static_cast<float>(column) + 0.5f, y = static_cast<float>(row) + 0.5f;
   const float limit = kWhitenSquared * (cutoff * cutoff);
-  const Colors color_of = {colors, color_row, color_gaussian, color_channel};
+  const Colors color_at = {colors, color_row, color_gaussian, color_channel};
   const unsigned chunk_count = groups_of(n), group_count = groups_of(chunk_count);
   records += static_cast<long long>(at.row) * n;
   boxes += static_cast<long long>(at.row) * n;
@@ -209,7 +210,7 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
   const auto draw = [&](unsigned i) {
     const Record record = records[i];
     float color[C];
-    color_of.load(at.row, i, color);
+    color_at.load(at.row, i, color);
     const Shape& s = record.shape;
     const float u = (x - s.mx) * s.iu;
     const float v = fma(s.m, u, (y - s.my) * s.jv);
