@@ -116,7 +116,7 @@ PRESETS: dict[str, Preset] = {
             steps=2500,
         ),
     ),
-    # The published widths (released code) and rates (ContinuousSR, section 5.1) on an EDSR-baseline encoder.
+    # The published widths (released code) and rates (ContinuousSR's text) on an EDSR-baseline encoder.
     # 125,000 steps are its 1000 epochs of 800 images, were each repeated 20 times an epoch, in batches of
     # 128; the paper does not state the repetition.
     "paper": Preset(

@@ -74,8 +74,9 @@ def train(
 ) -> Path:
     """Train `preset`'s network on random crops of `images` and return the checkpoint to use.
 
-    The folder `out` receives `last.safetensors` and, with `validation` images, `best.safetensors` (averaged
-    weights; each suffices for `sr_model.upscale`), and `state.safetensors`, from which `resume` continues.
+    The folder `out` receives `best.safetensors` and `last.safetensors` (averaged weights; each suffices for
+    `sr_model.upscale`; the best by the `validation` images, or the last where there are none), and
+    `state.safetensors`, from which `resume` continues.
     `budget` defaults to the resumed run's, else to the preset's steps. Runs on a GPU where there is one, and
     logs its progress.
 
@@ -117,7 +118,7 @@ def train(
             kept = state.step
     if kept != state.step:
         keep(state, out, identity, budget, held_out, dictionary)
-    return out / (BEST if held_out else LAST)
+    return out / BEST
 
 
 def prepare_folder(out: Path, resume: bool) -> None:
@@ -156,7 +157,8 @@ def learning_rate(settings: TrainSettings, step: int, spent: float) -> float:
 
 def fast_bf16(device: torch.device) -> bool:
     """Whether convolutions in bfloat16 pay: on GPUs, and on CPUs with AMX (measured 2.5 times faster)."""
-    return device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private, and absent from old torch
+    return device.type == "cuda" or has_amx()
 
 
 class Validation:
@@ -195,7 +197,7 @@ def keep(
         "seed": identity["seed"],
         "dictionary": dictionary.metadata,
     }
-    better = False
+    better = held_out is None  # nothing to judge by: the latest counts as the best
     if held_out:
         scored = held_out.measure(state)
         better = scored.psnr > state.best

@@ -36,7 +36,7 @@ def prior(dictionary: Dictionary, photographs: Path) -> Path:
 @pytest.fixture
 def model(prior: Path) -> Path:
     assert run(train, "--prior", prior, "--steps", 2).exit_code == 0
-    return Path("runs/demo/last.safetensors")
+    return Path("runs/demo/best.safetensors")
 
 
 def refused(result: Result, status: int, *mentions: str) -> None:
@@ -81,7 +81,7 @@ def test_resume_goes_on_where_the_run_stopped(prior: Path):
 
 def test_ablation_has_a_run_of_its_own(prior: Path):
     assert run(train, "--prior", prior, "--steps", 1, "--covariance", "fixed").exit_code == 0
-    assert Path("runs/demo-fixed/last.safetensors").is_file()
+    assert Path("runs/demo-fixed/best.safetensors").is_file()
 
 
 def test_grey_palette_and_transparent_images_are_upscaled(model: Path):
