@@ -1,0 +1,113 @@
+"""What the benchmarks share: the machine in words, timing in turns, tables, and the JSON file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from splat2d import backend, native
+
+NOT_MEASURED = "not measured yet"
+
+
+def parser(description: str, json_name: str) -> argparse.ArgumentParser:
+    """A command line with the options that every benchmark has."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument(
+        "--quick", action="store_true", help="tiny sizes: does it run? the figures mean nothing"
+    )
+    made.add_argument("--out", type=Path, default=Path(json_name), help=f"JSON file (default {json_name})")
+    return made
+
+
+def machine() -> dict[str, str | int]:
+    """Where this runs, for whoever reads the figures."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "CPU": _cpu_model(),
+        "cores": os.cpu_count() or 1,
+        "instruction set": native.instruction_set() if backend() == "cpu" else "torch",
+        "GPU": gpu,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def in_turns(runs: dict[str, Callable[[], object]], rounds: int, what: str) -> dict[str, list[float]]:
+    """Seconds of each of `runs`, all of them once a round, so that load on the machine falls on all alike.
+
+    One round before the first warms up and is not counted. Each round is a line on stderr.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - began)
+        if number:
+            line = ", ".join(f"{name} {1e3 * taken[-1]:.4g} ms" for name, taken in seconds.items())
+            say(f"{what}, round {number} of {rounds}: {line}")
+    return {name: taken[1:] for name, taken in seconds.items()}
+
+
+def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Inside, torch and splat2d use so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def say(line: str) -> None:
+    """Progress, out of the way of the table."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns aligned: the first to the left, the others to the right."""
+    widths = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
+    for row in (header, ["-" * width for width in widths], *rows):
+        cells = [
+            cell.ljust(w) if k == 0 else cell.rjust(w)
+            for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def write_json(path: Path, figures: dict[str, object]) -> None:
+    """The figures with the machine's description; a sentence and exit status 1 where it cannot be written."""
+    try:
+        path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+    except OSError as error:
+        sys.exit(f"{path} cannot be written ({error.strerror}): name another file with --out")
+    print(f"written: {path}")
