@@ -10,6 +10,7 @@
 
 #if defined(__CUDACC__)
 #define SPLAT2D_FN __device__ __forceinline__
+#define SPLAT2D_INLINED
 #define SPLAT2D_SQRT(x) __fsqrt_rn(x)
 #define SPLAT2D_FMA(a, b, c) __fmaf_rn(a, b, c)
 #define SPLAT2D_FLOOR(x) floorf(x)
@@ -17,6 +18,11 @@
 #include <cmath>
 #include <cstring>
 #define SPLAT2D_FN inline
+#if defined(__GNUC__)
+#define SPLAT2D_INLINED __attribute__((always_inline))  // lambdas of inner loops, else their vectors go to memory
+#else
+#define SPLAT2D_INLINED
+#endif
 #define SPLAT2D_SQRT(x) std::sqrt(x)
 #define SPLAT2D_FMA(a, b, c) std::fma(a, b, c)
 #define SPLAT2D_FLOOR(x) std::floor(x)
@@ -64,7 +70,8 @@ SPLAT2D_FN float where(bool m, float a) { return m ? a : 0.0f; }
 struct Shape {
   float mx, my;       // mean, pixels
   float iu, jv, m;    // u = iu dx,  v = jv dy + m u
-  float reach_y;      // half height of the ellipse, pixels
+  float reach_y;      // half height of the ellipse, pixels, and
+  float reach_x;      // half width; both a little more than exact
   float slope;        // x of the ellipse's axis of conjugate points, per unit of dy: S_xy / S_yy
   float half_width;   // half width of the ellipse at dy = 0
   float inv_reach_y2; // 1 / reach_y^2
@@ -88,6 +95,7 @@ SPLAT2D_FN Shape prepare(float mx, float my, float l11, float l21, float l22, fl
   s.reach_y = SPLAT2D_FMA(1e-5f, reach, reach) + 1e-2f;
   s.tip = cutoff * l21;
   s.margin = 1e-2f + 1e-3f * s.half_width + 1e-5f * (cutoff * l11);
+  s.reach_x = cutoff * l11 + s.margin;
   return s;
 }
 
@@ -125,28 +133,47 @@ SPLAT2D_FN void block_columns(const Shape& s, int row, float* from, float* to) {
   *to = SPLAT2D_FLOOR((s.mx + right - 0.5f) * 0.25f);
 }
 
+constexpr int kFewColumns = 4;  // blocks: up to sixteen pixels wide
+
 // Call f(row, column, u, v, r) for every block of rows [first, last) that the ellipse may touch: u, v are the
 // whitened coordinates of the block's pixels at (row_of, column_of), r = u^2 + v^2. A NaN touches nothing.
 template <class V, class F>
 SPLAT2D_FN void for_each_block(const Shape& s, const Blocks& blocks, int first, int last, V column_of, V row_of, F f) {
   float top, bottom;
   block_rows(s, &top, &bottom);
-  if (!(top < last && bottom >= first)) return;
+  const float from = SPLAT2D_FLOOR((s.mx - s.reach_x - 0.5f) * 0.25f);
+  const float to = SPLAT2D_FLOOR((s.mx + s.reach_x - 0.5f) * 0.25f);
+  if (!(top < last && bottom >= first && from < blocks.columns && to >= 0)) return;
   const int row0 = top > first ? static_cast<int>(top) : first;
   const int row1 = bottom < last - 1 ? static_cast<int>(bottom) : last - 1;
+  const int column0 = from > 0 ? static_cast<int>(from) : 0;
+  const int column1 = to < blocks.columns - 1 ? static_cast<int>(to) : blocks.columns - 1;
   const V mx(s.mx), my(s.my), iu(s.iu), jv(s.jv), m(s.m);
-  for (int row = row0; row <= row1; ++row) {
-    float from, to;
-    block_columns(s, row, &from, &to);
-    if (!(from < blocks.columns && to >= 0)) continue;
-    const int column0 = from > 0 ? static_cast<int>(from) : 0;
-    const int column1 = to < blocks.columns - 1 ? static_cast<int>(to) : blocks.columns - 1;
+  const auto visit = [&](int row, int column) SPLAT2D_INLINED {
     const V vy = ((V(static_cast<float>(kBlock * row) + 0.5f) + row_of) - my) * jv;
-    for (int column = column0; column <= column1; ++column) {
-      const V u = ((V(static_cast<float>(kBlock * column) + 0.5f) + column_of) - mx) * iu;
-      const V v = fma(m, u, vy);
-      f(row, column, u, v, fma(u, u, v * v));
+    const V u = ((V(static_cast<float>(kBlock * column) + 0.5f) + column_of) - mx) * iu;
+    const V v = fma(m, u, vy);
+    f(row, column, u, v, fma(u, u, v * v));
+  };
+  if (column1 - column0 < kFewColumns) {
+    // One loop over the box, of a length known early: finding each row's own extent, and leaving its loop at a
+    // length that no processor predicts, costs more than the few corner blocks that it saves.
+    int row = row0, column = column0;
+    for (int left = (row1 - row0 + 1) * (column1 - column0 + 1); left > 0; --left) {
+      visit(row, column);
+      const bool end = column == column1;
+      column = end ? column0 : column + 1;
+      row += end;
     }
+    return;
+  }
+  for (int row = row0; row <= row1; ++row) {
+    float row_from, row_to;
+    block_columns(s, row, &row_from, &row_to);
+    if (!(row_from <= column1 && row_to >= column0)) continue;
+    const int start = row_from > column0 ? static_cast<int>(row_from) : column0;
+    const int end = row_to < column1 ? static_cast<int>(row_to) : column1;
+    for (int column = start; column <= end; ++column) visit(row, column);
   }
 }
 

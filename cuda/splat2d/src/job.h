@@ -7,7 +7,7 @@
 namespace splat2d {
 
 // Opaque here: the kernels' Shape (gaussian.h), whose namespace differs per instruction set.
-constexpr int kShapeFloats = 11;
+constexpr int kShapeFloats = 12;
 
 // One call of render or its backward: B rows of N Gaussians, flattened to B N.
 struct Job {

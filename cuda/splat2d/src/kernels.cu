@@ -27,7 +27,6 @@ constexpr float kLargest = 1e15f, kSmallest = 1e-15f, kFinite = 3.402823466e38f;
 // What is kept of a Gaussian, in three wide loads.
 struct alignas(16) Record {
   Shape shape;
-  float unused;
 };
 
 // The blocks that a footprint, or several, may touch.

@@ -23,7 +23,7 @@ inline void add(const Shape& s, const float* color, const Blocks& blocks, int fi
   for (int k = 0; k < C; ++k) c[k] = Lanes(color[k]);
   const Lanes bound(limit);
   const Lanes column_of = load(kColumnOf), row_of = load(kRowOf);
-  for_each_block(s, blocks, first, last, column_of, row_of, [&](int row, int column, Lanes, Lanes, Lanes r) {
+  for_each_block(s, blocks, first, last, column_of, row_of, [&](int row, int column, Lanes, Lanes, Lanes r) SPLAT2D_INLINED {
     const Lanes weight = where(at_most(r, bound), exp2_negative(r));
     float* pixel = image + (static_cast<int64_t>(row - first) * blocks.columns + column) * (C * kLanes);
     for (int k = 0; k < C; ++k) store(pixel + k * kLanes, fma(c[k], weight, load(pixel + k * kLanes)));
@@ -41,7 +41,7 @@ inline void gather(const Shape& s, const float* color, const Blocks& blocks, flo
     gc[k] = zero;
   }
   Moments<Lanes> t = {zero, zero, zero, zero, zero};
-  for_each_block(s, blocks, 0, blocks.rows, column_of, row_of, [&](int row, int column, Lanes u, Lanes v, Lanes r) {
+  for_each_block(s, blocks, 0, blocks.rows, column_of, row_of, [&](int row, int column, Lanes u, Lanes v, Lanes r) SPLAT2D_INLINED {
     const Mask inside = at_most(r, bound);
     const float* pixel = grad + (static_cast<int64_t>(row) * blocks.columns + column) * (C * kLanes);
     Lanes g[C];
