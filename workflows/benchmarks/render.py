@@ -88,7 +88,7 @@ def measure_image(target: np.ndarray, rounds: int) -> dict[str, Times]:
 
 
 def measure_fit(target: np.ndarray, iterations: int, rounds: int) -> tuple[Times, dict[str, float]]:
-    """A whole fit, from the same grid of Gaussians on every second pixel; and the PSNR that each reaches, dB."""
+    """A whole fit, from the same grid of Gaussians on every second pixel; and the PSNRs reached, dB."""
     start = yardstick.grid_start(target)
     reached: dict[str, float] = {}
 

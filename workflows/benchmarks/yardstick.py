@@ -65,8 +65,8 @@ def backward(gaussians: Gaussians, grad: np.ndarray) -> Gaussians:
 def fit(target: np.ndarray, start: Gaussians, iterations: int) -> Gaussians:
     """Adam from `start` to the image `target` [H, W, 3]; does not touch `start`.
 
-    The rates rise over a tenth of the iterations, to 0.1 px for means, 0.05 px for factors and 0.05 for colours,
-    and fall along half a cosine.
+    The rates rise over a tenth of the iterations, to 0.1 px for means, 0.05 px for factors and 0.05 for
+    colours, and fall along half a cosine.
     """
     fitted, target = start.copy(), np.ascontiguousarray(target, np.float32)
     t = (np.arange(iterations) + 0.5) / iterations
