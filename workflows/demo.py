@@ -6,6 +6,7 @@ Runs the commands that a user would type, on the sample photographs, and leaves 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -24,11 +25,11 @@ import matplotlib.pyplot as plt
 
 from splat2d.resample import imresize
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(os.path.relpath(Path(__file__).resolve().parents[1]))
 MINING = ROOT / "data" / "samples" / "mining"
 HELDOUT = ROOT / "data" / "samples" / "heldout" / "chelsea.png"
 SCALES = (4.0, 3.7)
-DETAIL = (110, 60, 190, 130)
+DETAIL = (120, 88, 208, 144)
 """Left, top, width, height of what the picture shows close up, in pixels of the original."""
 
 
@@ -85,9 +86,10 @@ def command(name: str, *arguments: object, quiet: bool = False) -> str:
         click.secho(f"$ {shlex.join(words)}", fg="cyan")
     sys.stdout.flush()
     program = Path(sys.executable).parent / name
-    done = subprocess.run([str(program), *words[1:]], stdout=subprocess.PIPE if quiet else None, text=True)
+    output = subprocess.PIPE if quiet else None
+    done = subprocess.run([str(program), *words[1:]], stdout=output, stderr=output, text=True)
     if done.returncode != 0:
-        raise SystemExit(f"{name} ended with status {done.returncode}")
+        raise SystemExit(f"{done.stderr or ''}{name} ended with status {done.returncode}")
     return done.stdout or ""
 
 
