@@ -1,0 +1,159 @@
+// Drives the CPU library through its C interface, for test_sanitizers.py: random fields and awkward ones, on every
+// instruction set of the machine. Buffers are exactly as long as the interface says, so that a sanitiser sees the
+// first byte beyond. Exits with 1 where an image is not finite or an instruction set gives other bits.
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+extern "C" {
+int splat2d_set_isa(int isa);
+int splat2d_render(const float* means, const float* cholesky, const float* colors, const int64_t* counts, int64_t batch,
+                   int64_t n, int channels, int height, int width, float cutoff, int threads, int first_row, int rows,
+                   float* out, int64_t* bad);
+int splat2d_render_backward(const float* means, const float* cholesky, const float* colors, const int64_t* counts,
+                            int64_t batch, int64_t n, int channels, int height, int width, float cutoff, int threads,
+                            const float* grad_out, float* grad_means, float* grad_cholesky, float* grad_colors,
+                            int64_t* bad);
+int splat2d_fit(const float* target, int channels, int height, int width, int64_t n, float cutoff, float min_sigma,
+                float beta1, float beta2, float epsilon, const float* rates, int64_t start, int64_t iterations,
+                float* parameters, float* first, float* second, double* losses);
+}
+
+namespace {
+
+using Floats = std::vector<float>;
+std::mt19937 generator;
+
+float uniform(float low, float high) { return std::uniform_real_distribution<float>(low, high)(generator); }
+int whole(int low, int high) { return std::uniform_int_distribution<int>(low, high)(generator); }
+bool sometimes(int of) { return whole(1, of) == 1; }
+
+constexpr int kSizes[][2] = {{1, 1}, {3, 5},  {4, 4},   {17, 23}, {5, 130}, {130, 5},
+                             {0, 5}, {64, 1}, {65, 67}, {33, 30}, {7, 0},   {129, 18}};
+constexpr float kAwkward[] = {0.0f, -1.0f, 1e-15f, 1e-4f, 1e4f, 1e15f, -1e15f, 3e38f,
+                              std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+
+float awkward() { return kAwkward[whole(0, 9)]; }
+
+// Mean, Cholesky entries: usual, needle, huge, tiny, extremely correlated, far away, or anything at all.
+void gaussian(int height, int width, bool anything, float* mean, float* l) {
+  mean[0] = uniform(-0.2f, 1.2f) * width, mean[1] = uniform(-0.2f, 1.2f) * height;
+  l[0] = uniform(0.2f, 4.0f), l[1] = uniform(-2.0f, 2.0f), l[2] = uniform(0.2f, 4.0f);
+  switch (whole(0, 9)) {
+    case 0: l[0] = 50.0f, l[2] = 0.05f; break;
+    case 1: l[0] = 0.05f, l[2] = 50.0f; break;
+    case 2: l[0] = l[2] = 1e5f; break;
+    case 3: l[0] = l[2] = 1e-6f; break;
+    case 4: l[1] = 100.0f * l[0], l[2] = 1e-3f; break;
+    case 5: mean[whole(0, 1)] = sometimes(2) ? 1e15f : -1e9f; break;
+    case 6: mean[0] = std::floor(mean[0]), mean[1] = std::floor(mean[1]); break;
+    case 7: l[0] = l[2] = 1e15f; break;
+  }
+  if (anything && sometimes(8)) (sometimes(2) ? mean[whole(0, 1)] : l[whole(0, 2)]) = awkward();
+}
+
+struct Scene {
+  int64_t batch, n;
+  int channels, height, width, first_row, rows, threads;
+  float cutoff;
+  Floats means, cholesky, colors, grad;
+  std::vector<int64_t> counts;
+
+  explicit Scene(bool anything) {
+    const auto& size = kSizes[whole(0, 11)];
+    height = size[0], width = size[1];
+    batch = whole(0, 3), n = sometimes(4) ? whole(500, 1100) : whole(0, 40), channels = whole(1, 8);
+    threads = whole(1, 3), cutoff = sometimes(4) ? 12.0f : 3.33f;
+    first_row = whole(0, height), rows = whole(0, height - first_row);
+    if (sometimes(2)) first_row = 0, rows = height;
+    means.resize(batch * n * 2), cholesky.resize(batch * n * 3), colors.resize(batch * n * channels);
+    for (int64_t i = 0; i < batch * n; ++i) gaussian(height, width, anything, &means[2 * i], &cholesky[3 * i]);
+    for (float& c : colors) c = uniform(-1, 1);
+    grad.resize(batch * channels * height * width);
+    for (float& g : grad) g = uniform(-1, 1);
+    if (sometimes(2))
+      for (int64_t b = 0; b < batch; ++b) counts.push_back(whole(anything ? -1 : 0, static_cast<int>(n)));
+  }
+
+  // Everything that comes out: statuses, image, gradients.
+  Floats run() const {
+    Floats image(batch * channels * rows * width), by_means(means.size()), by_cholesky(cholesky.size());
+    Floats by_colors(colors.size());
+    int64_t bad = -1;
+    const int64_t* used = counts.empty() ? nullptr : counts.data();
+    const int status = splat2d_render(means.data(), cholesky.data(), colors.data(), used, batch, n, channels, height,
+                                      width, cutoff, threads, first_row, rows, image.data(), &bad);
+    const int back = splat2d_render_backward(means.data(), cholesky.data(), colors.data(), used, batch, n, channels,
+                                             height, width, cutoff, threads, grad.data(), by_means.data(),
+                                             by_cholesky.data(), by_colors.data(), &bad);
+    Floats all = {static_cast<float>(status), static_cast<float>(back)};
+    if (status == 0)
+      for (const float x : image)
+        if (!std::isfinite(x)) std::printf("an image is not finite\n"), std::exit(1);
+    for (const Floats* part : {&image, &by_means, &by_cholesky, &by_colors})
+      all.insert(all.end(), part->begin(), part->end());
+    return all;
+  }
+};
+
+Floats run_fit(int channels, int height, int width, int n, bool anything, unsigned seed) {
+  generator.seed(seed);
+  Floats target(channels * height * width), parameters((5 + channels) * n), first(parameters.size());
+  Floats second(parameters.size()), rates;
+  for (float& t : target) t = anything && sometimes(9) ? awkward() : uniform(0, 1);
+  for (int i = 0; i < n; ++i) {
+    float mean[2], l[3];
+    gaussian(height, width, anything, mean, l);
+    const float values[5] = {mean[0], mean[1], l[0], 0.1f * l[1], l[2]};
+    for (int k = 0; k < 5 + channels; ++k) parameters[k * n + i] = k < 5 ? values[k] : uniform(0, 1);
+  }
+  constexpr int kIterations = 4;
+  for (int k = 0; k < 3 * kIterations; ++k) rates.push_back(anything && sometimes(6) ? awkward() : 0.05f);
+  std::vector<double> losses(kIterations);
+  splat2d_fit(target.data(), channels, height, width, n, 3.33f, 0.4f, 0.8f, 0.98f, 1e-4f, rates.data(), 0, kIterations,
+              parameters.data(), first.data(), second.data(), losses.data());
+  return parameters;
+}
+
+bool same(const Floats& a, const Floats& b) {
+  for (size_t i = 0; i < a.size(); ++i)
+    if (a[i] != b[i] && !(std::isnan(a[i]) && std::isnan(b[i]))) return false;
+  return a.size() == b.size();
+}
+
+template <class F>
+void on_each_instruction_set(const char* what, int number, F run) {
+  Floats portable;
+  for (int isa = 0; isa < 3; ++isa) {
+    if (splat2d_set_isa(isa) != 0) continue;
+    const Floats result = run();
+    if (isa == 0) portable = result;
+    if (!same(result, portable)) {
+      std::printf("%s %d: instruction set %d gives other bits than the portable one\n", what, number, isa);
+      std::exit(1);
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  for (int number = 0; number < 300; ++number) {
+    generator.seed(number);
+    const Scene scene(number % 2);
+    on_each_instruction_set("scene", number, [&] { return scene.run(); });
+  }
+  for (int number = 0; number < 150; ++number) {
+    generator.seed(number);
+    const auto& size = kSizes[whole(0, 11)];
+    const int channels = whole(1, 8), n = sometimes(4) ? 300 : whole(0, 40);
+    on_each_instruction_set("fit", number, [&] {
+      return run_fit(channels, size[0], size[1], n, number % 2, static_cast<unsigned>(number));
+    });
+  }
+  std::printf("done\n");
+}
