@@ -72,14 +72,17 @@ def render_rows(
     For images larger than memory: on the CPU, and without gradients. Arguments and errors are `render`'s.
     """
     _check(means, cholesky, colors, size, counts, cutoff)
-    if not 0 <= rows[0] <= rows[1] <= size[0]:
-        raise ValueError(f"rows must be (first, end) within the {size[0]} of the image, got {rows}")
+    height, width = (int(extent) for extent in size)
+    first, end = (int(row) for row in rows)
+    if not 0 <= first <= end <= height:
+        raise ValueError(f"rows must be (first, end) within the {height} of the image, got {rows}")
     if means.device.type != "cpu":
         raise ValueError(f"parts of an image are rendered on the CPU, not on {means.device.type}")
     if means.dtype == torch.float64:
-        return reference.render(means, cholesky, colors, size, counts, cutoff, rows)
+        return reference.render(means, cholesky, colors, (height, width), counts, cutoff, (first, end))
     inputs = (t.float().contiguous() for t in (means, cholesky, colors))
-    return _implementation(means.device).render(*inputs, _contiguous(counts), size, cutoff, rows)
+    implementation = _implementation(means.device)
+    return implementation.render(*inputs, _contiguous(counts), (height, width), float(cutoff), (first, end))
 
 
 def _check(

@@ -127,7 +127,8 @@ def measure(
             draw = renderer_of(network, encoded[name], target)
             if scale == scales[0]:
                 draw()  # warms up
-            render[name][scale] = seconds(draw, device)
+            repeats = 1 if isinstance(network, LIIF) else 3
+            render[name][scale] = statistics.median(seconds(draw, device) for _ in range(repeats))
         say(f"{device}, LR {size[1]}x{size[0]}: x{scale} of x{scales[-1]} done")
     return {name: Times(statistics.median(encode[name][1:]), render[name]).average(pixels) for name in made}
 
