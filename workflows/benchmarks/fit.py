@@ -31,7 +31,7 @@ from dgp_mining.recipes import RECIPES
 from splat2d.resample import imresize
 
 DENSITY = 0.18
-SCHEDULES = (50, 100, 200, 300, 500, 800, 1200, 2000, 4000)
+SCHEDULES = (20, 30, 50, 100, 200, 300, 400, 500, 600, 800, 1000, 1200, 2000, 4000)
 """Iterations that the schedule of `fast` spans: a short one reaches less, sooner."""
 KODIM13, KODIM13_PSNR = "kodim13.png", 42.1
 MOST_YARDSTICK_ITERATIONS = 80
@@ -178,6 +178,8 @@ def plot(rows: list[dict], path: Path) -> None:
             chosen = [row for row in rows if row["recipe"] == recipe]
             axes.plot([r[by] for r in chosen], [r["psnr"] for r in chosen], "o-", label=recipe)
         axes.set(xscale="log", xlabel=by, ylabel="PSNR, dB")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
         axes.grid(alpha=0.3)
     axes.legend()
     try:
