@@ -14,7 +14,7 @@ from torch import Tensor
 from splat2d import DEFAULT_CUTOFF, GaussianField, backend, native, render, vectorised
 from splat2d.resample import imresize
 
-from .recipes import DEFAULT_DENSITY, Adan, FastRecipe, GaussianImageRecipe, make_recipe
+from .recipes import DEFAULT_DENSITY, Adan, FastRecipe, GaussianImageRecipe, Recipe, make_recipe
 
 CHECK_EVERY = 10
 """Iterations between two looks at `target_psnr`."""
@@ -42,7 +42,7 @@ def fit_image(
     pixels: np.ndarray | Tensor,
     *,
     density: float = DEFAULT_DENSITY,
-    recipe: str = "fast",
+    recipe: str | Recipe = "fast",
     iterations: int | None = None,
     target_psnr: float | None = None,
     seed: int = 0,
@@ -52,8 +52,8 @@ def fit_image(
     Args:
         pixels: [H, W, C] float, sRGB values in [0, 1], C from 1 to 8.
         density: Gaussians per pixel; `fast` puts them on the largest grid with no more than that.
-        recipe: "fast", or "gaussianimage" (the published one, for comparison).
-        iterations: default the recipe's: 300, or 50,000.
+        recipe: "fast", "gaussianimage" (the published one, for comparison), or one with your own numbers.
+        iterations: default the named recipe's: 300, or 50,000.
         target_psnr: stop once PSNR on the fitted pixels reaches this, dB.
         seed: of the random start of "gaussianimage"; "fast" has nothing random.
 
@@ -62,7 +62,7 @@ def fit_image(
     target = _planar(pixels)
     if not 0 < density <= 4:
         raise ValueError(f"density must be above 0 and at most 4 Gaussians per pixel, got {density}")
-    chosen = make_recipe(recipe, iterations)
+    chosen = make_recipe(recipe, iterations) if isinstance(recipe, str) else recipe
     began = time.perf_counter()
     stop = (lambda psnr: False) if target_psnr is None else (lambda psnr: psnr >= target_psnr)
     run = _fit_fast if isinstance(chosen, FastRecipe) else _fit_gaussianimage
@@ -74,7 +74,7 @@ def off_lattice_psnr(
     pixels: np.ndarray | Tensor,
     *,
     density: float = DEFAULT_DENSITY,
-    recipe: str = "fast",
+    recipe: str | Recipe = "fast",
     iterations: int | None = None,
     seed: int = 0,
 ) -> float:
