@@ -53,7 +53,7 @@ def test_render_prints_the_ratio_to_the_yardstick_and_names_the_yardsticks_flags
 
 
 def test_continuous_prints_the_ratio_to_liif(tmp_path):
-    printed, written = quick("continuous.py", tmp_path, "--threads", "1")
+    printed, written = quick("continuous.py", tmp_path)
     assert "ratio 6x5" in printed
     assert "LIIF is timed at x4, x6" in printed
     assert written["average, s"]["cpu"][0]["LIIF, EDSR-baseline"] > 0

@@ -60,9 +60,7 @@ class Times:
 
 def main() -> None:
     options = parser(__doc__.splitlines()[0], "continuous.json")
-    options.add_argument(
-        "--threads", type=int, default=torch.get_num_threads(), help="of torch and of splat2d"
-    )
+    options.add_argument("--threads", type=int, default=1, help="of torch and of splat2d (default 1)")
     options.add_argument("--full", action="store_true", help="time LIIF at all 45 scales too: half an hour")
     chosen = options.parse_args()
     sizes, scales, liif_scales = SIZES, SCALES, SCALES if chosen.full else LIIF_SCALES
@@ -71,7 +69,7 @@ def main() -> None:
     for key, value in machine().items():
         print(f"{key}: {value}")
     how = "at every scale" if liif_scales == scales else f"at x{', x'.join(map(str, liif_scales))}"
-    print(f"{chosen.threads} threads; LIIF is timed {how}")
+    print(f"threads: {chosen.threads}; LIIF is timed {how}")
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     with torch.inference_mode(), threads(chosen.threads):
         figures = {
