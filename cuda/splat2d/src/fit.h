@@ -15,16 +15,18 @@ namespace SPLAT2D_NAMESPACE {
 template <int C>
 inline double subtract_target(const Blocks& blocks, const float* target, float* image) {
   double total = 0.0;
-  const int64_t size = static_cast<int64_t>(blocks.rows) * blocks.columns * C;
   const Lanes column_of = load(kColumnOf), row_of = load(kRowOf);
-  for (int64_t i = 0; i < size; ++i) {
-    const int64_t block = i / C;
-    const float rows_left = static_cast<float>(blocks.height - kBlock * (block / blocks.columns) - 1);
-    const float columns_left = static_cast<float>(blocks.width - kBlock * (block % blocks.columns) - 1);
-    const Lanes error = load(image + i * kLanes) - load(target + i * kLanes);
-    const Lanes kept = where(at_most(row_of, Lanes(rows_left)), where(at_most(column_of, Lanes(columns_left)), error));
-    store(image + i * kLanes, kept);
-    total += static_cast<double>(sum(kept * kept));
+  for (int row = 0; row < blocks.rows; ++row) {
+    const Mask rows_inside = at_most(row_of, Lanes(static_cast<float>(blocks.height - kBlock * row - 1)));
+    for (int column = 0; column < blocks.columns; ++column) {
+      const Lanes columns_left(static_cast<float>(blocks.width - kBlock * column - 1));
+      const Mask columns_inside = at_most(column_of, columns_left);
+      for (int k = 0; k < C; ++k, image += kLanes, target += kLanes) {
+        const Lanes error = where(rows_inside, where(columns_inside, load(image) - load(target)));
+        store(image, error);
+        total += static_cast<double>(sum(error * error));
+      }
+    }
   }
   return total;
 }

@@ -60,9 +60,8 @@ SPLAT2D_FN float float_of(unsigned bits) {
 }
 #endif
 SPLAT2D_FN float fma(float a, float b, float c) { return SPLAT2D_FMA(a, b, c); }
-SPLAT2D_FN float at_least(float a, float b) { return a > b ? a : b; }
-SPLAT2D_FN float rounded(float a) { return (a + kRound) - kRound; }
-SPLAT2D_FN float scaled(float p, float n) { return float_of(bits_of(p) + (bits_of(n + kRound) << 23)); }
+// p / 2^n, where `whole` is n + kRound and the result a normal float.
+SPLAT2D_FN float halved(float p, float whole) { return float_of(bits_of(p) - (bits_of(whole) << 23)); }
 SPLAT2D_FN bool at_most(float a, float b) { return a <= b; }
 SPLAT2D_FN float where(bool m, float a) { return m ? a : 0.0f; }
 
@@ -149,21 +148,22 @@ SPLAT2D_FN void for_each_block(const Shape& s, const Blocks& blocks, int first, 
   const int column0 = from > 0 ? static_cast<int>(from) : 0;
   const int column1 = to < blocks.columns - 1 ? static_cast<int>(to) : blocks.columns - 1;
   const V mx(s.mx), my(s.my), iu(s.iu), jv(s.jv), m(s.m);
-  const auto visit = [&](int row, int column) SPLAT2D_INLINED {
-    const V vy = ((V(static_cast<float>(kBlock * row) + 0.5f) + row_of) - my) * jv;
-    const V u = ((V(static_cast<float>(kBlock * column) + 0.5f) + column_of) - mx) * iu;
-    const V v = fma(m, u, vy);
-    f(row, column, u, v, fma(u, u, v * v));
+  const auto u_of = [&](int column) SPLAT2D_INLINED {
+    return ((V(static_cast<float>(kBlock * column) + 0.5f) + column_of) - mx) * iu;
+  };
+  const auto vy_of = [&](int row) SPLAT2D_INLINED {
+    return ((V(static_cast<float>(kBlock * row) + 0.5f) + row_of) - my) * jv;
   };
   if (column1 - column0 < kFewColumns) {
-    // One loop over the box, of a length known early: finding each row's own extent, and leaving its loop at a
-    // length that no processor predicts, costs more than the few corner blocks that it saves.
-    int row = row0, column = column0;
-    for (int left = (row1 - row0 + 1) * (column1 - column0 + 1); left > 0; --left) {
-      visit(row, column);
-      const bool end = column == column1;
-      column = end ? column0 : column + 1;
-      row += end;
+    // The whole box: finding each row's own extent costs more than the few corner blocks that it saves.
+    V u[kFewColumns];
+    for (int column = column0; column <= column1; ++column) u[column - column0] = u_of(column);
+    for (int row = row0; row <= row1; ++row) {
+      const V vy = vy_of(row);
+      for (int column = column0; column <= column1; ++column) {
+        const V x = u[column - column0], y = fma(m, x, vy);
+        f(row, column, x, y, fma(x, x, y * y));
+      }
     }
     return;
   }
@@ -173,22 +173,25 @@ SPLAT2D_FN void for_each_block(const Shape& s, const Blocks& blocks, int first, 
     if (!(row_from <= column1 && row_to >= column0)) continue;
     const int start = row_from > column0 ? static_cast<int>(row_from) : column0;
     const int end = row_to < column1 ? static_cast<int>(row_to) : column1;
-    for (int column = start; column <= end; ++column) visit(row, column);
+    const V vy = vy_of(row);
+    for (int column = start; column <= end; ++column) {
+      const V x = u_of(column), y = fma(m, x, vy);
+      f(row, column, x, y, fma(x, x, y * y));
+    }
   }
 }
 
-// 2^-r for r >= 0: split into n + f, |f| <= 1/2, and a polynomial of degree 5 for 2^f (relative error 1e-7).
+// 2^-r for r from 0 to 120, and no trap beyond: r = n - f with n whole and |f| <= 1/2, a polynomial of degree 5 for
+// 2^f (relative error 1e-7) by Estrin's scheme, whose chain is short, and n taken from the exponent.
 template <class V>
 SPLAT2D_FN V exp2_negative(V r) {
-  const V t = at_least(-r, -126.0f);
-  const V n = rounded(t);
-  const V f = t - n;
-  V p = fma(f, V(1.326472731e-3f), V(9.671512991e-3f));
-  p = fma(f, p, V(5.550733581e-2f));
-  p = fma(f, p, V(2.402224243e-1f));
-  p = fma(f, p, V(6.931470037e-1f));
-  p = fma(f, p, V(1.0f));
-  return scaled(p, n);
+  const V whole = r + V(kRound);
+  const V f = (whole - V(kRound)) - r;
+  const V low = fma(f, V(6.931470037e-1f), V(1.0f));
+  const V middle = fma(f, V(5.550733581e-2f), V(2.402224243e-1f));
+  const V high = fma(f, V(1.326472731e-3f), V(9.671512991e-3f));
+  const V square = f * f;
+  return halved(fma(fma(high, square, middle), square, low), whole);
 }
 
 // Sums over the pixels of t = weight * sum_c color_c grad_c with powers of (u, v); and their gradients.

@@ -30,13 +30,10 @@ inline void store(float* p, Lanes a) { _mm512_storeu_ps(p, a.x); }
 inline Lanes operator+(Lanes a, Lanes b) { return _mm512_add_ps(a.x, b.x); }
 inline Lanes operator-(Lanes a, Lanes b) { return _mm512_sub_ps(a.x, b.x); }
 inline Lanes operator*(Lanes a, Lanes b) { return _mm512_mul_ps(a.x, b.x); }
-inline Lanes operator-(Lanes a) { return _mm512_sub_ps(_mm512_setzero_ps(), a.x); }
 inline Lanes fma(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a.x, b.x, c.x); }
-inline Lanes at_least(Lanes a, float b) { return _mm512_max_ps(a.x, _mm512_set1_ps(b)); }
-inline Lanes rounded(Lanes a) { return _mm512_roundscale_ps(a.x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-inline Lanes scaled(Lanes p, Lanes n) {
-  const __m512i shift = _mm512_slli_epi32(_mm512_cvtps_epi32(n.x), 23);
-  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p.x), shift));
+inline Lanes halved(Lanes p, Lanes whole) {
+  const __m512i shift = _mm512_slli_epi32(_mm512_castps_si512(whole.x), 23);
+  return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_castps_si512(p.x), shift));
 }
 inline Mask at_most(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.x, b.x, _CMP_LE_OQ); }
 inline Lanes where(Mask m, Lanes a) { return _mm512_maskz_mov_ps(m, a.x); }
@@ -68,23 +65,14 @@ inline void store(float* p, Lanes a) {
 inline Lanes operator+(Lanes a, Lanes b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
 inline Lanes operator-(Lanes a, Lanes b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline Lanes operator*(Lanes a, Lanes b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
-inline Lanes operator-(Lanes a) { return Lanes(0.0f) - a; }
 inline Lanes fma(Lanes a, Lanes b, Lanes c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
-inline Lanes at_least(Lanes a, float b) {
-  const __m256 s = _mm256_set1_ps(b);
-  return {_mm256_max_ps(a.lo, s), _mm256_max_ps(a.hi, s)};
+inline __m256 halved(__m256 p, __m256 whole) {
+  const __m256i shift = _mm256_slli_epi32(_mm256_castps_si256(whole), 23);
+  return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(p), shift));
 }
-inline Lanes rounded(Lanes a) {
-  constexpr int mode = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-  return {_mm256_round_ps(a.lo, mode), _mm256_round_ps(a.hi, mode)};
-}
-inline __m256 scaled(__m256 p, __m256 n) {
-  const __m256i shift = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
-  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), shift));
-}
-inline Lanes scaled(Lanes p, Lanes n) { return {scaled(p.lo, n.lo), scaled(p.hi, n.hi)}; }
+inline Lanes halved(Lanes p, Lanes whole) { return {halved(p.lo, whole.lo), halved(p.hi, whole.hi)}; }
 inline Mask at_most(Lanes a, Lanes b) {
   return {_mm256_cmp_ps(a.lo, b.lo, _CMP_LE_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_LE_OQ)};
 }
@@ -124,21 +112,11 @@ inline void store(float* p, const Lanes& a) { std::memcpy(p, a.x, sizeof a.x); }
 inline Lanes operator+(const Lanes& a, const Lanes& b) { return each([&](int i) { return a.x[i] + b.x[i]; }); }
 inline Lanes operator-(const Lanes& a, const Lanes& b) { return each([&](int i) { return a.x[i] - b.x[i]; }); }
 inline Lanes operator*(const Lanes& a, const Lanes& b) { return each([&](int i) { return a.x[i] * b.x[i]; }); }
-inline Lanes operator-(const Lanes& a) { return each([&](int i) { return 0.0f - a.x[i]; }); }
 inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
   return each([&](int i) { return std::fma(a.x[i], b.x[i], c.x[i]); });
 }
-inline Lanes at_least(const Lanes& a, float b) { return each([&](int i) { return a.x[i] > b ? a.x[i] : b; }); }
-inline Lanes rounded(const Lanes& a) { return each([&](int i) { return std::nearbyint(a.x[i]); }); }
-inline Lanes scaled(const Lanes& p, const Lanes& n) {
-  return each([&](int i) {
-    uint32_t bits;
-    std::memcpy(&bits, &p.x[i], sizeof bits);
-    bits += static_cast<uint32_t>(static_cast<int32_t>(n.x[i])) << 23;
-    float out;
-    std::memcpy(&out, &bits, sizeof out);
-    return out;
-  });
+inline Lanes halved(const Lanes& p, const Lanes& whole) {
+  return each([&](int i) { return halved(p.x[i], whole.x[i]); });
 }
 inline Mask at_most(const Lanes& a, const Lanes& b) {
   Mask m;
