@@ -156,7 +156,7 @@ def learning_rate(settings: TrainSettings, step: int, spent: float) -> float:
 
 
 def fast_bf16(device: torch.device) -> bool:
-    """Whether convolutions in bfloat16 pay: on GPUs, and on CPUs with AMX (measured 2.5 times faster)."""
+    """Whether convolutions in bfloat16 pay: on GPUs, and on CPUs with AMX."""
     has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private, absent from old torch
     return device.type == "cuda" or has_amx()
 

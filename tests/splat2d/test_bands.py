@@ -29,15 +29,6 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 
 
-@pytest.fixture(params=["native", "vectorised"])
-def implementation(request, monkeypatch):
-    if request.param == "native" and native.LIBRARY is None:
-        pytest.skip("built without the native library")
-    if request.param == "vectorised":
-        monkeypatch.setattr(native, "LIBRARY", None)
-        monkeypatch.setattr(native, "say_missing", lambda: None)
-
-
 @pytest.mark.parametrize("size", [(150, 30), (17, 23)])
 def test_any_rows_are_those_of_the_whole_image_to_the_bit(implementation, size):
     counts = torch.tensor([90, 31])

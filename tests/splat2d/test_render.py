@@ -12,16 +12,6 @@ SIZES = [(17, 23), (1, 1), (64, 40), (5, 130)]
 needs_library = pytest.mark.skipif(native.LIBRARY is None, reason="built without the native library")
 
 
-@pytest.fixture(params=["native", "vectorised"])
-def implementation(request, monkeypatch):
-    if request.param == "native" and native.LIBRARY is None:
-        pytest.skip("built without the native library")
-    if request.param == "vectorised":
-        monkeypatch.setattr(native, "LIBRARY", None)
-        monkeypatch.setattr(native, "say_missing", lambda: None)
-    return request.param
-
-
 def compare(means, cholesky, colors, size, counts=None, cutoff=3.33, seed=0):
     """Output and gradients of `render` in float32 against the float64 reference's, off the cut-off's edge."""
     clear = ~near_cutoff(means, cholesky, size, cutoff)

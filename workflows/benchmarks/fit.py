@@ -1,6 +1,6 @@
 """What the `fast` recipe takes to fit a crop as well as the published one, on the same kernels.
 
-    python workflows/benchmarks/fit.py --images ../shared/images/kodak --crops 24 [--iterations 50000]
+    python workflows/benchmarks/fit.py --images KODAK --crops 24 [--iterations 50000]
 
 On one thread, over centre crops of 256x256 pixels at 0.18 Gaussians per pixel (the published 70,000 on a
 whole Kodak image):

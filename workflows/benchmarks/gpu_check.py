@@ -32,7 +32,7 @@ from splat2d import gpu, kernels, native, reference
 
 CUTOFF = 3.33
 TARGETS = {"render x4 of 510x340, ms": 0.3, "crops a second": 100.0}
-"""On one H200 (issue 3)."""
+"""Aimed at on one H200."""
 
 
 def main() -> None:

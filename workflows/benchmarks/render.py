@@ -22,7 +22,7 @@ from dgp_mining import fit_image
 from splat2d import GaussianField, render
 
 TARGETS = {"fit": "7", "x4, 2 threads": "0.15 s"}
-"""Issue 3's: the least ratio of a whole fit, and the most seconds of the x4 rendering."""
+"""Aimed at: the least ratio of a whole fit, and the most seconds of the x4 rendering."""
 
 
 def main() -> None:
