@@ -68,8 +68,8 @@ def test_the_choices_are_those_of_the_library() -> None:
     def choices(command: click.Command, option: str) -> list[str]:
         return list(next(p for p in command.params if p.name == option).type.choices)
 
-    assert choices(cli.fit, "recipe") == list(RECIPES)
-    assert choices(cli.build, "method") == list(METHODS)
+    assert choices(cli.fit.fit, "recipe") == list(RECIPES)
+    assert choices(cli.dictionary.build, "method") == list(METHODS)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""What `dgp-mine fit` says."""
+
+from __future__ import annotations
+
+import click
+
+from ..estimate import Estimate
+from ..mining import Progress
+from ..plan import Plan
+from ..progress import ProgressLine, duration
+from ..store import PENDING, Store
+from ..summary import summarise
+from . import listed, say
+from .store import status_text
+
+
+class FitReport:
+    """Speaks while `dgp-mine fit` runs, on stderr; mine's callbacks are its methods."""
+
+    def __init__(self) -> None:
+        self.store: Store | None = None
+
+    def plan(self, plan: Plan, store: Store) -> None:
+        """Say what there is to do."""
+        self.store = store
+        status = store.status()
+        before = int((status != PENDING).sum())
+        say(describe_plan(plan))
+        if before == plan.crops:
+            say(f"{store.path} has all of them already.")
+        elif before:
+            say(f"{store.path} has {before:,} of them already; going on.")
+        self.line = ProgressLine(plan.crops, before)
+
+    def progress(self, progress: Progress) -> None:
+        """Count what a chunk has added."""
+        self.line.add(progress)
+
+    def interrupted(self) -> None:
+        """Say what is done and how to go on, after Ctrl-C."""
+        if self.store is None:
+            say("\nInterrupted before the first crop.")
+            return
+        status = self.store.status()
+        say(
+            f"\nInterrupted: {int((status != PENDING).sum()):,} of {len(status):,} crops are in "
+            f"{self.store.path}. The same command goes on from there."
+        )
+
+    def finished(self) -> bool:
+        """Say what came out, on stdout; whether anything failed."""
+        if self.line.done or self.line.failed:
+            self.line.finish()
+        summary = summarise(self.store)
+        click.echo(status_text(summary))
+        return bool(summary["failed"] or summary["skipped"])
+
+
+def describe_plan(plan: Plan) -> str:
+    """One line on what a plan comprises, and one more on each image that it leaves out."""
+    side = plan.settings["crop"]
+    used, all_images = len(set(plan.image.tolist())), len(plan.names)
+    images = f"{used:,} images" if used == all_images else f"{used:,} of {all_images:,} images"
+    text = f"{plan.crops:,} crops of {side}x{side} from {images} in {plan.folder}"
+    return "\n".join([text, *listed([f"skipped: {problem}" for problem in plan.problems if problem])])
+
+
+def estimate_text(estimated: Estimate, workers: int) -> str:
+    """What --dry-run says after the plan."""
+    return (
+        f"{estimated.gaussians:,} Gaussians; about {duration(estimated.seconds / workers)} with {workers} "
+        f"worker{'s' * (workers > 1)}; at most {estimated.nbytes / 1e6:,.1f} MB of disk"
+    )
