@@ -1,107 +1,135 @@
 """Finding and decoding images: whatever is in the file becomes sRGB values in [0, 1] as float32.
 
-Pillow decodes everything that it decodes rightly. It turns 16-bit RGB PNG into 8 bits silently and
-saturates 16-bit grey ones, so those go to imagecodecs; of TIFF it mangles uncompressed ones that are turned
-by 90 degrees and those beyond 8 bits or 4 channels, so grey and RGB TIFF go to tifffile.
+The formats are decoded in `decoding.py` and `tiff.py`; here is what holds for all of them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
-import io
 import logging
+import os
+import stat
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
-import tifffile
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import Image, UnidentifiedImageError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+from .decoding import plain_size, read_plain
+from .pixels import MAX_CHANNELS, ImageError, too_large
+from .tiff import is_grey_or_rgb_tiff, read_tiff, tiff_size
+
+__all__ = [
+    "MAX_CHANNELS",
+    "DecodedImage",
+    "ImageError",
+    "decode_image",
+    "image_size",
+    "list_images",
+    "read_image",
+    "read_rgb",
+]
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k"})
 """File name endings (in lower case) that `list_images` takes for images."""
 
-MAX_CHANNELS = 8
-"""Most channels that the renderer, and therefore `read_image`, takes."""
-
-MAX_PIXELS = 178_956_970
-"""Largest image that is decoded, against decompression bombs; the limit at which Pillow refuses."""
-
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big, in either byte order
-_GREY_OR_RGB = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
-_ALPHA_SAMPLES = (1, 2)  # TIFF ExtraSamples: associated and unassociated alpha
+_PASSING = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+"""Faults of a machine or a network, not of the image: raised as OSError, for who can try again."""
 
 log = logging.getLogger(__name__)
 
 
-class ImageError(ValueError):
-    """An image or a folder of images that cannot be used; the message is one sentence naming it."""
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """An image, and what its user should know about it."""
+
+    pixels: np.ndarray
+    """[H, W, C] float32 sRGB values in [0, 1], C = 1 (grey), 3 (RGB) or up to 8."""
+    notes: tuple[str, ...]
+    """What was left out, such as 'the alpha channel is dropped'; mostly nothing."""
 
 
 def list_images(folder: str | Path) -> list[Path]:
     """All images in `folder` and below it, sorted by their path in it; hidden files and folders are skipped.
 
+    Whatever is named like an image is listed, links that lead nowhere and pipes as well, and so are folders
+    that may not be read: `read_image` says of each what is wrong. Linked folders are entered; none twice.
     Raises ImageError where the folder does not exist or holds no images.
     """
     folder = Path(folder)
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise ImageError(f"The folder {folder} {what}: name a folder of images with --images.")
-    found = {
-        path.relative_to(folder).as_posix(): path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    }
+    found = sorted(_named_like_images(folder, "", set()))
     if not found:
         kinds = ", ".join(sorted(SUFFIXES))
         raise ImageError(f"The folder {folder} holds no images ({kinds}): name another with --images.")
-    return [found[name] for name in sorted(found)]
+    return [folder / name for name in found]
+
+
+def _named_like_images(folder: Path, below: str, entered: set[str]) -> Iterator[str]:
+    """Paths in `folder`, with '/' between their parts; `below` is where to look, `entered` where we were."""
+    real = os.path.realpath(folder / below)
+    if real in entered:
+        return
+    entered.add(real)
+    try:
+        entries = sorted(os.scandir(real), key=lambda entry: (entry.is_symlink(), entry.name))
+    except OSError:
+        yield below
+        return
+    for entry in entries:
+        name = f"{below}/{entry.name}" if below else entry.name
+        if entry.name.startswith("."):
+            continue
+        if _is_folder(entry):
+            yield from _named_like_images(folder, name, entered)
+        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            yield name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
     """(height, width) as `read_image` will return it, from the file's header alone. Raises ImageError."""
     path = Path(path)
     with _one_sentence(path):
-        if _is_grey_or_rgb_tiff(path):
-            with tifffile.TiffFile(path) as tiff:
-                page = tiff.pages.first
-                height, width, orientation = page.imagelength, page.imagewidth, _tiff_orientation(page)
-        else:
-            with _open(path) as image:
-                width, height = image.size
-                # Pillow has already turned the size of a TIFF, but of nothing else.
-                orientation = 1 if image.format == "TIFF" else _orientation(image)
-        _check_pixels(path, height * width)
-    return (width, height) if orientation >= 5 else (height, width)
+        _check_file(path)
+        return tiff_size(path) if is_grey_or_rgb_tiff(path) else plain_size(path)
+
+
+def decode_image(path: str | Path) -> DecodedImage:
+    """Decode an image, whatever is in the file.
+
+    Palettes and CMYK become RGB, an ICC profile is converted to sRGB, 8 or 16 bits are divided by their
+    largest value, the EXIF orientation is applied, an alpha channel is dropped; of a stack of pages or frames
+    the first is read, unless they are an image's channels. Raises ImageError, in one sentence naming the
+    file, where it cannot be read, is too large, or holds numbers whose white is unknown; OSError where the
+    disk or the network is at fault.
+    """
+    path, notes = Path(path), []
+    with _one_sentence(path):
+        _check_file(path)
+        read = read_tiff if is_grey_or_rgb_tiff(path) else read_plain
+        pixels = _to_floats(path, read(path, notes.append))
+    return DecodedImage(pixels, tuple(notes))
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Decode an image: [H, W, C] float32 sRGB values in [0, 1], C = 1 (grey), 3 (RGB) or up to 8 (TIFF).
-
-    Palettes and CMYK become RGB, an ICC profile is converted to sRGB, 8 or 16 bits are divided by their
-    largest value, the EXIF orientation is applied, and an alpha channel is dropped with a logged warning.
-    Raises ImageError, in one sentence naming the file, where it cannot be read or is too large.
-    """
-    path = Path(path)
-    with _one_sentence(path):
-        if _is_grey_or_rgb_tiff(path):
-            pixels = _read_tiff(path)
-        elif _is_deep_png(path):
-            pixels = _read_deep_png(path)
-        else:
-            pixels = _read_with_pillow(path)
-    if pixels.dtype.kind == "u":
-        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    if pixels.dtype.kind == "f" and pixels.min() >= 0 and pixels.max() <= 1:  # false for NaN as well
-        return pixels.astype(np.float32)
-    raise ImageError(
-        f"{path} holds {pixels.dtype} values that are not 8-bit, 16-bit or floats in [0, 1]: convert it."
-    )
+    """The pixels of `decode_image`, [H, W, C] float32; its notes are logged, once. Raises ImageError."""
+    decoded = decode_image(path)
+    for note in decoded.notes:
+        _log_once(str(path), note)
+    return decoded.pixels
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
@@ -114,187 +142,68 @@ def read_rgb(path: str | Path) -> np.ndarray:
     return pixels
 
 
+@functools.lru_cache(10_000)
+def _log_once(path: str, note: str) -> None:
+    log.warning("%s: %s", path, note)
+
+
+def _check_file(path: Path) -> None:
+    """Raise ImageError for what would block or mislead a decoder: only files with content are opened."""
+    about = path.stat()
+    if stat.S_ISDIR(about.st_mode):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise ImageError(f"The folder {path} may not be read: check its permissions.")
+        raise ImageError(f"{path} is a folder where an image is needed.")
+    if not stat.S_ISREG(about.st_mode):
+        raise ImageError(f"{path} is a pipe, a socket or a device, not a file: remove it.")
+    if about.st_size == 0:
+        raise ImageError(f"{path} is empty: replace or remove it.")
+
+
+def _to_floats(path: Path, pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    if pixels.dtype.kind != "f":
+        raise ImageError(
+            f"{path} holds {pixels.dtype} values, of which none is known to be white: "
+            "convert it to 8 bits, 16 bits or floats in [0, 1]."
+        )
+    if not np.isfinite(pixels).all():
+        raise ImageError(f"{path} holds values that are not finite numbers: replace them.")
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise ImageError(
+            f"{path} holds floats from {pixels.min():g} to {pixels.max():g}: scale them into [0, 1]."
+        )
+    return pixels.astype(np.float32)
+
+
 @contextlib.contextmanager
 def _one_sentence(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into an ImageError naming the file."""
+    """Turn whatever a decoder raises into an ImageError naming the file; what it mutters is not passed on."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except ImageError:
         raise
     except FileNotFoundError as error:
-        raise ImageError(f"{path} does not exist.") from error
+        what = "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+        raise ImageError(f"{path} {what}: replace or remove it.") from error
     except PermissionError as error:
         raise ImageError(f"{path} may not be read: check its permissions.") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError(
-            f"{path} is not a PNG, JPEG, TIFF, BMP or WebP image: remove or convert it."
+            f"{path} is not a PNG, JPEG, TIFF, BMP, WebP or JPEG 2000 image: remove or convert it."
         ) from error
     except Image.DecompressionBombError as error:
-        raise ImageError(_too_large(path)) from error
+        raise too_large(path) from error
     except MemoryError as error:
         raise ImageError(f"{path} does not fit into memory: cut it into smaller images.") from error
     except Exception as error:  # decoders raise all kinds of things
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _PASSING:
+            raise OSError(number, os.strerror(number), str(path)) from error
+        if number == errno.ELOOP:
+            raise ImageError(f"{path} is a link that leads back to itself: remove it.") from error
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ImageError(f"{path} cannot be decoded ({reason}): replace or remove it.") from error
-
-
-def _too_large(path: Path) -> str:
-    return f"{path} has more than {MAX_PIXELS:,} pixels: cut it into smaller images."
-
-
-def _check_pixels(path: Path, pixels: int) -> None:
-    if pixels > MAX_PIXELS:
-        raise ImageError(_too_large(path))
-
-
-def _open(path: Path) -> Image.Image:
-    with warnings.catch_warnings():
-        # Pillow warns at half the size that it refuses.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(path, formats=_FORMATS)
-
-
-@functools.cache
-def _say_once(path: Path, what: str) -> None:
-    log.warning("%s: %s", path, what)
-
-
-# --- plain images: Pillow -------------------------------------------------------------------------------
-
-
-def _read_with_pillow(path: Path) -> np.ndarray:  # [H, W, C] uint8, or what 16-bit and float modes hold
-    with _open(path) as opened:
-        if opened.format == "TIFF" and opened.tag_v2.get(ExifTags.Base.Orientation, 1) >= 5:
-            raise ImageError(f"{path} is a {opened.mode} TIFF turned by 90 degrees: convert it.")
-        profile = opened.info.get("icc_profile")
-        image = ImageOps.exif_transpose(opened)
-    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
-        _say_once(path, "the alpha channel is dropped")
-    for mode in _TO_PLAIN.get(image.mode, ()):
-        image = image.convert(mode)
-    pixels = np.asarray(image)
-    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    if profile:
-        pixels = _to_srgb(path, pixels, profile)
-    if pixels.shape[2] == 4:  # CMYK without a profile that fits
-        pixels = np.asarray(image.convert("RGB"))
-    return pixels
-
-
-_TO_PLAIN = {
-    "1": ("L",),
-    "LA": ("L",),
-    "La": ("LA", "L"),
-    "P": ("RGBA", "RGB"),  # straight to RGB, Pillow warns where a palette has transparent entries
-    "PA": ("RGBA", "RGB"),
-    "RGBA": ("RGB",),
-    "RGBa": ("RGBA", "RGB"),
-    "RGBX": ("RGB",),
-    "YCbCr": ("RGB",),
-    "LAB": ("RGB",),
-}
-"""The conversions, in order, that lead from Pillow's other modes to grey or RGB pixels."""
-
-
-def _orientation(image: Image.Image) -> int:
-    # Not image.getexif(): for a PNG without EXIF data that decodes the whole file.
-    return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
-
-
-def _to_srgb(path: Path, pixels: np.ndarray, profile: bytes) -> np.ndarray:  # [H, W, 1, 3 or 4] -> same or 3
-    """Convert 8- or 16-bit pixels from their ICC profile; a profile that does not fit them is ignored."""
-    kind = {1: (b"GRAY", "gray"), 3: (b"RGB ", "rgb"), 4: (b"CMYK", "cmyk")}.get(pixels.shape[2])
-    if kind is None or profile[16:20] != kind[0]:
-        _say_once(path, "its colour profile does not fit its pixels and is ignored")
-        return pixels
-    try:
-        if "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))):
-            return pixels  # what it is already, without the rounding of a conversion
-        rgb = imagecodecs.cms_transform(
-            np.ascontiguousarray(pixels),
-            profile,
-            imagecodecs.cms_profile("srgb"),
-            colorspace=kind[1],
-            outcolorspace="rgb",
-        )
-    except Exception as error:
-        _say_once(path, f"its colour profile is ignored ({error})")
-        return pixels
-    return rgb[..., 1:2] if pixels.shape[2] == 1 else rgb
-
-
-# --- 16-bit PNG: imagecodecs ----------------------------------------------------------------------------
-
-
-def _is_deep_png(path: Path) -> bool:
-    with path.open("rb") as file:
-        header = file.read(25)
-    return header[:8] == b"\x89PNG\r\n\x1a\n" and header[24:25] == b"\x10"
-
-
-def _read_deep_png(path: Path) -> np.ndarray:  # [H, W, 1 or 3] uint16
-    with _open(path) as image:  # checks the size, and knows about metadata
-        profile, orientation = image.info.get("icc_profile"), _orientation(image)
-    pixels = imagecodecs.png_decode(path.read_bytes())
-    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    if pixels.shape[2] in (2, 4):
-        _say_once(path, "the alpha channel is dropped")
-        pixels = pixels[..., :-1]
-    if profile:
-        pixels = _to_srgb(path, pixels, profile)
-    return _turn(pixels, orientation)
-
-
-def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Apply an EXIF orientation, 1 to 8, to [H, W, C]."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
-
-
-# --- grey, RGB and multispectral TIFF: tifffile ---------------------------------------------------------
-
-
-def _is_grey_or_rgb_tiff(path: Path) -> bool:
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic not in _TIFF_MAGIC:
-        return False
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages.first
-        return page.photometric in _GREY_OR_RGB and page.bitspersample > 1
-
-
-def _tiff_orientation(page: tifffile.TiffPage) -> int:
-    tag = page.tags.get("Orientation")
-    return int(tag.value) if tag else 1
-
-
-def _read_tiff(path: Path) -> np.ndarray:  # [H, W, C] uint8, uint16 or float
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages.first
-        _check_pixels(path, page.imagelength * page.imagewidth)
-        if page.bitspersample not in (8, 16, 32, 64):
-            raise ImageError(f"{path} has {page.bitspersample} bits per value: convert it to 8 or 16.")
-        pixels = page.asarray()
-        match page.axes:
-            case "YX":
-                pixels = pixels[..., None]
-            case "SYX":
-                pixels = np.moveaxis(pixels, 0, 2)
-            case "YXS":
-                pass
-            case axes:
-                raise ImageError(f"{path} has the axes {axes} where one image is needed: convert it.")
-        if any(sample in _ALPHA_SAMPLES for sample in page.extrasamples[-1:]):
-            _say_once(path, "the alpha channel is dropped")
-            pixels = pixels[..., :-1]
-        if not 1 <= pixels.shape[2] <= MAX_CHANNELS:
-            raise ImageError(f"{path} has {pixels.shape[2]} channels where at most {MAX_CHANNELS} are read.")
-        if (profile := page.iccprofile) and pixels.dtype.kind == "u":
-            pixels = _to_srgb(path, pixels, profile)
-        return _turn(pixels, _tiff_orientation(page))

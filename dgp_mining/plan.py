@@ -119,11 +119,18 @@ def make_plan(folder: str | Path, settings: Settings, fixed: dict[str, Any]) -> 
         settings=json.loads(json.dumps({**vars(settings), **fixed})),  # lists for tuples, as when read back
         names=names,
         sizes=sizes,
-        nbytes=np.array([path.stat().st_size for path in paths], np.int64),
+        nbytes=np.array([_nbytes(path) for path in paths], np.int64),
         problems=problems,
         image=image,
         position=position,
     )
+
+
+def _nbytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a link that leads nowhere, of which `problems` speaks
+        return 0
 
 
 def choose_crops(

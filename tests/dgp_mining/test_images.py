@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import struct
 import zlib
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from dgp_mining.images import ImageError, image_size, list_images, read_image, read_rgb
+from dgp_mining.images import ImageError, decode_image, image_size, list_images, read_image, read_rgb
 
 
 def pixels(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -85,11 +89,42 @@ def test_an_icc_profile_is_converted_to_srgb(path: Path, bits: int) -> None:
     np.testing.assert_allclose(read_image(path), encoded, atol=1.5 / 255)
 
 
-def test_an_srgb_profile_changes_nothing(path: Path) -> None:
-    values = pixels(5, 7, 3)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_an_srgb_profile_changes_nothing(path: Path, bits: int) -> None:
+    values = pixels(5, 7, 3, dtype=np.uint8 if bits == 8 else np.uint16)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    Image.fromarray(values).save(path, icc_profile=profile)
+    path.write_bytes(_with_profile(imagecodecs.png_encode(values), profile))
     np.testing.assert_array_equal(read_image(path), as_float(values))
+
+
+def test_a_linear_profile_is_converted_though_it_is_called_srgb(path: Path) -> None:
+    linear = bytearray(imagecodecs.cms_profile("rgb", primaries=_SRGB_PRIMARIES, whitepoint=_D65, gamma=1.0))
+    name = "RGB built-in".encode("utf-16-be")
+    assert linear.count(name) == 1
+    linear[linear.index(name) :][: len(name)] = name
+    linear = linear.replace(name, "sRGB linear.".encode("utf-16-be"))
+    assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(bytes(linear))))
+    Image.new("RGB", (7, 5), (128, 128, 128)).save(path, icc_profile=bytes(linear))
+    encoded = 1.055 * (128 / 255) ** (1 / 2.4) - 0.055
+    np.testing.assert_allclose(read_image(path), encoded, atol=1.5 / 255)
+
+
+def test_a_converted_profile_keeps_sixteen_bits(path: Path) -> None:
+    """Neighbouring values of 16 bits stay apart: nothing has gone through 8 bits."""
+    values = np.arange(20_000, 20_000 + 64 * 64 * 3, dtype=np.uint16).reshape(64, 64, 3)
+    gamma = imagecodecs.cms_profile("rgb", primaries=_SRGB_PRIMARIES, whitepoint=_D65, gamma=1.8)
+    path.write_bytes(_with_profile(imagecodecs.png_encode(values), gamma))
+    assert len(np.unique(read_image(path)[..., 1])) > 0.9 * 64 * 64
+
+
+def test_a_cmyk_profile_is_converted_to_srgb(tmp_path: Path) -> None:
+    """A profile made here in which ink K alone darkens, so that other inks would show if K were mistaken."""
+    path = tmp_path / "a.tif"
+    inks = np.zeros((1, 3, 4), np.uint8)
+    inks[0, :, 3] = (0, 255, 0)
+    inks[0, 2, :3] = 255
+    Image.frombytes("CMYK", (3, 1), inks.tobytes()).save(path, icc_profile=_only_k_darkens())
+    np.testing.assert_allclose(read_image(path)[0], [[1, 1, 1], [0, 0, 0], [1, 1, 1]], atol=2 / 255)
 
 
 def test_a_profile_for_other_pixels_is_ignored_and_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -125,34 +160,40 @@ def test_exif_orientation_is_applied_to_pixels_and_size(tmp_path: Path, orientat
     assert read.sum() == pytest.approx(64, rel=0.1)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("planar", [False, True])
-def test_a_multispectral_tiff_keeps_its_channels(tmp_path: Path, dtype: type, planar: bool) -> None:
-    path = tmp_path / "a.tif"
-    values = pixels(16, 17, 5, dtype=dtype)
-    stored = np.moveaxis(values, 2, 0) if planar else values
-    tifffile.imwrite(path, stored, photometric="minisblack", planarconfig="separate" if planar else "contig")
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_sixteen_bit_jpeg_2000_keeps_its_sixteen_bits(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "a.jp2"
+    values = pixels(16, 17, channels, dtype=np.uint16)
+    path.write_bytes(imagecodecs.jpeg2k_encode(values.squeeze(), level=0))
+    np.testing.assert_array_equal(read_image(path), as_float(values[..., :3]))
+    assert image_size(path) == (16, 17)
+
+
+def test_jpeg_2000_of_other_depths_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.j2k"
+    path.write_bytes(
+        imagecodecs.jpeg2k_encode(pixels(16, 17, dtype=np.uint16) >> 4, level=0, bitspersample=12)
+    )
+    with pytest.raises(ImageError, match="whole numbers of 12 bits"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "webp", "jp2"])
+def test_other_formats_are_read_as_they_are(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    values = pixels(16, 17, 3)
+    Image.fromarray(values).save(path, **({"lossless": True} if suffix == "webp" else {}))
     np.testing.assert_array_equal(read_image(path), as_float(values))
     assert image_size(path) == (16, 17)
-    with pytest.raises(ImageError, match="5 channels"):
-        read_rgb(path)
 
 
-def test_a_sixteen_bit_rgba_tiff_loses_its_alpha_alone(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    values = pixels(16, 17, 4, dtype=np.uint16)
-    tifffile.imwrite(path, values, photometric="rgb", extrasamples=["unassalpha"])
-    np.testing.assert_array_equal(read_image(path), as_float(values[..., :3]))
-
-
-def test_floats_outside_zero_to_one_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, np.full((4, 4), 0.5, np.float32))
-    np.testing.assert_array_equal(read_image(path), np.full((4, 4, 1), 0.5, np.float32))
-    for bad in (1.5, np.nan):
-        tifffile.imwrite(path, np.full((4, 4), bad, np.float32))
-        with pytest.raises(ImageError, match=r"a\.tif holds float32"):
-            read_image(path)
+def test_of_an_animation_the_first_frame_is_read_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    frames = [Image.fromarray(np.full((8, 8, 3), level, np.uint8)) for level in (10, 200)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
+    decoded = decode_image(path)
+    np.testing.assert_array_equal(decoded.pixels, np.full((8, 8, 3), np.float32(10) / np.float32(255)))
+    assert decoded.notes == ("the first of its 2 frames is read",)
 
 
 def test_what_is_no_image_is_named_in_one_sentence(tmp_path: Path) -> None:
@@ -177,12 +218,79 @@ def test_what_is_no_image_is_named_in_one_sentence(tmp_path: Path) -> None:
         image_size(text)
 
 
-def test_a_decompression_bomb_is_refused_without_being_decoded(path: Path) -> None:
+@pytest.mark.parametrize("side", [14_000, 60_000, 1_000_000])
+def test_a_decompression_bomb_is_refused_without_being_decoded(path: Path, side: int) -> None:
     for depth in (8, 16):
-        path.write_bytes(_png_header(60_000, 60_000, depth))
+        path.write_bytes(_png_header(side, side, depth))
         for read in (read_image, image_size):
-            with pytest.raises(ImageError, match=r"a\.png has more than 178,956,970 pixels"):
+            with pytest.raises(ImageError, match=r"a\.png has more than 178,956,970 pixels.*DGP_MAX_PIXELS"):
                 read(path)
+
+
+def test_the_limit_on_pixels_can_be_moved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # put back in the end
+    path.write_bytes(_png_header(60_000, 60_000, 8))
+    monkeypatch.setenv("DGP_MAX_PIXELS", "3600000000")
+    assert image_size(path) == (60_000, 60_000)
+    monkeypatch.setenv("DGP_MAX_PIXELS", "100")
+    Image.new("L", (11, 10)).save(path)
+    with pytest.raises(ImageError, match="more than 100 pixels"):
+        read_image(path)
+    monkeypatch.setenv("DGP_MAX_PIXELS", "many")
+    with pytest.raises(ImageError, match="DGP_MAX_PIXELS must be a number of pixels, got 'many'"):
+        read_image(path)
+
+
+def test_what_is_no_file_is_refused_and_blocks_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nothing.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "folder.png").mkdir()
+    reasons = {
+        "pipe": "is a pipe, a socket or a device, not a file",
+        "device": "is a pipe, a socket or a device, not a file",
+        "dangling": "is a link that leads nowhere",
+        "loop": "is a link that leads back to itself",
+        "empty": "is empty",
+        "folder": "is a folder where an image is needed",
+    }
+    for name, reason in reasons.items():
+        for read in (read_image, image_size):
+            with pytest.raises(ImageError, match=rf"{name}\.png {reason}"):
+                read(tmp_path / f"{name}.png")
+    listed = [path.stem for path in list_images(tmp_path)]
+    assert listed == ["dangling", "device", "empty", "loop", "pipe"]  # a folder may have any name
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "locked").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "locked/b.png")
+    (tmp_path / "a.png").chmod(0)
+    (tmp_path / "locked").chmod(0)
+    try:
+        listed = list_images(tmp_path)
+        assert [path.name for path in listed] == ["a.png", "locked"]
+        for path in listed:
+            with pytest.raises(ImageError, match=rf"{path.name} may not be read: check its permissions"):
+                image_size(path)
+    finally:
+        (tmp_path / "locked").chmod(0o700)
+
+
+def test_a_fault_of_the_disk_is_not_blamed_on_the_image(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ImageError is recorded for good; what may pass must come through as what can be tried again."""
+    Image.new("L", (8, 8)).save(path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(OSError, match=r"Input/output error.*a\.png"):
+        read_image(path)
 
 
 def test_the_size_is_read_from_the_header_alone(path: Path) -> None:
@@ -201,6 +309,18 @@ def test_listing_is_sorted_recursive_and_skips_hidden_and_other_files(tmp_path: 
     ]
 
 
+def test_linked_folders_are_entered_and_none_twice(tmp_path: Path) -> None:
+    """DF2K is often two links."""
+    for name in ("elsewhere", "set/real"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.png").touch()
+    (tmp_path / "set/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set/again").symlink_to(tmp_path / "set/real")
+    (tmp_path / "set/real/up").symlink_to(tmp_path / "set")
+    listed = [path.relative_to(tmp_path / "set").as_posix() for path in list_images(tmp_path / "set")]
+    assert listed == ["linked/a.png", "real/a.png"]
+
+
 def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder, reason in (("none", "does not exist"), ("file", "not a folder"), (".", "holds no images")):
@@ -210,6 +330,18 @@ def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
 
 _SRGB_PRIMARIES = [0.64, 0.33, 1.0, 0.30, 0.60, 1.0, 0.15, 0.06, 1.0]
 _D65 = [0.3127, 0.3290, 1.0]
+
+
+def _only_k_darkens() -> bytes:
+    """A CMYK profile (ICC.1, 10.10: an 8-bit table, two points per ink): white, or black where K is full."""
+    ramp = bytes(range(256))
+    table = bytes(value for inks in range(16) for value in ((0 if inks & 1 else 255), 128, 128))
+    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+    lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + ramp * 4 + table + ramp * 3
+    size = 128 + 4 + 12 + len(lut)
+    header = struct.pack(">I4sI4s4s4s", size, b"none", 0x02400000, b"prtr", b"CMYK", b"Lab ") + bytes(12)
+    header += b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + struct.pack(">I4sII", 1, b"A2B0", 144, len(lut)) + lut
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,0 +1,117 @@
+"""PNG, JPEG, BMP, WebP, JPEG 2000, and the TIFF that are left, decoded to 8 or 16 bits of grey or RGB.
+
+Pillow decodes everything that it decodes rightly. It turns 16-bit RGB into 8 bits silently and saturates
+16-bit grey, so PNG and JPEG 2000 of more than 8 bits go to imagecodecs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from .pixels import ImageError, Say, check_depth, check_size, max_pixels, to_srgb, turn, without_alpha
+
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "JPEG2000")
+_ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
+_TO_PLAIN = {
+    "1": ("L",),
+    "LA": ("L",),
+    "La": ("LA", "L"),
+    "P": ("RGBA", "RGB"),  # straight to RGB, Pillow warns where a palette has transparent entries
+    "PA": ("RGBA", "RGB"),
+    "RGBA": ("RGB",),
+    "RGBa": ("RGBA", "RGB"),
+    "RGBX": ("RGB",),
+    "YCbCr": ("RGB",),
+    "LAB": ("RGB",),
+}
+"""The conversions, in order, that lead from Pillow's other modes to grey or RGB pixels."""
+
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_CODESTREAM = b"\xff\x4f\xff\x51"  # JPEG 2000: start of the codestream, and of its SIZ segment
+_COMPONENT_DEPTH = 42  # from there to Ssiz of the first component (ITU-T T.800, A.5.1)
+
+
+def plain_size(path: Path) -> tuple[int, int]:
+    """(height, width) of the pixels of `read_plain`, from the header alone. Raises ImageError."""
+    with _open(path) as image:
+        # Pillow has already turned the size of a TIFF, but of nothing else.
+        turned = image.format != "TIFF" and _orientation(image) >= 5
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def read_plain(path: Path, say: Say) -> np.ndarray:  # [H, W, 1 or 3] uint8, or what Pillow's other modes hold
+    """Decode. Raises ImageError, and whatever decoders raise."""
+    with _open(path) as image:
+        if image.format == "PNG" and _png_depth(path) == 16:
+            return _read_deep(imagecodecs.png_decode(path.read_bytes()), image, say)
+        if image.format == "JPEG2000" and (depth := _jpeg2000_depth(path)) > 8:
+            check_depth(path, depth)
+            return _read_deep(imagecodecs.jpeg2k_decode(path.read_bytes()), image, say)
+        return _read_with_pillow(path, image, say)
+
+
+def _open(path: Path) -> Image.Image:
+    if max_pixels() > 2 * (Image.MAX_IMAGE_PIXELS or max_pixels()):
+        Image.MAX_IMAGE_PIXELS = max_pixels()  # asked for by the user
+    with warnings.catch_warnings():
+        # Pillow warns at half the size that it refuses.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(path, formats=_FORMATS)
+    try:
+        check_size(path, image.height, image.width)
+    except ImageError:
+        image.close()
+        raise
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    # Not image.getexif(): for a PNG without EXIF data that decodes the whole file.
+    return Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+
+
+def _png_depth(path: Path) -> int:
+    with path.open("rb") as file:
+        header = file.read(25)
+    return header[24] if header.startswith(_PNG_MAGIC) else 0
+
+
+def _jpeg2000_depth(path: Path) -> int:
+    content = path.read_bytes()
+    start = content.find(_CODESTREAM)
+    return (content[start + _COMPONENT_DEPTH] & 0x7F) + 1
+
+
+def _read_deep(pixels: np.ndarray, image: Image.Image, say: Say) -> np.ndarray:  # [H, W, 1 or 3] uint16
+    """Finish what imagecodecs has decoded by the metadata that Pillow has read."""
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.shape[2] in (2, 4):
+        pixels = without_alpha(pixels, say)
+    if profile := image.info.get("icc_profile"):
+        pixels = to_srgb(pixels, profile, say)
+    return turn(pixels, _orientation(image))
+
+
+def _read_with_pillow(path: Path, opened: Image.Image, say: Say) -> np.ndarray:
+    if opened.format == "TIFF" and opened.tag_v2.get(ExifTags.Base.Orientation, 1) >= 5:
+        raise ImageError(f"{path} is a {opened.mode} TIFF turned by 90 degrees: convert it.")
+    profile = opened.info.get("icc_profile")
+    image = ImageOps.exif_transpose(opened)
+    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+        say("the alpha channel is dropped")
+    if opened.format != "MPO" and getattr(opened, "n_frames", 1) > 1:  # an MPO is a photograph with previews
+        say(f"the first of its {opened.n_frames} frames is read")
+    for mode in _TO_PLAIN.get(image.mode, ()):
+        image = image.convert(mode)
+    pixels = np.asarray(image)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if profile:
+        pixels = to_srgb(pixels, profile, say)
+    if pixels.shape[2] == 4:  # CMYK without a profile that fits
+        pixels = np.asarray(image.convert("RGB"))
+    return pixels

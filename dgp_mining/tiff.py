@@ -1,0 +1,108 @@
+"""Grey, RGB and multi-channel TIFF through tifffile: 8 and 16 bits, floats, channels as samples or as pages.
+
+Pillow mangles uncompressed TIFF that are turned by 90 degrees and those beyond 8 bits or 4 channels; it is
+left the other kinds (palettes, CMYK, YCbCr, one bit).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from .pixels import MAX_CHANNELS, ImageError, Say, check_depth, check_size, to_srgb, turn, without_alpha
+
+tifffile.logger().setLevel("CRITICAL")  # what it finds wrong with a file, we say in a sentence
+
+Page = tifffile.TiffPage | tifffile.TiffFrame
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big, in either byte order
+_GREY_OR_RGB = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+_ALPHA_SAMPLES = (1, 2)  # TIFF ExtraSamples: associated and unassociated alpha
+
+
+def is_grey_or_rgb_tiff(path: Path) -> bool:
+    """Whether the file is a TIFF for this module."""
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if magic not in _MAGIC:
+        return False
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        return page.photometric in _GREY_OR_RGB and page.bitspersample > 1
+
+
+def tiff_size(path: Path) -> tuple[int, int]:
+    """(height, width) of the pixels of `read_tiff`, from the header alone. Raises ImageError."""
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        check_size(path, page.imagelength, page.imagewidth)
+        turned = _orientation(page) >= 5
+        return (page.imagewidth, page.imagelength) if turned else (page.imagelength, page.imagewidth)
+
+
+def read_tiff(path: Path, say: Say) -> np.ndarray:  # [H, W, C] uint8, uint16 or float
+    """Decode, C = 1 to MAX_CHANNELS. Raises ImageError."""
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        check_size(path, page.imagelength, page.imagewidth)
+        pages = _channel_pages(tiff)
+        if _is_cut_short(tiff, pages):
+            raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        samples = len(pages) * page.samplesperpixel - _has_alpha(page)
+        if samples > MAX_CHANNELS:
+            raise ImageError(f"{path} has {samples} channels where at most {MAX_CHANNELS} are read.")
+        if page.sampleformat == tifffile.SAMPLEFORMAT.UINT:
+            check_depth(path, page.bitspersample)
+        if len(tiff.series[0].pages) > len(pages):
+            say(f"the first of its {len(tiff.series[0].pages)} pages is read")
+        pixels = np.concatenate([_page_pixels(path, page) for page in pages], axis=2)
+        if _has_alpha(page):
+            pixels = without_alpha(pixels, say)
+        if page.iccprofile:
+            pixels = to_srgb(pixels, page.iccprofile, say)
+        return turn(pixels, _orientation(page))
+
+
+def _channel_pages(tiff: tifffile.TiffFile) -> list[Page]:
+    """The pages that are channels of one image, as microscopes store them; of any other stack, the first."""
+    series = tiff.series[0]
+    if series.axes == "CYX" and len(series.pages) == series.shape[0]:
+        return list(series.pages)
+    return [tiff.pages.first]
+
+
+def _is_cut_short(tiff: tifffile.TiffFile, pages: list[Page]) -> bool:
+    """Whether pixels, or a page after the last one found, lie beyond the end; decoders overlook both."""
+    tiff.pages.get(len(tiff.pages) - 1)
+    tiff.filehandle.seek(tiff.pages.next_page_offset)
+    another_page = any(tiff.filehandle.read(tiff.tiff.offsetsize))
+    ends = (
+        offset + count
+        for page in pages
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
+    )
+    return another_page or max(ends) > tiff.filehandle.size
+
+
+def _page_pixels(path: Path, page: Page) -> np.ndarray:  # [H, W, C]
+    pixels = page.asarray()
+    match page.axes:
+        case "YX":
+            return pixels[..., None]
+        case "SYX":
+            return np.moveaxis(pixels, 0, 2)
+        case "YXS":
+            return pixels
+        case axes:
+            raise ImageError(f"{path} has the axes {axes} where one image is needed: convert it.")
+
+
+def _has_alpha(page: tifffile.TiffPage) -> bool:
+    return any(sample in _ALPHA_SAMPLES for sample in page.extrasamples[-1:])
+
+
+def _orientation(page: tifffile.TiffPage) -> int:
+    tag = page.tags.get("Orientation")
+    return int(tag.value) if tag else 1
