@@ -59,13 +59,13 @@ def fit_image(
 
     Raises ValueError where an argument is out of range. The same arguments give the same bits.
     """
-    target = _planar(pixels)
+    target = planar(pixels)
     if not 0 < density <= 4:
         raise ValueError(f"density must be above 0 and at most 4 Gaussians per pixel, got {density}")
     chosen = make_recipe(recipe, iterations) if isinstance(recipe, str) else recipe
     began = time.perf_counter()
     stop = (lambda psnr: False) if target_psnr is None else (lambda psnr: psnr >= target_psnr)
-    run = _fit_fast if isinstance(chosen, FastRecipe) else _fit_gaussianimage
+    run = _fit_fast if isinstance(chosen, FastRecipe) else fit_gaussianimage
     field, start, done = run(target, chosen, density, seed, stop)
     return Fit(field, start, psnr(field.render()[0], target), done, time.perf_counter() - began)
 
@@ -83,12 +83,9 @@ def off_lattice_psnr(
     Fits the x2-downsampled crop (MATLAB bicubic), renders the field at x2 and compares with the pixels that
     the fit never saw. Odd rows and columns at the end are left out.
     """
-    target = _planar(pixels)
-    height, width = target.shape[1] // 2, target.shape[2] // 2
-    target = target[:, : 2 * height, : 2 * width]
-    small = imresize(target, size=(height, width)).permute(1, 2, 0)
+    small, target = halved(pixels)
     field = fit_image(small, density=density, recipe=recipe, iterations=iterations, seed=seed).field
-    return psnr(field.render((2 * height, 2 * width))[0], target)
+    return psnr(field.render(target.shape[1:])[0], target)
 
 
 def psnr(image: Tensor, target: Tensor) -> float:
@@ -97,7 +94,16 @@ def psnr(image: Tensor, target: Tensor) -> float:
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
-def _planar(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
+def halved(pixels: np.ndarray | Tensor) -> tuple[Tensor, Tensor]:  # [h, w, C], [C, 2 h, 2 w]
+    """The x2-downsampled crop that `off_lattice_psnr` fits, and the pixels that it compares with."""
+    target = planar(pixels)
+    height, width = target.shape[1] // 2, target.shape[2] // 2
+    target = target[:, : 2 * height, : 2 * width]
+    return imresize(target, size=(height, width)).permute(1, 2, 0), target
+
+
+def planar(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
+    """Pixels [H, W, C] as the kernels take them. Raises ValueError where they cannot be fitted."""
     tensor = torch.as_tensor(pixels, dtype=torch.float32)
     if tensor.ndim != 3 or not 1 <= tensor.shape[2] <= native.MAX_CHANNELS:
         raise ValueError(f"pixels must be [H, W, C] with 1 to 8 channels, got {list(tensor.shape)}")
@@ -112,10 +118,7 @@ def _fit_fast(
     target: Tensor, recipe: FastRecipe, density: float, seed: int, stop: Stop
 ) -> tuple[GaussianField, Tensor, int]:
     _, height, width = target.shape
-    columns, rows = (max(1, int(extent * math.sqrt(density) + 1e-9)) for extent in (width, height))
-    n = rows * columns
-    spacing = math.sqrt(height * width / n)
-    parameters = _grid_start(target, rows, columns, recipe.start_sigma, spacing)
+    parameters, spacing = grid_start(target, density, recipe.start_sigma)
     start = parameters[:2].T.clone()
     first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
     rates = recipe.rates(spacing)
@@ -139,27 +142,32 @@ def _fit_fast(
         error = losses[-1].item() / target.numel()
         if stop(-10 * math.log10(error) if error > 0 else math.inf):
             break
+    return field_of(parameters, (height, width)), start, done
+
+
+def field_of(parameters: Tensor, size: tuple[int, int]) -> GaussianField:
+    """[5 + C, N] means, symmetric roots and colours, as `fast` optimises them -> the field of one row."""
     means, cholesky, colors = parameters[:2].T, cholesky_of_root(parameters[2:5].T), parameters[5:].T
-    field = GaussianField(*(t[None].contiguous() for t in (means, cholesky, colors)), size=(height, width))
-    return field, start, done
+    return GaussianField(*(t[None].contiguous() for t in (means, cholesky, colors)), size=size)
 
 
-def _grid_start(
-    target: Tensor, rows: int, columns: int, sigma: float, spacing: float
-) -> Tensor:  # [5 + C, N]
-    """Isotropic Gaussians at the centres of a grid's cells, coloured by the cells' means.
+def grid_start(target: Tensor, density: float, sigma: float) -> tuple[Tensor, float]:
+    """The parameters [5 + C, N] that `fast` starts from, and the grid spacing in pixels: isotropic Gaussians
+    of `sigma` spacings at the centres of a grid's cells, coloured by the cells' means.
 
     Every step treats x and y, and left and right, alike. Colours are divided by the sum of the kernels at a
     point, 2 pi sigma^2 with sigma in spacings, so that a flat image starts flat.
     """
     channels, height, width = target.shape
+    columns, rows = (max(1, int(extent * math.sqrt(density) + 1e-9)) for extent in (width, height))
+    spacing = math.sqrt(height * width / (rows * columns))
     y = (torch.arange(rows) + 0.5) * (height / rows)
     x = (torch.arange(columns) + 0.5) * (width / columns)
     grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
     cells = torch.nn.functional.adaptive_avg_pool2d(target[None], (rows, columns))[0]
     root = torch.tensor([sigma * spacing, 0.0, sigma * spacing])[:, None].expand(3, rows * columns)
     colors = cells.reshape(channels, -1) / (2 * math.pi * sigma**2)
-    return torch.cat([grid_x.reshape(1, -1), grid_y.reshape(1, -1), root, colors]).contiguous()
+    return torch.cat([grid_x.reshape(1, -1), grid_y.reshape(1, -1), root, colors]).contiguous(), spacing
 
 
 def cholesky_of_root(root: Tensor) -> Tensor:
@@ -169,16 +177,18 @@ def cholesky_of_root(root: Tensor) -> Tensor:
     return torch.stack([l11, b * (a + c) / l11, (a * c - b * b) / l11], -1)
 
 
-def _fit_gaussianimage(
+def fit_gaussianimage(
     target: Tensor, recipe: GaussianImageRecipe, density: float, seed: int, stop: Stop
 ) -> tuple[GaussianField, Tensor, int]:
+    """The published recipe on the device of `target`: the field and its start, there, and the steps done."""
     channels, height, width = target.shape
     n = max(1, round(density * height * width))
     generator = torch.Generator().manual_seed(seed)
     position = torch.atanh(2 * (torch.rand(n, 2, generator=generator) - 0.5))
     parameters = torch.cat([position, torch.rand(n, 3 + channels, generator=generator)], 1)  # [N, 5 + C]
-    extent = torch.tensor([width, height])
-    bound = torch.tensor(recipe.cholesky_bound)
+    parameters = parameters.to(target.device)
+    extent = target.new_tensor([width, height])
+    bound = target.new_tensor(recipe.cholesky_bound)
 
     def field_of(p: Tensor) -> GaussianField:
         means = (torch.tanh(p[:, :2]) + 1) / 2 * extent

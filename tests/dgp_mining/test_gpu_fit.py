@@ -1,0 +1,58 @@
+"""Crops fitted together are fitted as one by one. The kernels' bits are the matter of splat2d's tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dgp_mining import gpu_fit
+from dgp_mining.fit import fit_image, off_lattice_psnr
+from splat2d import native, vectorised
+
+
+@pytest.fixture(autouse=True)
+def kernels_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of the GPU's, crop by crop."""
+    one = native.fit if native.LIBRARY is not None else vectorised.fit
+
+    def fit(
+        target: Tensor, parameters: Tensor, first: Tensor, second: Tensor, *rest: Any, **more: Any
+    ) -> None:
+        for row in zip(target, parameters, first, second, strict=True):
+            one(*row, *rest, **more)
+
+    monkeypatch.setattr(gpu_fit.gpu, "fit", fit)
+
+
+@pytest.fixture
+def crops() -> list[np.ndarray]:
+    """Three smooth crops, 24x20 RGB."""
+    rng = np.random.default_rng(0)
+    return [np.clip(rng.random((6, 5, 3)).repeat(4, 0).repeat(4, 1) + rng.normal(), 0, 1) for _ in range(3)]
+
+
+@pytest.mark.parametrize("recipe", ["fast", "gaussianimage"])
+def test_a_batch_gives_the_fits_of_its_crops_in_order(crops: list[np.ndarray], recipe: str) -> None:
+    settings = {"density": 0.25, "recipe": recipe, "iterations": 12}
+    seeds = [5, 6, 7]
+    together = gpu_fit.fit_images(crops, seeds=seeds, device="cpu", **settings)
+    alone = [fit_image(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)]
+    for one, other in zip(together, alone, strict=True):
+        for name in ("means", "cholesky", "colors"):
+            assert torch.equal(getattr(one.field, name), getattr(other.field, name))
+        assert torch.equal(one.start, other.start)
+        assert (one.psnr, one.iterations, one.field.size) == (other.psnr, 12, (24, 20))
+    between = gpu_fit.off_lattice_psnrs(crops, seeds=seeds, device="cpu", **settings)
+    assert between == [
+        off_lattice_psnr(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)
+    ]
+
+
+def test_a_crop_that_cannot_be_fitted_is_an_error(crops: list[np.ndarray]) -> None:
+    crops[1] = crops[1] * np.nan
+    with pytest.raises(ValueError, match="finite"):
+        gpu_fit.fit_images(crops, seeds=[0, 0, 0], density=0.25, recipe="fast", iterations=2, device="cpu")
