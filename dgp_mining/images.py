@@ -151,8 +151,7 @@ def _check_file(path: Path) -> None:
     """Raise ImageError for what would block or mislead a decoder: only files with content are opened."""
     about = path.stat()
     if stat.S_ISDIR(about.st_mode):
-        if not os.access(path, os.R_OK | os.X_OK):
-            raise ImageError(f"The folder {path} may not be read: check its permissions.")
+        os.scandir(path).close()  # `list_images` lists a folder where it may not be read
         raise ImageError(f"{path} is a folder where an image is needed.")
     if not stat.S_ISREG(about.st_mode):
         raise ImageError(f"{path} is a pipe, a socket or a device, not a file: remove it.")
