@@ -15,6 +15,11 @@ from torch import Tensor
 
 Blending = Literal["cholesky", "covariance", "sqrt"]
 
+NARROWEST = 1e-3
+"""Smallest diagonal entry of a network's kernels, in grid spacings; so narrow a Gaussian misses every pixel.
+
+Dictionaries may hold singular kernels (154 of the released 730 are), and rendering needs positive ones."""
+
 
 def to_blending(cholesky: Tensor, blending: Blending) -> Tensor:
     """Cholesky factors [..., 3] (l11, l21, l22) as the three entries [..., 3] that `blending` averages.
@@ -28,7 +33,8 @@ def to_blending(cholesky: Tensor, blending: Blending) -> Tensor:
     if blending == "covariance":
         return torch.stack([xx, xy, yy], -1)
     root_det = l11 * l22
-    trace = (xx + yy + 2 * root_det).sqrt()  # of the square root; the closed form for 2x2 matrices
+    tiny = torch.finfo(cholesky.dtype).tiny  # for a zero kernel, whose root is zero
+    trace = (xx + yy + 2 * root_det + tiny).sqrt()  # of the square root; the closed form for 2x2 matrices
     return torch.stack([xx + root_det, xy, yy + root_det], -1) / trace[..., None]
 
 
@@ -37,11 +43,23 @@ def from_blending(entries: Tensor, blending: Blending) -> Tensor:
     if blending == "cholesky":
         return entries
     a, b, c = entries.unbind(-1)
+    det = (a * c - b**2).clamp_min(torch.finfo(entries.dtype).tiny)  # rounding may take it below zero
     if blending == "covariance":
         l11 = a.sqrt()
-        return torch.stack([l11, b / l11, (a * c - b**2).sqrt() / l11], -1)
+        return torch.stack([l11, b / l11, det.sqrt() / l11], -1)
     l11 = torch.hypot(a, b)
-    return torch.stack([l11, b * (a + c) / l11, (a * c - b**2) / l11], -1)
+    return torch.stack([l11, b * (a + c) / l11, det / l11], -1)
+
+
+def positive(entries: Tensor) -> Tensor:
+    """Any three numbers [..., 3] as a Cholesky factor that can be rendered, of the covariance that they give.
+
+    Columns with a negative diagonal change sign, which L L^T does not notice, and diagonals are at least
+    `NARROWEST`.
+    """
+    l11, l21, l22 = entries.unbind(-1)
+    l21 = torch.where(l11 < 0, -l21, l21)
+    return torch.stack([l11.abs().clamp_min(NARROWEST), l21, l22.abs().clamp_min(NARROWEST)], -1)
 
 
 def isotropic(sigma: float) -> Tensor:  # [3]

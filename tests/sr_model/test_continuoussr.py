@@ -89,8 +89,8 @@ def test_covariances_are_softmax_blends_of_the_dictionary(tiny: Preset, kernels,
     network = scrambled(ContinuousSR(replace(tiny.network, blending=blending), kernels))
     weighting = network.kernels
     queries = torch.randn(2, 10, tiny.network.latent)
-    keys = torch.cat([weighting.embedding(weighting.coordinates), weighting.coordinates], -1)
-    blended = torch.softmax(queries @ keys.T, -1) @ weighting.entries
+    entries, keys = weighting.dictionary()
+    blended = torch.softmax(queries @ keys.T, -1) @ entries
     torch.testing.assert_close(weighting(queries), from_blending(blended, blending))
 
 
@@ -111,5 +111,5 @@ def test_the_paper_preset_has_the_published_widths(kernels):
     network = ContinuousSR(PRESETS["paper"].network, kernels)
     assert network.interpolator is None
     assert network.kernels.query.weight.shape == (512, 256, 3, 3)
-    field = network(torch.rand(1, 3, 4, 4))
-    assert field.means.shape == (1, 64, 2)
+    field = network(torch.rand(1, 3, 4, 5))
+    assert field.means.shape == (1, 80, 2)

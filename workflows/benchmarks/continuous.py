@@ -85,17 +85,18 @@ def networks(device: str) -> dict[str, nn.Module]:
     random = np.random.default_rng(0)
     cholesky = random.normal([0.62, 0.0, 0.62], 0.2, (730, 3))
     cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(0.1)
-    paper, demo = PRESETS["paper"].network, PRESETS["demo"].network
+    demo = PRESETS["demo"].network
+    baseline = {"encoder": "edsr", "width": 64, "depth": 16}
 
     def continuous(settings: NetworkSettings) -> nn.Module:
         return ContinuousSR(settings, torch.from_numpy(cholesky))
 
     torch.manual_seed(0)
     made = {
-        "LIIF, EDSR-baseline": LIIF(EDSR(paper.width, paper.depth), paper.width),
+        "LIIF, EDSR-baseline": LIIF(EDSR(64, 16), 64),
         "ContinuousSR, preset demo": continuous(demo),
-        "demo, EDSR-baseline": continuous(replace(demo, width=paper.width, depth=paper.depth)),
-        "preset paper, EDSR-baseline": continuous(paper),
+        "demo, EDSR-baseline": continuous(replace(demo, **baseline)),
+        "preset paper, EDSR-baseline": continuous(replace(PRESETS["paper"].network, **baseline)),
     }
     return {name: network.eval().to(device) for name, network in made.items()}
 

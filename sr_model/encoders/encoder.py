@@ -1,0 +1,48 @@
+"""What every encoder is: a module that says what it makes of an image, and what it needs of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """From images [B, 3, h, w] in [0, 1] to features [B, channels, upsampling * h, upsampling * w]."""
+
+    channels: int
+    """Of the features."""
+    upsampling: int
+    """Resolution of the features relative to the image's."""
+    window: int
+    """The encoder takes images whose height and width are multiples of it (`fill_windows`)."""
+    mean: Tensor
+    """[3, 1, 1], subtracted from the image; part of the weights, since pretrained ones bring their own."""
+
+    def __init__(self, channels: int, *, upsampling: int = 1, window: int = 1, mean: float) -> None:
+        super().__init__()
+        self.channels, self.upsampling, self.window = channels, upsampling, window
+        self.register_buffer("mean", torch.full((3, 1, 1), mean))
+        self.register_load_state_dict_pre_hook(_supply_mean)
+
+
+def _supply_mean(encoder: Encoder, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    state.setdefault(f"{prefix}mean", encoder.mean)  # checkpoints used not to hold it
+
+
+def fill_windows(image: Tensor, window: int) -> Tensor:
+    """Images [..., h, w] extended at the bottom and right, by reflection, to multiples of `window`.
+
+    Unlike F.pad's, the reflection may repeat, so that images smaller than their margin can be extended.
+    """
+    rows, columns = (_reflected(extent, window, image.device) for extent in image.shape[-2:])
+    if len(rows) == image.shape[-2] and len(columns) == image.shape[-1]:
+        return image
+    return image[..., rows, :][..., columns]
+
+
+def _reflected(extent: int, window: int, device: torch.device) -> Tensor:
+    period = max(1, 2 * (extent - 1))
+    indices = torch.arange(-(-extent // window) * window, device=device) % period
+    return torch.minimum(indices, period - indices) if extent > 1 else indices

@@ -1,0 +1,114 @@
+"""HAT: window attention beside channel attention, and attention that looks beyond its window."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .transformer import ResidualGroup, WindowTransformer
+from .windows import WindowAttention, attend, convolve, feed_forward, merge, partition
+
+BLOCKS = 6
+"""Hybrid blocks of a group; one overlapping block follows them."""
+HEADS = 6
+WINDOW = 16
+REACH = 4
+"""Tokens beyond each side of its window that an overlapping block sees: an overlap ratio of 0.5."""
+COMPRESSION = 3
+"""By how much the convolutions of a hybrid block narrow its tokens."""
+SQUEEZE = 30
+"""By how much their channel attention does."""
+CONVOLUTION_WEIGHT = 0.01
+"""alpha, of the convolutions beside attention."""
+
+
+class HAT(WindowTransformer):
+    """The hybrid attention transformer (Chen et al. 2023, section 3); 180 wide, HAT 6 and HAT-L 12 deep."""
+
+    def __init__(self, width: int, depth: int, upsampling: int) -> None:
+        """`width`: channels of a token, a multiple of `HEADS` and `SQUEEZE`; `depth`: groups of blocks."""
+        groups = (
+            ResidualGroup(
+                width,
+                [*(HybridBlock(width, shifted=bool(i % 2)) for i in range(BLOCKS)), OverlappingBlock(width)],
+            )
+            for _ in range(depth)
+        )
+        super().__init__(width, groups, window=WINDOW, upsampling=upsampling)
+
+
+class HybridBlock(nn.Module):
+    def __init__(self, width: int, shifted: bool) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(width)
+        self.attention = WindowAttention(width, HEADS, WINDOW, shifted)
+        self.channels = ChannelAttentionBlock(width)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = feed_forward(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        normed = self.norm_attention(tokens)
+        convolved = convolve(self.channels, normed)
+        tokens = tokens + self.attention(normed) + CONVOLUTION_WEIGHT * convolved
+        return tokens + self.mlp(self.norm_mlp(tokens))
+
+
+class ChannelAttentionBlock(nn.Module):
+    """Two convolutions, whose channels are then weighted by what their means over the image suggest."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.narrow = nn.Conv2d(width, width // COMPRESSION, 3, padding=1)
+        self.widen = nn.Conv2d(width // COMPRESSION, width, 3, padding=1)
+        self.squeeze = nn.Conv2d(width, width // SQUEEZE, 1)
+        self.excite = nn.Conv2d(width // SQUEEZE, width, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.widen(F.gelu(self.narrow(features)))
+        means = features.mean((2, 3), keepdim=True)
+        return features * torch.sigmoid(self.excite(torch.relu(self.squeeze(means))))
+
+
+class OverlappingBlock(nn.Module):
+    """Cross-attention from a window's tokens to a larger window's around it, zeros beyond the image."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        offsets = 2 * (WINDOW + REACH) - 1
+        self.bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(offsets**2, HEADS), std=0.02))
+        self.register_buffer("offsets", overlapping_offsets(), persistent=False)
+        self.project = nn.Linear(width, width)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = feed_forward(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        queries, keys, values = self.qkv(self.norm_attention(tokens)).chunk(3, -1)
+        bias = self.bias[self.offsets].permute(2, 0, 1)
+        attended = attend(partition(queries, WINDOW), overlapping(keys), overlapping(values), bias)
+        tokens = tokens + self.project(merge(attended, WINDOW))
+        return tokens + self.mlp(self.norm_mlp(tokens))
+
+
+def overlapping(tokens: Tensor) -> Tensor:
+    """[B, H, W, C] to the windows enlarged by `REACH` on each side: [B, rows, columns, m, C]."""
+    side = WINDOW + 2 * REACH
+    padded = F.pad(tokens, (0, 0, REACH, REACH, REACH, REACH))
+    windows = padded.unfold(1, side, WINDOW).unfold(2, side, WINDOW)  # [B, rows, columns, C, side, side]
+    return windows.flatten(4, 5).transpose(3, 4)
+
+
+def overlapping_offsets() -> Tensor:
+    """[n, m] int64: which of the 39^2 offsets each query has from each key of its enlarged window.
+
+    The released networks count these offsets from -22, and take negative entries from the table's end; ours
+    keep that order, so that their tables can be used as they are.
+    """
+    side = WINDOW + 2 * REACH
+    count = WINDOW + side - 1
+    query = torch.cartesian_prod(torch.arange(WINDOW), torch.arange(WINDOW))
+    key = torch.cartesian_prod(torch.arange(side), torch.arange(side))
+    offset = key[None] - query[:, None] + WINDOW - side + 1  # [n, m, 2]
+    return (offset[..., 0] * count + offset[..., 1]) % count**2

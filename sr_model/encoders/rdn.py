@@ -1,0 +1,49 @@
+"""RDN: densely connected convolutions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .encoder import Encoder
+
+LAYERS = 8
+"""C, convolutions of a dense block."""
+
+
+class RDN(Encoder):
+    """RDN without its upsampler (Zhang et al. 2018, section 3): [B, 3, h, w] -> [B, width, h, w].
+
+    `depth` (D) residual dense blocks of `LAYERS` convolutions, each adding `width` (G = G0) channels to what
+    all before it made; the blocks' results are fused. The published one is 64 wide and 16 deep.
+    """
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__(width, mean=0.5)
+        self.first = nn.Conv2d(3, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.blocks = nn.ModuleList(DenseBlock(width) for _ in range(depth))
+        self.fuse = nn.Conv2d(depth * width, width, 1)
+        self.tail = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        shallow = self.first(image - self.mean)
+        made = [self.second(shallow)]
+        for block in self.blocks:
+            made.append(block(made[-1]))
+        return shallow + self.tail(self.fuse(torch.cat(made[1:], 1)))
+
+
+class DenseBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Conv2d((1 + before) * width, width, 3, padding=1) for before in range(LAYERS)
+        )
+        self.fuse = nn.Conv2d((1 + LAYERS) * width, width, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        made = features
+        for layer in self.layers:
+            made = torch.cat([made, torch.relu(layer(made))], 1)
+        return features + self.fuse(made)
