@@ -1,92 +1,182 @@
-"""Upscaling an image with a trained network, to any size."""
+"""Upscaling an image with a trained network, by any factor, to any size.
+
+Pixels become one field of Gaussians for grey or colour and, where there is one, another for alpha; fields
+become the bands of rows of an image.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
 
-from dgp_mining.images import ImageError, read_image
+from splat2d import GaussianField
+from splat2d.native import MAX_EXTENT
 
 from .checkpoint import load
 from .continuoussr import ContinuousSR
 from .data import enlarged
+from .reference import load_reference
+from .tiling import Progress, TooLarge, encode, free_memory
 
-MOST_PIXELS = 1 << 28
-"""Largest result: 3 GB as floats, held in memory whole."""
+Scale = float | tuple[float, float]
+"""One factor, or one for the height and one for the width."""
+BAND_BYTES = 1 << 26
+"""Of a band of rows, as floats: it is made within a second or so, which is how often progress is told."""
+WHOLE_ON_GPU = 1 << 28
+"""Pixels of the largest image that a GPU renders at once: 3 GB of colours."""
 
 
-@torch.no_grad()
 def upscale(
-    image: np.ndarray,  # [H, W, C] or [H, W]
-    scale: float | None = None,
+    image: np.ndarray,  # [H, W] or [H, W, C]
+    scale: Scale | None = None,
     *,
     size: tuple[int, int] | None = None,
-    model: ContinuousSR | str | Path,
+    model: ContinuousSR | str | Path | None = None,
+    tile: int | None = None,
 ) -> np.ndarray:
     """Upscale an image by any factor, or to `size` = (height, width) with unequal ratios if need be.
 
     Args:
-        image: [H, W, C] or [H, W], C = 1 or 3; sRGB, float in [0, 1] or uint8. Grey passes through as three
-            equal channels.
-        scale: factor above 0; the result has round(H * scale) x round(W * scale) pixels. Or give `size`.
-        model: a network, or the checkpoint of one.
+        image: [H, W] or [H, W, C], C = 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha); sRGB,
+            float in [0, 1], uint8 or uint16; alpha is not multiplied into the colours.
+        scale: factor above 0, or two (of the height, of the width); the result has round(H * scale) x
+            round(W * scale) pixels. Below 1, pixels are averages over the larger area that they cover. Or
+            give `size`.
+        model: a network, or the checkpoint of one; default: the reference model.
+        tile: side in LR pixels of the parts in which a large image is encoded; default: as memory allows.
 
     Returns:
         The upscaled image with the same axes, channels and dtype, clamped to its range.
 
     Raises:
-        ValueError: for an image, scale or size that cannot be.
-        CheckpointError: where `model` is the path of no checkpoint.
+        ValueError: for an image, scale or size that cannot be, or too large for memory.
+        CheckpointError: where `model` is the path of no checkpoint, or there is no reference model.
     """
     pixels = image[..., None] if image.ndim == 2 else image
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size:
-        raise ValueError(f"the image must be [H, W], [H, W, 1] or [H, W, 3], got {list(image.shape)}")
+    check_pixels(pixels)
     if (scale is None) == (size is None):
         raise ValueError("upscale needs either a scale or a size")
-    if scale is not None and not 0 < scale < float("inf"):
+    height, width = size or scaled(pixels.shape[:2], scale)
+    check_size(height, width)
+    memory = free_memory()
+    needed = height * width * pixels.shape[2] * image.dtype.itemsize + BAND_BYTES
+    if needed > memory:
+        raise TooLarge(
+            f"{width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, and {memory / 1e9:,.1f} GB are "
+            "free: upscale to a TIFF file with sr-upscale, which keeps no whole image"
+        )
+    fields = encode_layers(pixels, network(model), tile=tile, memory=memory - needed)
+    upscaled = np.empty((height, width, pixels.shape[2]), image.dtype)
+    for top, band in render_layers(fields, (height, width), image.dtype):
+        upscaled[top : top + len(band)] = band
+    return upscaled.reshape(height, width, *image.shape[2:])
+
+
+def network(model: ContinuousSR | str | Path | None) -> ContinuousSR:
+    """The network itself: as it is, from its checkpoint, or the reference model's. Raises CheckpointError."""
+    if model is None:
+        return load_reference()
+    return load(model) if isinstance(model, str | Path) else model
+
+
+def check_pixels(pixels: np.ndarray) -> None:
+    """Raise ValueError for what is not an image [H, W, 1 to 4] of uint8, uint16 or finite floats."""
+    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or not pixels.size:
+        raise ValueError(
+            f"the image must be [H, W] or [H, W, C] with C from 1 to 4, got {list(pixels.shape)}"
+        )
+    if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
+        raise ValueError(f"the image must be of uint8, uint16 or floats, got {pixels.dtype}")
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ValueError("the image holds NaN or infinite values")
+
+
+def scaled(size: tuple[float, float], scale: Scale) -> tuple[int, int]:
+    """The whole (height, width) that `size` becomes. Raises ValueError for a scale that is none."""
+    scales = scale if isinstance(scale, tuple) else (scale, scale)
+    if len(scales) != 2 or not all(0 < factor < float("inf") for factor in scales):
         raise ValueError(f"the scale must be a number above 0, got {scale}")
-    height, width = size or (enlarged(pixels.shape[0], scale), enlarged(pixels.shape[1], scale))
+    height, width = (enlarged(extent, factor) for extent, factor in zip(size, scales, strict=True))
+    return height, width
+
+
+def check_size(height: int, width: int) -> None:
+    """Raise ValueError for a size that cannot be rendered."""
     if min(height, width) < 1:
         raise ValueError(f"the size must be at least one pixel each way, got {width}x{height}")
-    if height * width > MOST_PIXELS:
-        raise ValueError(f"{width}x{height} pixels are too many: at most {MOST_PIXELS:,} can be made")
-    model = load(model) if isinstance(model, str | Path) else model
-
-    whole = image.dtype == np.uint8
-    lr = torch.from_numpy(np.ascontiguousarray(pixels, np.float32)).permute(2, 0, 1)[None]
-    lr = (lr / 255 if whole else lr).expand(1, 3, -1, -1).to(next(model.parameters()).device)
-    upscaled = model(lr).render((height, width))[0].clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-    if pixels.shape[2] == 1:
-        upscaled = upscaled.mean(axis=2, keepdims=True)
-    upscaled = upscaled.reshape(height, width, *image.shape[2:])
-    return (upscaled * 255 + 0.5).astype(np.uint8) if whole else upscaled.astype(image.dtype)
+    if max(height, width) > MAX_EXTENT:
+        raise ValueError(
+            f"{width:,}x{height:,} pixels are too many: at most {MAX_EXTENT:,} a side can be made; "
+            "lower the scale, or enlarge a part with --window"
+        )
 
 
-def upscale_file(
-    source: Path,
-    target: Path,
-    scale: float | None = None,
+def encode_layers(
+    pixels: np.ndarray,  # [H, W, 1 to 4]
+    network: ContinuousSR,
     *,
-    size: tuple[int, int] | None = None,
-    model: ContinuousSR | str | Path,
-) -> tuple[int, int]:
-    """`upscale` the image file `source` into `target`, with 8 bits per channel; returns (height, width).
+    tile: int | None = None,
+    memory: int | None = None,
+    progress: Progress = lambda what, part: None,
+) -> list[GaussianField]:
+    """The fields of an image: of its colours or grey, and of its alpha where there is one that says anything.
 
-    Raises ImageError, naming the file, where one cannot be read or written, before any work is done.
+    Alpha goes through the network as a grey image, so that its edges are where those of the colours are.
     """
-    if target.suffix.lower() not in Image.registered_extensions():
-        raise ImageError(f"{target} has no ending of an image format: end it in .png, for example.")
-    if not target.parent.is_dir():
-        raise ImageError(f"{target} cannot be written: there is no folder {target.parent}.")
-    pixels = read_image(source)
-    if pixels.shape[2] not in (1, 3):
-        raise ImageError(f"{source} has {pixels.shape[2]} channels where grey or RGB is needed: convert it.")
-    upscaled = (upscale(pixels, scale, size=size, model=model) * 255 + 0.5).astype(np.uint8)
-    try:
-        Image.fromarray(upscaled.squeeze(2) if upscaled.shape[2] == 1 else upscaled).save(target)
-    except OSError as error:
-        raise ImageError(f"{target} cannot be written ({error.strerror or error}).") from error
-    return upscaled.shape[0], upscaled.shape[1]
+    if pixels.shape[2] % 2:
+        return [encode(network, pixels, tile=tile, memory=memory, progress=progress)]
+    colours, alpha = bleed(pixels[..., :-1], pixels[..., -1]), pixels[..., -1:]
+    return [encode(network, part, tile=tile, memory=memory, progress=progress) for part in (colours, alpha)]
+
+
+def bleed(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """[H, W, C] with the hidden colours of wholly transparent pixels replaced by the nearest visible one's.
+
+    What lies hidden there, often black, would otherwise darken the edges of what is seen.
+    """
+    hidden = alpha == 0
+    if hidden.all() or not hidden.any():
+        return colours
+    nearest = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    return colours[tuple(nearest)]
+
+
+def render_layers(
+    layers: list[GaussianField],
+    size: tuple[int, int],
+    dtype: np.dtype,
+    progress: Progress = lambda what, part: None,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(top row, [rows, W, C] of `dtype`) from top to bottom: the layers' channels side by side, clamped."""
+    for parts in zip(*(bands(field, size) for field in layers), strict=True):
+        top = parts[0][0]
+        band = torch.cat([part.cpu() for _, part in parts], 1)[0].permute(1, 2, 0).clamp_(0, 1).numpy()
+        yield top, quantised(band, np.dtype(dtype))
+        progress("rendering", (top + len(band)) / size[0])
+
+
+def bands(field: GaussianField, size: tuple[int, int]) -> Iterator[tuple[int, Tensor]]:
+    """`GaussianField.render_bands`, which works on the CPU; on a GPU the image at once where it is small."""
+    rows = max(4, BAND_BYTES // (4 * 4 * size[1]))
+    if field.means.device.type != "cpu" and size[0] * size[1] <= WHOLE_ON_GPU:
+        rendered = field.render(size).cpu()
+        yield from ((top, rendered[:, :, top : top + rows]) for top in range(0, size[0], rows))
+        return
+    if field.means.device.type != "cpu":
+        field = replace(
+            field, means=field.means.cpu(), cholesky=field.cholesky.cpu(), colors=field.colors.cpu()
+        )
+    yield from field.render_bands(size, budget=4 * rows * size[1] * field.colors.shape[2])
+
+
+def quantised(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Floats in [0, 1] as `dtype`: themselves, or rounded to its whole numbers."""
+    if dtype.kind == "f":
+        return values.astype(dtype, copy=False)
+    return (values * np.float32(np.iinfo(dtype).max) + np.float32(0.5)).astype(dtype)

@@ -87,9 +87,9 @@ def test_ablation_has_a_run_of_its_own(prior: Path):
 def test_grey_palette_and_transparent_images_are_upscaled(model: Path):
     pixels = np.random.default_rng(0).integers(0, 256, (9, 8, 4), np.uint8)
     picture = Image.fromarray(pixels, "RGBA")
-    for mode, expected in (("L", "L"), ("P", "RGB"), ("RGBA", "RGB"), ("1", "L")):
+    for mode, expected in (("L", "L"), ("P", "RGB"), ("RGBA", "RGBA"), ("1", "L")):
         (picture if mode == "RGBA" else picture.convert("RGB").convert(mode)).save("in.png")
-        result = run(upscale, "in.png", "out.png", "--scale", "2", "--model", model)
+        result = run(upscale, "in.png", "out.png", "--scale", "2", "--model", model, "--overwrite")
         assert result.exit_code == 0, result.output
         out = Image.open("out.png")
         assert (out.size, out.mode) == ((16, 18), expected)
@@ -114,7 +114,7 @@ def test_upscale_names_what_it_cannot_use(model: Path, photographs: Path, tmp_pa
     refused(run(upscale, small, "--scale", 2, "--model", "missing"), 1, "missing")
     refused(run(upscale, small, "nowhere/out.png", "--scale", 2, "--model", model), 1, "nowhere")
     refused(run(upscale, small, "out.xyz", "--scale", 2, "--model", model), 1, "out.xyz")
-    refused(run(upscale, small, "--scale", 100000, "--model", model), 1, "pixels")
+    refused(run(upscale, small, "--scale", 1e9, "--model", model), 1, "pixels")
     refused(run(upscale, small, "--model", model), 2, "--scale", "--size")
     refused(run(upscale, small, "--size", "100", "--model", model), 2, "1920x1080")
 

@@ -45,7 +45,7 @@ def test_impossible_sizes_are_refused(network: ContinuousSR, arguments):
         upscale(np.zeros((4, 4, 3), np.uint8), **arguments, model=network)
 
 
-@pytest.mark.parametrize("shape", [(4,), (4, 4, 2), (4, 4, 4), (0, 4, 3)])
+@pytest.mark.parametrize("shape", [(4,), (4, 4, 5), (2, 4, 4, 3), (0, 4, 3)])
 def test_what_is_no_image_is_refused(network: ContinuousSR, shape):
     with pytest.raises(ValueError, match="the image must be"):
         upscale(np.zeros(shape, np.uint8), 2, model=network)

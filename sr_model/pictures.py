@@ -1,0 +1,179 @@
+"""Reading an image to enlarge it: its pixels as they are stored, with alpha, and what goes with them.
+
+`dgp_mining.images` reads for mining: it converts to sRGB and drops alpha, EXIF and precision that it has no
+use for. Here everything is kept that the enlarged image can carry.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import tifffile
+from PIL import ExifTags, Image, ImageOps
+
+from dgp_mining.images import ImageError, image_size, list_images, read_image
+
+from .metadata import Metadata, kept_exif, profile_fits, resolution
+
+_MODES = {
+    "1": "L",
+    "L": "L",
+    "LA": "LA",
+    "La": "LA",
+    "RGB": "RGB",
+    "RGBA": "RGBA",
+    "RGBa": "RGBA",
+    "P": "RGB",
+    "PA": "RGBA",
+}
+"""Pillow's modes that are grey or RGB in some guise, and what they become."""
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_ASSOCIATED, _UNASSOCIATED = 1, 2  # TIFF ExtraSamples: alpha that the colours are multiplied by, or not
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as it is stored, upright."""
+
+    pixels: np.ndarray
+    """[H, W, C] uint8, uint16 or float32 in [0, 1]; grey or RGB, C = 2 and 4 with straight alpha last."""
+    metadata: Metadata
+    """What goes with them."""
+
+
+def read_picture(path: Path) -> Picture:
+    """Read an image file of 8 or 16 bits or floats, grey or RGB, with or without alpha.
+
+    CMYK and other colour spaces are converted to sRGB and lose their profile, with a logged line. Raises
+    ImageError, naming the file, where it cannot be read.
+    """
+    image_size(path)  # names whatever is no image, and what is too large
+    try:
+        with path.open("rb") as file:
+            head = file.read(25)
+        if head[:4] in _TIFF_MAGIC and (picture := _read_tiff(path)):
+            return _checked(path, picture)
+        return _checked(path, _read_with_pillow(path, deep_png=head[:4] == b"\x89PNG" and head[24] == 16))
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise all kinds of things
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ImageError(f"{path} cannot be decoded ({reason}): replace or remove it.") from error
+
+
+def _checked(path: Path, picture: Picture) -> Picture:
+    pixels, metadata = picture.pixels, picture.metadata
+    if pixels.dtype.kind == "f":
+        if not np.isfinite(pixels).all():
+            raise ImageError(f"{path} holds NaN or infinite values: repair or remove it.")
+        if pixels.min() < 0 or pixels.max() > 1:
+            raise ImageError(f"{path} holds floats outside [0, 1]: scale its values to that range.")
+        pixels = pixels.astype(np.float32)
+    elif pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageError(
+            f"{path} holds {pixels.dtype} values that are not 8-bit, 16-bit or floats: convert it."
+        )
+    if pixels.shape[2] > 4:
+        raise ImageError(f"{path} has {pixels.shape[2]} channels where grey or RGB is needed: convert it.")
+    if metadata.profile and not profile_fits(metadata.profile, pixels.shape[2] - 1 + pixels.shape[2] % 2):
+        log.warning("%s: its colour profile does not fit its pixels and is dropped", path)
+        metadata = Metadata(None, metadata.exif, metadata.dpi)
+    return Picture(np.ascontiguousarray(pixels), metadata)
+
+
+def _read_with_pillow(path: Path, *, deep_png: bool) -> Picture:
+    with Image.open(path) as image:
+        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+            log.warning("%s: of its %d frames the first is taken", path, image.n_frames)
+        if deep_png:  # Pillow would make 8 bits of it
+            pixels = imagecodecs.png_decode(path.read_bytes())
+            pixels = _turned(pixels.reshape(*pixels.shape[:2], -1), image.getexif())
+        elif image.mode in _MODES:
+            mode = _MODES[image.mode]
+            if "transparency" in image.info:  # of one colour, or of palette entries
+                mode = {"L": "LA"}.get(mode, "RGBA")
+            pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode))
+            pixels = pixels.reshape(*pixels.shape[:2], -1)
+        else:
+            return _as_srgb(path, image)
+        exif = image.getexif()
+        metadata = Metadata(image.info.get("icc_profile"), None, resolution(image.info, exif))
+        return Picture(pixels, Metadata(metadata.profile, kept_exif(exif), metadata.dpi))
+
+
+def _as_srgb(path: Path, image: Image.Image) -> Picture:
+    """CMYK and the like, by way of the reader that converts to sRGB."""
+    log.warning("%s: its %s colours are converted to sRGB", path, image.mode)
+    pixels = (read_image(path) * 255 + 0.5).astype(np.uint8)
+    exif = image.getexif()
+    dpi = resolution(image.info, exif)
+    return Picture(pixels, Metadata(None, kept_exif(exif), dpi))
+
+
+def _read_tiff(path: Path) -> Picture | None:
+    """Grey and RGB of 8 bits and more; None for the others, which Pillow reads rightly."""
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        plain = page.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+        if not plain or page.bitspersample < 8:
+            return None
+        if len(tiff.pages) > 1:
+            log.warning("%s: of its %d pages the first is taken", path, len(tiff.pages))
+        pixels = page.asarray()
+        if page.axes not in ("YX", "YXS", "SYX"):
+            raise ImageError(f"{path} has the axes {page.axes} where one image is needed: convert it.")
+        pixels = np.moveaxis(pixels, 0, 2) if page.axes == "SYX" else pixels
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        extra, profile = page.extrasamples[-1:], page.iccprofile
+    if extra == (_ASSOCIATED,):
+        pixels = _straight(pixels)
+    elif pixels.shape[2] in (2, 4) and extra != (_UNASSOCIATED,):
+        raise ImageError(f"{path} has {pixels.shape[2]} channels, none marked as alpha: convert it.")
+    exif = Image.Exif()
+    with path.open("rb") as file:
+        exif.load_from_fp(file)
+        pixels = _turned(pixels, exif)
+        dpi = resolution({}, exif)
+        return Picture(pixels, Metadata(profile, kept_exif(exif), dpi))
+
+
+def _turned(pixels: np.ndarray, exif: Image.Exif) -> np.ndarray:
+    """[H, W, C] upright, by the EXIF orientation 1 to 8."""
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _straight(pixels: np.ndarray) -> np.ndarray:
+    """Colours divided by their alpha."""
+    alpha = pixels[..., -1:].astype(np.float64)
+    whole = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1.0
+    colours = np.divide(
+        pixels[..., :-1] * whole, alpha, out=np.zeros_like(alpha + pixels[..., :-1]), where=alpha > 0
+    )
+    colours = colours.clip(0, whole)
+    if pixels.dtype.kind == "u":
+        colours = colours.round()
+    return np.concatenate([colours.astype(pixels.dtype), pixels[..., -1:]], axis=2)
+
+
+def pictures_in(folder: Path, option: str) -> list[Path]:
+    """All images in `folder` and below it, sorted. Raises ImageError, naming the `option` that named it."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise ImageError(f"{folder} {what} where a folder of images is needed: name another with {option}.")
+    try:
+        return list_images(folder)
+    except ImageError as error:
+        raise ImageError(f"The folder {folder} holds no images: name another with {option}.") from error

@@ -1,0 +1,103 @@
+"""Writing TIFF tile by tile, BigTIFF beyond 4 GB, so that an image need not fit into memory."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import ExifTags, Image
+
+from .metadata import Metadata, directory_bytes
+
+SIDE = 256
+"""Of a tile, in pixels; bands of a multiple of it are cut without copies."""
+_CLASSIC_BYTES = (1 << 32) - (1 << 25)
+_DIRECTORIES = {ExifTags.IFD.Exif: "ExifTag", ExifTags.IFD.GPSInfo: "GPSTag"}
+"""The directories of EXIF by tifffile's names; by number it would not write them."""
+
+
+def write_tiff(
+    path: Path,
+    bands: Iterator[np.ndarray],  # each [rows, W, C]
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    metadata: Metadata,
+) -> None:
+    """Write bands of rows, uint8, uint16 or float32, deflated and in tiles. Raises OSError."""
+    height, width, channels = shape
+    big = height * width * channels * np.dtype(dtype).itemsize > _CLASSIC_BYTES
+    exif = metadata.sized_exif(width, height) or Image.Exif()
+    directories = [tag for tag in _DIRECTORIES if exif.get_ifd(tag)]
+    with tifffile.TiffWriter(path, bigtiff=big, byteorder="<") as tiff:
+        tiff.write(
+            tiles(bands, width),
+            shape=shape if channels > 1 else shape[:2],
+            dtype=dtype,
+            photometric="rgb" if channels >= 3 else "minisblack",
+            planarconfig="contig" if channels > 1 else None,
+            extrasamples=["unassalpha"] if channels in (2, 4) else None,
+            tile=(SIDE, SIDE),
+            compression="zlib",
+            predictor=True,
+            iccprofile=metadata.profile,
+            resolution=metadata.dpi,
+            resolutionunit="inch" if metadata.dpi else None,
+            software=False,
+            metadata=None,
+            extratags=[
+                *_texts(exif),
+                *(
+                    (_DIRECTORIES[tag], "Q" if big else "I", 1, 0, True) for tag in directories
+                ),  # filled in below
+            ],
+        )
+    for tag in directories:
+        _append_directory(path, int(tag), exif.get_ifd(tag), big)
+
+
+def tiles(bands: Iterator[np.ndarray], width: int) -> Iterator[np.ndarray]:
+    """Bands of any number of rows, cut into tiles row by row of tiles; those at the edges are smaller."""
+    waiting: list[np.ndarray] = []
+    for band in bands:
+        waiting.append(band)
+        if sum(map(len, waiting)) >= SIDE:
+            rows = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+            whole = len(rows) // SIDE * SIDE
+            yield from _cut(rows[:whole], width)
+            waiting = [rows[whole:]]
+    yield from _cut(np.concatenate(waiting), width)
+
+
+def _cut(rows: np.ndarray, width: int) -> Iterator[np.ndarray]:
+    for top in range(0, len(rows), SIDE):
+        for left in range(0, width, SIDE):
+            tile = rows[top : top + SIDE, left : left + SIDE]
+            yield np.ascontiguousarray(tile if tile.shape[2] > 1 else tile[..., 0])
+
+
+def _texts(exif: Image.Exif) -> Iterator[tuple[int, str, int, bytes, bool]]:
+    """The texts of EXIF's main directory - camera, author, date - as tags for tifffile."""
+    for tag, value in exif.items():
+        if isinstance(value, str):
+            yield tag, "s", 0, value.encode(), True
+
+
+def _append_directory(path: Path, tag: int, directory: dict, big: bool) -> None:
+    """Put a directory of EXIF at the end of a little-endian TIFF file and make its `tag` point there."""
+    first, counter, length, value = (8, "<Q", 20, "<Q") if big else (4, "<H", 12, "<I")
+    with path.open("r+b") as file:
+        offset = file.seek(0, io.SEEK_END)
+        offset += file.write(bytes(-offset % 8))
+        file.write(directory_bytes(directory, offset, big=big))
+        file.seek(first)
+        (main,) = struct.unpack(value, file.read(struct.calcsize(value)))
+        file.seek(main)
+        (entries,) = struct.unpack(counter, file.read(struct.calcsize(counter)))
+        start = file.tell()
+        tags = [struct.unpack_from("<H", file.read(length))[0] for _ in range(entries)]
+        file.seek(start + length * (tags.index(tag) + 1) - struct.calcsize(value))
+        file.write(struct.pack(value, offset))

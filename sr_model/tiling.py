@@ -1,0 +1,168 @@
+"""The field of an image of any size: encoded by overlapping tiles, merged without seams.
+
+A tile is encoded with some of its surroundings, and of its Gaussians only those of LR pixels that it owns are
+kept. Where the surroundings reach as far as the network looks, these are the Gaussians of the whole image,
+and since all of them are rendered together there is no seam to hide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor, nn
+
+from splat2d import GaussianField
+
+from .continuoussr import ContinuousSR
+from .interpolator import REACH as INTERPOLATOR_REACH
+
+OVERLAP = 32
+"""LR pixels that a tile sees beyond its own where the encoder is of attention, which looks without bound."""
+LARGEST_TILE = 512
+"""Side in LR pixels that is never exceeded unasked: progress stays visible, and more gains no speed."""
+SMALLEST_TILE = 16
+"""Below that, nearly all of a tile is surroundings."""
+FIELD_COPIES = 2
+"""A field and, while it is rendered, its copy in output pixels."""
+ACTIVATION_COPIES = 3
+"""Layers whose inputs and outputs are alive together: a residual, an activation and its result."""
+
+Progress = Callable[[str, float], None]
+"""Told what is being done, and which part of it is done, 0 to 1."""
+
+
+class TooLarge(ValueError):
+    """An image or result that does not fit into memory; the message says what it would take."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A tile along one axis, in LR pixels."""
+
+    owned: tuple[int, int]
+    """First pixel whose Gaussians are kept, and the one after the last."""
+    seen: tuple[int, int]
+    """The same of the pixels that are encoded."""
+
+
+@torch.inference_mode()
+def encode(
+    network: ContinuousSR,
+    image: np.ndarray,  # [H, W, 1 or 3]
+    *,
+    tile: int | None = None,
+    memory: int | None = None,
+    progress: Progress = lambda what, part: None,
+) -> GaussianField:
+    """The field of an image, [1, N, ...] in its pixels, on the network's device; tile by tile if it is large.
+
+    Equal to the network's own field of the whole image to float rounding where its encoder is convolutional.
+
+    Args:
+        image: [H, W, C] uint8, uint16 or float in [0, 1]; of a grey one (C = 1) the field has one channel.
+        tile: side in LR pixels of what a tile owns; default: as large as `memory` allows.
+        memory: bytes to use; default: what is free.
+
+    Raises TooLarge, a ValueError, where the field alone does not fit into `memory`.
+    """
+    height, width, channels = image.shape
+    memory = memory or free_memory()
+    settings, device = network.settings, next(network.parameters()).device
+    k, margin = settings.cells, settings.margin
+    rows, columns = k * (height + 2 * margin), k * (width + 2 * margin)
+    needed = FIELD_COPIES * 4 * (5 + channels) * rows * columns
+    if needed > memory:
+        raise TooLarge(
+            f"the Gaussians of {width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, "
+            f"and {memory / 1e9:,.1f} GB may be used: cut the image into parts"
+        )
+    tile = tile or automatic_tile(network, memory - needed)
+    if settings.positions == "offsets":  # an ablation: anywhere on the canvas, which a tile does not know
+        tile = max(height, width)
+    whole = [torch.empty(rows, columns, n, device=device) for n in (2, 3, channels)]
+    overlap, align = reach(network), window(network)
+    overlap = OVERLAP if overlap is None else overlap
+    across = list(spans(width, tile, overlap, align))
+    down = list(spans(height, tile, overlap, align))
+    for index, y in enumerate(down):
+        for step, x in enumerate(across):
+            lr = to_lr(image[slice(*y.seen), slice(*x.seen)], device)
+            field = network(lr).shift(x.seen[0], y.seen[0])
+            colors = field.colors if channels == 3 else field.colors.mean(2, keepdim=True)
+            into = (kept(y, 0, height, k, margin), kept(x, 0, width, k, margin))
+            cells = (kept(y, y.seen[0], height, k, margin), kept(x, x.seen[0], width, k, margin))
+            shape = [k * (extent + 2 * margin) for extent in lr.shape[2:]]
+            for target, part in zip(whole, (field.means, field.cholesky, colors), strict=True):
+                target[into] = part.view(*shape, -1)[cells]
+            progress("encoding", (index * len(across) + step + 1) / (len(down) * len(across)))
+    means, cholesky, colors = (part.view(1, rows * columns, -1) for part in whole)
+    return GaussianField(means, cholesky, colors, size=(height, width))
+
+
+def to_lr(pixels: np.ndarray, device: torch.device) -> Tensor:
+    """[h, w, 1 or 3] uint8, uint16 or float to the network's [1, 3, h, w] float32."""
+    largest = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    planes = torch.from_numpy(pixels.astype(np.float32)).to(device).permute(2, 0, 1)[None]
+    return (planes / largest).expand(1, 3, -1, -1)
+
+
+def spans(extent: int, tile: int, overlap: int, align: int) -> Iterator[Span]:
+    """Tiles of about equal size along an axis; those after the first are seen from a multiple of `align`."""
+    count = -(-extent // tile)
+    edges = [index * extent // count for index in range(count + 1)]
+    for first, end in pairwise(edges):
+        yield Span((first, end), (max(0, first - overlap) // align * align, min(extent, end + overlap)))
+
+
+def kept(span: Span, origin: int, extent: int, k: int, margin: int) -> slice:
+    """The cells that a tile owns, in a grid that begins `margin` before LR pixel `origin`.
+
+    The Gaussians of the margin beyond a border of the image belong to the tile at that border.
+    """
+    first, end = span.owned
+    first, end = first - (margin if first == 0 else 0), end + (margin if end == extent else 0)
+    return slice(k * (first + margin - origin), k * (end + margin - origin))
+
+
+def reach(network: ContinuousSR) -> int | None:
+    """LR pixels to either side that a Gaussian may depend on; None where attention sets no bound.
+
+    The sum over all convolutions of half their width, as if each followed on the last and worked at LR
+    resolution: never less than the truth.
+    """
+    if window(network) > 1:
+        return None
+    halves = sum(m.kernel_size[0] // 2 for m in network.modules() if isinstance(m, nn.Conv2d))
+    return halves if network.interpolator is None else max(halves, INTERPOLATOR_REACH)
+
+
+def window(network: ContinuousSR) -> int:
+    """Side in LR pixels of the windows of the encoder's attention; 1 for convolutional encoders."""
+    return getattr(network.encoder, "window", 1)
+
+
+def automatic_tile(network: ContinuousSR, memory: int) -> int:
+    """The largest side, surroundings included in the count, whose activations fit into `memory` bytes."""
+    overlap = reach(network)
+    seen = int((max(0, memory) / bytes_per_pixel(network)) ** 0.5)
+    return min(LARGEST_TILE, max(SMALLEST_TILE, seen - 2 * (OVERLAP if overlap is None else overlap)))
+
+
+def bytes_per_pixel(network: ContinuousSR) -> int:
+    """About what encoding takes per LR pixel: the widest layer's inputs and outputs at cell resolution."""
+    widths = [
+        layer.weight.shape[0] + layer.weight.shape[1]
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    ]
+    return ACTIVATION_COPIES * 4 * network.settings.cells**2 * max(widths)
+
+
+def free_memory() -> int:
+    """Bytes of memory that can be had without swapping."""
+    return psutil.virtual_memory().available
