@@ -1,5 +1,6 @@
 """A dictionary, photographs and settings small enough to train within a second."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from PIL import Image
 
 from dgp_mining.dictionary import Dictionary
 from sr_model import PRESETS, Preset
+
+sys.path.insert(0, str(Path(__file__).parent))  # public_layouts.py
 
 
 @pytest.fixture(scope="session", autouse=True)
