@@ -17,12 +17,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dgp_mining.images import ImageError, list_images, read_rgb
+from dgp_mining.images import ImageError, image_size, read_rgb
 from splat2d.resample import imresize
 
 from .continuoussr import ContinuousSR
 from .data import enlarged
 from .metrics import luma, psnr, ssim
+from .perceptual import Perceptual
+from .pictures import pictures_in
+from .tiling import bytes_per_pixel, free_memory
+
+METRIC_BYTES = 400
+"""Memory per HR pixel: three images as floats and doubles, and the local means of SSIM in three channels."""
 
 
 @dataclass(frozen=True)
@@ -88,22 +94,44 @@ def bicubic(image: Tensor, size: tuple[int, int], by: Literal["matlab", "pil"]) 
     return torch.from_numpy(np.array(picture.resize(size[::-1], Image.Resampling.BICUBIC))).permute(2, 0, 1)
 
 
-@torch.no_grad()
-def score(model: ContinuousSR, hr: Tensor, scale: float, protocol: Protocol) -> Score:
-    """Score the network on one HR image [3, H, W] uint8. Raises ValueError where the image is too small."""
+@dataclass(frozen=True)
+class Comparison:
+    """An HR image and its two reconstructions, [3, H, W] float in [0, 1], as the protocol sees them."""
+
+    hr: Tensor
+    """The image itself."""
+    network: Tensor
+    """From its LR image by the network."""
+    bicubic: Tensor
+    """From its LR image by bicubic interpolation."""
+
+
+@torch.inference_mode()
+def compare(model: ContinuousSR, hr: Tensor, scale: float, protocol: Protocol) -> Comparison:
+    """Reduce an HR image [3, H, W] uint8 and enlarge it again. Raises ValueError where it is too small."""
     lr, hr = low_resolution(hr, scale, protocol.lr)
     size = (hr.shape[1], hr.shape[2])
     device = next(model.parameters()).device
-    upscaled = model(lr.to(device)[None] / 255).render(size)[0].cpu()
-    ours = _measure(upscaled, hr / 255, scale, protocol)
-    theirs = _measure(bicubic(lr, size, protocol.lr) / 255, hr / 255, scale, protocol)
-    return Score(*ours, *theirs)
+    upscaled = model(lr.to(device)[None] / 255).render(size)[0].cpu().clamp(0, 1)
+    if protocol.eight_bit:
+        upscaled = (upscaled * 255).round() / 255
+    return Comparison(hr / 255, upscaled, bicubic(lr, size, protocol.lr) / 255)
+
+
+def score(model: ContinuousSR, hr: Tensor, scale: float, protocol: Protocol) -> Score:
+    """Score the network on one HR image [3, H, W] uint8. Raises ValueError where the image is too small."""
+    return score_of(compare(model, hr, scale, protocol), scale, protocol)
+
+
+def score_of(images: Comparison, scale: float, protocol: Protocol) -> Score:
+    """PSNR and SSIM of what `compare` made. Raises ValueError where shaving leaves too little."""
+    return Score(
+        *_measure(images.network, images.hr, scale, protocol),
+        *_measure(images.bicubic, images.hr, scale, protocol),
+    )
 
 
 def _measure(image: Tensor, hr: Tensor, scale: float, protocol: Protocol) -> tuple[float, float]:
-    image = image.clamp(0, 1)
-    if protocol.eight_bit:
-        image = (image * 255).round() / 255
     image, hr = image.double(), hr.double()
     if protocol.channel == "y":
         image, hr = luma(image), luma(hr)
@@ -112,17 +140,50 @@ def _measure(image: Tensor, hr: Tensor, scale: float, protocol: Protocol) -> tup
     return psnr(image[inside], hr[inside]), ssim(image[inside], hr[inside])
 
 
+@dataclass(frozen=True)
+class Result:
+    """One image at one scale."""
+
+    path: Path
+    """The HR image."""
+    scale: float
+    """How much smaller its LR image was."""
+    score: Score
+    """PSNR and SSIM."""
+    perceptual: dict[str, tuple[float, float]]
+    """Further metrics by name: (of the network, of bicubic interpolation)."""
+
+
 def evaluate(
-    model: ContinuousSR, folder: Path, scales: Sequence[float], protocol: Protocol
-) -> Iterator[tuple[Path, float, Score]]:
+    model: ContinuousSR,
+    folder: Path,
+    scales: Sequence[float],
+    protocol: Protocol,
+    perceptual: Perceptual | None = None,
+) -> Iterator[Result]:
     """Score every image of `folder` at every scale, one at a time. Raises ImageError, naming the file."""
-    for path in list_images(folder):
+    for path in pictures_in(folder, "--data"):
+        check_memory(path, model, min(scales))
         pixels = torch.from_numpy((read_rgb(path) * 255 + 0.5).astype(np.uint8)).permute(2, 0, 1)
         for scale in scales:
             try:
-                yield path, scale, score(model, pixels, scale, protocol)
+                images = compare(model, pixels, scale, protocol)
+                scored = score_of(images, scale, protocol)
             except ValueError as error:
                 raise ImageError(f"{path} cannot be evaluated at scale {scale:g}: {error}.") from error
+            further = perceptual.measure(images, scale) if perceptual else {}
+            yield Result(path, scale, scored, further)
+
+
+def check_memory(path: Path, model: ContinuousSR, scale: float) -> None:
+    """Raise ImageError where evaluating an image at `scale` takes more memory than is free."""
+    height, width = image_size(path)
+    needed = height * width * (METRIC_BYTES + bytes_per_pixel(model) / max(scale, 1) ** 2)
+    if needed > (free := free_memory()):
+        raise ImageError(
+            f"{path} has {width}x{height} pixels, which take about {needed / 1e9:,.1f} GB to evaluate, "
+            f"and {free / 1e9:,.1f} GB are free: cut it into smaller images."
+        )
 
 
 def mean(scores: Iterable[Score]) -> Score:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from ..checkpoint import load
-from ..evaluation import PROTOCOLS, Score, evaluate, mean
+from ..cost import average_seconds, macs, peak_memory
+from ..evaluation import PROTOCOLS, Score, evaluate
+from ..perceptual import METRICS, Perceptual
+from ..report import Report, cost_rows, key
+from ..upscaling import network
 from . import Command, Scales
+from .progress import ProgressLine
 
 
 @click.command(cls=Command)
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="A checkpoint of sr-train.")
-@click.option("--data", required=True, metavar="DIR", help="Folder of high-resolution images.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="A checkpoint.  [default: the reference model]"
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of high-resolution images."
+)
 @click.option("--scales", type=Scales(), default="2,3,4", show_default=True, help="Scales, whole or not.")
 @click.option(
     "--protocol",
@@ -24,33 +31,71 @@ from . import Command, Scales
     show_default=True,
     help="What to measure.",
 )
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    type=click.Choice(METRICS),
+    help="Also LPIPS, DISTS or FID (an extra).",
+)
+@click.option("--cost", "costs", is_flag=True, help="Also operations and memory.")
+@click.option("--time", "times", is_flag=True, help="Also the average time over 45 scales, x4 to x48.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; progress goes to stderr.")
-def main(model: Path, data: str, scales: list[float], protocol: str, as_json: bool) -> None:
-    """Measure PSNR and SSIM of a network on the images of a folder, and of bicubic interpolation."""
-    images: dict[str, dict[str, Score]] = {}
-    for path, scale, score in evaluate(load(model), Path(data), scales, PROTOCOLS[protocol]):
-        name, key = path.relative_to(data).as_posix(), f"x{scale:g}"
-        images.setdefault(name, {})[key] = score
-        click.echo(_line(key, name, score), err=as_json)
-    means = {key: mean(scores[key] for scores in images.values()) for key in next(iter(images.values()))}
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print a table; progress goes to stderr.")
+def main(
+    model: Path | None,
+    data: Path | None,
+    scales: list[float],
+    protocol: str,
+    metrics: tuple[str, ...],
+    costs: bool,
+    times: bool,
+    as_json: bool,
+    as_markdown: bool,
+) -> None:
+    """Measure a network's PSNR and SSIM on the images of a folder, beside bicubic interpolation's."""
+    if as_json and as_markdown:
+        raise click.UsageError("Give --json or --markdown, not both.")
+    if data is None and (metrics or not (costs or times)):
+        raise click.UsageError("Give a folder of images with --data.")
+    aside = as_json or as_markdown
+    report = Report(str(model or "reference"), str(data or ""), protocol)
+    perceptual = Perceptual(metrics) if metrics else None
+    net = network(model)
+    if data:
+        for result in evaluate(net, data, scales, PROTOCOLS[protocol], perceptual):
+            name = result.path.relative_to(data).as_posix()
+            report.add(name, result)
+            click.echo(_line(key(result.scale), name, result.score), err=aside)
+    if perceptual:
+        report.of_sets = {key(scale): figures for scale, figures in perceptual.of_sets().items()}
+    if costs:
+        report.cost |= {"macs": macs(net), "memory": peak_memory(net)}
+    if times:
+        line = ProgressLine()
+        seconds = average_seconds(net, progress=line)
+        line.clear()
+        report.cost["seconds"] = {f"{width}x{height}": value for (height, width), value in seconds.items()}
     if as_json:
-        report = {
-            "protocol": protocol,
-            "model": str(model),
-            "data": data,
-            "mean": {key: asdict(score) for key, score in means.items()},
-            "images": {
-                name: {key: asdict(s) for key, s in scores.items()} for name, scores in images.items()
-            },
-        }
-        click.echo(json.dumps(report, indent=2))
-        return
-    for key, score in means.items():
-        click.echo(_line(key, f"mean of {len(images)}, protocol {protocol}", score))
+        click.echo(json.dumps(report.as_dict(), indent=2))
+    elif as_markdown:
+        click.echo(report.markdown())
+    else:
+        _print_summary(report)
 
 
-def _line(key: str, name: str, score: Score) -> str:
+def _print_summary(report: Report) -> None:
+    for scale, score in report.means().items():
+        click.echo(_line(scale, f"mean of {len(report.scores)}, protocol {report.protocol}", score))
+    for scale, figures in report.perceptual_means().items():
+        for metric, (ours, bicubic) in figures.items():
+            click.echo(f"{scale:<5} {metric} {ours:.4f}   bicubic {bicubic:.4f}")
+    for what, cost in cost_rows(report.cost):
+        click.echo(f"{what}: {cost}")
+
+
+def _line(scale: str, name: str, score: Score) -> str:
     return (
-        f"{key:<5} {score.psnr:6.2f} dB {score.ssim:.4f}   "
+        f"{scale:<5} {score.psnr:6.2f} dB {score.ssim:.4f}   "
         f"bicubic {score.bicubic_psnr:6.2f} dB {score.bicubic_ssim:.4f}   {name}"
     )

@@ -27,7 +27,7 @@ def test_bicubic_reaches_its_published_figures_on_set5(network: ContinuousSR):
     published = {2.0: (33.66, 0.9299), 3.0: (30.39, 0.8682), 4.0: (28.42, 0.8104)}
     scores = list(evaluate(network, SET5 / "HR", list(published), PROTOCOLS["benchmark"]))
     for scale, (psnr, ssim) in published.items():
-        bicubic = mean(score for _, at, score in scores if at == scale)
+        bicubic = mean(one.score for one in scores if one.scale == scale)
         assert bicubic.bicubic_psnr == pytest.approx(psnr, abs=0.02)
         assert bicubic.bicubic_ssim == pytest.approx(ssim, abs=0.001)
 
@@ -53,7 +53,7 @@ def test_hr_is_cropped_to_the_rounded_multiple_of_lr(scale, lr):
 
 def test_protocols_differ_where_they_say(network: ContinuousSR, photographs: Path):
     scores = {
-        name: mean(score for *_, score in evaluate(network, photographs, [2.0], protocol))
+        name: mean(one.score for one in evaluate(network, photographs, [2.0], protocol))
         for name, protocol in PROTOCOLS.items()
     }
     assert len({score.psnr for score in scores.values()}) == 3
