@@ -25,9 +25,11 @@ import splat2d
 from . import statistics
 from .executors import available_cores, open_executor
 from .images import ImageError, read_image
+from .part import Chunk
 from .plan import Plan, Settings, chunk_length, make_plan, seed_of
 from .recipes import recipe_settings
-from .store import CropResult, Store
+from .results import CropResult
+from .store import Store
 
 FITTER = "dgp_mining.fit"
 """The module whose `fit_image` and `off_lattice_psnr` are used, by name: a name travels to any worker, and
@@ -70,7 +72,7 @@ def mine(
     plan = plan_run(images, settings or Settings())
     opened = open_store(store, plan, overwrite)
     on_plan(plan, opened)
-    tasks = [make_task(plan, opened, images, fitter, chunk) for chunk in opened.pending_chunks()]
+    tasks = [make_task(opened, images, fitter, chunk) for chunk in opened.pending_chunks()]
     if tasks:
         with open_executor(scheduler, min(workers or available_cores(), len(tasks))) as run:
             for progress in run(fit_chunk, tasks):
@@ -92,17 +94,21 @@ def plan_run(images: str | Path, settings: Settings) -> Plan:
 
 
 def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
-    """The store at `path`, made for `plan` where there is none. Raises StoreError where it is another's."""
+    """The store at `path`, with all crops of `plan`: made for it where there is none, and extended where it
+    has only some. Raises StoreError where it is another's."""
     if overwrite:
         Store.delete(path)
-    path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        store = Store.open(path)
-        store.check(plan)
-        return store
     side, density, iterations = (plan.settings[key] for key in ("crop", "density", "iterations"))
     gaussians = math.ceil(density * side * side)  # no recipe takes more
-    return Store.create(path, plan, chunk_length(plan.crops, side, iterations), gaussians)
+    if not Store.exists(path):
+        return Store.create(path, plan, chunk_length(plan.crops, side, iterations), gaussians)
+    store = Store.open(path)
+    store.check(plan)
+    store.sweep()
+    fresh = store.fresh(plan)
+    if fresh.names:
+        store = store.add(fresh, chunk_length(fresh.crops, side, iterations), gaussians)
+    return store
 
 
 @dataclass(frozen=True)
@@ -110,27 +116,25 @@ class Task:
     """One chunk to fit: all that a worker needs to know."""
 
     store: str
-    """Absolute path of the store."""
+    """Where the store is, from any working directory."""
     images: str
     """Absolute path of the folder of images."""
     fitter: str
     """Name of the fitting module, see FITTER."""
-    chunk: int
+    chunk: Chunk
     """Which chunk of the store."""
     crops: tuple[tuple[str, int, int], ...]
     """The chunk's crops: name of the image in the folder, row and column."""
 
 
-def make_task(plan: Plan, store: Store, images: str | Path, fitter: str, chunk: int) -> Task:
+def make_task(store: Store, images: str | Path, fitter: str, chunk: Chunk) -> Task:
     """The task of fitting one chunk; it carries its crops, so that workers need not read the plan."""
-    crops = slice(chunk * store.chunk, (chunk + 1) * store.chunk)
-    names = [plan.names[image] for image in plan.image[crops]]
     return Task(
-        store=str(store.path.resolve()),
+        store=store.address,
         images=str(Path(images).resolve()),
         fitter=fitter,
         chunk=chunk,
-        crops=tuple((name, *at) for name, at in zip(names, plan.position[crops].tolist(), strict=True)),
+        crops=tuple(store.chunk_crops(chunk)),
     )
 
 

@@ -1,4 +1,9 @@
-"""From a finished store to a dictionary that says where it comes from."""
+"""From a finished store to a dictionary that says where it comes from.
+
+Crops are taken by image name, row and column, whenever and wherever they were mined: a store that was
+extended or merged makes the same dictionary, to the last byte, as one that was mined in one go. Memory does
+not grow with the store, but for some numbers per crop.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,10 @@ import numpy as np
 from .condense import condense
 from .coverage import coverage
 from .dictionary import Dictionary, DictionaryError
+from .fingerprint import crops_fingerprint
+from .results import DONE, PENDING, RESULT
 from .statistics import prior_sample
-from .store import DONE, PENDING, RESULT, Store, versions
+from .store import Store, versions
 
 HOLD_OUT = 10
 """Every tenth fitted crop is held out from the dictionary, to measure its coverage on."""
@@ -19,46 +26,71 @@ HOLD_OUT = 10
 FEWEST_TO_HOLD_OUT = 20
 """With fewer fitted crops none is held out, and coverage is measured on the crops that were used."""
 
+MOST_GAUSSIANS = 1_000_000
+"""Gaussians that a dictionary is made of, and measured on, at most; more are thinned at random."""
+
+BLOCK = 2048
+"""Crops read at a time: 15 MB."""
+
 
 def build_dictionary(
     store: str | Path = "dgp.zarr", size: int = 730, method: str = "marginal", seed: int = 0
 ) -> Dictionary:
     """Condense the Gaussians mined in a store into `size` kernels, with coverage and provenance.
 
-    The same store and arguments give the same bytes. Failed crops are left out. Raises DictionaryError where
+    The same crops and arguments give the same bytes. Failed crops are left out. Raises DictionaryError where
     crops are pending, since their number would depend on the moment, or where the Gaussians are too few;
-    StoreError where there is no store.
+    StoreError where there is no store, or a damaged one.
     """
     opened = Store.open(store)
     status = opened.status()
     if pending := int((status == PENDING).sum()):
         raise DictionaryError(
             f"{store} still has {pending} of {len(status)} crops to fit: finish it with "
-            f"'dgp-mine fit --images {opened.folder} --store {store}' and its other options, if any."
+            f"'dgp-mine fit --images {opened.folder or 'DIR'} --store {store}' and its other options, if any."
         )
-    done = np.flatnonzero(status == DONE)
+    order = opened.order()
+    done = order[status[order] == DONE]
     held_out, used = split(done)
-    gaussians = prior_sample(opened.samples(used))
+    gaussians, count = thinned(opened, used, seed)
     cholesky = condense(gaussians, size, method, seed)
-    psnr, off_lattice = (
-        float(opened.results()[done, RESULT.index(name)].mean()) for name in ("psnr", "off_lattice_psnr")
-    )
+    measured, measured_count = thinned(opened, held_out, seed) if len(held_out) else (gaussians, count)
+    psnr, off_lattice = opened.results()[done][:, [RESULT.index("psnr"), RESULT.index("off_lattice_psnr")]].T
     return Dictionary(
         cholesky,
         {
             **{key: opened.settings[key] for key in ("density", "recipe", "iterations")},
             "method": method,
             "seed": seed,
-            "fingerprint": opened.fingerprint,
+            "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, opened.read("crops/sha256")),
             "images": opened.folder,
             "crops": len(done),
-            "gaussians": len(gaussians),
-            "psnr": psnr,
-            "off_lattice_psnr": off_lattice,
-            "coverage": _coverage(opened, cholesky, gaussians, held_out),
+            "gaussians": count,
+            "psnr": float(psnr.mean()),
+            "off_lattice_psnr": float(off_lattice.mean()),
+            "coverage": {
+                "held_out_crops": len(held_out),
+                "gaussians": measured_count,
+                **coverage(cholesky, measured),
+            },
             "versions": versions(),
         },
     )
+
+
+def thinned(store: Store, crops: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+    """The Gaussians of the given crops for a prior, [M, 3] in their order, and how many there were before
+    they were thinned to at most MOST_GAUSSIANS, each as likely to stay as any other."""
+    rng = np.random.default_rng(seed)
+    kept, lots, count = np.empty((0, 3)), np.empty(0), 0
+    for block in np.split(crops, range(BLOCK, len(crops), BLOCK)):
+        gaussians = prior_sample(store.samples(block))
+        count += len(gaussians)
+        kept, lots = np.concatenate([kept, gaussians]), np.concatenate([lots, rng.random(len(gaussians))])
+        if len(lots) > MOST_GAUSSIANS:  # those with the smallest lots stay
+            stay = np.sort(np.argpartition(lots, MOST_GAUSSIANS)[:MOST_GAUSSIANS])
+            kept, lots = kept[stay], lots[stay]
+    return kept, count
 
 
 def split(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -79,8 +111,3 @@ def describe(dictionary: Dictionary) -> dict[str, Any]:
         "coverage": None,
         **dictionary.metadata,
     }
-
-
-def _coverage(store: Store, cholesky: np.ndarray, used: np.ndarray, held_out: np.ndarray) -> dict[str, Any]:
-    measured = prior_sample(store.samples(held_out)) if len(held_out) else used
-    return {"held_out_crops": len(held_out), "gaussians": len(measured), **coverage(cholesky, measured)}

@@ -1,241 +1,284 @@
-"""The store, `dgp.zarr`: what is planned, what has been fitted, and what was found.
+"""The store, `dgp.zarr`: what is planned, what has been fitted, and what was found (see layout.py).
 
-    attributes           format, folder, chunk, fingerprint, settings, versions
-    images/              name, size (height, width), nbytes, problem            written with the plan
-    crops/               image, position (row, column)                          written with the plan
-                         result (RESULT), sha256 (of the image file), error, status
-    statistics/          count, moment, histogram, sample (see statistics.py)
-    fields/              means, cholesky, colors, extent (Gaussians, channels)  with keep_fields
-
-Arrays over crops share one chunk length. Each chunk has one writer, who writes all of a chunk at once and
-its status last: a chunk without status is fitted again, by whoever resumes.
+A store is made of parts, each with its plan; `fit` adds one where there is more to fit than before. Each
+chunk of a part is written once, by one writer, its status last: a chunk without status is fitted again, by
+whoever resumes. No lock is needed. Two runs over one store at once do some work twice and write the same
+bytes to the same files, each file whole or not at all; only the seconds that fits took depend on who was
+last. A run that goes on while another starts anew finds its part gone, and says so.
 """
 
 from __future__ import annotations
 
-import math
-import shutil
+import functools
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import zarr
-from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from splat2d import GaussianField
 
-from . import statistics
-from .images import MAX_CHANNELS
-from .plan import Plan, differences
-from .statistics import Statistics
+from .fingerprint import settings_fingerprint
+from .integrity import StoreError, reading, seal, unseal, writing
+from .layout import FORMAT, STATUS
+from .location import Location
+from .part import Chunk, Part
+from .plan import Plan, Settings, differences
+from .planning import describe_images, fresh, gather, in_order
+from .results import DONE, FAILED, PENDING, RESULT, CropResult, columns
 
-FORMAT = "dgp-store/1"
-PENDING, DONE, FAILED = 0, 1, 2
-RESULT = ("psnr", "off_lattice_psnr", "iterations", "seconds")
-_WRITE_ALL = {"array.write_empty_chunks": True}  # a chunk of zeros would leave no trace otherwise
+__all__ = ["DONE", "FAILED", "PENDING", "RESULT", "Chunk", "CropResult", "Store", "StoreError", "versions"]
 
-
-class StoreError(ValueError):
-    """A store that cannot be made, opened or gone on with; the message is one sentence naming it."""
-
-
-@dataclass(frozen=True, eq=False)
-class CropResult:
-    """What fitting one crop has led to."""
-
-    sha256: bytes
-    """Of the image file; empty where it could not be read."""
-    error: str = ""
-    """Why the crop has failed, one sentence; empty where it has not."""
-    result: tuple[float, float, int, float] = (math.nan, math.nan, 0, 0.0)
-    """RESULT: PSNR and off-lattice PSNR in dB, iterations, seconds."""
-    statistics: Statistics | None = None
-    """None where the crop has failed."""
-    field: GaussianField | None = None
-    """The fitted field, where fields are kept."""
+_ANY_FORMAT = re.compile(r"dgp-store/\d+")
+_LEFT_BY_THE_KILLED = re.compile(r"parts|zarr\..*\.partial")
 
 
 class Store:
-    """An open store. Reading needs no lock; see the module on who may write."""
+    """An open store. Crops are numbered through all parts, in the order in which they were planned."""
 
-    def __init__(self, path: Path, root: zarr.Group) -> None:
-        self.path, self.root = path, root
-        self.settings: dict[str, Any] = root.attrs["settings"]
-        self.folder: str = root.attrs["folder"]
-        self.fingerprint: str = root.attrs["fingerprint"]
-        self.chunk: int = root.attrs["chunk"]
-        """Crops per chunk."""
+    def __init__(self, place: Location, attributes: dict[str, Any]) -> None:
+        self.place = place
+        self.path = str(place)
+        """The store as the user named it."""
+        self.settings: dict[str, Any] = attributes["settings"]
+        self._attributes = attributes
+        self._parts: dict[str, Part] = {}
 
     @staticmethod
     def open(path: str | Path) -> Store:
-        """Open an existing store. Raises StoreError where it is missing or not one."""
-        path = Path(path)
-        if not path.exists():
+        """Open an existing store. Raises StoreError where it is missing, damaged or not one."""
+        place = Location(str(path))
+        attributes = _attributes(place)
+        if attributes is None:
             raise StoreError(
-                f"{path} does not exist: make it with 'dgp-mine fit --images DIR --store {path}'."
+                f"{place} does not exist: make it with 'dgp-mine fit --images DIR --store {place}'."
             )
-        if not is_store(path):
-            raise StoreError(f"{path} is not a store of dgp-mine ('{FORMAT}'): name one with --store.")
-        return Store(path, zarr.open_group(path, mode="r+"))
+        if (found := attributes.get("format")) != FORMAT:
+            if not _is_a_format(found):
+                raise StoreError(f"{place} is not a store of dgp-mine: name one with --store.")
+            raise StoreError(
+                f"{place} was made by another version of dgp-mine ('{found}', where this one makes "
+                f"'{FORMAT}'): use that version, start anew with --overwrite, or name another --store."
+            )
+        content = unseal(attributes, f"{place}/zarr.json")
+        with reading(str(place)):
+            Settings(**{field.name: content["settings"][field.name] for field in fields(Settings)})
+            return Store(place, content)
 
     @staticmethod
     def create(path: str | Path, plan: Plan, chunk: int, gaussians: int) -> Store:
-        """Lay out a store for `plan`, aside first and then renamed, so that no half of one is ever left.
+        """Lay out a store for `plan`, in chunks of `chunk` crops; the mark that makes it one is written last,
+        so that no half of one is ever opened.
 
         `gaussians` is the room for the Gaussians of one crop, where fields are kept. Raises StoreError.
         """
-        path = Path(path)
-        aside = path.with_name(path.name + ".partial")
-        try:
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            _lay_out(zarr.open_group(aside, mode="w-"), plan, chunk, gaussians)
-            aside.rename(path)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be written ({error.strerror}): name another --store.") from error
-        return Store.open(path)
+        place = Location(str(path))
+        with writing(str(place)):
+            if not _is_vacant(place.modified()):
+                raise StoreError(f"{place} exists, and is not a store of dgp-mine: name another --store.")
+        about = {"format": FORMAT, "settings": plan.settings, "versions": versions(), "parts": []}
+        return Store(place, about).add(plan, chunk, gaussians)
+
+    @staticmethod
+    def exists(path: str | Path) -> bool:
+        """Whether anything is there that `create` would not replace: a store, or what is none."""
+        return _attributes(Location(str(path))) is not None
 
     @staticmethod
     def delete(path: str | Path) -> None:
         """Delete a store, and only ever a store. Raises StoreError where `path` is something else."""
-        path = Path(path)
-        if not path.exists():
+        place = Location(str(path))
+        attributes = _attributes(place)
+        if attributes is None:
             return
-        if path.is_symlink() or not is_store(path):
+        if not _is_a_format(attributes.get("format")) or (not place.remote and Path(path).is_symlink()):
             raise StoreError(
-                f"{path} is not a store of dgp-mine, so --overwrite leaves it: name another --store."
+                f"{place} is not a store of dgp-mine, so --overwrite leaves it: name another --store."
             )
-        try:
-            shutil.rmtree(path)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be deleted ({error.strerror}): name another --store.") from error
+        with writing(str(place)):
+            place.delete()
+
+    @property
+    def address(self) -> str:
+        """Where the store is, for processes with another working directory."""
+        return str(self.place.absolute())
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the settings; stores that agree in it can be merged."""
+        return settings_fingerprint(self.settings)
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of images as the user named it; None where there are several."""
+        folders = {part.folder for part in self.parts}
+        return folders.pop() if len(folders) == 1 else None
+
+    # --- the plan -----------------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts, in the order in which they were added."""
+        return [self.part(name) for name in self._attributes["parts"]]
+
+    def part(self, name: str) -> Part:
+        """The part of this name. Raises StoreError where the store has none."""
+        if name not in self._attributes["parts"]:
+            raise StoreError(f"{self.path} was begun anew or extended by another run: repeat the command.")
+        if name not in self._parts:
+            self._parts[name] = Part(self.place, name, self.settings)
+        return self._parts[name]
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """The plans of all parts as one. Raises StoreError where they are damaged."""
+        return gather([part.plan for part in self.parts], self.settings, self.folder)
+
+    def __len__(self) -> int:
+        """Number of crops, n."""
+        return sum(part.extent.crops for part in self.parts)
+
+    def crops(self) -> tuple[np.ndarray, np.ndarray]:
+        """The image [n], in the list of the plan, and the (row, column) [n, 2] of each crop."""
+        return self.plan.image, self.plan.position
+
+    def order(self) -> np.ndarray:
+        """[n] the crops by image name, row and column: the order in which priors are made, which does not
+        depend on when and where a crop was mined."""
+        return in_order(self.plan)
 
     def check(self, plan: Plan) -> None:
-        """Raise StoreError, naming what differs, unless the store was made for this very plan."""
-        differ = differences(self.settings, plan.settings)
-        images = self.images()
-        if len(images.name) != len(plan.names):
-            differ.append(f"there are {len(images.name)} images there and {len(plan.names)} here")
-        elif images.name != plan.names:
-            differ.append("the images have other names")
-        else:
-            same = (images.size == plan.sizes).all(axis=1) & (images.nbytes == plan.nbytes)
-            differ += [f"{name} has changed" for name in np.array(plan.names)[~same][:3]]
+        """Raise StoreError, naming what differs, where the store cannot go on with `plan`: where settings
+        differ, images have changed, or images are missing whose crops are yet to be fitted."""
+        limits = dict.fromkeys(["max_crops"])  # may grow
+        differ = differences(self.settings | limits, plan.settings | limits)
+        most = plan.settings["max_crops"]
+        if most is not None and most < len(self):
+            differ.append(f"it has {len(self)} crops, more than --max-crops {most}")
+        here = describe_images(plan)
+        changed = [
+            name
+            for name, described in describe_images(self.plan, np.unique(self.plan.image)).items()
+            if here.get(name, described) != described
+        ]
+        differ += [f"{name} has changed" for name in changed[:3]]
+        if not differ:
+            pending = np.unique(self.plan.image[self.status() == PENDING])
+            missing = describe_images(self.plan, pending).keys() - here.keys()
+            differ += [
+                f"{name} is still to be fitted, and is not in {plan.folder}" for name in sorted(missing)[:3]
+            ]
         if differ:
             raise StoreError(
                 f"{self.path} was made otherwise ({'; '.join(differ)}): repeat its settings, "
                 "start anew with --overwrite, or name another --store."
             )
 
-    # --- the plan -----------------------------------------------------------------------------------------
+    def fresh(self, plan: Plan) -> Plan:
+        """What `plan` has and the store has not; see `planning.fresh`."""
+        return fresh(plan, self.plan)
 
-    def images(self) -> Images:
-        """The images, as planned."""
-        return Images(
-            name=[str(name) for name in self._read("images/name")],
-            size=self._read("images/size"),
-            nbytes=self._read("images/nbytes"),
-            problem=[str(problem) for problem in self._read("images/problem")],
-        )
+    def add(self, plan: Plan, chunk: int, gaussians: int) -> Store:
+        """The store with one more part: all crops of `plan`, of which it must have none (see `fresh`)."""
+        part = Part.create(self.place, plan, chunk, gaussians)
+        before = [name for name in self._attributes["parts"] if name != part.name]
+        settings = self.settings | {"max_crops": plan.settings["max_crops"]}
+        about = self._attributes | {"parts": [*before, part.name], "settings": settings}
+        with writing(self.path):
+            root = zarr.open_group(self.place.open(), mode="a", attributes=seal(about))
+            if root.attrs.asdict() != seal(about):
+                root.update_attributes(seal(about))
+            zarr.open_group(self.place.open(), path="parts", mode="a")  # for other readers of Zarr
+        return Store(self.place, about)
 
-    def crops(self) -> tuple[np.ndarray, np.ndarray]:
-        """The image [n] and the (row, column) [n, 2] of each crop."""
-        return self._read("crops/image"), self._read("crops/position")
+    def sweep(self) -> None:
+        """Delete what killed writers have left."""
+        with writing(self.path):
+            self.place.sweep()
+
+    # --- chunks -------------------------------------------------------------------------------------------
+
+    def pending_chunks(self) -> list[Chunk]:
+        """The chunks without a status, which are to be fitted."""
+        return [
+            Chunk(part.name, index)
+            for part in self.parts
+            for index in sorted(set(range(part.chunks)) - part.finished().keys())
+        ]
+
+    def chunk_crops(self, chunk: Chunk) -> list[tuple[str, int, int]]:
+        """The crops of a chunk: name of the image in the folder, row and column."""
+        part = self.part(chunk.part)
+        rows, plan = part.rows(chunk.index), part.plan
+        names = [plan.names[image] for image in plan.image[rows]]
+        return [(name, *at) for name, at in zip(names, plan.position[rows].tolist(), strict=True)]
+
+    def write(self, chunk: Chunk, results: Sequence[CropResult]) -> None:
+        """Write all results of one chunk, in the order of its crops; the status last. Raises StoreFullError
+        where there is no room, StoreError where it cannot be written otherwise; the chunk stays pending."""
+        part = self.part(chunk.part)
+        part.write(chunk.index, columns(results, part.extent.gaussians))
+
+    def forget(self, chunk: Chunk) -> None:
+        """Make a chunk pending, so that the next fit does it again."""
+        self.part(chunk.part).forget(chunk.index)
 
     # --- results ------------------------------------------------------------------------------------------
 
     def status(self) -> np.ndarray:
         """[n] uint8: PENDING, DONE or FAILED."""
-        return self._read("crops/status")
-
-    def pending_chunks(self) -> list[int]:
-        """Chunks that hold a pending crop, ascending."""
-        return np.unique(np.flatnonzero(self.status() == PENDING) // self.chunk).tolist()
+        return self.read(STATUS)
 
     def results(self) -> np.ndarray:
         """[n, 4] float64, columns RESULT; NaN where there is none."""
-        return self._read("crops/result")
+        return self.read("crops/result")
 
     def errors(self) -> list[tuple[int, str]]:
         """(crop, sentence) of each failed crop."""
-        return [(i, str(text)) for i, text in enumerate(self._read("crops/error")) if text]
+        return [(i, str(text)) for i, text in enumerate(self.read("crops/error")) if text]
+
+    def counts(self) -> np.ndarray:
+        """[n, 6] int64, columns `statistics.COUNTS`; -1 where there is none."""
+        return self.read("statistics/count")
 
     def samples(self, crops: np.ndarray) -> np.ndarray:
         """The sampled Gaussians of the given crops, [len(crops), SAMPLE_SIZE, 7] float32."""
-        return self._read("statistics/sample", crops)
+        return self.read("statistics/sample", crops)
 
-    def counts(self) -> np.ndarray:
-        """[n, 6] int64, columns `statistics.COUNTS`."""
-        return self._read("statistics/count")
+    def field(self, crop: int) -> GaussianField | None:
+        """The fitted field of a crop, in pixels of the crop; None where it has failed, or none was kept."""
+        if not self.settings["keep_fields"]:
+            return None
+        one = np.array([crop])
+        gaussians, channels = self.read("fields/extent", one)[0].tolist()
+        if gaussians <= 0:
+            return None
+        means, cholesky, colors = (
+            torch.from_numpy(self.read(f"fields/{name}", one)[:, :gaussians])
+            for name in ("means", "cholesky", "colors")
+        )
+        side = self.settings["crop"]
+        return GaussianField(means, cholesky, colors[..., :channels].contiguous(), size=(side, side))
 
-    def _read(self, name: str, rows: Any = slice(None)) -> np.ndarray:
-        try:
-            return self.root[name].oindex[rows]
-        except (KeyError, ValueError, RuntimeError) as error:  # a checksum or a codec that complains
-            raise StoreError(
-                f"{self.path / name} is damaged ({error}): restore it, or start anew with --overwrite."
-            ) from error
-
-    def write(self, chunk: int, results: Sequence[CropResult]) -> None:
-        """Write all results of one chunk, in the order of its crops; the status last."""
-        crops = slice(chunk * self.chunk, chunk * self.chunk + len(results))
-        blank = _blank_statistics()
-        kept = [result.statistics or blank for result in results]
-        columns = {
-            "crops/result": [result.result for result in results],
-            "crops/sha256": [np.frombuffer(result.sha256.ljust(32, b"\0"), np.uint8) for result in results],
-            "crops/error": [result.error for result in results],
-            "statistics/count": [s.counts for s in kept],
-            "statistics/moment": [s.moments for s in kept],
-            "statistics/histogram": [s.histograms for s in kept],
-            "statistics/sample": [s.sample for s in kept],
-        }
-        with zarr.config.set(_WRITE_ALL):
-            for name, column in columns.items():
-                array = self.root[name]
-                array[crops] = np.array(column, dtype=array.dtype)
-            if "fields" in self.root:
-                self._write_fields(crops, results)
-            status = [FAILED if result.error else DONE for result in results]
-            self.root["crops/status"][crops] = np.array(status, np.uint8)
-
-    def _write_fields(self, crops: slice, results: Sequence[CropResult]) -> None:
-        fields = self.root["fields"]
-        extent = np.zeros((len(results), 2), np.int64)
-        for name in ("means", "cholesky", "colors"):
-            block = np.zeros((len(results), *fields[name].shape[1:]), np.float32)
-            for i, result in enumerate(results):
-                if result.field is not None:
-                    rows = getattr(result.field, name)[0].detach().cpu().numpy()
-                    block[i, : rows.shape[0], : rows.shape[1]] = rows
-                    extent[i] = result.field.colors.shape[1:]
-            fields[name][crops] = block
-        fields["extent"][crops] = extent
-
-
-@dataclass(frozen=True, eq=False)
-class Images:
-    """The images of a store, as planned."""
-
-    name: list[str]
-    """Paths in the folder."""
-    size: np.ndarray
-    """[I, 2] int64 (height, width)."""
-    nbytes: np.ndarray
-    """[I] int64 file sizes."""
-    problem: list[str]
-    """Why an image has no crops; empty where it has."""
-
-
-def is_store(path: Path) -> bool:
-    """Whether `path` carries the mark of a store of this format."""
-    try:
-        return zarr.open_group(path, mode="r").attrs.get("format") == FORMAT
-    except Exception:  # zarr raises all kinds of things for what is not a group
-        return False
+    def read(self, name: str, crops: np.ndarray | None = None) -> np.ndarray:
+        """An array over crops, of all crops or the given ones, in their order. Raises DamagedError."""
+        if crops is None:
+            return np.concatenate([part.read(name) for part in self.parts])
+        blocks, places, first = [], [], 0
+        for part in self.parts:
+            inside = np.flatnonzero((crops >= first) & (crops < first + part.extent.crops))
+            if len(inside):
+                blocks.append(part.read(name, crops[inside] - first))
+                places.append(inside)
+            first += part.extent.crops
+        if not blocks:
+            return self.parts[0].read(name, slice(0, 0))
+        return np.concatenate(blocks)[np.argsort(np.concatenate(places))]
 
 
 def versions() -> dict[str, str]:
@@ -249,73 +292,31 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _lay_out(root: zarr.Group, plan: Plan, chunk: int, gaussians: int) -> None:
-    n = plan.crops
-    for name, data in (
-        ("images/name", np.array(plan.names, np.dtypes.StringDType())),
-        ("images/problem", np.array(plan.problems, np.dtypes.StringDType())),
-        ("images/size", plan.sizes),
-        ("images/nbytes", plan.nbytes),
-        ("crops/image", plan.image),
-        ("crops/position", plan.position),
-    ):
-        root.create_array(name, data=data, compressors=_codecs())
-
-    def over_crops(name: str, shape: tuple[int, ...], dtype: Any, fill: Any, **attributes: Any) -> None:
-        root.create_array(
-            name,
-            shape=(n, *shape),
-            chunks=(chunk, *shape),
-            dtype=dtype,
-            fill_value=fill,
-            compressors=_codecs(),
-            attributes=attributes,
-        )
-
-    bins, entries = statistics.BINS, statistics.ENTRIES
-    over_crops("crops/result", (len(RESULT),), "float64", math.nan, columns=RESULT)
-    over_crops("crops/sha256", (32,), "uint8", 0)
-    over_crops("crops/error", (), str, "")
-    over_crops("crops/status", (), "uint8", PENDING, meaning=["pending", "done", "failed"])
-    over_crops("statistics/count", (len(statistics.COUNTS),), "int64", 0, columns=statistics.COUNTS)
-    over_crops(
-        "statistics/moment", (len(statistics.MOMENTS),), "float64", math.nan, columns=statistics.MOMENTS
-    )
-    over_crops(
-        "statistics/histogram", (len(entries), bins), "int64", 0, rows=entries, ranges=statistics.RANGES
-    )
-    over_crops(
-        "statistics/sample",
-        (statistics.SAMPLE_SIZE, len(statistics.SAMPLE)),
-        "float32",
-        math.nan,
-        columns=statistics.SAMPLE,
-    )
-    if plan.settings["keep_fields"]:
-        over_crops("fields/means", (gaussians, 2), "float32", 0)
-        over_crops("fields/cholesky", (gaussians, 3), "float32", 0)
-        over_crops("fields/colors", (gaussians, MAX_CHANNELS), "float32", 0)
-        over_crops("fields/extent", (2,), "int64", 0, columns=["gaussians", "channels"])
-    root.attrs.update(
-        {
-            "format": FORMAT,
-            "folder": plan.folder,
-            "chunk": chunk,
-            "fingerprint": plan.fingerprint,
-            "settings": plan.settings,
-            "versions": versions(),
-        }
-    )
+def _attributes(place: Location) -> dict[str, Any] | None:
+    """The attributes of what is there, a store or not; None where nothing is, or what a killed run has left.
+    Raises StoreError where it cannot be reached, or is damaged."""
+    try:
+        files = place.modified()
+    except NotADirectoryError:
+        return {}
+    except StoreError:
+        raise
+    except Exception as error:  # of the operating system, or of any layer below S3
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        hint = "check the bucket, AWS_ENDPOINT_URL and the keys" if place.remote else "check its permissions"
+        raise StoreError(f"{place} cannot be read ({reason}): {hint}.") from error
+    if "zarr.json" not in files:
+        return None if _is_vacant(files) else {}
+    with reading(f"{place}/zarr.json"):
+        try:
+            return zarr.open_group(place.open(), mode="r").attrs.asdict()
+        except zarr.errors.ContainsArrayError:
+            return {}
 
 
-def _codecs() -> list[Any]:
-    return [ZstdCodec(level=3), Crc32cCodec()]
+def _is_a_format(found: Any) -> bool:
+    return isinstance(found, str) and bool(_ANY_FORMAT.fullmatch(found))
 
 
-def _blank_statistics() -> Statistics:
-    return Statistics(
-        counts=np.zeros(len(statistics.COUNTS), np.int64),
-        moments=np.full(len(statistics.MOMENTS), math.nan),
-        histograms=np.zeros((len(statistics.ENTRIES), statistics.BINS), np.int64),
-        sample=np.full((statistics.SAMPLE_SIZE, len(statistics.SAMPLE)), math.nan, np.float32),
-    )
+def _is_vacant(files: dict[str, float]) -> bool:
+    return all(_LEFT_BY_THE_KILLED.fullmatch(name) for name in files)

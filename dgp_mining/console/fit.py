@@ -8,7 +8,8 @@ from ..estimate import Estimate
 from ..mining import Progress
 from ..plan import Plan
 from ..progress import ProgressLine, duration
-from ..store import PENDING, Store
+from ..results import PENDING
+from ..store import Store
 from ..summary import summarise
 from . import listed, say
 from .store import status_text

@@ -20,7 +20,7 @@ from dgp_mining.mining import Progress, mine
 from dgp_mining.plan import Settings
 from dgp_mining.prior import build_dictionary, describe, split
 from dgp_mining.statistics import prior_sample
-from dgp_mining.store import DONE, FAILED, PENDING, Store, StoreError
+from dgp_mining.store import DONE, FAILED, Chunk, Store, StoreError
 from dgp_mining.summary import summarise
 
 SETTINGS = Settings(crop=32, max_crops=24)
@@ -84,8 +84,9 @@ def test_a_chunk_killed_before_its_status_is_fitted_again(
     photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes
 ) -> None:
     path = tmp_path / "sync.zarr"
-    Store.open(path).root["crops/status"][5] = PENDING
-    np.testing.assert_array_equal(Store.open(path).pending_chunks(), [5])
+    store = Store.open(path)
+    store.forget(Chunk(store.parts[0].name, 5))
+    assert store.pending_chunks() == [Chunk(store.parts[0].name, 5)]
     mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
     assert dictionary_bytes(path) == undisturbed
 
@@ -164,7 +165,7 @@ def test_bad_files_are_recorded_and_the_others_fitted(photos: Path, tmp_path: Pa
     assert "not a PNG" in skipped["text.png"]
     assert "smaller than a crop of 32" in skipped["small.png"]
     assert set(skipped) == {"text.png", "small.png"}
-    assert summary["failed"] == 10
+    assert summary["failed"] == sum(failure["crops"] for failure in summary["failures"]) == 10
     assert summary["done"] == summary["crops"] - 10
     assert str(tmp_path) not in str(failures)
     assert build_dictionary(tmp_path / "a.zarr", size=64).metadata["crops"] == summary["done"]
@@ -179,14 +180,14 @@ def test_an_image_that_shrank_under_way_fails_its_crops_only(
     store = mine(
         photos, tmp_path / "a.zarr", Settings(crop=32), scheduler="sync", fitter=fitter, on_plan=shrink
     )
-    images, (crop_image, _) = store.images().name, store.crops()
-    failed = {images[crop_image[crop]] for crop in np.flatnonzero(store.status() == FAILED)}
+    plan = store.plan
+    failed = {plan.names[plan.image[crop]] for crop in np.flatnonzero(store.status() == FAILED)}
     assert failed == {"p2.png"}
 
 
 def test_a_resumed_run_with_other_settings_is_refused(photos: Path, tmp_path: Path, fitter: str) -> None:
     mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
-    with pytest.raises(StoreError, match="max_crops is 24 there and 20 here"):
+    with pytest.raises(StoreError, match="it has 24 crops, more than --max-crops 20"):
         mine(photos, tmp_path / "a.zarr", Settings(crop=32, max_crops=20), scheduler="sync", fitter=fitter)
     other = mine(
         photos,
@@ -223,8 +224,9 @@ def test_fields_are_kept_when_asked_and_change_no_byte_of_the_dictionary(
 ) -> None:
     keeping = Settings(crop=32, max_crops=24, keep_fields=True)
     store = mine(photos, tmp_path / "a.zarr", keeping, scheduler="sync", fitter=fitter)
-    assert store.root["fields/extent"][:].tolist() == [[256, 3]] * 24
-    assert (store.root["fields/cholesky"][:, :256, [0, 2]] > 0).all()
+    for field in map(store.field, range(24)):
+        assert field.colors.shape == (1, 256, 3)
+        assert (field.cholesky[..., [0, 2]] > 0).all()
     assert dictionary_bytes(tmp_path / "a.zarr") == undisturbed
 
 
@@ -236,7 +238,7 @@ def test_the_dictionary_says_where_it_comes_from_and_is_measured_on_other_crops(
     about = built.metadata
     assert about["images"] == str(photos)
     assert (about["crops"], about["density"], about["recipe"], about["iterations"]) == (24, 0.25, "fast", 300)
-    assert (about["method"], about["seed"], about["fingerprint"]) == ("sample", 3, store.fingerprint)
+    assert (about["method"], about["seed"]) == ("sample", 3)
     held_out, used = split(np.arange(24))
     assert held_out.tolist() == [9, 19]
     assert about["coverage"]["held_out_crops"] == 2
@@ -249,6 +251,6 @@ def test_the_dictionary_says_where_it_comes_from_and_is_measured_on_other_crops(
 def test_an_unfinished_store_makes_no_dictionary(photos: Path, tmp_path: Path, fitter: str) -> None:
     path = tmp_path / "a.zarr"
     store = mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
-    store.root["crops/status"][3] = PENDING
+    store.forget(Chunk(store.parts[0].name, 3))
     with pytest.raises(DictionaryError, match=r"still has 1 of 24 crops to fit: .*dgp-mine fit --images"):
         build_dictionary(path)
