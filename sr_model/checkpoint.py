@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,12 @@ class Checkpoint:
     """JSON-serialisable facts to keep: step, PSNR, the dictionary's metadata, training settings."""
 
     def build(self) -> ContinuousSR:
-        """The network, with its weights, ready for use."""
+        """The network, with its weights, ready for use. Raises ValueError where these are of another."""
         model = ContinuousSR(self.network, self.dictionary)
-        model.load_state_dict(dict(self.weights))
+        try:
+            model.load_state_dict(dict(self.weights))
+        except RuntimeError as error:
+            raise ValueError("the checkpoint's weights are not those of the network it describes") from error
         return model.eval().requires_grad_(False)
 
     def save(self, path: Path) -> None:
@@ -55,16 +58,24 @@ class Checkpoint:
     def load(path: str | Path) -> Checkpoint:
         """Read what `save` wrote. Raises CheckpointError."""
         tensors, notes = read_tensors(path, FORMAT, "a network that sr-train wrote")
-        network = notes.pop("network")
         try:
-            settings = NetworkSettings(
-                **{k: tuple(v) if isinstance(v, list) else v for k, v in network.items()}
-            )
+            settings = network_settings(notes.pop("network"))
             dictionary = tensors.pop(DICTIONARY)
         except (TypeError, ValueError, KeyError) as error:
             raise CheckpointError(f"{path} was written by another version of sr-train: {error}.") from error
         weights = {name.removeprefix(WEIGHTS): tensor for name, tensor in tensors.items()}
         return Checkpoint(settings, dictionary, weights, notes)
+
+
+def network_settings(header: Mapping[str, Any]) -> NetworkSettings:
+    """The settings in a file's header; fields newer than the file have their defaults.
+
+    Raises ValueError for fields that are unknown here, TypeError where one is missing that has no default.
+    """
+    unknown = header.keys() - {field.name for field in fields(NetworkSettings)}
+    if unknown:
+        raise ValueError(f"there is no network setting {', '.join(sorted(unknown))} here")
+    return NetworkSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in header.items()})
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], form: str, header: Mapping[str, Any]) -> None:
@@ -99,6 +110,10 @@ def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tens
 
 
 def load(path: str | Path, device: torch.device | str | None = None) -> ContinuousSR:
-    """The network of a checkpoint, on `device` (default: a GPU where there is one)."""
+    """The network of a checkpoint, on `device` (default: a GPU where there is one). CheckpointError."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return Checkpoint.load(path).build().to(device)
+    checkpoint = Checkpoint.load(path)
+    try:
+        return checkpoint.build().to(device)
+    except ValueError as error:
+        raise CheckpointError(f"{path} cannot be used: {error}.") from error

@@ -69,7 +69,7 @@ class TrainingState:
             rendered = field.render((hr.shape[2], hr.shape[3]))
         except ValueError as error:  # a field with something in it that is not a number
             raise self._diverged() from error
-        loss = (rendered - hr).abs().mean()
+        loss = reconstruction_loss(rendered, hr, settings)
         self.optimiser.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
@@ -124,6 +124,15 @@ class TrainingState:
         for name, value in header["progress"].items():
             setattr(self, name, value)
         return header["budget"]
+
+
+def reconstruction_loss(rendered: Tensor, hr: Tensor, settings: TrainSettings) -> Tensor:
+    """L1 over pixels and, weighted, over the coefficients of their unnormalised 2D Fourier transforms."""
+    loss = (rendered - hr).abs().mean()
+    if settings.frequency_loss:
+        spectrum = torch.fft.rfft2(rendered - hr)
+        loss = loss + settings.frequency_loss * torch.view_as_real(spectrum).abs().mean()
+    return loss
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

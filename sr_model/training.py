@@ -21,6 +21,8 @@ from dgp_mining.dictionary import Dictionary
 from .checkpoint import Checkpoint
 from .data import ImageSet, enlarged
 from .evaluation import PROTOCOLS, Score, mean, score
+from .kernels import chosen_kernels
+from .pretrained import load_encoder_weights
 from .settings import Preset, TrainSettings
 from .state import TrainingError, TrainingState
 
@@ -70,6 +72,7 @@ def train(
     budget: Budget | None = None,
     seed: int = 0,
     resume: bool = False,
+    encoder_weights: Path | None = None,
     stop: Stop | None = None,
 ) -> Path:
     """Train `preset`'s network on random crops of `images` and return the checkpoint to use.
@@ -77,16 +80,23 @@ def train(
     The folder `out` receives `best.safetensors` and `last.safetensors` (averaged weights; each suffices for
     `sr_model.upscale`; the best by the `validation` images, or the last where there are none), and
     `state.safetensors`, from which `resume` continues.
-    `budget` defaults to the resumed run's, else to the preset's steps. Runs on a GPU where there is one, and
-    logs its progress.
+    `budget` defaults to the resumed run's, else to the preset's steps. `encoder_weights` is a public file to
+    start the encoder from (`sr_model.pretrained`). Runs on a GPU where there is one, and logs its progress.
 
     Raises TrainingError, ImageError or CheckpointError, each one sentence, for what the user can put right.
     """
     began = time.monotonic()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     settings = preset.train
+    try:
+        dictionary = chosen_kernels(preset.network, dictionary)
+    except ValueError as error:
+        raise TrainingError(f"This dictionary cannot be trained on: {error}.") from error
     prepare_folder(out, resume)
     state = TrainingState.fresh(preset.network, dictionary, seed, device)
+    if encoder_weights and not resume:
+        log.info("the encoder starts as %s", load_encoder_weights(state.model.encoder, encoder_weights))
+        state.average.load_state_dict(state.model.state_dict())
     log.info("decoding %d images", len(images) + len(validation))
     crop = enlarged(settings.crop, settings.scales[1])
     training_set = ImageSet(images, smallest=crop, folder=out)

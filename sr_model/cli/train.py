@@ -31,10 +31,17 @@ from . import INTERRUPTED, Command
 @click.option("--resume", is_flag=True, help="Go on with the training in --out.")
 @click.option(
     "--covariance",
-    type=click.Choice(["dictionary", "fixed"]),
+    type=click.Choice(["dictionary", "learned", "direct", "bounded", "fixed"]),
     default="dictionary",
     show_default=True,
-    help="Blend kernels from the dictionary, or use one round kernel everywhere (ablation).",
+    help="Blend kernels from the dictionary, or for ablations: from one that is learned, regress them, "
+    "directly or bounded to the dictionary's range, or use one round kernel everywhere.",
+)
+@click.option(
+    "--encoder-weights",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Pretrained weights to start the encoder from, as EDSR, RDN, SwinIR and HAT are published.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the first weights and of the crops.")
 def main(
@@ -47,6 +54,7 @@ def main(
     out: Path | None,
     resume: bool,
     covariance: str,
+    encoder_weights: Path | None,
     seed: int,
 ) -> None:
     """Train an arbitrary-scale super-resolution network on a mined dictionary of kernels."""
@@ -67,6 +75,7 @@ def main(
         budget=Budget(steps, minutes) if steps or minutes else None,
         seed=seed,
         resume=resume,
+        encoder_weights=encoder_weights,
         stop=stop,
     )
     if stop.is_set():
