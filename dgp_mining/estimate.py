@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
+
+import numpy as np
 
 from . import statistics
-from .images import ImageError, read_image
-from .mining import FITTER, fit_crop, load_fitter, one_torch_thread
+from .chunk import FITTERS, batch_size, check_worker, fit_crops, load_fitter, one_torch_thread
+from .images import ImageError
+from .loading import LoadedCrop, load_crops
 from .plan import Plan
-from .store import CropResult
+from .results import CropResult
+from .task import PlannedChunk, Task
 
 TRIALS = (5, 5, 50)
 """Optimiser steps of the trial fits: the first warms up, the others give the time per fit and per step."""
@@ -23,16 +26,22 @@ class Estimate:
     gaussians: int
     """Gaussians of all crops together."""
     seconds: float
-    """Fitting time on one core of this machine."""
+    """Fitting time on one core, or one GPU, of this machine."""
     nbytes: int
     """Disk that the store takes, at most."""
 
 
-def estimate(plan: Plan, fitter: str = FITTER) -> Estimate:
-    """Fit a crop of `plan` briefly and extrapolate. Raises ImageError where none can be fitted."""
+def estimate(plan: Plan, fitter: str | None = None) -> Estimate:
+    """Fit a crop of `plan` briefly and extrapolate; on a GPU, a batch of it.
+
+    Raises ImageError where none can be fitted, RunError where its device is not there.
+    """
+    check_worker(plan.settings["backend"])
+    fitter = fitter or FITTERS["cuda" if plan.settings["backend"] == "cuda" else "cpu"]
     reasons = []
-    for crop in range(plan.crops):
-        trials = _timed(plan, crop, fitter)
+    for crop in np.unique(plan.image, return_index=True)[1]:  # the first of each image
+        loaded = _load(plan, int(crop))
+        trials = _timed(loaded, plan, fitter)
         if trials[0][0].field is not None:
             break
         reasons.append(trials[0][0].error)
@@ -50,18 +59,22 @@ def estimate(plan: Plan, fitter: str = FITTER) -> Estimate:
     )
 
 
-def _timed(plan: Plan, crop: int, fitter: str) -> list[tuple[CropResult, float]]:
-    """The result and the seconds of each trial fit of one crop."""
-    name, (row, column) = plan.names[plan.image[crop]], plan.position[crop].tolist()
-    try:
-        pixels = read_image(Path(plan.folder) / name)
-    except ImageError as error:
-        return [(CropResult(b"", str(error)), 0.0)]
+def _load(plan: Plan, crop: int) -> LoadedCrop:
+    at = (plan.names[plan.image[crop]], *plan.position[crop].tolist())
+    task = Task(store="", images=plan.folder, fitter="", chunks=(PlannedChunk(0, (at,)),))
+    return next(load_crops(task, plan.settings["crop"]))
+
+
+def _timed(loaded: LoadedCrop, plan: Plan, fitter: str) -> list[tuple[CropResult, float]]:
+    """The result and the seconds per crop of each trial."""
+    batch = [loaded] * min(batch_size(plan.settings), plan.crops)
+    # Of this thread alone, where it does the work: what else runs here does not count.
+    clock = time.perf_counter if plan.settings["backend"] == "cuda" else time.thread_time
     trials = []
     with one_torch_thread():
         for iterations in TRIALS:
             settings = {**plan.settings, "iterations": iterations, "keep_fields": True}
-            started = time.thread_time()  # of this thread alone: what else runs here does not count
-            fitted = fit_crop(pixels, name, (row, column), settings, b"", load_fitter(fitter))
-            trials.append((fitted, time.thread_time() - started))
+            started = clock()
+            results = fit_crops(batch, settings, load_fitter(fitter))
+            trials.append((results[0], (clock() - started) / len(batch)))
     return trials

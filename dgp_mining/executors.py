@@ -1,56 +1,76 @@
 """Where tasks run: in this process, on a Dask cluster started here, or on one that exists.
 
-An executor takes a function and its tasks and yields the results as they come, in any order. Dask is
-imported only where it is used.
+An executor is given a function and someone to ask for the next task, and yields each task with its result as
+they end, in any order. Dask is imported only where it is used.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .faults import RunError
+from .gpus import visible_gpus
+from .interruption import Stop
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-Executor = Callable[[Callable[[Task], Result], Sequence[Task]], Iterator[Result]]
+
+Executor = Callable[
+    [Callable[[Task], Result], Callable[[int], Task | None], Stop], Iterator[tuple[Task, Result | None]]
+]
+"""Runs `function` on what `next_task(workers)` returns until that is None and nothing runs any more, or until
+it is stopped. A result of None: the task has killed every worker that took it."""
 
 WINDOW = 3
 """Tasks in flight per worker. Handing them all to the scheduler at once would make one dying worker mark
 hundreds of queued tasks as suspicious."""
 
-RETRIES = 3
-"""How often a task that raised is tried again; bad input does not raise, so what does may be transient."""
+POLL_SECONDS = 0.5
+"""How often the cluster is looked at while nothing ends."""
 
-CONNECT_SECONDS = 10
-"""How long an existing scheduler is waited for."""
-
-IGNORE_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-"""Run by each local worker as it starts: Ctrl-C reaches the whole process group, and the client decides."""
-
-
-class ExecutorError(RuntimeError):
-    """The workers cannot be started or reached, or died over a task; one sentence."""
+PATIENCE_SECONDS = 10.0
+"""How long there may be no worker before it is said: a dead one is soon replaced."""
 
 
 @contextmanager
-def open_executor(scheduler: str = "local", workers: int | None = None) -> Iterator[Executor]:
-    """The executor `scheduler` names: 'sync', 'local', or the address of a Dask scheduler (tcp://...).
+def open_executor(
+    scheduler: str = "local",
+    workers: int | None = None,
+    *,
+    prepare: Callable[[], None] = lambda: None,
+    tls: tuple[str | None, str | None, str | None] = (None, None, None),
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Iterator[Executor]:
+    """The executor that `scheduler` names: 'sync', 'local', 'gpu', or the address of a Dask scheduler
+    (tcp://... or tls://...).
 
-    `workers` is the number of one-threaded processes of a local cluster, default one per core. Raises
-    ExecutorError where no scheduler answers.
+    `workers` is the number of one-threaded processes of a local cluster, default one per core, for 'gpu' one
+    per visible GPU. Every worker calls `prepare` before its first task, also one that joins later. `tls` are
+    PEM files (authority, certificate, key). Raises RunError where there are no workers.
     """
     if scheduler == "sync":
-        yield map
-    elif scheduler == "local":
-        with _local_client(workers or available_cores()) as client:
-            yield _on_dask(client)
-    else:
-        with _existing_client(scheduler) as client:
-            yield _on_dask(client)
+        prepare()
+        yield _run_here
+        return
+    with _cluster(scheduler, workers, tls) as client, _prepared(client, prepare):
+        if client.dashboard_link and importlib.util.find_spec("bokeh"):
+            say(f"Dashboard: {client.dashboard_link}")
+        yield functools.partial(_run_on, client, say)
+
+
+def default_workers(scheduler: str) -> int:
+    """Workers that a local cluster has unless told otherwise; 1 for what is no local cluster."""
+    return {"local": available_cores(), "gpu": len(visible_gpus())}.get(scheduler, 1)
 
 
 def available_cores() -> int:
@@ -58,68 +78,139 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
-def _local_client(workers: int) -> Iterator[Client]:
-    import dask
-    from distributed import Client, LocalCluster
+def _cluster(
+    scheduler: str, workers: int | None, tls: tuple[str | None, str | None, str | None]
+) -> AbstractContextManager[Client]:
+    from .clusters import existing_cluster, local_cluster
 
-    with (
-        dask.config.set({"distributed.worker.preload": [IGNORE_SIGINT]}),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # without an address dask's web server listens everywhere
-            memory_limit=None,  # dask would pause workers by its own estimate; an image is all they hold
-            silence_logs=50,  # what matters is said by us, in sentences
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    if scheduler == "local":
+        return local_cluster([{}] * (workers or default_workers(scheduler)))
+    if scheduler != "gpu":
+        return existing_cluster(scheduler, *tls)
+    if not (gpus := visible_gpus()):
+        raise RunError(
+            "No GPU is visible here (CUDA_VISIBLE_DEVICES, nvidia-smi -L): use --scheduler local, or start "
+            "where there is an NVIDIA GPU."
+        )
+    return local_cluster([{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:workers]])
 
 
 @contextmanager
-def _existing_client(address: str) -> Iterator[Client]:
-    from distributed import Client
+def _prepared(client: Client, prepare: Callable[[], None]) -> Iterator[None]:
+    from .clusters import Preparation
 
+    name = f"dgp-mine-{client.id}"
     try:
-        client = Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        raise ExecutorError(
-            f"No Dask scheduler answers at {address}: start one or use --scheduler local."
+        client.register_plugin(Preparation(prepare), name=name)
+    except RunError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"A worker cannot be prepared ({error}): install the same dgp-mining there."
         ) from error
-    with client:
-        if not client.nthreads():
-            raise ExecutorError(
-                f"The scheduler at {address} has no workers: start 'dask worker {address} --nthreads 1'."
+    try:
+        yield
+    finally:
+        if client.status == "running":
+            client.unregister_worker_plugin(name)
+
+
+# --- running ------------------------------------------------------------------------------------------------
+
+
+def _run_here(
+    function: Callable[[Task], Result], next_task: Callable[[int], Task | None], stop: Stop
+) -> Iterator[tuple[Task, Result]]:
+    while not stop.asked and (task := next_task(1)) is not None:
+        yield task, function(task)
+
+
+def _run_on(
+    client: Client,
+    say: Callable[[str], None],
+    function: Callable[[Task], Result],
+    next_task: Callable[[int], Task | None],
+    stop: Stop,
+) -> Iterator[tuple[Task, Result | None]]:
+    """Keeps a window of tasks submitted. Where one fails, or it is asked to stop, those that have begun are
+    still waited for."""
+    from distributed import KilledWorker
+
+    ended: SimpleQueue[Future] = SimpleQueue()
+    running: dict[str, tuple[Future, Task]] = {}
+    watch = _Watch(client, say)
+    failure: Exception | None = None
+    while True:
+        workers = watch.workers()
+        if stop.asked or failure:
+            _withdraw(client, running)
+        else:
+            while len(running) < WINDOW * workers and (task := next_task(workers)) is not None:
+                future = client.submit(function, task, pure=False)
+                running[future.key] = future, task
+                future.add_done_callback(ended.put)
+        if not running:
+            break
+        try:
+            future, task = running.pop(ended.get(timeout=POLL_SECONDS).key)
+        except (Empty, KeyError):  # nothing has ended, or what was withdrawn
+            continue
+        if future.cancelled():
+            raise _lost(client)
+        try:
+            result = future.result()
+        except KilledWorker:
+            result = None
+        except Exception as error:
+            failure = failure or error
+            continue
+        yield task, result
+    if failure:
+        raise failure
+
+
+def _withdraw(client: Client, running: dict[str, tuple[Future, Any]]) -> None:
+    """Take back the tasks that no worker has yet."""
+    begun = {key for keys in client.processing().values() for key in keys}
+    for key, (future, _) in list(running.items()):
+        if key not in begun and future.status == "pending":
+            del running[key]
+            future.cancel()
+
+
+class _Watch:
+    """Counts the workers, which come and go, and says when there is none."""
+
+    def __init__(self, client: Client, say: Callable[[str], None]) -> None:
+        self.client, self.say = client, say
+        self.count = 0
+        self.looked = -POLL_SECONDS
+        self.seen = time.monotonic()
+        self.missed = False
+
+    def workers(self) -> int:
+        """How many there are, at least 1: what is submitted waits for the next to come. Raises RunError where
+        the scheduler is gone."""
+        now = time.monotonic()
+        if now - self.looked < POLL_SECONDS:
+            return max(1, self.count)
+        if self.client.status != "running":
+            raise _lost(self.client)
+        self.looked, self.count = now, len(self.client.nthreads())
+        if self.count:
+            self.seen = now
+            if self.missed:
+                self.say(f"{self.count} workers have come; going on.")
+        elif not self.missed and now - self.seen > PATIENCE_SECONDS:
+            self.say(
+                f"No workers are left at {self.client.scheduler.address}: waiting for others. Ctrl-C ends."
             )
-        yield client
+        self.missed = now - self.seen > PATIENCE_SECONDS
+        return max(1, self.count)
 
 
-def _on_dask(client: Client) -> Executor:
-    def run(function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-        from distributed import KilledWorker, as_completed
-
-        remaining = iter(tasks)
-        running = as_completed()
-
-        def top_up() -> None:
-            workers = max(1, len(client.nthreads()))  # as many as there are now: they come and go
-            while running.count() < WINDOW * workers and (task := next(remaining, None)) is not None:
-                running.add(client.submit(function, task, pure=False, retries=RETRIES))
-
-        top_up()
-        for future in running:
-            try:
-                result = future.result()
-            except KilledWorker as error:
-                raise ExecutorError(
-                    "A chunk killed every worker that took it (out of memory?): use fewer --workers, then "
-                    "repeat the command to go on."
-                ) from error
-            future.release()
-            top_up()
-            yield result
-
-    return run
+def _lost(client: Client) -> RunError:
+    return RunError(
+        f"The scheduler at {client.scheduler.address} is gone: start it again, then repeat the command to "
+        "go on."
+    )

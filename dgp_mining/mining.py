@@ -6,49 +6,31 @@ finish, or on what interrupted them.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import importlib
-import itertools
+import functools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
-import torch
 
 import splat2d
 
 from . import statistics
-from .executors import available_cores, open_executor
-from .images import ImageError, read_image
+from .chunk import FITTERS, fit_task, prepare_worker
+from .executors import default_workers, open_executor
+from .faults import RunError
+from .flow import Flow
+from .interruption import stop_at_signals
+from .layout import STATUS
 from .part import Chunk
-from .plan import Plan, Settings, chunk_length, make_plan, seed_of
+from .plan import Plan, Settings, chunk_length, make_plan
 from .recipes import recipe_settings
-from .results import CropResult
+from .results import FAILED
 from .store import Store
+from .task import PlannedChunk, Progress, Task
 
-FITTER = "dgp_mining.fit"
-"""The module whose `fit_image` and `off_lattice_psnr` are used, by name: a name travels to any worker, and
-tests can put another there."""
-
-EXACT_PSNR = 100.0
-"""dB that stand for a fit without any error, whose PSNR would be infinite."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What one finished chunk adds; `mine` reports it."""
-
-    done: int
-    """Crops fitted."""
-    failed: int
-    """Crops that cannot be, for the reasons in the store."""
-    psnr: float
-    """Sum of the PSNR of the fitted crops, dB."""
+__all__ = ["Progress", "mine", "open_store", "plan_run"]
 
 
 def mine(
@@ -58,29 +40,65 @@ def mine(
     *,
     scheduler: str = "local",
     workers: int | None = None,
+    device: str | None = None,
+    tls: tuple[str | None, str | None, str | None] = (None, None, None),
     overwrite: bool = False,
+    retry_failed: bool = False,
+    strict: bool = False,
     on_plan: Callable[[Plan, Store], None] = lambda plan, store: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-    fitter: str = FITTER,
+    say: Callable[[str], None] = lambda sentence: None,
+    fitter: str | None = None,
 ) -> Store:
     """Fit crops of all images in the folder `images` into `store`, going on with what is there.
 
+    Args:
+        scheduler: where to fit, with `workers` and `tls`; see `executors.open_executor`.
+        device: "cpu" or "cuda"; default "cuda" for scheduler "gpu", otherwise "cpu".
+        overwrite: delete the store first.
+        retry_failed: fit the crops that have failed once more.
+        strict: raise RunError as soon as a crop has failed, or an image cannot be mined.
+        on_plan: called before anything is fitted.
+        on_progress: called for every chunk that is in the store.
+        say: called with sentences for people.
+
     Raises ImageError where no image can be mined, StoreError where the store is no store, or of other
-    settings, ExecutorError where there are no workers. Ctrl-C loses only the chunks under way. Local workers
-    import the calling script again, which must therefore guard what it does by `if __name__ == "__main__"`.
+    settings, RunError where there are no workers, or something prevents going on. Ctrl-C finishes the chunks
+    under way and raises KeyboardInterrupt then; a second one does so at once, and loses these chunks. Local
+    workers import the calling script again, which must therefore guard what it does by
+    `if __name__ == "__main__"`.
     """
-    plan = plan_run(images, settings or Settings())
+    device = device or ("cuda" if scheduler == "gpu" else "cpu")
+    plan = plan_run(images, settings or Settings(), device)
     opened = open_store(store, plan, overwrite)
+    if retry_failed:
+        forget_failed(opened)
     on_plan(plan, opened)
-    tasks = [make_task(opened, images, fitter, chunk) for chunk in opened.pending_chunks()]
-    if tasks:
-        with open_executor(scheduler, min(workers or available_cores(), len(tasks))) as run:
-            for progress in run(fit_chunk, tasks):
-                on_progress(progress)
+    failures = [*filter(None, plan.problems), *(text for _, text in opened.errors())] if strict else []
+    pending = opened.pending_chunks() if not failures else []
+    if pending:
+        fitter = fitter or FITTERS[device]
+        task = Task(opened.address, os.path.abspath(images), fitter)
+        flow = Flow(task, pending, lambda chunk: PlannedChunk(chunk, tuple(opened.chunk_crops(chunk))))
+        prepare = functools.partial(prepare_worker, plan.settings["backend"], fitter)
+        workers = min(workers or default_workers(scheduler), len(pending))
+        with (
+            stop_at_signals(say) as stop,
+            open_executor(scheduler, workers, prepare=prepare, tls=tls, say=say) as run,
+        ):
+            for done, ends in run(fit_task, flow.next, stop):
+                for progress in flow.took(done, ends):
+                    on_progress(progress)
+                    failures += progress.failures
+                stop.asked |= strict and bool(failures)
+        if stop.asked and not strict:
+            raise KeyboardInterrupt
+    if strict and failures:
+        raise RunError(f"Stopped by --strict: {failures[0]}")
     return opened
 
 
-def plan_run(images: str | Path, settings: Settings) -> Plan:
+def plan_run(images: str | Path, settings: Settings, device: str = "cpu") -> Plan:
     """The plan of `mine`, which does nothing yet."""
     numbers = recipe_settings(settings.recipe, settings.iterations)
     fixed = {
@@ -88,7 +106,7 @@ def plan_run(images: str | Path, settings: Settings) -> Plan:
         "iterations": numbers.pop("iterations"),
         "fit": numbers,
         "statistics": statistics.SETTINGS,
-        "backend": splat2d.backend(),
+        "backend": splat2d.backend() if device == "cpu" else device,
     }
     return make_plan(images, settings, fixed)
 
@@ -111,108 +129,9 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
     return store
 
 
-@dataclass(frozen=True)
-class Task:
-    """One chunk to fit: all that a worker needs to know."""
-
-    store: str
-    """Where the store is, from any working directory."""
-    images: str
-    """Absolute path of the folder of images."""
-    fitter: str
-    """Name of the fitting module, see FITTER."""
-    chunk: Chunk
-    """Which chunk of the store."""
-    crops: tuple[tuple[str, int, int], ...]
-    """The chunk's crops: name of the image in the folder, row and column."""
-
-
-def make_task(store: Store, images: str | Path, fitter: str, chunk: Chunk) -> Task:
-    """The task of fitting one chunk; it carries its crops, so that workers need not read the plan."""
-    return Task(
-        store=store.address,
-        images=str(Path(images).resolve()),
-        fitter=fitter,
-        chunk=chunk,
-        crops=tuple(store.chunk_crops(chunk)),
-    )
-
-
-def fit_chunk(task: Task) -> Progress:
-    """Fit the crops of one chunk, decoding each image once, and write them. Runs in a worker."""
-    store, fitter = Store.open(task.store), load_fitter(task.fitter)
-    results = []
-    with one_torch_thread():
-        for name, crops in itertools.groupby(task.crops, key=lambda crop: crop[0]):
-            positions = [(row, column) for _, row, column in crops]
-            results += fit_crops(Path(task.images), name, positions, store.settings, fitter)
-    store.write(task.chunk, results)
-    done = [result.result[0] for result in results if not result.error]
-    return Progress(len(done), len(results) - len(done), float(sum(done)))
-
-
-def fit_crops(
-    folder: Path,
-    name: str,
-    positions: list[tuple[int, int]],
-    settings: dict[str, Any],
-    fitter: ModuleType,
-) -> list[CropResult]:
-    """Fit crops of one image; an image that cannot be read fails all of them, for the reason it gives."""
-    path = folder / name
-    try:
-        pixels, sha256 = read_image(path), hashlib.sha256(path.read_bytes()).digest()
-    except ImageError as error:
-        # The image is named as in its folder: a store says nothing about the machine.
-        return [CropResult(b"", str(error).replace(str(path), name))] * len(positions)
-    return [fit_crop(pixels, name, position, settings, sha256, fitter) for position in positions]
-
-
-def fit_crop(
-    pixels: np.ndarray,  # [H, W, C] of the whole image
-    name: str,
-    position: tuple[int, int],
-    settings: dict[str, Any],
-    sha256: bytes,
-    fitter: ModuleType,
-) -> CropResult:
-    """Fit one crop and measure the fit; the result depends on nothing but the arguments."""
-    side, (top, left) = settings["crop"], position
-    crop = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    if crop.shape[:2] != (side, side):
-        return CropResult(sha256, f"{name} has become smaller since the run was planned: start anew.")
-    seed = seed_of(settings["seed"], name, top, left)
-    rng = np.random.default_rng(seed)
-    recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
-    recipe["seed"] = int(rng.integers(2**31))
-    try:
-        fit = fitter.fit_image(crop, **recipe)
-        off_lattice = fitter.off_lattice_psnr(crop, **recipe)
-    except ValueError as error:
-        return CropResult(sha256, f"{name}: {error}")
-    return CropResult(
-        sha256,
-        result=(_finite(fit.psnr), _finite(off_lattice), fit.iterations, fit.seconds),
-        statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
-        field=fit.field if settings["keep_fields"] else None,
-    )
-
-
-def load_fitter(name: str) -> ModuleType:
-    """The fitting module of this name, see FITTER."""
-    return importlib.import_module(name)
-
-
-def _finite(psnr: float) -> float:
-    return min(float(psnr), EXACT_PSNR)
-
-
-@contextlib.contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Sums split over threads round differently; besides, workers have one core each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def forget_failed(store: Store) -> None:
+    """Make the chunks pending in which a crop has failed."""
+    for part in store.parts:
+        failed = np.flatnonzero(part.read(STATUS) == FAILED)
+        for index in np.unique(failed // part.extent.chunk).tolist():
+            store.forget(Chunk(part.name, index))

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-from .mining import Progress
+from .task import Progress
 
 PLAIN_INTERVAL = 10.0
 """Seconds between lines where the output is not a terminal."""
@@ -34,11 +34,15 @@ class ProgressLine:
             self.said = now
         self.stream.flush()
 
+    def interject(self, sentence: str) -> None:
+        """A sentence on a line of its own, above the progress."""
+        start, end = ("\r", "\x1b[K\n") if self.stream.isatty() else ("", "\n")
+        self.stream.write(start + sentence + end)
+        self.stream.flush()
+
     def finish(self) -> None:
         """Leave the last state standing, on a line of its own."""
-        start, end = ("\r", "\x1b[K\n") if self.stream.isatty() else ("", "\n")
-        self.stream.write(start + self.line(time.monotonic()) + end)
-        self.stream.flush()
+        self.interject(self.line(time.monotonic()))
 
     def line(self, now: float) -> str:
         finished = self.done + self.failed

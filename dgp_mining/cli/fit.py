@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .group import FINISHED_WITH_FAILURES, INTERRUPTED, STORE_OPTION
+
+if TYPE_CHECKING:
+    from ..plan import Settings
 
 
 @click.command()
@@ -20,57 +25,97 @@ from .group import FINISHED_WITH_FAILURES, INTERRUPTED, STORE_OPTION
 @click.option("--density", default=0.25, metavar="D", help="Gaussians per pixel.")
 @click.option("--recipe", default="fast", type=click.Choice(["fast", "gaussianimage"]), help="How to fit.")
 @click.option("--iterations", type=int, metavar="N", help="Optimiser steps.  [default: the recipe's]")
-@click.option("--scheduler", default="local", metavar="local|sync|tcp://...", help="Where to fit.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Local processes.  [default: cores]")
+@click.option(
+    "--scheduler",
+    default="local",
+    metavar="WHERE",
+    help="Where to fit: 'local' (processes), 'gpu' (one for each visible GPU), 'sync' (here), or the address "
+    "of a Dask scheduler, tcp://... or tls://....",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", help="Local processes.  [default: cores, or GPUs]"
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    help="What workers fit on.  [default: cuda with --scheduler gpu, else cpu]",
+)
+@click.option("--tls-ca", metavar="FILE.pem", help="Who signs for a tls:// scheduler.  [default: Dask's]")
+@click.option("--tls-cert", metavar="FILE.pem", help="This client's certificate.  [default: Dask's]")
+@click.option("--tls-key", metavar="FILE.pem", help="This client's key.  [default: Dask's]")
 @click.option("--seed", default=0, help="Of the choice of crops and of all that is random.")
 @click.option("--keep-fields", is_flag=True, help="Store every Gaussian, not only statistics.")
 @click.option("--overwrite", is_flag=True, help="Delete the store first.")
+@click.option("--retry-failed", is_flag=True, help="Try the crops again that have failed.")
+@click.option("--strict", is_flag=True, help="Stop at the first crop or image that fails.")
+@click.option(
+    "--log", type=click.Path(path_type=Path), metavar="FILE", help="Appended to.  [default: STORE.log]"
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, how long it takes and how much disk.")
-def fit(
-    images: str,
-    store: str,
-    scheduler: str,
-    workers: int | None,
-    overwrite: bool,
-    dry_run: bool,
-    **settings: Any,
-) -> None:
+def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any) -> None:
     """Fit 2D Gaussians to crops of photographs; go on where an earlier run stopped."""
-    from ..console.fit import FitReport, describe_plan, estimate_text
-    from ..estimate import estimate
-    from ..executors import available_cores
-    from ..mining import mine, plan_run
-    from ..plan import Settings
+    from ..console.fit import FitReport
+    from ..mining import mine
+    from ..runlog import log_beside
 
-    if scheduler not in ("local", "sync") and "://" not in scheduler:
-        raise click.UsageError(
-            f"--scheduler is 'local', 'sync' or an address such as tcp://..., not {scheduler!r}."
-        )
-    if workers and scheduler != "local":
-        raise click.UsageError("--workers is for --scheduler local only.")
-    try:
-        chosen = Settings(**settings)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    settings, how = _split(options)
     if dry_run:
-        plan = plan_run(images, chosen)
-        click.echo(describe_plan(plan))
-        click.echo(estimate_text(estimate(plan), workers or available_cores()))
+        _estimate(images, settings, how)
         return
-    report = FitReport()
+    report = FitReport(log or log_beside(store))
     try:
         mine(
             images,
             store,
-            chosen,
-            scheduler=scheduler,
-            workers=workers,
-            overwrite=overwrite,
+            settings,
+            **how,
             on_plan=report.plan,
             on_progress=report.progress,
+            say=report.say,
         )
     except KeyboardInterrupt:
         report.interrupted()
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        report.stopped(error)
+        raise
     if report.finished():
         sys.exit(FINISHED_WITH_FAILURES)
+
+
+def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
+    """The options that determine the results, and those that say how to come by them. Raises UsageError."""
+    from ..plan import Settings
+
+    names = {field.name for field in fields(Settings)}
+    how = {name: value for name, value in options.items() if name not in names}
+    scheduler, tls = how["scheduler"], [how.pop(f"tls_{part}") for part in ("ca", "cert", "key")]
+    if scheduler not in ("local", "gpu", "sync") and not scheduler.startswith(("tcp://", "tls://")):
+        raise click.UsageError(
+            "--scheduler is 'local', 'gpu', 'sync', or an address such as tcp://... or tls://..., "
+            f"not {scheduler!r}."
+        )
+    if how["workers"] and scheduler not in ("local", "gpu"):
+        raise click.UsageError("--workers is for --scheduler local and gpu only.")
+    if any(tls) and not scheduler.startswith("tls://"):
+        raise click.UsageError("--tls-ca, --tls-cert and --tls-key are for --scheduler tls://... only.")
+    how["tls"] = tuple(tls)
+    how["device"] = how["device"] or ("cuda" if scheduler == "gpu" else "cpu")
+    if scheduler == "gpu" and how["device"] == "cpu":
+        raise click.UsageError("--scheduler gpu fits on GPUs: leave out --device cpu.")
+    try:
+        return Settings(**{name: options[name] for name in names}), how
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _estimate(images: str, settings: Settings, how: dict[str, Any]) -> None:
+    """What --dry-run does."""
+    from ..console.fit import describe_plan, estimate_text
+    from ..estimate import estimate
+    from ..executors import default_workers
+    from ..mining import plan_run
+
+    plan = plan_run(images, settings, how["device"])
+    click.echo(describe_plan(plan))
+    click.echo(estimate_text(estimate(plan), how["workers"] or default_workers(how["scheduler"])))

@@ -19,9 +19,9 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
-            from ..executors import ExecutorError
+            from ..faults import RunError
 
-            if isinstance(error, (ValueError, OSError, ExecutorError)):
+            if isinstance(error, (ValueError, OSError, RunError)):
                 raise click.ClickException(str(error)) from error
             raise
 

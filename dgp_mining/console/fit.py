@@ -1,41 +1,53 @@
-"""What `dgp-mine fit` says."""
+"""What `dgp-mine fit` says, and writes into its log."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
 from ..estimate import Estimate
-from ..mining import Progress
 from ..plan import Plan
 from ..progress import ProgressLine, duration
 from ..results import PENDING
+from ..runlog import RunLog
 from ..store import Store
 from ..summary import summarise
+from ..task import Progress
 from . import listed, say
 from .store import status_text
 
 
 class FitReport:
-    """Speaks while `dgp-mine fit` runs, on stderr; mine's callbacks are its methods."""
+    """Speaks while `dgp-mine fit` runs, on stderr and into the log; mine's callbacks are its methods."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path) -> None:
+        self.path = log
         self.store: Store | None = None
+        self.log: RunLog | None = None
 
     def plan(self, plan: Plan, store: Store) -> None:
-        """Say what there is to do."""
-        self.store = store
+        """Say what there is to do. Raises RunError where the log cannot be written."""
+        self.store, self.log = store, RunLog(self.path)
         status = store.status()
         before = int((status != PENDING).sum())
+        self.log.start(plan, store, len(status) - before)
         say(describe_plan(plan))
-        if before == plan.crops:
+        if before == len(status):
             say(f"{store.path} has all of them already.")
         elif before:
             say(f"{store.path} has {before:,} of them already; going on.")
-        self.line = ProgressLine(plan.crops, before)
+        self.line = ProgressLine(len(status), before)
 
     def progress(self, progress: Progress) -> None:
         """Count what a chunk has added."""
         self.line.add(progress)
+        self.log.chunk(progress)
+
+    def say(self, sentence: str) -> None:
+        """Say what happens meanwhile, above the progress."""
+        self.line.interject(sentence)
+        self.log.write(sentence)
 
     def interrupted(self) -> None:
         """Say what is done and how to go on, after Ctrl-C."""
@@ -43,17 +55,26 @@ class FitReport:
             say("\nInterrupted before the first crop.")
             return
         status = self.store.status()
-        say(
-            f"\nInterrupted: {int((status != PENDING).sum()):,} of {len(status):,} crops are in "
+        text = (
+            f"Interrupted: {int((status != PENDING).sum()):,} of {len(status):,} crops are in "
             f"{self.store.path}. The same command goes on from there."
         )
+        say("\n" + text)
+        self.log.end(text)
+
+    def stopped(self, error: Exception) -> None:
+        """Write down what has ended the run; to say it is the command's."""
+        if self.log:
+            self.log.end(f"stopped: {error}")
 
     def finished(self) -> bool:
         """Say what came out, on stdout; whether anything failed."""
         if self.line.done or self.line.failed:
             self.line.finish()
         summary = summarise(self.store)
-        click.echo(status_text(summary))
+        text = status_text(summary)
+        click.echo(text)
+        self.log.end(text)
         return bool(summary["failed"] or summary["skipped"])
 
 

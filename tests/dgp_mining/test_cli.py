@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from dgp_mining import cli, executors, mining, prior
+from dgp_mining import cli, clusters, mining, prior
 from dgp_mining.condense import METHODS
 from dgp_mining.dictionary import Dictionary
 from dgp_mining.mining import mine
@@ -125,7 +125,6 @@ def test_a_real_fit_from_photographs_to_dictionary(
 def test_failures_are_told_and_exit_with_3(
     photos: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mining, "FITTER", fitter)
     monkeypatch.setattr(mining, "mine", lambda *a, **k: mine(*a, fitter=fitter, **k))
     (photos / "text.png").write_text("not an image")
     options = ["fit", "--images", photos, "--store", tmp_path / "a.zarr", "--crop", 32, "--scheduler", "sync"]
@@ -175,7 +174,7 @@ def test_what_is_no_store_or_dictionary_is_one_sentence(tmp_path: Path, photos: 
 def test_a_scheduler_that_is_not_there_is_one_sentence(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executors, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1)
     options = ["--store", tmp_path / "a.zarr", "--crop", 32, "--scheduler", "tcp://127.0.0.1:1"]
     message = one_sentence(run("fit", "--images", photos, *options), 1)
     assert "No Dask scheduler answers at tcp://127.0.0.1:1" in message

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from distributed import LocalCluster
 
-from dgp_mining import executors
-from dgp_mining.executors import ExecutorError, open_executor
+from dgp_mining import executors, gpus
+from dgp_mining.executors import open_executor
+from dgp_mining.faults import RunError
+from dgp_mining.interruption import Stop
 
 
 @pytest.fixture(scope="module")
@@ -25,73 +30,187 @@ def address() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
+def one_by_one(tasks: Iterable[Any]) -> Callable[[int], Any]:
+    """What an executor asks for the next task."""
+    remaining = iter(tasks)
+    return lambda workers: next(remaining, None)
+
+
 def square(task: int) -> int:
     return task * task
 
 
 def test_in_this_process_results_come_in_order() -> None:
     with open_executor("sync") as run:
-        assert list(run(square, range(5))) == [0, 1, 4, 9, 16]
+        assert list(run(square, one_by_one(range(1, 5)), Stop())) == [(1, 1), (2, 4), (3, 9), (4, 16)]
 
 
 def test_on_an_existing_scheduler_every_task_is_run_once(address: str) -> None:
     with open_executor(address) as run:
-        assert sorted(run(square, range(50))) == [n * n for n in range(50)]
+        assert sorted(run(square, one_by_one(range(1, 50)), Stop())) == [(n, n * n) for n in range(1, 50)]
     with open_executor(address) as run:
-        assert list(run(square, [])) == []
+        assert list(run(square, one_by_one([]), Stop())) == []
 
 
-def test_tasks_are_submitted_through_a_bounded_window(address: str) -> None:
+def test_tasks_are_asked_for_one_by_one_and_submitted_through_a_bounded_window(address: str) -> None:
     taken = []
 
     def tasks() -> Iterator[int]:
-        for task in range(20):
+        for task in range(1, 21):
             taken.append(task)
             yield task
 
     with open_executor(address) as run:
-        for finished, _ in enumerate(run(square, tasks()), start=1):
+        for finished, _ in enumerate(run(square, one_by_one(tasks()), Stop()), start=1):
             assert len(taken) <= finished + executors.WINDOW
     assert len(taken) == 20
 
 
-def test_a_passing_fault_is_tried_again(address: str, tmp_path: Path) -> None:
-    def fails_twice(task: int) -> int:
-        with (tmp_path / str(task)).open("a+") as attempts:
-            attempts.write("x")
-            attempts.seek(0)
-            if len(attempts.read()) < 3:
-                raise OSError("the network is down")
+def test_a_scheduler_never_knows_more_tasks_than_the_window_has() -> None:
+    with (
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp://",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        open_executor(cluster.scheduler_address) as run,
+    ):
+        known = [len(cluster.scheduler.tasks) for _ in run(square, one_by_one(range(1, 300)), Stop())]
+    assert len(known) == 299
+    assert max(known) <= executors.WINDOW + 2  # what has been released may take a moment to be forgotten
+
+
+def test_what_a_task_raises_comes_back_after_those_under_way_have_ended(address: str, tmp_path: Path) -> None:
+    def third_fails(task: int) -> int:
+        (tmp_path / str(task)).touch()
+        time.sleep(0.05)
+        if task == 3:
+            raise OSError("No space left on device")
         return task
 
+    ended = []
     with open_executor(address) as run:
-        assert sorted(run(fails_twice, [1, 2])) == [1, 2]
-    assert [(tmp_path / task).read_text() for task in "12"] == ["xxx", "xxx"]
+        results = run(third_fails, one_by_one(range(1, 100)), Stop())
+        with pytest.raises(OSError, match="No space left"):
+            ended.extend(task for task, _ in results)
+    assert sorted([*ended, 3]) == sorted(int(path.name) for path in tmp_path.iterdir())
+    assert len(ended) <= 3 + executors.WINDOW
 
 
-def test_a_lasting_fault_comes_back_as_what_it_is(address: str) -> None:
-    def fails(task: int) -> int:
-        raise OSError("No space left on device")
+@pytest.mark.parametrize("where", ["sync", "cluster"])
+def test_a_stop_waits_for_what_is_under_way_and_begins_nothing_more(where: str, address: str) -> None:
+    stop = Stop()
+    ended = []
+    with open_executor(address if where == "cluster" else "sync") as run:
+        for task, _ in run(square, one_by_one(range(1, 100)), stop):
+            ended.append(task)
+            stop.asked = True
+    assert 1 <= len(ended) <= executors.WINDOW
 
-    with open_executor(address) as run, pytest.raises(OSError, match="No space left"):
-        list(run(fails, [1]))
 
-
-def test_local_workers_are_processes_with_one_thread_that_leave_ctrl_c_to_the_client() -> None:
-    def look(task: int) -> tuple[int, int, object, str | None]:
+def test_local_workers_are_processes_with_one_thread_that_leave_signals_to_the_client() -> None:
+    def look(task: int) -> tuple[Any, ...]:
         time.sleep(0.2)
-        return (
-            os.getpid(),
-            threading.active_count(),
-            signal.getsignal(signal.SIGINT),
-            os.environ.get("OMP_NUM_THREADS"),
-        )
+        handlers = {signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        return os.getpid(), threading.active_count(), handlers, os.environ.get("OMP_NUM_THREADS")
 
     with open_executor("local", 2) as run:
-        seen = list(run(look, range(6)))
+        seen = [result for _, result in run(look, one_by_one(range(1, 7)), Stop())]
     assert len({pid for pid, *_ in seen} - {os.getpid()}) == 2
-    assert {handler for _, _, handler, _ in seen} == {signal.SIG_IGN}
+    assert all(handlers == {signal.SIG_IGN} for _, _, handlers, _ in seen)
     assert {threads for *_, threads in seen} == {"1"}
+
+
+def test_local_clusters_listen_on_loopback_alone() -> None:
+    listening = {"127.0.0.1", "::1"}
+    with open_executor("local", 1) as run:
+        next(run(square, one_by_one([1]), Stop()))
+        here = psutil.Process()
+        sockets = [
+            socket
+            for process in (here, *here.children(recursive=True))
+            for socket in process.net_connections("inet")
+            if socket.status == psutil.CONN_LISTEN
+        ]
+    assert sockets
+    assert {socket.laddr.ip for socket in sockets} <= listening
+
+
+def test_every_visible_gpu_has_a_worker_that_sees_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(task: int) -> str:
+        time.sleep(0.2)
+        return os.environ["CUDA_VISIBLE_DEVICES"]
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5f1a")
+    with open_executor("gpu") as run:
+        seen = [result for _, result in run(look, one_by_one(range(1, 7)), Stop())]
+    assert set(seen) == {"3", "GPU-5f1a"}
+    assert "torch" not in sys.modules or not sys.modules["torch"].cuda.is_initialized()
+
+
+def test_a_machine_without_gpus_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(RunError, match="No GPU is visible here"), open_executor("gpu"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("listed", "names"),
+    [
+        ("", []),
+        (
+            "GPU 0: NVIDIA H200 (UUID: GPU-aa-1)\nGPU 1: NVIDIA H200 (UUID: GPU-bb-2)\n",
+            ["GPU-aa-1", "GPU-bb-2"],
+        ),
+        (
+            "GPU 0: NVIDIA H100 (UUID: GPU-aa-1)\n"
+            "  MIG 1g.10gb     Device  0: (UUID: MIG-cc-3)\n"
+            "  MIG 1g.10gb     Device  1: (UUID: MIG-dd-4)\n"
+            "GPU 1: NVIDIA H100 (UUID: GPU-bb-2)\n",
+            ["MIG-cc-3", "MIG-dd-4", "GPU-bb-2"],
+        ),
+    ],
+)
+def test_gpus_are_those_that_nvidia_smi_lists_and_instances_of_partitioned_ones(
+    listed: str, names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / "listed").write_text(listed)
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f'#!/bin/sh\n[ "$1" = -L ] && cat {tmp_path}/listed\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert gpus.visible_gpus() == names
+
+
+def test_the_list_of_visible_gpus_ends_at_what_cuda_would_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    for chosen, names in (("1, 0", ["1", "0"]), ("2,-1,0", ["2"]), ("0,0", ["0"]), ("NoDevFiles", [])):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+        assert gpus.visible_gpus() == names
+
+
+def test_workers_prepare_before_their_first_task_and_what_prevents_it_is_said(
+    address: str, tmp_path: Path
+) -> None:
+    def prepare() -> None:
+        (tmp_path / "prepared").touch()
+
+    def is_prepared(task: int) -> bool:
+        return (tmp_path / "prepared").exists()
+
+    for where in ("sync", address):
+        with open_executor(where, prepare=prepare) as run:
+            assert list(run(is_prepared, one_by_one([1]), Stop())) == [(1, True)]
+        (tmp_path / "prepared").unlink()
+
+    def refuse() -> None:
+        raise RunError("A worker sees no GPU.")
+
+    for where in ("sync", address):
+        with pytest.raises(RunError, match="sees no GPU"), open_executor(where, prepare=refuse):
+            pass
 
 
 def test_a_scheduler_without_workers_is_named() -> None:
@@ -99,7 +218,7 @@ def test_a_scheduler_without_workers_is_named() -> None:
         LocalCluster(
             n_workers=0, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0"
         ) as cluster,
-        pytest.raises(ExecutorError, match=f"{cluster.scheduler_address} has no workers"),
+        pytest.raises(RunError, match=f"{cluster.scheduler_address} has no workers"),
         open_executor(cluster.scheduler_address),
     ):
         pass

@@ -7,8 +7,8 @@ import io
 import pytest
 
 from dgp_mining import progress
-from dgp_mining.mining import Progress
 from dgp_mining.progress import ProgressLine, duration
+from dgp_mining.task import Progress
 
 
 class Terminal(io.StringIO):
@@ -26,7 +26,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_what_was_there_before_counts_as_done_but_not_as_speed(clock: list[float]) -> None:
     line = ProgressLine(crops=100, before=50, stream=io.StringIO())
-    line.add(Progress(done=9, failed=1, psnr=9 * 45.5))
+    line.add(Progress(0, done=9, failed=1, psnr=9 * 45.5, seconds=5.0))
     clock[0] = 5.0
     assert line.line(clock[0]) == "60 of 100 crops, 2.00 crops/s, 45.50 dB, 1 failed, 20 s left"
 
@@ -36,7 +36,7 @@ def test_a_terminal_sees_one_line_rewritten(clock: list[float]) -> None:
     line = ProgressLine(crops=2, stream=stream)
     for _ in range(2):
         clock[0] += 1
-        line.add(Progress(1, 0, 40.0))
+        line.add(Progress(0, 1, 0, 40.0, 1.0))
     line.finish()
     assert stream.getvalue().count("\n") == 1
     assert stream.getvalue().split("\r")[-1].startswith("2 of 2 crops")
@@ -47,7 +47,7 @@ def test_a_file_sees_plain_lines_now_and_then(clock: list[float]) -> None:
     line = ProgressLine(crops=60, stream=stream)
     for _ in range(60):
         clock[0] += 1
-        line.add(Progress(1, 0, 40.0))
+        line.add(Progress(0, 1, 0, 40.0, 1.0))
     line.finish()
     assert "\r" not in stream.getvalue()
     assert "\x1b" not in stream.getvalue()

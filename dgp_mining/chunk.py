@@ -1,0 +1,233 @@
+"""Fitting the crops of chunks: what a worker does. A result depends on its crop and the settings alone."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+import splat2d
+
+from . import statistics
+from .faults import RunError, disk_is_full, passes, patiently
+from .loading import LoadedCrop, load_crops
+from .plan import seed_of
+from .results import CropResult
+from .store import Store
+from .task import PlannedChunk, Progress, Task
+
+FITTERS = {"cpu": "dgp_mining.fit", "cuda": "dgp_mining.gpu_fit"}
+"""The module that fits on each device, by name: that travels to any worker, and tests can put another there.
+On "cuda" it has `fit_images` and `off_lattice_psnrs`, otherwise `fit_image` and `off_lattice_psnr`."""
+
+EXACT_PSNR = 100.0
+"""dB that stand for a fit without any error, whose PSNR would be infinite."""
+
+BATCH_PIXELS = 64 * 256 * 256
+"""Pixels that a GPU is given at once: enough to hide the launches, little of its memory."""
+
+
+def fit_task(task: Task) -> list[Progress]:
+    """Fit the chunks of a task, each written as soon as it is complete; [] for a trial.
+
+    Raises RunError, or the store's StoreError, where to go on is no use.
+    """
+    store, fitter = patiently(lambda: Store.open(task.store)), load_fitter(task.fitter)
+    check_worker(store.settings["backend"])
+    ends: list[Progress] = []
+    loaded: list[LoadedCrop] = []
+    results: list[CropResult] = []
+    began = time.perf_counter()
+    with one_torch_thread():
+        for crop, result in _fitted(load_crops(task, store.settings["crop"]), store.settings, fitter):
+            loaded.append(crop)
+            results.append(result)
+            chunk = task.chunks[crop.chunk]
+            if len(results) < len(chunk.crops) or task.trial:
+                continue
+            _write(store, chunk, results)
+            now = time.perf_counter()
+            ends.append(_progress(chunk, loaded, results, now - began))
+            loaded, results, began = [], [], now
+    return ends
+
+
+def check_worker(backend: str) -> None:
+    """Raise RunError unless this process renders with `backend`: another would fit to other bits."""
+    if backend == "cuda":
+        if not torch.cuda.is_available():
+            raise RunError("A worker sees no GPU: start workers where there is one, or use --device cpu.")
+    elif (here := splat2d.backend()) != backend:
+        raise RunError(
+            f"A worker renders with '{here}' where the run was planned with '{backend}': install the same "
+            "dgp-mining, with its compiled library, on every machine."
+        )
+
+
+def prepare_worker(backend: str, fitter: str) -> None:
+    """Load what fitting needs, before there is anything to fit. Raises RunError."""
+    check_worker(backend)
+    module = load_fitter(fitter)
+    if backend == "cuda":
+        try:
+            blank = np.zeros((16, 16, 3), np.float32)
+            module.fit_images([blank], seeds=[0], density=0.25, recipe="fast", iterations=1)
+        except RuntimeError as error:
+            raise RunError(f"A worker's GPU cannot be used ({error}).") from None
+
+
+def load_fitter(name: str) -> ModuleType:
+    """The fitting module of this name, see FITTERS."""
+    return importlib.import_module(name)
+
+
+# --- from crops to results ----------------------------------------------------------------------------------
+
+
+def _fitted(
+    crops: Iterator[LoadedCrop], settings: dict[str, Any], fitter: ModuleType
+) -> Iterator[tuple[LoadedCrop, CropResult]]:
+    """Each crop with its result, in order; on a GPU in batches, halved where its memory is too small."""
+    size = batch_size(settings)
+    if size > 1:
+        crops = _ahead(crops)
+    waiting = list(itertools.islice(crops, size))
+    while waiting:
+        batch = waiting[:size]
+        try:
+            results = fit_crops(batch, settings, fitter)
+        except torch.OutOfMemoryError:
+            results = []
+        if results:
+            yield from zip(batch, results, strict=True)
+            waiting = waiting[len(batch) :]
+            waiting += itertools.islice(crops, max(0, size - len(waiting)))
+        elif len(batch) > 1:
+            size = len(batch) // 2
+            torch.cuda.empty_cache()
+        else:
+            raise RunError(
+                "The GPU's memory does not hold a single crop: take a smaller --crop or --density, or end "
+                "what else uses the GPU, then repeat the command."
+            )
+
+
+def batch_size(settings: dict[str, Any]) -> int:
+    """Crops that are fitted at once: one, unless on a GPU."""
+    return max(1, BATCH_PIXELS // settings["crop"] ** 2) if settings["backend"] == "cuda" else 1
+
+
+def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]:
+    """The same crops, loaded by a thread while the GPU is busy."""
+    end = object()
+    pool = ThreadPoolExecutor(1)
+    try:
+        waiting = deque(pool.submit(next, crops, end) for _ in range(count))
+        while (crop := waiting.popleft().result()) is not end:
+            waiting.append(pool.submit(next, crops, end))
+            yield crop
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def fit_crops(crops: Sequence[LoadedCrop], settings: dict[str, Any], fitter: ModuleType) -> list[CropResult]:
+    """Fit crops and measure the fits; each result depends on its crop and the settings alone."""
+    results: list[CropResult] = []
+    for shape, alike in itertools.groupby(crops, key=lambda crop: np.shape(crop.pixels)):
+        if shape:
+            results += _fit_alike(list(alike), settings, fitter)
+        else:
+            results += [CropResult(crop.sha256, crop.error) for crop in alike]
+    return results
+
+
+def _fit_alike(crops: list[LoadedCrop], settings: dict[str, Any], fitter: ModuleType) -> list[CropResult]:
+    """Results of crops of one shape."""
+    rngs = [np.random.default_rng(seed_of(settings["seed"], crop.name, *crop.position)) for crop in crops]
+    seeds = [int(rng.integers(2**31)) for rng in rngs]
+    try:
+        fits = _fit_pixels([crop.pixels for crop in crops], seeds, settings, fitter)
+    except ValueError as error:
+        if len(crops) > 1:
+            return [result for crop in crops for result in _fit_alike([crop], settings, fitter)]
+        return [CropResult(crops[0].sha256, f"{crops[0].name}: {error}")]
+    return [
+        CropResult(
+            crop.sha256,
+            result=(_finite(fit.psnr), _finite(off_lattice), fit.iterations, fit.seconds),
+            statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
+            field=fit.field if settings["keep_fields"] else None,
+        )
+        for crop, rng, (fit, off_lattice) in zip(crops, rngs, fits, strict=True)
+    ]
+
+
+def _fit_pixels(
+    crops: list[np.ndarray], seeds: list[int], settings: dict[str, Any], fitter: ModuleType
+) -> list[tuple[Any, float]]:
+    """The fit of each crop and its off-lattice PSNR: together on a GPU, one after the other on a CPU."""
+    recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
+    if settings["backend"] == "cuda":
+        fits = fitter.fit_images(crops, seeds=seeds, **recipe)
+        return list(zip(fits, fitter.off_lattice_psnrs(crops, seeds=seeds, **recipe), strict=True))
+    return [
+        (fitter.fit_image(crop, seed=seed, **recipe), fitter.off_lattice_psnr(crop, seed=seed, **recipe))
+        for crop, seed in zip(crops, seeds, strict=True)
+    ]
+
+
+def _finite(psnr: float) -> float:
+    return min(float(psnr), EXACT_PSNR)
+
+
+@contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Sums split over threads round differently; besides, workers have one core each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# --- into the store -----------------------------------------------------------------------------------------
+
+
+def _write(store: Store, chunk: PlannedChunk, results: list[CropResult]) -> None:
+    try:
+        patiently(lambda: store.write(chunk.number, results))
+    except Exception as error:
+        if disk_is_full(error):
+            raise RunError(
+                f"The disk of {store.path} is full: make room, then repeat the command to go on."
+            ) from None
+        if passes(error) or isinstance(error, OSError):
+            raise RunError(
+                f"{store.path} cannot be written ({error}): see to it, then repeat the command to go on."
+            ) from None
+        raise
+
+
+def _progress(
+    chunk: PlannedChunk, crops: list[LoadedCrop], results: list[CropResult], seconds: float
+) -> Progress:
+    psnr = [result.result[0] for result in results if not result.error]
+    return Progress(
+        chunk=chunk.number,
+        done=len(psnr),
+        failed=len(results) - len(psnr),
+        psnr=float(sum(psnr)),
+        seconds=seconds,
+        failures=tuple(result.error for result in results if result.error),
+        notes=tuple(note for crop in crops for note in crop.notes),
+    )

@@ -1,0 +1,46 @@
+"""Ctrl-C once: finish what is under way. Twice: stop at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Batch systems announce the end of a job by SIGTERM."""
+
+
+class Stop:
+    """Says whether a run has been asked to end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+@contextmanager
+def stop_at_signals(say: Callable[[str], None]) -> Iterator[Stop]:
+    """A Stop that the first Ctrl-C or SIGTERM sets; the next raises KeyboardInterrupt.
+
+    Outside of the main thread, where Python takes no signals, nothing sets it.
+    """
+    stop = Stop()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+        # From a thread: the signal may have come in the midst of writing to the same stream.
+        sentence = "Finishing the chunks under way; Ctrl-C again stops at once and loses them."
+        threading.Thread(target=say, args=(sentence,), daemon=True).start()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
