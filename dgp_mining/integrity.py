@@ -11,6 +11,9 @@ from typing import Any
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
+_NETWORK = {"aiobotocore", "aiohttp", "botocore"}
+"""What S3 is reached through; its errors are of no standard kind."""
+
 
 class StoreError(ValueError):
     """A store that cannot be made, opened or gone on with; the message is one sentence naming it."""
@@ -18,6 +21,9 @@ class StoreError(ValueError):
 
 class DamagedError(StoreError):
     """What a store holds is not what was written."""
+
+    reason: str = ""
+    """What is wrong with what, without advice."""
 
 
 class StoreFullError(StoreError):
@@ -33,6 +39,8 @@ def reading(what: str) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:
+        if _out_of_reach(error):
+            raise StoreError(f"{what} cannot be read ({_reason(error)}): repeat the command.") from error
         raise damaged(what, _reason(error)) from error
 
 
@@ -53,9 +61,9 @@ def writing(where: str) -> Iterator[None]:
 
 def damaged(what: str, reason: str) -> DamagedError:
     """The sentence about something damaged."""
-    return DamagedError(
-        f"{what} is damaged ({reason}): 'dgp-mine verify --repair' says more, and what can be done."
-    )
+    error = DamagedError(f"{what} is damaged ({reason}): see what 'dgp-mine verify --repair' can do.")
+    error.reason = f"{what} is damaged ({reason})."
+    return error
 
 
 def seal(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +81,19 @@ def unseal(attributes: dict[str, Any], what: str) -> dict[str, Any]:
 
 def _digest(attributes: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(attributes, sort_keys=True).encode()).hexdigest()
+
+
+def _out_of_reach(error: BaseException | None) -> bool:
+    """Whether the way to the data failed, not the data."""
+    if isinstance(error, FileNotFoundError):
+        return False
+    while error is not None:
+        if isinstance(error, (ConnectionError, TimeoutError, PermissionError)):
+            return True
+        if type(error).__module__.partition(".")[0] in _NETWORK:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _reason(error: Exception) -> str:

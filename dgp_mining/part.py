@@ -137,18 +137,21 @@ class Part:
                 array = self._array(name)
                 array[self.rows(index)] = np.array(columns[name], dtype=array.dtype)
 
-    def restore_descriptions(self) -> list[str]:
-        """Write anew the description of each array that has lost its own, and name those arrays."""
-        restored = []
+    def damaged_descriptions(self) -> list[str]:
+        """The arrays that Zarr's description of is missing, or is not the one that was written."""
+        found = []
         for name, layout in self._layouts.items():
             try:
                 open_array(self.place, name, layout)
             except DamagedError:
-                with writing(str(self.place)):
-                    self.place.remove(f"{name}/zarr.json")
-                    make_array(self.place, name, layout)
-                restored.append(name)
-        return restored
+                found.append(name)
+        return found
+
+    def restore_description(self, name: str) -> None:
+        """Write the description of an array anew; its chunks stay."""
+        with writing(str(self.place)):
+            self.place.remove(f"{name}/zarr.json")
+            make_array(self.place, name, self._layouts[name])
 
     def _array(self, name: str) -> zarr.Array:
         if name not in self._arrays:

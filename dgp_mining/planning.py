@@ -58,7 +58,7 @@ def fresh(plan: Plan, stored: Plan) -> Plan:
     `max_crops` counts both: where room is left for some of them only, because what is stored was chosen from
     other images, those are drawn at random from the seed.
     """
-    known = np.isin(*_keys(plan, stored))
+    known = np.isin(*crop_keys(plan, stored))
     crops = np.flatnonzero(~known)
     if (most := plan.settings["max_crops"]) is not None and len(crops) > (
         room := max(0, most - stored.crops)
@@ -95,7 +95,7 @@ def _described(plan: Plan, text: bool = True) -> list[tuple[Any, ...]]:
     return list(zip(plan.names, *plan.sizes.T.tolist(), plan.nbytes.tolist(), problems, strict=True))
 
 
-def _keys(*plans: Plan) -> list[np.ndarray]:
+def crop_keys(*plans: Plan) -> list[np.ndarray]:
     """A number for each crop of each plan, the same for the same image name and position."""
     names = {name: i for i, name in enumerate(sorted({name for plan in plans for name in plan.names}))}
     image = np.concatenate([np.array([names[n] for n in plan.names], np.int64)[plan.image] for plan in plans])

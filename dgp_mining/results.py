@@ -22,6 +22,10 @@ RESULT = ("psnr", "off_lattice_psnr", "iterations", "seconds")
 """Columns of the results."""
 
 
+UNREAD = bytes(32)
+"""Stands for the digest of a file that could not be read."""
+
+
 @dataclass(frozen=True, eq=False)
 class CropResult:
     """What fitting one crop has led to."""
@@ -44,7 +48,7 @@ def columns(results: Sequence[CropResult], gaussians: int) -> dict[str, Any]:
     kept = [result.statistics or blank for result in results]
     rows = {
         "crops/result": [result.result for result in results],
-        "crops/sha256": [np.frombuffer(result.sha256.ljust(32, b"\0"), np.uint8) for result in results],
+        "crops/sha256": [np.frombuffer(result.sha256 or UNREAD, np.uint8) for result in results],
         "crops/error": [_printable(result.error) for result in results],
         "statistics/count": [s.counts for s in kept],
         "statistics/moment": [s.moments for s in kept],

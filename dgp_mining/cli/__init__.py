@@ -14,5 +14,5 @@ def main() -> None:
     """Mine the Deep Gaussian Prior: fit 2D Gaussians to photographs and condense them into a dictionary."""
 
 
-for command in (fit.fit, store.status, dictionary.dictionary):
+for command in (fit.fit, store.status, store.verify, store.merge, dictionary.dictionary):
     main.add_command(command)
