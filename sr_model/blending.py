@@ -39,16 +39,18 @@ def to_blending(cholesky: Tensor, blending: Blending) -> Tensor:
 
 
 def from_blending(entries: Tensor, blending: Blending) -> Tensor:
-    """The inverse of `to_blending`: [..., 3] entries to Cholesky factors [..., 3]."""
+    """The inverse of `to_blending`, [..., 3] to [..., 3]; diagonals come out at `NARROWEST` or more."""
     if blending == "cholesky":
-        return entries
+        return positive(entries)
     a, b, c = entries.unbind(-1)
+    narrowest = NARROWEST**2 if blending == "covariance" else NARROWEST
+    a, c = a.clamp_min(narrowest), c.clamp_min(narrowest)
     det = (a * c - b**2).clamp_min(torch.finfo(entries.dtype).tiny)  # rounding may take it below zero
     if blending == "covariance":
         l11 = a.sqrt()
-        return torch.stack([l11, b / l11, det.sqrt() / l11], -1)
+        return positive(torch.stack([l11, b / l11, det.sqrt() / l11], -1))
     l11 = torch.hypot(a, b)
-    return torch.stack([l11, b * (a + c) / l11, det / l11], -1)
+    return positive(torch.stack([l11, b * (a + c) / l11, det / l11], -1))
 
 
 def positive(entries: Tensor) -> Tensor:

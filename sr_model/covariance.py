@@ -79,7 +79,7 @@ class CovarianceWeighting(nn.Module):
         blended = F.scaled_dot_product_attention(
             queries.float()[:, None], keys.expand(shared), values.expand(shared), scale=1.0
         )
-        return positive(from_blending(blended[:, 0, :, :3], self.blending))
+        return from_blending(blended[:, 0, :, :3], self.blending)
 
     def dictionary(self) -> tuple[Tensor, Tensor]:
         """The kernels [K, 3] in their blending space, and what queries are compared with, [K, latent]."""

@@ -1,5 +1,6 @@
 """A checkpoint promises to hold the network entire, and a file that is none to be named as such."""
 
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from dgp_mining.dictionary import Dictionary
-from sr_model import Checkpoint, CheckpointError, ContinuousSR, Preset, load
+from sr_model import Checkpoint, CheckpointError, ContinuousSR, NetworkSettings, Preset, load
+from sr_model.checkpoint import DICTIONARY, FORMAT, WEIGHTS, write_tensors
 
 
 @pytest.fixture
@@ -55,3 +57,54 @@ def test_a_truncated_checkpoint_is_named_in_one_sentence(checkpoint: Checkpoint,
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match=r"a\.safetensors"):
         Checkpoint.load(path)
+
+
+def written_by_hand(
+    checkpoint: Checkpoint, path: Path, network: dict, leave_out: tuple[str, ...] = ()
+) -> Path:
+    """The file of a checkpoint with other settings in its header, and without some of its weights."""
+    tensors = {WEIGHTS + k: t for k, t in checkpoint.weights.items() if k not in leave_out}
+    write_tensors(
+        path, {DICTIONARY: checkpoint.dictionary, **tensors}, FORMAT, {"network": network, "step": 7}
+    )
+    return path
+
+
+def test_checkpoints_from_before_a_setting_mean_its_default(checkpoint: Checkpoint, tmp_path: Path):
+    since = {field.name for field in fields(NetworkSettings) if field.default is not MISSING}
+    assert {"encoder", "keys", "phase", "trunk"} <= since
+    old = {name: value for name, value in asdict(checkpoint.network).items() if name not in since}
+    path = written_by_hand(checkpoint, tmp_path / "old.safetensors", old, leave_out=("encoder.mean",))
+    assert Checkpoint.load(path).network == checkpoint.network
+    image = torch.rand(1, 3, 5, 5)
+    assert torch.equal(load(path, "cpu")(image).colors, checkpoint.build()(image).colors)
+
+
+def test_settings_of_another_version_are_named(checkpoint: Checkpoint, tmp_path: Path):
+    newer = {**asdict(checkpoint.network), "attention": 4}
+    older = {k: v for k, v in asdict(checkpoint.network).items() if k != "width"}
+    wrong = {**asdict(checkpoint.network), "encoder": "vgg"}
+    for network, mention in ((newer, "attention"), (older, "width"), (wrong, "vgg")):
+        path = written_by_hand(checkpoint, tmp_path / "a.safetensors", network)
+        with pytest.raises(CheckpointError, match=rf"a\.safetensors .*{mention}"):
+            Checkpoint.load(path)
+
+
+def test_weights_of_another_network_are_refused_in_one_sentence(checkpoint: Checkpoint, tmp_path: Path):
+    other = replace(checkpoint.network, width=16)
+    path = written_by_hand(checkpoint, tmp_path / "a.safetensors", asdict(other))
+    with pytest.raises(CheckpointError, match=r"a\.safetensors cannot be used"):
+        load(path, "cpu")
+
+
+@pytest.mark.parametrize("encoder", ["rdn", "swinir", "hat"])
+def test_every_encoder_is_kept(tiny: Preset, dictionary: Dictionary, tmp_path: Path, encoder):
+    settings = replace(tiny.network, encoder=encoder, width=30)
+    kernels = torch.tensor(dictionary.cholesky)
+    network = ContinuousSR(settings, kernels).eval()
+    Checkpoint(settings, kernels, network.state_dict(), {}).save(tmp_path / "a.safetensors")
+    image = torch.rand(1, 3, 5, 5)
+    loaded = load(tmp_path / "a.safetensors", "cpu")
+    with torch.no_grad():
+        assert torch.equal(loaded(image).means, network(image).means)
+        assert torch.equal(loaded(image).cholesky, network(image).cholesky)

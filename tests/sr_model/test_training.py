@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import public_layouts as public
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,6 +14,9 @@ from safetensors.torch import load_file
 from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import list_images
 from sr_model import Budget, Checkpoint, Preset, TrainingError, load, train
+from sr_model.encoders import EDSR
+from sr_model.pretrained import load_encoder_weights
+from sr_model.state import reconstruction_loss
 from sr_model.training import learning_rate
 
 
@@ -135,3 +139,47 @@ def test_a_budget_is_steps_or_minutes():
     for wrong in ({}, {"steps": 1, "minutes": 1.0}, {"steps": 0}, {"minutes": -1.0}, {"minutes": math.nan}):
         with pytest.raises(ValueError):
             Budget(**wrong)
+
+
+def test_the_frequency_loss_is_that_of_the_fourier_coefficients(tiny: Preset):
+    hr = torch.rand(2, 3, 6, 5, dtype=torch.float64)
+    rendered = torch.rand(2, 3, 6, 5, dtype=torch.float64)
+    rows, columns = (torch.arange(n, dtype=torch.float64) for n in (6, 5))
+    angle = (
+        -2
+        * math.pi
+        * (
+            torch.einsum("u,y->uy", rows, rows)[:, None, :, None] / 6
+            + torch.einsum("v,x->vx", columns[:3], columns)[None, :, None] / 5
+        )
+    )  # [6, 3, 6, 5]: half of the columns, the others being conjugates
+    difference = rendered - hr
+    spectrum = [torch.einsum("bcyx,uvyx->bcuv", difference, wave(angle)) for wave in (torch.cos, torch.sin)]
+    expected = difference.abs().mean() + 0.3 * torch.stack(spectrum).abs().mean()
+    weighted = replace(tiny.train, frequency_loss=0.3)
+    torch.testing.assert_close(reconstruction_loss(rendered, hr, weighted), expected)
+    torch.testing.assert_close(reconstruction_loss(rendered, hr, tiny.train), difference.abs().mean())
+
+
+def test_the_encoder_starts_from_pretrained_weights(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    torch.save({"params": public.fabricate(public.edsr_basicsr(8, 1, 4))}, tmp_path / "edsr.pth")
+    arguments = {"encoder_weights": tmp_path / "edsr.pth", "out": tmp_path / "run"}
+    train(dictionary, list_images(photographs), tiny, **arguments, stop=StopAfter(0))
+    trained = load(tmp_path / "run" / "last.safetensors", "cpu").encoder
+    published = EDSR(8, 1)
+    load_encoder_weights(published, tmp_path / "edsr.pth")
+    for name, tensor in published.state_dict().items():
+        assert torch.equal(trained.state_dict()[name], tensor), name
+
+
+def test_a_network_trains_on_the_dictionary_of_its_settings(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    corners = replace(tiny, network=replace(tiny.network, dictionary="corners"))
+    path = train(dictionary, list_images(photographs), corners, tmp_path / "run", budget=Budget(steps=1))
+    assert Checkpoint.load(path).dictionary.shape == (8, 3)
+    too_many = replace(tiny, network=replace(tiny.network, dictionary_size=61))
+    with pytest.raises(TrainingError, match="dictionary_size is 61"):
+        train(dictionary, list_images(photographs), too_many, tmp_path / "more")
