@@ -5,14 +5,19 @@ A plan follows from the images and the settings alone, so that every machine mak
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .faults import patiently
 from .images import ImageError, image_size, list_images
 from .recipes import DEFAULT_DENSITY, RECIPES
 
@@ -21,6 +26,9 @@ CHUNK_WORK = 250_000_000
 
 CHUNKS = 64
 """A run is cut into at least about this many chunks, so that workers finish together."""
+
+READERS = 16
+"""Threads that read the headers of images."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +105,8 @@ def make_plan(folder: str | Path, settings: Settings, fixed: dict[str, Any]) -> 
     """
     paths = list_images(folder)
     names = [path.relative_to(folder).as_posix() for path in paths]
-    sizes, problems = np.zeros((len(paths), 2), np.int64), []
-    for i, path in enumerate(paths):
-        try:
-            sizes[i] = image_size(path)
-            too_small = min(sizes[i]) < settings.crop
-            problems.append(
-                f"{path} is {sizes[i][1]}x{sizes[i][0]}, smaller than a crop of {settings.crop}: "
-                "take a smaller --crop or leave it out."
-                if too_small
-                else ""
-            )
-        except ImageError as error:
-            problems.append(str(error))
+    sizes, nbytes, problems = zip(*_headers(paths, settings.crop), strict=True)
+    sizes = np.array(sizes, np.int64)
     image, position = choose_crops(names, sizes, settings)
     if not len(image):
         more = f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""
@@ -119,18 +116,36 @@ def make_plan(folder: str | Path, settings: Settings, fixed: dict[str, Any]) -> 
         settings=json.loads(json.dumps({**vars(settings), **fixed})),  # lists for tuples, as when read back
         names=names,
         sizes=sizes,
-        nbytes=np.array([_nbytes(path) for path in paths], np.int64),
-        problems=problems,
+        nbytes=np.array(nbytes, np.int64),
+        problems=list(problems),
         image=image,
         position=position,
     )
 
 
-def _nbytes(path: Path) -> int:
+def _headers(paths: list[Path], crop: int) -> Iterator[tuple[tuple[int, int], int, str]]:
+    """Size, bytes and problem of each image. Many are read at once: on a network share it is the waiting that
+    takes the time."""
+    # What decoders do to the filters of warnings is not safe in threads; here it is undone.
+    with warnings.catch_warnings(), ThreadPoolExecutor(READERS) as pool:
+        yield from pool.map(functools.partial(_header, crop=crop), paths)
+
+
+def _header(path: Path, crop: int) -> tuple[tuple[int, int], int, str]:
+    size, problem = (0, 0), ""
     try:
-        return path.stat().st_size
-    except OSError:  # a link that leads nowhere, of which `problems` speaks
-        return 0
+        size = patiently(lambda: image_size(path))
+        if min(size) < crop:
+            problem = (
+                f"{path} is {size[1]}x{size[0]}, smaller than a crop of {crop}: take a smaller --crop or "
+                "leave it out."
+            )
+    except ImageError as error:
+        problem = str(error)
+    try:
+        return size, path.stat().st_size, problem
+    except OSError:  # a link that leads nowhere, which is its problem already
+        return size, 0, problem
 
 
 def choose_crops(
