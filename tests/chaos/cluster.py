@@ -1,0 +1,147 @@
+"""A mining run as processes of their own, each of which can be killed and started again.
+
+A scheduler, workers with their nannies, and the client `dgp-mine fit`, on loopback. The client speaks to
+files in the cluster's folder, which name what went wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+PATIENCE = 120
+"""Seconds without any finished crop after which a run is taken to hang."""
+
+_MARK = "CHAOS_CLUSTER"  # in the environment of all that is started, orphans included
+
+
+class Cluster:
+    """The processes of one run, by name: 'scheduler', 'client', 'worker-0' and so on.
+
+    A context manager: in the end nothing is left of it, whatever has happened.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        fit: Sequence[str],
+        finished: Callable[[], int],
+        workers: int = 2,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`fit` is the client's command less --scheduler; `finished` counts the crops in the store."""
+        self.folder, self.finished, self.mark = folder, finished, uuid.uuid4().hex
+        self.environment = {**os.environ, **(environment or {}), _MARK: self.mark, "OMP_NUM_THREADS": "1"}
+        address = f"tcp://127.0.0.1:{free_port()}"
+        dask = [sys.executable, "-m", "dask"]
+        self.commands = {
+            "scheduler": [*dask, "scheduler", "--host", address, "--no-dashboard"],
+            **{
+                f"worker-{i}": [
+                    *[*dask, "worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"],
+                    *["--local-directory", str(folder), "--death-timeout", "30"],
+                ]
+                for i in range(workers)
+            },
+            "client": [*fit, "--scheduler", address],
+        }
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.exits: list[int] = []
+        """Exit statuses of clients that were not killed, except the last, successful one."""
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Cluster:
+        self.mend()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self.processes():
+            _kill(process)
+        for started in self.running.values():
+            started.wait()
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything alive that this cluster has started, and what that has started."""
+        return [process for process in psutil.process_iter() if _marked(process, self.mark)]
+
+    def mend(self) -> bool:
+        """Start whatever is not running; whether the client has finished its work."""
+        for name, command in self.commands.items():
+            process = self.running.get(name)
+            if process is not None and process.poll() is None:
+                continue
+            if process is not None and name == "client":
+                if process.returncode == 0:
+                    return True
+                if process.returncode > 0:  # not by a signal
+                    self.exits.append(process.returncode)
+            with (self.folder / f"{name}.log").open("ab") as log:
+                self.running[name] = subprocess.Popen(
+                    command, stdout=log, stderr=log, env=self.environment, start_new_session=True
+                )
+        return False
+
+    def kill(self, victim: str) -> bool:
+        """SIGKILL a process, by name; "worker-0/child" is the one below its nanny. Whether it was alive."""
+        name, _, below = victim.partition("/")
+        try:
+            process = psutil.Process(self.running[name].pid)
+            targets = process.children() if below else [process]
+        except psutil.NoSuchProcess:
+            return False
+        return any([_kill(target) for target in targets])  # noqa: C419
+
+    def run_until(self, crops: int | None = None) -> None:
+        """Keep everything running until so many crops are finished, or, by default, the client is.
+
+        Raises TimeoutError where nothing moves any more.
+        """
+        best, moved = -1, time.monotonic()
+        while not self.mend():
+            if (now := self.finished()) > best:
+                best, moved = now, time.monotonic()
+            if crops is not None and best >= crops:
+                return
+            if time.monotonic() - moved > PATIENCE:
+                raise TimeoutError(
+                    f"No crop was finished for {PATIENCE} s; see {self.folder}.\n{self.said()}"
+                )
+            time.sleep(0.1)
+
+    def said(self) -> str:
+        """What all clients have said so far."""
+        return (self.folder / "client.log").read_text(errors="replace")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _marked(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get(_MARK) == mark
+    except psutil.Error:  # another user's, or gone
+        return False
+
+
+def _kill(process: psutil.Process) -> bool:
+    alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGKILL)
+    return alive

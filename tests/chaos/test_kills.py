@@ -1,0 +1,32 @@
+"""A run that is killed at random, and goes on, ends as one to which nothing has happened."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from cluster import Cluster
+from run import CROPS, assert_same_run, chance_of_this_run, finished, fit_command, moments, run
+
+VICTIMS = ("worker-0", "worker-1/child", "scheduler", "client") * 5
+
+
+@pytest.mark.slow
+def test_twenty_kills_lose_nothing_and_double_nothing(photos: Path, tmp_path: Path) -> None:
+    """Workers, nannies, the scheduler and the client are killed five times each, in random order."""
+    chance = chance_of_this_run()
+    victims = chance.sample(VICTIMS, len(VICTIMS))
+    store = tmp_path / "disturbed.zarr"
+    kills = Counter()
+    with Cluster(tmp_path / "cluster", fit_command(photos, store), lambda: finished(store)) as cluster:
+        for crops, victim in zip(moments(chance, len(victims), CROPS), victims, strict=True):
+            cluster.run_until(crops)
+            time.sleep(chance.uniform(0, 0.5))
+            kills[victim] += cluster.kill(victim)
+        cluster.run_until()
+        assert "Traceback" not in cluster.said()
+    assert kills == Counter(VICTIMS)
+    assert run(*fit_command(photos, tmp_path / "undisturbed.zarr"), "--scheduler", "sync").returncode == 0
+    assert_same_run(store, tmp_path / "undisturbed.zarr", tmp_path)

@@ -1,0 +1,42 @@
+"""A store on S3 that is cut off under way, among other mishaps, ends as one to which nothing has happened."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from cluster import Cluster
+from outage import S3
+from run import assert_same_run, chance_of_this_run, finished, fit_command, moments, run
+
+CROPS = 160
+
+
+@pytest.mark.slow
+def test_outages_of_s3_lose_nothing_and_double_nothing(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three short outages that are waited for, three long ones that end the run, three kills beside them."""
+    chance = chance_of_this_run()
+    mishaps = chance.sample([0.5, 0.5, 0.5, 12, 12, 12, "worker-0", "scheduler", "client"], 9)
+    store = "s3://bucket/disturbed.zarr"
+    with S3(tmp_path) as s3:
+        for name, value in s3.environment.items():
+            monkeypatch.setenv(name, value)
+        fit = fit_command(photos, store, CROPS)
+        with Cluster(tmp_path / "cluster", fit, lambda: finished(store)) as cluster:
+            for crops, mishap in zip(moments(chance, len(mishaps), CROPS), mishaps, strict=True):
+                cluster.run_until(crops)
+                time.sleep(chance.uniform(0, 0.5))
+                if isinstance(mishap, str):
+                    assert cluster.kill(mishap)
+                    continue
+                s3.stop()
+                time.sleep(mishap)
+                s3.start()
+            cluster.run_until()
+            assert "Traceback" not in cluster.said()
+        local = tmp_path / "undisturbed.zarr"
+        assert run(*fit_command(photos, local, CROPS), "--scheduler", "sync").returncode == 0
+        assert_same_run(store, local, tmp_path)
