@@ -16,9 +16,10 @@ from torch import Tensor
 Blending = Literal["cholesky", "covariance", "sqrt"]
 
 NARROWEST = 1e-3
-"""Smallest diagonal entry of a network's kernels, in grid spacings; so narrow a Gaussian misses every pixel.
+"""Smallest diagonal entry of a network's kernels, in grid spacings.
 
-Dictionaries may hold singular kernels (154 of the released 730 are), and rendering needs positive ones."""
+Dictionaries may hold singular kernels (154 of the released 730 are), but rendering needs positive ones. A
+Gaussian as narrow as this hardly ever meets the centre of a pixel."""
 
 
 def to_blending(cholesky: Tensor, blending: Blending) -> Tensor:

@@ -15,7 +15,8 @@ from .perceptron import mlp, per_cell_mlp, per_gaussian
 from .settings import NetworkSettings
 
 PIXELS_AT_X4 = 2.0
-"""A grid spacing in the unit of the released code's dictionary: half an LR pixel, of four pixels."""
+"""A grid spacing in the unit of the released code's dictionary: at four Gaussians per LR pixel it is half of
+one, which is two pixels at x4."""
 
 
 def make_covariance(settings: NetworkSettings, channels: int, dictionary: Tensor) -> nn.Module:

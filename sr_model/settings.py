@@ -55,7 +55,8 @@ class NetworkSettings:
     dictionary_size: int | None = None
     """How many kernels to draw, uniformly or from the prior; None for all of the prior's."""
     dictionary_range: tuple[float, ...] | None = None
-    """Of uniform kernels: lowest and highest l11, l21 and l22, six numbers in pixels at x4."""
+    """Of uniform kernels: lowest and highest l11, l21 and l22, six numbers in the released code's unit,
+    pixels at x4, of which there are two to a grid spacing."""
     positions: Literal["both", "initial", "offsets"] = "both"
     """Gaussians stand at their cells displaced by offsets (adaptive position drifting), at their cells, or
     where an unaided offset puts them on the canvas."""

@@ -18,7 +18,7 @@ HIDDEN_PER_TOKEN = 2
 APART = -100.0
 """Added where two tokens do not belong together; finite, as in the published networks."""
 ALIGNMENT = 8
-"""Channels of a head, to multiples of which the fused kernels on GPUs want it padded."""
+"""The fused kernels on GPUs take heads of a multiple of so many channels; SwinIR's and HAT's have 30."""
 
 
 def partition(tokens: Tensor, window: int) -> Tensor:

@@ -4,9 +4,8 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from commands import refused, run
 from PIL import Image
 
 from dgp_mining.dictionary import Dictionary
@@ -14,10 +13,6 @@ from sr_model import PRESETS
 from sr_model.cli.evaluate import main as evaluate
 from sr_model.cli.train import main as train
 from sr_model.cli.upscale import main as upscale
-
-
-def run(command, *arguments) -> Result:
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(autouse=True)
@@ -37,17 +32,6 @@ def prior(dictionary: Dictionary, photographs: Path) -> Path:
 def model(prior: Path) -> Path:
     assert run(train, "--prior", prior, "--steps", 2).exit_code == 0
     return Path("runs/demo/best.safetensors")
-
-
-def refused(result: Result, status: int, *mentions: str) -> None:
-    """One sentence, the exit status, the names in it, and no traceback."""
-    assert result.exit_code == status, result.output
-    assert isinstance(result.exception, SystemExit)
-    sentence = result.output.strip().splitlines()[-1]
-    assert sentence.startswith("Error: ")
-    assert "Traceback" not in result.output
-    for mention in mentions:
-        assert mention in sentence
 
 
 def test_the_three_commands_lead_from_a_dictionary_to_a_larger_image(prior: Path, photographs: Path):
@@ -84,41 +68,6 @@ def test_ablation_has_a_run_of_its_own(prior: Path):
     assert Path("runs/demo-fixed/best.safetensors").is_file()
 
 
-def test_grey_palette_and_transparent_images_are_upscaled(model: Path):
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 8, 4), np.uint8)
-    picture = Image.fromarray(pixels, "RGBA")
-    for mode, expected in (("L", "L"), ("P", "RGB"), ("RGBA", "RGBA"), ("1", "L")):
-        (picture if mode == "RGBA" else picture.convert("RGB").convert(mode)).save("in.png")
-        result = run(upscale, "in.png", "out.png", "--scale", "2", "--model", model, "--overwrite")
-        assert result.exit_code == 0, result.output
-        out = Image.open("out.png")
-        assert (out.size, out.mode) == ((16, 18), expected)
-
-
-@pytest.mark.parametrize("scale", ["0", "abc", "-1", "nan", "inf"])
-def test_an_impossible_scale_is_a_usage_error(model: Path, photographs: Path, scale):
-    small = photographs / "0.png"
-    refused(run(upscale, small, "--scale", scale, "--model", model), 2, "--scale", scale)
-    refused(run(evaluate, "--model", model, "--data", photographs, "--scales", f"2,{scale}"), 2, scale)
-
-
-def test_upscale_names_what_it_cannot_use(model: Path, photographs: Path, tmp_path: Path):
-    small = photographs / "0.png"
-    Path("text.png").write_text("no image")
-    whole = small.read_bytes()
-    Path("cut.png").write_bytes(whole[: len(whole) // 2])
-    refused(run(upscale, "text.png", "--scale", 2, "--model", model), 1, "text.png")
-    refused(run(upscale, "cut.png", "--scale", 2, "--model", model), 1, "cut.png")
-    refused(run(upscale, "missing.png", "--scale", 2, "--model", model), 1, "missing.png")
-    refused(run(upscale, small, "--scale", 2, "--model", "dict.npz"), 1, "dict.npz")
-    refused(run(upscale, small, "--scale", 2, "--model", "missing"), 1, "missing")
-    refused(run(upscale, small, "nowhere/out.png", "--scale", 2, "--model", model), 1, "nowhere")
-    refused(run(upscale, small, "out.xyz", "--scale", 2, "--model", model), 1, "out.xyz")
-    refused(run(upscale, small, "--scale", 1e9, "--model", model), 1, "pixels")
-    refused(run(upscale, small, "--model", model), 2, "--scale", "--size")
-    refused(run(upscale, small, "--size", "100", "--model", model), 2, "1920x1080")
-
-
 def test_train_names_what_it_cannot_use(prior: Path, model: Path, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "small").mkdir()
@@ -131,6 +80,7 @@ def test_train_names_what_it_cannot_use(prior: Path, model: Path, tmp_path: Path
     refused(run(train, "--prior", prior, "--images", "empty", *new), 1, "empty")
     refused(run(train, "--prior", prior, "--images", "small", *new), 1, "small")
     refused(run(train, "--prior", prior, "--val", "small", *new), 1, "small")
+    refused(run(train, "--prior", prior, "--encoder-weights", "file", *new), 1, "file", "plain tensors")
     refused(run(train, "--prior", prior, "--out", "file/run", "--steps", 1), 1, "file/run", "--out")
     refused(run(train, "--prior", prior, "--steps", 1, "--minutes", 1), 2, "--steps", "--minutes")
     refused(run(train, "--prior", prior, "--steps", 0), 2, "--steps")
@@ -142,10 +92,3 @@ def test_train_without_images_says_that_they_are_gone(dictionary: Dictionary):
     result = run(train, "--prior", "dict.npz", "--steps", 1)
     refused(result, 1, "DIV2K", "gone", "--images")
     assert len(re.findall(r"\.(\s|$)", result.output.strip())) == 1
-
-
-def test_evaluate_names_what_it_cannot_use(model: Path, tmp_path: Path):
-    (tmp_path / "empty").mkdir()
-    refused(run(evaluate, "--model", model, "--data", "missing"), 1, "missing")
-    refused(run(evaluate, "--model", model, "--data", "empty"), 1, "empty")
-    refused(run(evaluate, "--model", "dict.npz", "--data", "photographs"), 1, "dict.npz")

@@ -102,6 +102,28 @@ def test_an_encoder_keeps_to_what_it_says_of_itself(tiny, encoder):
     assert features.shape == (2, made.channels, made.upsampling * side, 2 * made.upsampling * side)
 
 
+@pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
+def test_encoders_compute_in_bfloat16_what_they_compute_in_float32(tiny, encoder):
+    torch.manual_seed(0)
+    made = make_encoder(settings(tiny.network, encoder)).requires_grad_(False)
+    image = torch.rand(1, 3, made.window, 2 * made.window)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = made(image)
+    expected = made(image)
+    assert rounded.dtype == torch.bfloat16
+    assert (rounded - expected).abs().max() < 0.03 * expected.abs().max()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
+def test_encoders_compute_the_same_on_gpu_and_cpu(tiny, encoder):
+    made = make_encoder(settings(tiny.network, encoder)).requires_grad_(False)
+    image = torch.rand(2, 3, 2 * made.window, 4 * made.window)
+    expected = made(image)
+    found = made.cuda()(image.cuda()).cpu()
+    assert (found - expected).abs().max() < 5e-3 * expected.abs().max()  # TF32 may be on
+
+
 @pytest.mark.parametrize("cells", [1, 2, 3])
 @pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
 def test_every_encoder_serves_one_four_and_nine_gaussians_per_pixel(
