@@ -117,6 +117,12 @@ class Part:
         written = {int(name): time for name, time in files.items() if _CHUNK_FILE.fullmatch(name)}
         return {index: written[index] for index in sorted(written) if index < self.chunks}
 
+    def unfinished(self) -> np.ndarray:
+        """[n] bool: the crops of the chunks that have no status."""
+        chunks = np.ones(self.chunks, bool)
+        chunks[list(self.finished())] = False
+        return np.repeat(chunks, self.extent.chunk)[: self.extent.crops]
+
     def forget(self, index: int) -> None:
         """Make a chunk pending, by taking its status away."""
         with writing(str(self.place)):

@@ -166,9 +166,9 @@ class Store:
             for name, described in describe_images(self.plan, np.unique(self.plan.image)).items()
             if here.get(name, described) != described
         ]
-        differ += [f"{name} has changed" for name in changed[:3]]
+        differ += [f"{name} has changed, and needs a new name" for name in changed[:3]]
         if not differ:
-            pending = np.unique(self.plan.image[self.status() == PENDING])
+            pending = np.unique(self.plan.image[self.unfinished()])
             missing = describe_images(self.plan, pending).keys() - here.keys()
             differ += [
                 f"{name} is still to be fitted, and is not in {plan.folder}" for name in sorted(missing)[:3]
@@ -208,7 +208,7 @@ class Store:
         return [
             Chunk(part.name, index)
             for part in self.parts
-            for index in sorted(set(range(part.chunks)) - part.finished().keys())
+            for index in np.unique(np.flatnonzero(part.unfinished()) // part.extent.chunk).tolist()
         ]
 
     def chunk_crops(self, chunk: Chunk) -> list[tuple[str, int, int]]:
@@ -229,6 +229,10 @@ class Store:
         self.part(chunk.part).forget(chunk.index)
 
     # --- results ------------------------------------------------------------------------------------------
+
+    def unfinished(self) -> np.ndarray:
+        """[n] bool: whether a crop is still to be fitted; quickly told, since no chunk is read for it."""
+        return np.concatenate([part.unfinished() for part in self.parts])
 
     def status(self) -> np.ndarray:
         """[n] uint8: PENDING, DONE or FAILED."""

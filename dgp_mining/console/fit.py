@@ -9,7 +9,6 @@ import click
 from ..estimate import Estimate
 from ..plan import Plan
 from ..progress import ProgressLine, duration
-from ..results import PENDING
 from ..runlog import RunLog
 from ..store import Store
 from ..summary import summarise
@@ -29,15 +28,14 @@ class FitReport:
     def plan(self, plan: Plan, store: Store) -> None:
         """Say what there is to do. Raises RunError where the log cannot be written."""
         self.store, self.log = store, RunLog(self.path)
-        status = store.status()
-        before = int((status != PENDING).sum())
-        self.log.start(plan, store, len(status) - before)
+        before = int((~store.unfinished()).sum())
+        self.log.start(plan, store, len(store) - before)
         say(describe_plan(plan))
-        if before == len(status):
+        if before == len(store):
             say(f"{store.path} has all of them already.")
         elif before:
             say(f"{store.path} has {before:,} of them already; going on.")
-        self.line = ProgressLine(len(status), before)
+        self.line = ProgressLine(len(store), before)
 
     def progress(self, progress: Progress) -> None:
         """Count what a chunk has added."""
@@ -54,9 +52,9 @@ class FitReport:
         if self.store is None:
             say("\nInterrupted before the first crop.")
             return
-        status = self.store.status()
+        unfinished = self.store.unfinished()
         text = (
-            f"Interrupted: {int((status != PENDING).sum()):,} of {len(status):,} crops are in "
+            f"Interrupted: {int((~unfinished).sum()):,} of {len(unfinished):,} crops are in "
             f"{self.store.path}. The same command goes on from there."
         )
         say("\n" + text)
