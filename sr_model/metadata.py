@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import tifffile
 from PIL import ExifTags, Image, TiffImagePlugin
 
 _TIFF_HEADER = b"II*\0\x08\0\0\0"
@@ -54,6 +55,18 @@ def kept_exif(exif: Image.Exif) -> bytes | None:
     if not len(exif):
         return None
     return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def tiff_exif(tiff: tifffile.TiffFile) -> Image.Exif:
+    """The EXIF of a TIFF or BigTIFF file, which is its first page's tags; usable when the file is closed."""
+    exif = Image.Exif()
+    exif.bigtiff, exif.endian = tiff.is_bigtiff, tiff.byteorder
+    exif.load_from_fp(tiff.filehandle, tiff.pages.first.offset)
+    dict(exif.items())  # which reads them
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.Interop, ExifTags.IFD.GPSInfo):
+        exif.get_ifd(directory)
+    exif.bigtiff = False  # as it is written
+    return exif
 
 
 def resolution(info: dict, exif: Image.Exif) -> tuple[float, float] | None:

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from dgp_mining.images import ImageError, image_size, list_images, read_image
 
-from .metadata import Metadata, kept_exif, profile_fits, resolution
+from .metadata import Metadata, kept_exif, profile_fits, resolution, tiff_exif
 
 _MODES = {
     "1": "L",
@@ -131,16 +131,14 @@ def _read_tiff(path: Path) -> Picture | None:
         pixels = np.moveaxis(pixels, 0, 2) if page.axes == "SYX" else pixels
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         extra, profile = page.extrasamples[-1:], page.iccprofile
+        exif = tiff_exif(tiff)
     if extra == (_ASSOCIATED,):
         pixels = _straight(pixels)
     elif pixels.shape[2] in (2, 4) and extra != (_UNASSOCIATED,):
         raise ImageError(f"{path} has {pixels.shape[2]} channels, none marked as alpha: convert it.")
-    exif = Image.Exif()
-    with path.open("rb") as file:
-        exif.load_from_fp(file)
-        pixels = _turned(pixels, exif)
-        dpi = resolution({}, exif)
-        return Picture(pixels, Metadata(profile, kept_exif(exif), dpi))
+    pixels = _turned(pixels, exif)
+    dpi = resolution({}, exif)
+    return Picture(pixels, Metadata(profile, kept_exif(exif), dpi))
 
 
 def _turned(pixels: np.ndarray, exif: Image.Exif) -> np.ndarray:
@@ -157,11 +155,9 @@ def _turned(pixels: np.ndarray, exif: Image.Exif) -> np.ndarray:
 
 def _straight(pixels: np.ndarray) -> np.ndarray:
     """Colours divided by their alpha."""
-    alpha = pixels[..., -1:].astype(np.float64)
     whole = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1.0
-    colours = np.divide(
-        pixels[..., :-1] * whole, alpha, out=np.zeros_like(alpha + pixels[..., :-1]), where=alpha > 0
-    )
+    alpha = pixels[..., -1:] / np.float64(whole)
+    colours = np.divide(pixels[..., :-1], alpha, out=np.zeros(pixels[..., :-1].shape), where=alpha > 0)
     colours = colours.clip(0, whole)
     if pixels.dtype.kind == "u":
         colours = colours.round()

@@ -15,6 +15,8 @@ from .metadata import Metadata, directory_bytes
 
 SIDE = 256
 """Of a tile, in pixels; bands of a multiple of it are cut without copies."""
+_WAITING = 1 << 25
+"""Bytes of tiles that are compressed together, by several threads."""
 _CLASSIC_BYTES = (1 << 32) - (1 << 25)
 _DIRECTORIES = {ExifTags.IFD.Exif: "ExifTag", ExifTags.IFD.GPSInfo: "GPSTag"}
 """The directories of EXIF by tifffile's names; by number it would not write them."""
@@ -43,6 +45,7 @@ def write_tiff(
             tile=(SIDE, SIDE),
             compression="zlib",
             predictor=True,
+            buffersize=_WAITING,
             iccprofile=metadata.profile,
             resolution=metadata.dpi,
             resolutionunit="inch" if metadata.dpi else None,

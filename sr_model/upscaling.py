@@ -26,7 +26,7 @@ from .tiling import Progress, TooLarge, encode, free_memory
 
 Scale = float | tuple[float, float]
 """One factor, or one for the height and one for the width."""
-BAND_BYTES = 1 << 26
+BAND_BYTES = 1 << 25
 """Of a band of rows, as floats: it is made within a second or so, which is how often progress is told."""
 WHOLE_ON_GPU = 1 << 28
 """Pixels of the largest image that a GPU renders at once: 3 GB of colours."""
@@ -176,7 +176,9 @@ def bands(field: GaussianField, size: tuple[int, int]) -> Iterator[tuple[int, Te
 
 
 def quantised(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Floats in [0, 1] as `dtype`: themselves, or rounded to its whole numbers."""
+    """Floats in [0, 1], which are used up, as `dtype`: themselves, or rounded to its whole numbers."""
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)
-    return (values * np.float32(np.iinfo(dtype).max) + np.float32(0.5)).astype(dtype)
+    values *= np.iinfo(dtype).max
+    values += 0.5
+    return values.astype(dtype, order="C")

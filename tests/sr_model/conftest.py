@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from dgp_mining.dictionary import Dictionary
-from sr_model import PRESETS, Preset
+from sr_model import PRESETS, Checkpoint, ContinuousSR, Preset
+
+sys.path.insert(0, str(Path(__file__).parent))  # commands.py
 
 sys.path.insert(0, str(Path(__file__).parent))  # public_layouts.py
 
@@ -53,3 +55,17 @@ def tiny() -> Preset:
         replace(demo.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,)),
         replace(demo.train, batch=2, crop=8, scales=(2.0, 3.0), warmup=2, validate_every=3, steps=6),
     )
+
+
+@pytest.fixture
+def network(dictionary: Dictionary, tiny: Preset) -> ContinuousSR:
+    """The smallest network, at its start."""
+    return ContinuousSR(tiny.network, torch.tensor(dictionary.cholesky)).eval()
+
+
+@pytest.fixture
+def checkpoint(network: ContinuousSR, dictionary: Dictionary, tmp_path: Path) -> Path:
+    """The file of that network."""
+    path = tmp_path / "model.safetensors"
+    Checkpoint(network.settings, torch.tensor(dictionary.cholesky), network.state_dict(), {}).save(path)
+    return path

@@ -1,0 +1,19 @@
+"""What the tests of commands share."""
+
+from click.testing import CliRunner, Result
+
+
+def run(command, *arguments) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def refused(result: Result, status: int, *mentions: str) -> None:
+    """One sentence, the exit status, the names in it, and no traceback."""
+    assert result.exit_code == status, result.output
+    assert isinstance(result.exception, SystemExit)
+    sentence = result.output.strip().splitlines()[-1]
+    assert sentence.startswith("Error: ")
+    assert "Traceback" not in result.output
+    for mention in mentions:
+        assert mention in sentence
