@@ -6,7 +6,6 @@ A file is recognised by the names of its tensors. What networks for super-resolu
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -207,11 +206,10 @@ def read_torch(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not a file: name a .pth or .pt file of weights.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if isinstance(error, OSError) else "torch.load fails"
-        raise CheckpointError(
-            f"{path} is not a file of plain tensors that torch wrote ({reason})."
-        ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except Exception as error:  # other bytes, read as a pickle, can fail in any way
+        raise CheckpointError(f"{path} is not a file of plain tensors that torch wrote.") from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds no weights by name, but a {type(content).__name__}.")
     return dict(content)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import public_layouts as public
 import pytest
 import torch
@@ -121,6 +122,10 @@ def test_what_is_no_known_layout_is_refused_in_one_sentence(tmp_path: Path):
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"code": Path("x")}, tmp_path / "object.pth")  # would need code of its own to be read
     (tmp_path / "text.pth").write_text("not weights")
+    for length in range(1, 40):  # bytes that mean something to pickle, here and there
+        path = tmp_path / f"noise{length}.pth"
+        path.write_bytes(np.random.default_rng(length).integers(0, 128, length, np.uint8).tobytes())
+        refused(EDSR(8, 1), path)
     (tmp_path / "empty.pth").touch()
     (tmp_path / "cut.pth").write_bytes((tmp_path / "other.pth").read_bytes()[:300])
     for name in ("other", "list", "object", "text", "empty", "cut", "missing"):
