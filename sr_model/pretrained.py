@@ -197,7 +197,8 @@ def read_public(path: str | Path) -> tuple[dict[str, Tensor], str]:
     else:
         holder = next((key for key in CONTAINERS if isinstance(content.get(key), Mapping)), "")
         content = content[holder] if holder else content
-    return {name: t for name, t in content.items() if isinstance(t, Tensor)}, holder
+    named = {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    return named, holder
 
 
 def read_torch(path: str | Path) -> dict[str, Any]:
