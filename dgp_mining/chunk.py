@@ -79,8 +79,8 @@ def prepare_worker(backend: str, fitter: str) -> None:
     module = load_fitter(fitter)
     if backend == "cuda":
         try:
-            blank = np.zeros((16, 16, 3), np.float32)
-            module.fit_images([blank], seeds=[0], density=0.25, recipe="fast", iterations=1)
+            grey = np.full((16, 16, 3), 0.5, np.float32)
+            module.fit_images([grey], seeds=[0], density=0.25, recipe="fast", iterations=1)
         except RuntimeError as error:
             raise RunError(f"A worker's GPU cannot be used ({error}).") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,91 @@ def fitter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *inherited]))
     yield "fake_fitter"
     sys.modules.pop("fake_fitter", None)
+
+
+SCRIPTED_FITTER = '''
+"""fake_fitter, but each crop, told by its first pixel, has a list of outcomes, and a file with its calls."""
+import json
+import os
+import signal
+from pathlib import Path
+
+import torch
+
+from fake_fitter import fit_image as fit
+from fake_fitter import off_lattice_psnr
+
+HERE = Path(__file__).parent
+
+
+def fit_image(pixels, **settings):
+    crop = str(round(255 * float(pixels[0, 0, 0])))
+    with (HERE / f"calls-{crop}").open("a+") as calls:
+        calls.write("x")
+        calls.seek(0)
+        call = len(calls.read())
+    outcomes = json.loads((HERE / "outcomes.json").read_text()).get(crop, [])
+    match outcomes[call - 1] if call <= len(outcomes) else "fit":
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "refuse":
+            raise ValueError("the crop is refused")
+    return fit(pixels, **settings)
+
+
+def fit_images(crops, *, seeds, **settings):
+    """As a GPU would, whose memory holds three crops."""
+    with (HERE / "batches").open("a") as batches:
+        batches.write(f"{len(crops)}\\n")
+    if len(crops) > 3:
+        raise torch.OutOfMemoryError
+    return [fit_image(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)]
+
+
+def off_lattice_psnrs(crops, *, seeds, **settings):
+    return [off_lattice_psnr(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)]
+'''
+
+
+class Script:
+    """What happens to crops when they are fitted, and what has happened."""
+
+    fitter = "scripted_fitter"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "scripted_fitter.py").write_text(SCRIPTED_FITTER)
+        self.set({})
+
+    def set(self, outcomes: dict[int, list[str]]) -> None:
+        """The outcomes of crops, by their first pixel, call by call: 'fit', 'refuse' or 'die'; then 'fit'."""
+        (self.folder / "outcomes.json").write_text(json.dumps(outcomes))
+
+    def calls(self, crop: int) -> int:
+        """How often a crop was fitted."""
+        path = self.folder / f"calls-{crop}"
+        return len(path.read_text()) if path.exists() else 0
+
+    def batches(self) -> list[int]:
+        """Sizes of the batches that were tried."""
+        return [int(line) for line in (self.folder / "batches").read_text().split()]
+
+
+@pytest.fixture
+def script(tmp_path: Path, fitter: str) -> Iterator[Script]:
+    """Outcomes for the crops of `flat`."""
+    yield Script(tmp_path / "fitter")
+    sys.modules.pop("scripted_fitter", None)
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    """A folder of eight images of 32x32, one crop each, whose pixels are all 10, 20, ... 80."""
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    for value in range(10, 90, 10):
+        Image.new("RGB", (32, 32), (value, value, value)).save(folder / f"{value:02}.png")
+    return folder
 
 
 @pytest.fixture
