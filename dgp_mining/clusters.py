@@ -106,9 +106,14 @@ def _security(address: str, ca: str | None, cert: str | None, key: str | None) -
             raise RunError(f"{address} needs {', '.join(files)}: {option} is missing.")
         if "\n" not in path and not os.path.isfile(path):  # Dask's configuration may hold the text itself
             raise RunError(f"{option} {path} is not a file: name one in PEM format.")
-    return Security(
+    security = Security(
         tls_ca_file=files["--tls-ca"],
         tls_client_cert=files["--tls-cert"],
         tls_client_key=files["--tls-key"],
         require_encryption=True,
     )
+    try:
+        security.get_connection_args("client")
+    except OSError as error:  # ssl.SSLError
+        raise RunError(f"{', '.join(files)} cannot be used together ({error}).") from error
+    return security

@@ -200,7 +200,7 @@ class _Watch:
         if self.count:
             self.seen = now
             if self.missed:
-                self.say(f"{self.count} workers have come; going on.")
+                self.say("Workers have come; going on.")
         elif not self.missed and now - self.seen > PATIENCE_SECONDS:
             self.say(
                 f"No workers are left at {self.client.scheduler.address}: waiting for others. Ctrl-C ends."
