@@ -7,18 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import ImageError
-from sr_model import PROTOCOLS, ContinuousSR, Preset, evaluate
-from sr_model.evaluation import low_resolution, mean
+from sr_model import PROTOCOLS, ContinuousSR, evaluate
+from sr_model.evaluation import low_resolution, mean, score
 
 SET5 = Path(__file__).parents[3] / "shared" / "images" / "set5"
 needs_set5 = pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
-
-
-@pytest.fixture
-def network(dictionary: Dictionary, tiny: Preset) -> ContinuousSR:
-    return ContinuousSR(tiny.network, torch.tensor(dictionary.cholesky))
 
 
 @needs_set5
@@ -64,3 +58,31 @@ def test_protocols_differ_where_they_say(network: ContinuousSR, photographs: Pat
 def test_an_image_too_small_to_measure_is_named(network: ContinuousSR, photographs: Path):
     with pytest.raises(ImageError, match=r"0\.png cannot be evaluated at scale 16"):
         list(evaluate(network, photographs, [16.0], PROTOCOLS["benchmark"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "shave", "channel", "rounded"),
+    [("benchmark", 2.5, 3, "y", True), ("continuoussr", 2.5, 3, "y", False),
+     ("div2k", 2.5, 9, "rgb", False), ("gsasr", 9.0, 8, "y", True)],
+)  # fmt: skip
+def test_each_protocol_measures_what_its_name_says(
+    network: ContinuousSR, name, scale, shave, channel, rounded
+):
+    random = np.random.default_rng(0)
+    hr = torch.from_numpy(random.integers(0, 256, (3, 72, 90), np.uint8))
+    ours = score(network, hr, scale, PROTOCOLS[name])
+    lr, cropped = low_resolution(hr, scale, PROTOCOLS[name].lr)
+    with torch.no_grad():
+        upscaled = network(lr[None] / 255).render(tuple(cropped.shape[1:]))[0].clamp(0, 1).double() * 255
+    upscaled, truth = upscaled.round() if rounded else upscaled, cropped.double()
+    if channel == "y":
+        weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64)[:, None, None] / 255
+        upscaled, truth = ((image * weights).sum(0) for image in (upscaled, truth))
+    error = (upscaled - truth)[..., shave:-shave, shave:-shave].square().mean()
+    assert ours.psnr == pytest.approx(10 * np.log10(255**2 / error.item()), abs=1e-4)
+
+
+def test_scales_to_48_are_measured(network: ContinuousSR):
+    hr = torch.randint(0, 256, (3, 240, 336), dtype=torch.uint8)
+    for scale in (16, 33.3, 48):
+        assert 5 < score(network, hr, scale, PROTOCOLS["benchmark"]).psnr < 20
