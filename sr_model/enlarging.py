@@ -124,17 +124,16 @@ def enlarge_file(
 def _enlarge(
     source: Source, target: Path | None, request: Request, model: ContinuousSR | None, progress: Progress
 ) -> tuple[int, int] | None:
-    memory = request.memory or free_memory()
     check_window(request.window, source.size)
     result = None
     if request.enlarges:
         size = request.of(request.window[:1:-1] if request.window else source.size)
         result = Target(target, *size, source.channels, source.dtype, source.metadata, request.quality)
         check_new(target, source.path, request.overwrite)
-        check(result, memory)
+        check(result, request.memory or free_memory())
     if request.save_field:
         check_new(request.save_field, source.path, request.overwrite)
-    layers = _layers(source, request, model, memory, progress)
+    layers = _layers(source, request, model, progress)
     if request.save_field:
         if len(layers) > 1:
             log.warning("%s: the saved field holds colours only, no transparency", request.save_field)
@@ -148,10 +147,13 @@ def _enlarge(
 
 
 def _layers(
-    source: Source, request: Request, model: ContinuousSR | None, memory: int, progress: Progress
+    source: Source, request: Request, model: ContinuousSR | None, progress: Progress
 ) -> list[GaussianField]:
     if source.field is None:
-        return encode_layers(source.pixels, model, tile=request.tile, memory=memory, progress=progress)
+        return encode_layers(
+            source.pixels, model, tile=request.tile, memory=request.memory, progress=progress
+        )
+    memory = request.memory or free_memory()
     needed = FIELD_COPIES * sum(t.nbytes for t in (source.field.means, source.field.cholesky))
     if needed > memory:
         raise TooLarge(
@@ -209,7 +211,8 @@ def enlarge_folder(
     """
     if target.resolve() == source.resolve():
         raise ImageError(f"{target} is the folder of the images themselves: name another output.")
-    images = [path for path in pictures_in(source, "INPUT") if not path.is_relative_to(target)]
+    made = target.resolve()
+    images = [path for path in pictures_in(source, "INPUT") if not path.resolve().is_relative_to(made)]
     suffix = FORMATS[form].suffixes[0]
     stems = Counter(path.with_suffix("") for path in images)
     for index, path in enumerate(images):

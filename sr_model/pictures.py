@@ -50,8 +50,8 @@ class Picture:
 def read_picture(path: Path) -> Picture:
     """Read an image file of 8 or 16 bits or floats, grey or RGB, with or without alpha.
 
-    CMYK and other colour spaces are converted to sRGB and lose their profile, with a logged line. Raises
-    ImageError, naming the file, where it cannot be read.
+    CMYK and other colour spaces, and JPEG 2000 of more than 8 bits, are converted to sRGB and lose their
+    profile, with a logged line. Raises ImageError, naming the file, where it cannot be read.
     """
     image_size(path)  # names whatever is no image, and what is too large
     try:
@@ -94,7 +94,7 @@ def _read_with_pillow(path: Path, *, deep_png: bool) -> Picture:
         if deep_png:  # Pillow would make 8 bits of it
             pixels = imagecodecs.png_decode(path.read_bytes())
             pixels = _turned(pixels.reshape(*pixels.shape[:2], -1), image.getexif())
-        elif image.mode in _MODES:
+        elif image.mode in _MODES and not _is_deep_jpeg2000(path, image):
             mode = _MODES[image.mode]
             if "transparency" in image.info:  # of one colour, or of palette entries
                 mode = {"L": "LA"}.get(mode, "RGBA")
@@ -107,10 +107,15 @@ def _read_with_pillow(path: Path, *, deep_png: bool) -> Picture:
         return Picture(pixels, Metadata(metadata.profile, kept_exif(exif), metadata.dpi))
 
 
+def _is_deep_jpeg2000(path: Path, image: Image.Image) -> bool:
+    return image.format == "JPEG2000" and imagecodecs.jpeg2k_decode(path.read_bytes()).itemsize > 1
+
+
 def _as_srgb(path: Path, image: Image.Image) -> Picture:
     """CMYK and the like, by way of the reader that converts to sRGB."""
-    log.warning("%s: its %s colours are converted to sRGB", path, image.mode)
-    pixels = (read_image(path) * 255 + 0.5).astype(np.uint8)
+    log.warning("%s: its colours are converted to sRGB", path)
+    dtype = np.uint16 if _is_deep_jpeg2000(path, image) else np.uint8
+    pixels = (read_image(path) * np.iinfo(dtype).max + np.float32(0.5)).astype(dtype)
     exif = image.getexif()
     dpi = resolution(image.info, exif)
     return Picture(pixels, Metadata(None, kept_exif(exif), dpi))

@@ -67,13 +67,13 @@ def encode(
     Args:
         image: [H, W, C] uint8, uint16 or float in [0, 1]; of a grey one (C = 1) the field has one channel.
         tile: side in LR pixels of what a tile owns; default: as large as `memory` allows.
-        memory: bytes to use; default: what is free.
+        memory: bytes to use; default: what is free on the network's device.
 
     Raises TooLarge, a ValueError, where the field alone does not fit into `memory`.
     """
     height, width, channels = image.shape
-    memory = memory or free_memory()
     settings, device = network.settings, next(network.parameters()).device
+    memory = memory or free_memory(device)
     k, margin = settings.cells, settings.margin
     rows, columns = k * (height + 2 * margin), k * (width + 2 * margin)
     needed = FIELD_COPIES * 4 * (5 + channels) * rows * columns
@@ -164,6 +164,8 @@ def bytes_per_pixel(network: ContinuousSR) -> int:
     return ACTIVATION_COPIES * 4 * network.settings.cells**2 * max(widths)
 
 
-def free_memory() -> int:
-    """Bytes of memory that can be had without swapping."""
+def free_memory(device: torch.device | None = None) -> int:
+    """Bytes of memory that can be had without swapping, or of a GPU's own."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available

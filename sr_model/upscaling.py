@@ -64,14 +64,13 @@ def upscale(
         raise ValueError("upscale needs either a scale or a size")
     height, width = size or scaled(pixels.shape[:2], scale)
     check_size(height, width)
-    memory = free_memory()
     needed = height * width * pixels.shape[2] * image.dtype.itemsize + BAND_BYTES
-    if needed > memory:
+    if needed > (memory := free_memory()):
         raise TooLarge(
             f"{width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, and {memory / 1e9:,.1f} GB are "
             "free: upscale to a TIFF file with sr-upscale, which keeps no whole image"
         )
-    fields = encode_layers(pixels, network(model), tile=tile, memory=memory - needed)
+    fields = encode_layers(pixels, network(model), tile=tile)
     upscaled = np.empty((height, width, pixels.shape[2]), image.dtype)
     for top, band in render_layers(fields, (height, width), image.dtype):
         upscaled[top : top + len(band)] = band

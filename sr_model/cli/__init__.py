@@ -29,6 +29,9 @@ class Command(click.Command):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            raise SystemExit(INTERRUPTED) from None
         except (ValueError, OSError) as error:  # all of this project's errors are ValueErrors
             raise click.ClickException(str(error).rstrip(".") + ".") from error
         finally:

@@ -1,5 +1,6 @@
 """sr-upscale promises pictures, and one sentence where there cannot be one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,17 @@ def test_what_cannot_be_used_is_named_in_one_sentence(checkpoint, photographs, s
     refused(run(upscale, small, "a.jpg", "--scale", 100, "--memory", 0.01, *model), 1, "memory", "TIFF")
     refused(run(upscale, small, "a.jpg", "--scale", 2, "--memory", 0.0001, *model), 1, "0.png", "memory")
     assert not list(Path().glob("a.*"))
+
+
+def test_ctrl_c_leaves_nothing_half_written(checkpoint, small, monkeypatch):
+    def interrupted(*arguments) -> Iterator[tuple[int, np.ndarray]]:
+        yield 0, np.zeros((4, 96, 3), np.uint8)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sr_model.enlarging.render_layers", interrupted)
+    result = run(upscale, small, "out.png", "--scale", 2, "--model", checkpoint)
+    assert result.exit_code == 130
+    assert not list(Path().glob("*out*"))
 
 
 def test_existing_files_are_kept_unless_told_otherwise(checkpoint, small):

@@ -1,4 +1,4 @@
-"""Enlarging files promises what `upscale` makes of their pixels, and what goes with them, in little memory."""
+"""Enlarging files promises what `upscale` makes of their pixels, what goes with them, and bounded memory."""
 
 import logging
 import subprocess

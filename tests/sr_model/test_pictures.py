@@ -137,7 +137,13 @@ def test_cmyk_becomes_srgb_and_says_so(tmp_path, caplog):
     assert picture.pixels.shape == (4, 5, 3)
     assert picture.pixels[0, 0, 0] < 40
     assert picture.metadata.dpi == (72, 72)
-    assert "CMYK" in caplog.text
+    assert "converted to sRGB" in caplog.text
+
+
+def test_jpeg_2000_keeps_sixteen_bits(tmp_path):
+    image = noise(32, 40, 3, dtype=np.uint16)
+    (tmp_path / "a.jp2").write_bytes(imagecodecs.jpeg2k_encode(image, level=0))
+    assert np.array_equal(read_picture(tmp_path / "a.jp2").pixels, image)
 
 
 @pytest.mark.parametrize(
