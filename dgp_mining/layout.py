@@ -33,6 +33,9 @@ from .results import PENDING, RESULT
 FORMAT = "dgp-store/2"
 STATUS = "crops/status"
 
+LOST = -1.0
+"""What samples read as that were never written: no l11 is negative, and NaN is where there are fewer."""
+
 PLAN_CHUNK = 65_536
 """Rows per chunk of what is written with the plan."""
 
@@ -104,7 +107,7 @@ def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
             len(entries), bins, dtype="int64", fill=-1, rows=entries, ranges=list(statistics.RANGES)
         ),
         "statistics/sample": over_crops(
-            statistics.SAMPLE_SIZE, len(sample), dtype="float32", fill=math.nan, columns=sample
+            statistics.SAMPLE_SIZE, len(sample), dtype="float32", fill=LOST, columns=sample
         ),
         **(fields if room else {}),
         STATUS: over_crops(dtype="uint8", fill=PENDING, meaning=["pending", "done", "failed"]),

@@ -16,6 +16,7 @@ from .condense import condense
 from .coverage import coverage
 from .dictionary import Dictionary, DictionaryError
 from .fingerprint import crops_fingerprint
+from .integrity import damaged
 from .results import DONE, PENDING, RESULT
 from .statistics import prior_sample
 from .store import Store, versions
@@ -55,14 +56,17 @@ def build_dictionary(
     gaussians, count = thinned(opened, used, seed)
     cholesky = condense(gaussians, size, method, seed)
     measured, measured_count = thinned(opened, held_out, seed) if len(held_out) else (gaussians, count)
-    psnr, off_lattice = opened.results()[done][:, [RESULT.index("psnr"), RESULT.index("off_lattice_psnr")]].T
+    results, sha256 = opened.results()[done], opened.read("crops/sha256")
+    if not (np.isfinite(results).all() and sha256[done].any(axis=1).all()):
+        raise damaged(opened.path, "there are fitted crops without a result")
+    psnr, off_lattice = (results[:, RESULT.index(name)] for name in ("psnr", "off_lattice_psnr"))
     return Dictionary(
         cholesky,
         {
             **{key: opened.settings[key] for key in ("density", "recipe", "iterations")},
             "method": method,
             "seed": seed,
-            "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, opened.read("crops/sha256")),
+            "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, sha256),
             "images": opened.folder,
             "crops": len(done),
             "gaussians": count,

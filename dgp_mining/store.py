@@ -24,8 +24,8 @@ import zarr
 from splat2d import GaussianField
 
 from .fingerprint import settings_fingerprint
-from .integrity import StoreError, reading, seal, unseal, writing
-from .layout import FORMAT, STATUS
+from .integrity import StoreError, damaged, reading, seal, unseal, writing
+from .layout import FORMAT, LOST, STATUS
 from .location import Location
 from .part import Chunk, Part
 from .plan import Plan, Settings, differences
@@ -251,8 +251,11 @@ class Store:
         return self.read("statistics/count")
 
     def samples(self, crops: np.ndarray) -> np.ndarray:
-        """The sampled Gaussians of the given crops, [len(crops), SAMPLE_SIZE, 7] float32."""
-        return self.read("statistics/sample", crops)
+        """The sampled Gaussians of the given finished crops, [len(crops), SAMPLE_SIZE, 7] float32."""
+        sampled = self.read("statistics/sample", crops)
+        if (sampled[:, 0, 0] == LOST).any():
+            raise damaged(f"{self.path}: statistics/sample", "some of it is missing")
+        return sampled
 
     def field(self, crop: int) -> GaussianField | None:
         """The fitted field of a crop, in pixels of the crop; None where it has failed, or none was kept."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .integrity import DamagedError
-from .layout import STATUS, crop_arrays
+from .layout import LOST, STATUS, crop_arrays
 from .part import Chunk, Part
 from .results import DONE, FAILED, RESULT
 from .statistics import COUNTS
@@ -143,21 +143,27 @@ def _wrong_with_fitted(crop: dict[str, np.ndarray]) -> Iterator[str]:
     if min(counts.values()) < 0 or interior < 0:
         yield "has impossible counts"
         return
-    if np.isfinite(sample).all(axis=1).sum() != sampled or not np.isnan(sample[sampled:]).all():
+    if (sample[:, 0] == LOST).any():
+        yield "has lost its sampled Gaussians"
+    elif np.isfinite(sample).all(axis=1).sum() != sampled or not np.isnan(sample[sampled:]).all():
         yield "has another number of sampled Gaussians than it counts"
     if (histogram < 0).any() or (histogram.sum(axis=1) != interior).any():
         yield "has histograms of another number of Gaussians than it counts"
     if interior and not np.isfinite(crop["statistics/moment"]).all():
         yield "has moments that are not finite"
     if "fields/extent" in crop:
-        yield from _wrong_with_field(crop, counts["gaussians"])
+        yield from _wrong_with_field(crop, counts["gaussians"], counts["degenerate"])
 
 
-def _wrong_with_field(crop: dict[str, np.ndarray], gaussians: int) -> Iterator[str]:
+def _wrong_with_field(crop: dict[str, np.ndarray], gaussians: int, degenerate: int) -> Iterator[str]:
     room, most_channels = crop["fields/colors"].shape
     n, channels = crop["fields/extent"].tolist()
     if n != gaussians or not (0 <= n <= room and 1 <= channels <= most_channels):
         yield "has a field of another number of Gaussians than it counts"
+        return
+    values = np.concatenate([crop[f"fields/{name}"][:n] for name in ("means", "cholesky", "colors")], axis=1)
+    if (~np.isfinite(values).all(axis=1)).sum() > degenerate:
+        yield "has a field that is not finite"
 
 
 def _length(part: Part, index: int) -> int:
