@@ -56,7 +56,8 @@ def open_executor(
 
     `workers` is the number of one-threaded processes of a local cluster, default one per core, for 'gpu' one
     per visible GPU. Every worker calls `prepare` before its first task, also one that joins later. `tls` are
-    PEM files (authority, certificate, key). Raises RunError where there are no workers.
+    PEM files (authority, certificate, key). Workers of an existing scheduler are waited for. Raises
+    RunError where there is no GPU or no scheduler.
     """
     if scheduler == "sync":
         prepare()
@@ -202,8 +203,10 @@ class _Watch:
             if self.missed:
                 self.say("Workers have come; going on.")
         elif not self.missed and now - self.seen > PATIENCE_SECONDS:
+            address = self.client.scheduler.address
             self.say(
-                f"No workers are left at {self.client.scheduler.address}: waiting for others. Ctrl-C ends."
+                f"There are no workers at {address}: waiting for 'dask worker {address} --nthreads 1'. "
+                "Ctrl-C ends."
             )
         self.missed = now - self.seen > PATIENCE_SECONDS
         return max(1, self.count)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from dgp_mining import executors
@@ -85,15 +85,8 @@ def nap(task: int) -> int:
 
 def wait_for_worker(address: str) -> None:
     """Until the scheduler has one."""
-
-    def has_one() -> bool:
-        try:
-            with open_executor(address):
-                return True
-        except RunError:
-            return False
-
-    until(has_one)
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=60)
 
 
 def test_a_run_waits_for_workers_that_have_gone_and_goes_on_with_others(
@@ -117,7 +110,7 @@ def test_a_run_waits_for_workers_that_have_gone_and_goes_on_with_others(
                 first.kill()
                 threading.Thread(target=replace_when_missed, daemon=True).start()
     assert sorted(done) == list(range(1, 31))
-    assert said[0].startswith(f"No workers are left at {address}: waiting for others.")
+    assert said[0].startswith(f"There are no workers at {address}: waiting for 'dask worker")
     assert said[1:] == ["Workers have come; going on."]
 
 

@@ -213,12 +213,20 @@ def test_workers_prepare_before_their_first_task_and_what_prevents_it_is_said(
             pass
 
 
-def test_a_scheduler_without_workers_is_named() -> None:
+def test_workers_that_come_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a batch system come when it likes."""
+    monkeypatch.setattr(executors, "PATIENCE_SECONDS", 0.2)
+    said = []
+
+    def say(sentence: str) -> None:
+        said.append(sentence)
+        cluster.scale(1)
+
     with (
         LocalCluster(
             n_workers=0, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0"
         ) as cluster,
-        pytest.raises(RunError, match=f"{cluster.scheduler_address} has no workers"),
-        open_executor(cluster.scheduler_address),
+        open_executor(cluster.scheduler_address, say=say) as run,
     ):
-        pass
+        assert list(run(square, one_by_one([3]), Stop())) == [(3, 9)]
+    assert f"There are no workers at {cluster.scheduler_address}: waiting for" in " ".join(said)
