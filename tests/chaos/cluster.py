@@ -102,7 +102,10 @@ class Cluster:
             targets = process.children() if below else [process]
         except psutil.NoSuchProcess:
             return False
-        return any([_kill(target) for target in targets])  # noqa: C419
+        alive = [_kill(target) for target in targets]
+        if not below:
+            self.running[name].wait()
+        return any(alive)
 
     def run_until(self, crops: int | None = None) -> None:
         """Keep everything running until so many crops are finished, or, by default, the client is.

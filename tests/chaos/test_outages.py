@@ -17,9 +17,9 @@ CROPS = 160
 def test_outages_of_s3_lose_nothing_and_double_nothing(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three short outages that are waited for, three long ones that end the run, three kills beside them."""
+    """Outages that are waited for, one that ends the run with a sentence, and kills beside them."""
     chance = chance_of_this_run()
-    mishaps = chance.sample([0.5, 0.5, 0.5, 12, 12, 12, "worker-0", "scheduler", "client"], 9)
+    mishaps = chance.sample(["gap", "gap", "outage", "end", "worker-0", "scheduler", "client"], 7)
     store = "s3://bucket/disturbed.zarr"
     with S3(tmp_path) as s3:
         for name, value in s3.environment.items():
@@ -29,11 +29,15 @@ def test_outages_of_s3_lose_nothing_and_double_nothing(
             for crops, mishap in zip(moments(chance, len(mishaps), CROPS), mishaps, strict=True):
                 cluster.run_until(crops)
                 time.sleep(chance.uniform(0, 0.5))
-                if isinstance(mishap, str):
+                if mishap in cluster.commands:
                     assert cluster.kill(mishap)
                     continue
                 s3.stop()
-                time.sleep(mishap)
+                if mishap == "end":
+                    assert cluster.running["client"].wait(timeout=300) == 1
+                    assert cluster.said().splitlines()[-1].startswith("Error: ")
+                else:
+                    time.sleep({"gap": 0.5, "outage": 8}[mishap])
                 s3.start()
             cluster.run_until()
             assert "Traceback" not in cluster.said()
