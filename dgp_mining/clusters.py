@@ -14,16 +14,12 @@ from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
 from .faults import RunError
+from .interruption import signals_blocked
 
 CONNECT_SECONDS = 10
 """How long an existing scheduler is waited for."""
 
 LOOPBACK = "127.0.0.1"
-
-LEAVE_SIGNALS = (
-    "import signal; [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]"
-)
-"""Run by each local worker as it starts: signals reach the whole process group, and the client decides."""
 
 
 class Preparation(WorkerPlugin):
@@ -56,17 +52,15 @@ def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
         # Without an address of its own dask's web server listens everywhere.
         "options": {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"},
     }
-    settings = {
-        "distributed.worker.preload": [LEAVE_SIGNALS],
-        "distributed.scheduler.worker-saturation": 1.0,  # a worker has what it works on, and nothing else
-    }
+    # A worker has what it works on, and nothing else.
     with (
-        dask.config.set(settings),
+        dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
         silence_logging_cmgr(logging.CRITICAL),
-        SpecCluster(workers=workers, scheduler=scheduler, name="dgp-mine") as cluster,
-        Client(cluster, set_as_default=False) as client,
     ):
-        yield client
+        with signals_blocked():
+            cluster = SpecCluster(workers=workers, scheduler=scheduler, name="dgp-mine")
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield client
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -20,8 +21,25 @@ class Stop:
 
 
 @contextmanager
+def signals_blocked() -> Iterator[None]:
+    """For starting threads and processes which then never see these signals, from their first moment on: a
+    terminal sends them to the whole process group, and only the client is to decide. They reach this thread
+    afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where processes that are started ignore Ctrl-C
+        yield
+        return
+    resource_tracker.ensure_running()  # or multiprocessing unblocks them when it starts its own helper
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def stop_at_signals(say: Callable[[str], None]) -> Iterator[Stop]:
-    """A Stop that the first Ctrl-C or SIGTERM sets; the next raises KeyboardInterrupt.
+    """A Stop that the first Ctrl-C or SIGTERM sets; the next raises KeyboardInterrupt, and what follows is
+    ignored, since the workers are being ended.
 
     Outside of the main thread, where Python takes no signals, nothing sets it.
     """
@@ -29,6 +47,8 @@ def stop_at_signals(say: Callable[[str], None]) -> Iterator[Stop]:
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if stop.asked:
+            for other in SIGNALS:
+                signal.signal(other, signal.SIG_IGN)
             raise KeyboardInterrupt
         stop.asked = True
         # From a thread: the signal may have come in the midst of writing to the same stream.

@@ -52,16 +52,32 @@ def test_fit_alone_uses_the_defaults_of_the_library(calls: list[dict[str, Any]])
     assert run("fit", "--images", "DIV2K/").exit_code == 130
     (call,) = calls
     assert (call["images"], call["store"], call["settings"]) == ("DIV2K/", "dgp.zarr", Settings())
-    assert (call["scheduler"], call["workers"], call["overwrite"]) == ("local", None, False)
+    assert (call["scheduler"], call["workers"], call["device"]) == ("local", None, "cpu")
+    assert [call["overwrite"], call["strict"], call["retry_failed"], *call["tls"]] == [False] * 3 + [None] * 3
 
 
 def test_every_option_of_fit_reaches_the_library(calls: list[dict[str, Any]]) -> None:
     options = "--store s.zarr --crop 64 --max-crops 9 --density 0.18 --recipe gaussianimage --iterations 11"
-    options += " --scheduler local --workers 3 --seed 5 --keep-fields --overwrite"
+    options += " --scheduler local --workers 3 --seed 5 --keep-fields --overwrite --strict --retry-failed"
+    options += " --device cuda"
     run("fit", "--images", "x", *options.split())
     (call,) = calls
     assert call["settings"] == Settings(64, 9, 0.18, "gaussianimage", 11, 5, True)
-    assert (call["store"], call["workers"], call["overwrite"]) == ("s.zarr", 3, True)
+    assert (call["store"], call["workers"], call["device"]) == ("s.zarr", 3, "cuda")
+    assert call["overwrite"]
+    assert call["strict"]
+    assert call["retry_failed"]
+
+
+def test_where_to_fit_reaches_the_library(calls: list[dict[str, Any]]) -> None:
+    files = ["--tls-ca", "ca.pem", "--tls-cert", "cert.pem", "--tls-key", "key.pem"]
+    run("fit", "--images", "x", "--scheduler", "tls://127.0.0.1:9", *files)
+    run("fit", "--images", "x", "--scheduler", "gpu", "--workers", "2")
+    assert (calls[0]["scheduler"], calls[0]["tls"]) == (
+        "tls://127.0.0.1:9",
+        ("ca.pem", "cert.pem", "key.pem"),
+    )
+    assert (calls[1]["scheduler"], calls[1]["device"], calls[1]["workers"]) == ("gpu", "cuda", 2)
 
 
 def test_the_choices_are_those_of_the_library() -> None:
@@ -84,6 +100,9 @@ def test_the_choices_are_those_of_the_library() -> None:
         (["--scheduler", "cluster"], "--scheduler"),
         (["--scheduler", "sync", "--workers", "2"], "--workers"),
         (["--workers", "0"], "--workers"),
+        (["--scheduler", "udp://127.0.0.1:9"], "--scheduler"),
+        (["--scheduler", "gpu", "--device", "cpu"], "--device"),
+        (["--tls-ca", "ca.pem"], "--tls-ca"),
     ],
 )
 def test_wrong_usage_names_the_option_and_exits_with_2(photos: Path, options: list[str], named: str) -> None:

@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
 
+from dgp_mining import flow
 from dgp_mining.dictionary import DictionaryError
 from dgp_mining.mining import Progress, mine
 from dgp_mining.plan import Settings
@@ -121,34 +123,76 @@ def test_a_killed_worker_loses_nothing(
     assert dictionary_bytes(path) == undisturbed
 
 
-def test_ctrl_c_ends_in_one_sentence_and_the_same_command_goes_on(
-    photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes
-) -> None:
+@pytest.fixture
+def command(photos: Path) -> list[str]:
+    """`dgp-mine fit` of 24 crops with the fake fitter."""
     program = (
         "import functools, dgp_mining.mining as m; m.mine = functools.partial(m.mine, fitter='fake_fitter');"
         "from dgp_mining.cli import main; main()"
     )
     command = [sys.executable, "-c", program, "fit", "--images", str(photos), "--store", "a.zarr"]
-    command += ["--crop", "32", "--max-crops", "24", "--workers", "2"]
-    slow = {**os.environ, "FAKE_FIT_SECONDS": "0.3"}
+    return [*command, "--crop", "32", "--max-crops", "24", "--workers", "2"]
+
+
+def begin(command: list[str], folder: Path, crops: int, seconds: float) -> subprocess.Popen[str]:
+    """Start a run whose fits take so many seconds, and wait for some crops."""
+    environment = {**os.environ, "FAKE_FIT_SECONDS": str(seconds)}
     run = subprocess.Popen(
-        command, cwd=tmp_path, env=slow, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    path = tmp_path / "a.zarr"
-    while not (Store.exists(path) and (Store.open(path).status() == DONE).sum() >= 2):
+    path = folder / "a.zarr"
+    while not (Store.exists(path) and (Store.open(path).status() == DONE).sum() >= crops):
         assert run.poll() is None, run.stderr.read()
         time.sleep(0.1)
+    return run
+
+
+def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
+    command: list[str], tmp_path: Path, undisturbed: bytes
+) -> None:
+    run = begin(command, tmp_path, crops=2, seconds=0.3)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers, too
     said = run.communicate(timeout=60)[1]
     assert run.returncode == 130
+    assert "Finishing the chunks under way; Ctrl-C again stops at once and loses them." in said
     assert "Interrupted: " in said
     assert "The same command goes on from there." in said
     assert "Traceback" not in said
+    path = tmp_path / "a.zarr"
     done = int((Store.open(path).status() == DONE).sum())
-    assert 2 <= done < 24
+    assert 2 < done < 24  # one at least was under way
+    log = (tmp_path / "a.zarr.log").read_text()
+    assert f"end: Interrupted: {done} of 24 crops" in log
+    assert log.count(": 1 fitted, ") == done
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert f"has {done} of them already; going on" in finished.stderr
     assert dictionary_bytes(path) == undisturbed
+
+
+def test_a_second_ctrl_c_stops_at_once_and_loses_what_was_under_way(
+    command: list[str], tmp_path: Path, undisturbed: bytes
+) -> None:
+    run = begin(command, tmp_path, crops=0, seconds=1000)
+    while len(psutil.Process(run.pid).children()) < 2:  # workers are being started
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGINT)
+    time.sleep(0.5)
+    os.killpg(run.pid, signal.SIGINT)
+    said = run.communicate(timeout=60)[1]
+    assert run.returncode == 130
+    assert "Interrupted: 0 of 24 crops are in a.zarr." in said
+    assert "Traceback" not in said
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    assert dictionary_bytes(tmp_path / "a.zarr") == undisturbed
+
+
+@pytest.mark.parametrize("most", [1, 2, 1000])
+def test_how_chunks_are_bundled_changes_no_byte(
+    most: int, photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "MOST_CROPS", most)
+    mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    assert dictionary_bytes(tmp_path / "a.zarr") == undisturbed
 
 
 def test_bad_files_are_recorded_and_the_others_fitted(photos: Path, tmp_path: Path, fitter: str) -> None:
