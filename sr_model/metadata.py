@@ -9,6 +9,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 
 _TIFF_HEADER = b"II*\0\x08\0\0\0"
 _BIGTIFF_HEADER = b"II+\0\x08\0\0\0" + (16).to_bytes(8, "little")
+_MOST_DPI = 1e6  # more is damage
 _INCH, _CENTIMETRE = 2, 3  # EXIF ResolutionUnit
 _PROFILE_SPACES = {b"GRAY": 1, b"RGB ": 3}
 _LAYOUT = frozenset(
@@ -74,7 +75,7 @@ def resolution(info: dict, exif: Image.Exif) -> tuple[float, float] | None:
     unit = {_INCH: 1.0, _CENTIMETRE: 2.54}.get(exif.get(ExifTags.Base.ResolutionUnit))
     x, y = exif.get(ExifTags.Base.XResolution), exif.get(ExifTags.Base.YResolution)
     dpi = info.get("dpi") or ((float(x) * unit, float(y) * unit) if unit and x and y else None)
-    return (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
+    return (float(dpi[0]), float(dpi[1])) if dpi and 0 < min(dpi) <= max(dpi) < _MOST_DPI else None
 
 
 def profile_fits(profile: bytes, channels: int) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
 import tifffile
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from dgp_mining.images import ImageError, image_size, list_images, read_image
 
@@ -91,20 +92,22 @@ def _read_with_pillow(path: Path, *, deep_png: bool) -> Picture:
     with Image.open(path) as image:
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
             log.warning("%s: of its %d frames the first is taken", path, image.n_frames)
+        if (
+            image.format == "TIFF" and image.tag_v2.get(ExifTags.Base.Orientation, 1) >= 5
+        ):  # Pillow errs there
+            raise ImageError(f"{path} is a {image.mode} TIFF turned by 90 degrees: convert it.")
         if deep_png:  # Pillow would make 8 bits of it
             pixels = imagecodecs.png_decode(path.read_bytes())
-            pixels = _turned(pixels.reshape(*pixels.shape[:2], -1), image.getexif())
         elif image.mode in _MODES and not _is_deep_jpeg2000(path, image):
             mode = _MODES[image.mode]
             if "transparency" in image.info:  # of one colour, or of palette entries
                 mode = {"L": "LA"}.get(mode, "RGBA")
-            pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode))
-            pixels = pixels.reshape(*pixels.shape[:2], -1)
+            pixels = np.asarray(image.convert(mode))
         else:
             return _as_srgb(path, image)
-        exif = image.getexif()
-        metadata = Metadata(image.info.get("icc_profile"), None, resolution(image.info, exif))
-        return Picture(pixels, Metadata(metadata.profile, kept_exif(exif), metadata.dpi))
+        exif = image.getexif()  # without orientation where Pillow has applied it, as it does to TIFF
+        pixels = _turned(pixels.reshape(*pixels.shape[:2], -1), exif)
+        return Picture(pixels, _metadata(path, image.info.get("icc_profile"), image.info, exif))
 
 
 def _is_deep_jpeg2000(path: Path, image: Image.Image) -> bool:
@@ -116,9 +119,7 @@ def _as_srgb(path: Path, image: Image.Image) -> Picture:
     log.warning("%s: its colours are converted to sRGB", path)
     dtype = np.uint16 if _is_deep_jpeg2000(path, image) else np.uint8
     pixels = (read_image(path) * np.iinfo(dtype).max + np.float32(0.5)).astype(dtype)
-    exif = image.getexif()
-    dpi = resolution(image.info, exif)
-    return Picture(pixels, Metadata(None, kept_exif(exif), dpi))
+    return Picture(pixels, _metadata(path, None, image.info, image.getexif()))
 
 
 def _read_tiff(path: Path) -> Picture | None:
@@ -141,9 +142,15 @@ def _read_tiff(path: Path) -> Picture | None:
         pixels = _straight(pixels)
     elif pixels.shape[2] in (2, 4) and extra != (_UNASSOCIATED,):
         raise ImageError(f"{path} has {pixels.shape[2]} channels, none marked as alpha: convert it.")
-    pixels = _turned(pixels, exif)
-    dpi = resolution({}, exif)
-    return Picture(pixels, Metadata(profile, kept_exif(exif), dpi))
+    return Picture(_turned(pixels, exif), _metadata(path, profile, {}, exif))
+
+
+def _metadata(path: Path, profile: bytes | None, info: dict[str, Any], exif: Image.Exif) -> Metadata:
+    try:
+        return Metadata(profile, kept_exif(exif), resolution(info, exif))
+    except Exception:  # Pillow reads much that it then cannot write, and says so in all kinds of ways
+        log.warning("%s: its EXIF is damaged and is dropped", path)
+        return Metadata(profile)
 
 
 def _turned(pixels: np.ndarray, exif: Image.Exif) -> np.ndarray:

@@ -89,6 +89,25 @@ def test_every_orientation_is_applied_and_then_gone(tmp_path, name, orientation)
     assert ExifTags.Base.Orientation not in kept
 
 
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_palette_tiff_is_turned_once(tmp_path, orientation):
+    image = Image.fromarray(noise(9, 7, 3)).quantize(8)
+    image.save(tmp_path / "a.tif", tiffinfo={274: orientation})
+    expected = STORED[orientation](np.asarray(image.convert("RGB")))  # these are their own inverses
+    assert np.array_equal(read_picture(tmp_path / "a.tif").pixels, expected)
+
+
+def test_damaged_exif_costs_no_more_than_itself(tmp_path, caplog):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Camera"
+    damaged = bytearray(exif.tobytes())
+    damaged[damaged.index(b"\x01\x0f") + 3] = 4  # a text that says it is numbers
+    image = Image.fromarray(noise(9, 7, 3))
+    image.save(tmp_path / "a.webp", lossless=True, exif=bytes(damaged))
+    assert np.array_equal(read_picture(tmp_path / "a.webp").pixels, np.asarray(image))
+    assert "a.webp: its EXIF is damaged and is dropped" in caplog.text
+
+
 def test_palettes_keep_their_transparency(tmp_path):
     image = Image.fromarray(noise(9, 7, 3)).quantize(8)
     image.save(tmp_path / "plain.png")
