@@ -133,7 +133,7 @@ def make_array(place: Location, name: str, layout: ArrayLayout) -> zarr.Array:
 def open_array(place: Location, name: str, layout: ArrayLayout) -> zarr.Array:
     """Open an array that must look as it should. Raises StoreError."""
     with reading(f"{place}/{name}"):
-        array = zarr.open_array(place.open(), path=name, mode="r+")
+        array = zarr.open_array(place.open(), path=name, mode="r+", zarr_format=3)
         codecs = [codec["name"] for codec in array.metadata.to_dict()["codecs"]]
         differs = [
             what

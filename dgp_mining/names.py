@@ -21,3 +21,8 @@ def unsafe_name(name: str) -> str | None:
     if "\\" in name or not name.isprintable():
         return "has a backslash or an unprintable character in it"
     return None
+
+
+def printable_name(name: str) -> str:
+    """`name` as it can be shown and stored: what is unsafe to print is replaced."""
+    return "".join(c if c.isprintable() and c != "\\" else "\N{REPLACEMENT CHARACTER}" for c in name)

@@ -40,7 +40,9 @@ class Part:
             raise damaged(str(store), f"it cannot have a part {name!r}")
         self.place, self.name, self.settings = store / "parts" / name, name, settings
         with reading(str(self.place)):
-            about = unseal(zarr.open_group(self.place.open(), mode="r").attrs.asdict(), str(self.place))
+            about = unseal(
+                zarr.open_group(self.place.open(), mode="r", zarr_format=3).attrs.asdict(), str(self.place)
+            )
             self.folder: str | None = about["folder"]
             """The folder of images as the user named it; None where there were several."""
             self.extent = Extent(*(int(about[key]) for key in ("crops", "images", "chunk", "gaussians")))
@@ -69,7 +71,7 @@ class Part:
                 if array_name in columns:
                     array[...] = np.array(columns[array_name], dtype=array.dtype)
             attributes = seal({"folder": plan.folder, **vars(extent)})
-            zarr.open_group(place.open(), mode="r+").update_attributes(attributes)
+            zarr.open_group(place.open(), mode="r+", zarr_format=3).update_attributes(attributes)
         return Part(store, name, plan.settings)
 
     @functools.cached_property

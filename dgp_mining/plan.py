@@ -19,6 +19,7 @@ import numpy as np
 
 from .faults import patiently
 from .images import ImageError, image_size, list_images
+from .names import printable_name, unsafe_name
 from .recipes import DEFAULT_DENSITY, RECIPES
 
 CHUNK_WORK = 250_000_000
@@ -87,13 +88,6 @@ class Plan:
         """Number of crops, n."""
         return len(self.image)
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over all that determines the statistics: settings and images, not where they lie."""
-        settings = {key: value for key, value in self.settings.items() if key != "keep_fields"}
-        images = [self.names, self.sizes.tolist(), self.nbytes.tolist()]
-        return hashlib.sha256(json.dumps([settings, images], sort_keys=True).encode()).hexdigest()
-
 
 def make_plan(folder: str | Path, settings: Settings, fixed: dict[str, Any]) -> Plan:
     """Choose the crops of the images in `folder`; `fixed` joins the settings as given (recipe, backend).
@@ -106,7 +100,11 @@ def make_plan(folder: str | Path, settings: Settings, fixed: dict[str, Any]) -> 
     paths = list_images(folder)
     names = [path.relative_to(folder).as_posix() for path in paths]
     sizes, nbytes, problems = zip(*_headers(paths, settings.crop), strict=True)
-    sizes = np.array(sizes, np.int64)
+    sizes, problems = np.array(sizes, np.int64), list(problems)
+    for i, name in enumerate(names):
+        if reason := unsafe_name(name):
+            names[i], sizes[i] = printable_name(name), 0
+            problems[i] = f"{folder}/{names[i]} {reason}: rename it."
     image, position = choose_crops(names, sizes, settings)
     if not len(image):
         more = f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""
@@ -117,7 +115,7 @@ def make_plan(folder: str | Path, settings: Settings, fixed: dict[str, Any]) -> 
         names=names,
         sizes=sizes,
         nbytes=np.array(nbytes, np.int64),
-        problems=list(problems),
+        problems=problems,
         image=image,
         position=position,
     )

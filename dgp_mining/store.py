@@ -190,10 +190,12 @@ class Store:
         settings = self.settings | {"max_crops": plan.settings["max_crops"]}
         about = self._attributes | {"parts": [*before, part.name], "settings": settings}
         with writing(self.path):
-            root = zarr.open_group(self.place.open(), mode="a", attributes=seal(about))
+            root = zarr.open_group(self.place.open(), mode="a", zarr_format=3, attributes=seal(about))
             if root.attrs.asdict() != seal(about):
                 root.update_attributes(seal(about))
-            zarr.open_group(self.place.open(), path="parts", mode="a")  # for other readers of Zarr
+            zarr.open_group(
+                self.place.open(), path="parts", mode="a", zarr_format=3
+            )  # for other readers of Zarr
         return Store(self.place, about)
 
     def sweep(self) -> None:
@@ -316,7 +318,7 @@ def _attributes(place: Location) -> dict[str, Any] | None:
         return None if _is_vacant(files) else {}
     with reading(f"{place}/zarr.json"):
         try:
-            return zarr.open_group(place.open(), mode="r").attrs.asdict()
+            return zarr.open_group(place.open(), mode="r", zarr_format=3).attrs.asdict()
         except zarr.errors.ContainsArrayError:
             return {}
 
