@@ -7,6 +7,7 @@ use for. Here everything is kept that the enlarged image can carry.
 from __future__ import annotations
 
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,11 @@ def read_picture(path: Path) -> Picture:
     try:
         with path.open("rb") as file:
             head = file.read(25)
-        if head[:4] in _TIFF_MAGIC and (picture := _read_tiff(path)):
-            return _checked(path, picture)
-        return _checked(path, _read_with_pillow(path, deep_png=head[:4] == b"\x89PNG" and head[24] == 16))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, on large images and damaged EXIF
+            picture = _read_tiff(path) if head[:4] in _TIFF_MAGIC else None
+            deep_png = head[:4] == b"\x89PNG" and head[24] == 16
+            return _checked(path, picture or _read_with_pillow(path, deep_png=deep_png))
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise all kinds of things

@@ -144,6 +144,8 @@ def test_what_cannot_be_used_is_named_in_one_sentence(checkpoint, photographs, s
     refused(run(upscale, "empty", "--scale", 2, *model), 1, "empty")
     refused(run(upscale, small, "--scale", 2, "--model", "text.png"), 1, "text.png")
     refused(run(upscale, small, "--scale", 2, "--model", "missing"), 1, "missing")
+    assert run(upscale, small, "--save-field", "f.safetensors", *model).exit_code == 0
+    refused(run(upscale, small, "--scale", 2, "--model", "f.safetensors"), 1, "f.safetensors", "sr-train")
     refused(run(upscale, small, "nowhere/out.png", "--scale", 2, *model), 1, "nowhere")
     refused(run(upscale, small, "out.xyz", "--scale", 2, *model), 1, "out.xyz", ".png")
     refused(run(upscale, small, "empty", "--scale", 2, *model), 1, "empty")
