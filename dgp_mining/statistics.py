@@ -50,6 +50,11 @@ SETTINGS = {"sample": SAMPLE_SIZE, "dead": DEAD_AMPLITUDE, "border": BORDER, "bi
 """The numbers that determine the statistics, for the fingerprint of a store."""
 
 
+CLASSES = ("degenerate", "outside", "dead", "border", "interior")
+"""What a Gaussian can be: not positive definite, or not finite; with a cut-off ellipse that misses the crop;
+invisible; near the side of the crop, which distorts it; or what a prior is made of."""
+
+
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """The statistics of one fitted crop."""
@@ -72,7 +77,8 @@ def measure(field: GaussianField, start: np.ndarray, rng: np.random.Generator) -
     )
     spacing = np.sqrt(height * width / max(1, len(means)))  # px
     classes = classify(means, cholesky, colors, height, width, spacing)
-    interior, living = classes == "interior", np.isin(classes, ("interior", "border"))
+    interior = classes == CLASSES.index("interior")
+    living = interior | (classes == CLASSES.index("border"))
 
     chosen = np.flatnonzero(living)
     if len(chosen) > SAMPLE_SIZE:
@@ -88,8 +94,11 @@ def measure(field: GaussianField, start: np.ndarray, rng: np.random.Generator) -
     )
     entries = cholesky[interior] / spacing
     entries = np.column_stack([entries, covariance_from_cholesky(entries)])  # [n, 6]
+    number = np.bincount(classes, minlength=len(CLASSES))
     return Statistics(
-        counts=np.array([len(means), *((classes == c).sum() for c in COUNTS[1:-1]), len(chosen)], np.int64),
+        counts=np.array(
+            [len(means), *(number[CLASSES.index(c)] for c in COUNTS[1:-1]), len(chosen)], np.int64
+        ),
         moments=_moments(entries),
         histograms=np.stack([_histogram(entries[:, i], *RANGES[i]) for i in range(len(ENTRIES))]),
         sample=sample,
@@ -103,29 +112,27 @@ def classify(
     height: float,
     width: float,
     spacing: float,  # px
-) -> np.ndarray:  # [N] str
-    """The class of each Gaussian: degenerate, outside (its cut-off ellipse misses the crop), dead, border
-    or interior; the first of these that applies."""
-    finite = np.isfinite(np.column_stack([means, cholesky, colors])).all(axis=1)
-    definite = (cholesky[:, [0, 2]] > 0).all(axis=1)
-    definite &= smallest_eigenvalue(covariance_from_cholesky(cholesky)) > 0  # no underflow either
-    reach = DEFAULT_CUTOFF * np.column_stack([cholesky[:, 0], np.hypot(cholesky[:, 1], cholesky[:, 2])])
-    outside = ((means + reach < 0) | (means - reach > (width, height))).any(axis=1)
-    return np.select(
-        [
-            ~(finite & definite),
-            outside,
-            np.abs(colors).max(axis=1) < DEAD_AMPLITUDE,
-            border_distance(means, height, width) < BORDER * spacing,
-        ],
-        ["degenerate", "outside", "dead", "border"],
-        "interior",
-    )
+) -> np.ndarray:  # [N] int
+    """The class of each Gaussian, as an index into CLASSES: the first that applies."""
+    columns = np.concatenate([means.T, cholesky.T, colors.T])  # [5 + C, N]: numpy is slow along short axes
+    x, y, l11, l21, l22 = columns[:5]
+    # A positive eigenvalue: no underflow either.
+    definite = (l11 > 0) & (l22 > 0) & (smallest_eigenvalue(covariance_from_cholesky(cholesky)) > 0)
+    reach_x, reach_y = DEFAULT_CUTOFF * l11, DEFAULT_CUTOFF * np.hypot(l21, l22)
+    outside = (x + reach_x < 0) | (x - reach_x > width) | (y + reach_y < 0) | (y - reach_y > height)
+    applies = [
+        ~(np.isfinite(columns).all(axis=0) & definite),
+        outside,
+        np.abs(columns[5:]).max(axis=0) < DEAD_AMPLITUDE,
+        border_distance(means, height, width) < BORDER * spacing,
+    ]
+    return np.select(applies, range(len(applies)), CLASSES.index("interior"))
 
 
 def border_distance(means: np.ndarray, height: float, width: float) -> np.ndarray:  # [N]
     """Distance of each mean [N, 2] from the nearest side of the crop; negative outside of it."""
-    return np.minimum(means, (width, height) - means).min(axis=1)
+    x, y = means.T
+    return np.minimum(np.minimum(x, width - x), np.minimum(y, height - y))
 
 
 def prior_sample(sample: np.ndarray) -> np.ndarray:
