@@ -79,7 +79,7 @@ def main(
     if source.is_dir():
         if save_field or window:
             raise click.UsageError("--save-field and --window are for a single image, and INPUT is a folder.")
-        target = target or source.with_name(f"{source.resolve().name}_{_name(scale, size)}")
+        target = target or source.resolve().with_name(f"{source.resolve().name}_{_name(scale, size)}")
         _enlarge_all(source, target, request, network(model), form or "png", line)
         return
     if form and target and target.suffix.lower() not in FORMATS[form].suffixes:

@@ -83,9 +83,14 @@ def test_a_folder_keeps_its_structure_and_goes_on_after_a_bad_file(checkpoint, p
     assert again.stderr.count("exists already") == 5
 
 
-def test_a_folder_beside_its_input_is_the_default_and_within_it_is_not_read_again(checkpoint, photographs):
+def test_a_folder_beside_its_input_is_the_default_and_within_it_is_not_read_again(
+    checkpoint, photographs, monkeypatch
+):
     assert run(upscale, photographs, "--scale", 2, "--model", checkpoint).exit_code == 0
     assert len(list(Path("photographs_x2").iterdir())) == 4
+    monkeypatch.chdir(photographs)
+    assert run(upscale, ".", "--scale", 3, "--model", checkpoint).exit_code == 0
+    assert len(list(Path("../photographs_x3").iterdir())) == 4
     for _ in range(2):
         inside = (photographs, photographs / "large", "--scale", 2, "--model", checkpoint, "--overwrite")
         assert run(upscale, *inside).exit_code == 0
