@@ -115,8 +115,10 @@ def enlarge_file(
         return _enlarge(Source.read(source), target, request, model, progress)
     except ImageError:
         raise
-    except MemoryError as error:
-        raise ImageError(f"{source} does not fit into memory: cut it into parts.") from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no class for the CPU's
+            raise
+        raise ImageError(f"{source} does not fit into memory: give a smaller --tile, or cut it.") from error
     except ValueError as error:
         raise ImageError(f"{source} cannot be enlarged: {error}.") from error
 
@@ -127,7 +129,8 @@ def _enlarge(
     check_window(request.window, source.size)
     result = None
     if request.enlarges:
-        size = request.of(request.window[:1:-1] if request.window else source.size)
+        canvas = (request.window[3], request.window[2]) if request.window else source.size
+        size = request.of(canvas)
         result = Target(target, *size, source.channels, source.dtype, source.metadata, request.quality)
         check_new(target, source.path, request.overwrite)
         check(result, request.memory or free_memory())

@@ -134,3 +134,14 @@ def test_progress_is_told_from_the_first_tile_to_the_last_row(network, photograp
     enlarge_file(photographs / "0.png", tmp_path / "a.png", request, network, lambda *step: told.append(step))
     assert [part for what, part in told if what == "encoding"] == pytest.approx([n / 9 for n in range(1, 10)])
     assert told[-1] == ("rendering", 1.0)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."),
+                                   RuntimeError("DefaultCPUAllocator: can't allocate memory")])  # fmt: skip
+def test_running_out_of_memory_is_one_sentence(network, photographs, tmp_path, monkeypatch, error):
+    def exhausted(*arguments, **settings) -> None:
+        raise error
+
+    monkeypatch.setattr("sr_model.enlarging.encode_layers", exhausted)
+    with pytest.raises(ImageError, match=r"0\.png does not fit into memory: give a smaller --tile"):
+        enlarge_file(photographs / "0.png", tmp_path / "a.png", Request(2.0), network)
