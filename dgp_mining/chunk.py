@@ -18,7 +18,7 @@ import torch
 import splat2d
 
 from . import statistics
-from .faults import RunError, disk_is_full, passes, patiently
+from .faults import RunError, disk_is_full, first_cause, passes, patiently
 from .loading import LoadedCrop, load_crops
 from .plan import seed_of
 from .results import CropResult
@@ -213,7 +213,8 @@ def _write(store: Store, chunk: PlannedChunk, results: list[CropResult]) -> None
             ) from None
         if passes(error) or isinstance(error, OSError):
             raise RunError(
-                f"{store.path} cannot be written ({error}): see to it, then repeat the command to go on."
+                f"{store.path} cannot be written ({first_cause(error)}): see to it, then repeat the command "
+                "to go on."
             ) from None
         raise
 

@@ -54,6 +54,11 @@ def disk_is_full(error: BaseException) -> bool:
     return any(_numbered(cause) and cause.errno in _FULL for cause in _causes(error))
 
 
+def first_cause(error: BaseException) -> BaseException:
+    """What began it: the sentence of that says what is wrong without saying it twice."""
+    return list(_causes(error))[-1]
+
+
 def _numbered(error: BaseException) -> bool:
     """Whether the system has reported it; decoders, too, raise OSError, without a number."""
     return isinstance(error, OSError) and error.errno is not None
