@@ -133,3 +133,13 @@ def test_times_at_scales_that_were_not_timed_follow_the_number_of_pixels():
     pixels = {scale: 6 * scale**2 for scale in (4, 5, 6, 7, 8)}
     proportional = Times(encode=0.5, render={s: 1e-3 * pixels[s] for s in (4, 6)})
     assert proportional.average(pixels) == pytest.approx((0.5 + 1e-3 * sum(pixels.values())) / 5)
+
+
+@pytest.mark.slow
+def test_flow_prints_plan_overhead_and_the_ratio_of_two_workers(tmp_path):
+    images = FOLDER.parents[1] / "data" / "samples" / "mining"
+    printed, written = quick("flow.py", tmp_path, "--images", str(images))
+    assert "ratio to twice one" in printed
+    assert written["plan"]["crops"] == 2000
+    assert {"in this process", "in one worker"} == written["overhead"].keys()
+    assert {"fitting", "in all"} == written["scaling"]["2"].keys()

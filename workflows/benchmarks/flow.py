@@ -1,0 +1,144 @@
+"""What mining takes beside fitting: plans, milliseconds per crop, and what a second worker adds.
+
+    python workflows/benchmarks/flow.py --images PHOTOGRAPHS [--crops 200]
+
+- The plan of 1,000,000 crops over 10,000 images, and the layout of their store.
+- A run whose fit does nothing (no_fit.py), in this process and in one worker: milliseconds per crop of
+  256x256 from its image to the store, between the first chunk's end and the last's. The statistics of the
+  16,384 Gaussians of a crop are part of it, decoding images is not.
+- Real fits in one and in two workers: crops per second between the first chunk's end and the last's, and of
+  the whole command with the start of its workers. Both want a machine that does nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from measure import machine, parser, print_table, say, write_json
+from PIL import Image
+
+from dgp_mining.images import ImageError
+from dgp_mining.mining import mine, open_store, plan_run
+from dgp_mining.plan import Settings
+from dgp_mining.task import Progress
+
+PLAN_SECONDS, OVERHEAD_MS, SCALING = 10, 5, 0.9
+"""Targets: the plan, the overhead per crop, and two workers as a part of twice one worker."""
+
+
+def main() -> None:
+    options = parser(__doc__.splitlines()[0], "flow.json")
+    options.add_argument(
+        "--images", type=Path, default=Path("data/samples/mining"), help="folder of photographs"
+    )
+    options.add_argument("--crops", type=int, default=200, help="of the real fits (default 200)")
+    chosen = options.parse_args()
+    images, empty, crops = (20, 128, 4) if chosen.quick else (10_000, 20_000, chosen.crops)
+    for key, value in machine().items():
+        print(f"{key}: {value}")
+    with tempfile.TemporaryDirectory() as folder:
+        figures: dict[str, Any] = {
+            "plan": plan(Path(folder, "many"), images),
+            "overhead": overhead(Path(folder, "empty"), empty),
+        }
+        try:
+            figures["scaling"] = scaling(chosen.images, Path(folder), crops, quick=chosen.quick)
+        except ImageError as error:
+            options.exit(1, f"flow: {error}\n")
+    report(figures)
+    write_json(chosen.out, figures)
+
+
+def plan(folder: Path, images: int) -> dict[str, float]:
+    """Seconds of planning 100 crops in each of so many images, and of laying out the store."""
+    blank_images(folder, images, side=2560)
+    began = time.perf_counter()
+    planned = plan_run(folder, Settings())
+    between = time.perf_counter()
+    open_store(folder.with_suffix(".zarr"), planned).pending_chunks()
+    return {"crops": planned.crops, "plan": between - began, "store": time.perf_counter() - between}
+
+
+def overhead(folder: Path, crops: int) -> dict[str, float]:
+    """Milliseconds per crop of fits that do nothing."""
+    blank_images(folder, -(-crops // 64), side=2048)
+    found = {}
+    for where, how in (("in this process", "sync"), ("in one worker", "local")):
+        say(f"{crops} empty fits {where}")
+        watch = Watch()
+        mine(
+            folder,
+            folder.with_name(f"{how}.zarr"),
+            Settings(max_crops=crops),
+            scheduler=how,
+            workers=1,
+            fitter="no_fit",
+            on_progress=watch.chunk,
+        )
+        found[where] = 1e3 / watch.rate()
+    return found
+
+
+def scaling(photographs: Path, folder: Path, crops: int, quick: bool) -> dict[str, dict[str, float]]:
+    """Crops per second of real fits in one worker and in two."""
+    settings = Settings(crop=32 if quick else 256, max_crops=crops, iterations=10 if quick else None)
+    found = {}
+    for workers in (1, 2):
+        say(f"{crops} fits in {workers} worker{'s' * (workers > 1)}")
+        watch = Watch()
+        mine(photographs, folder / f"{workers}.zarr", settings, workers=workers, on_progress=watch.chunk)
+        found[str(workers)] = {"fitting": watch.rate(), "in all": watch.crops / (watch.last - watch.began)}
+    return found
+
+
+class Watch:
+    """Counts crops, and the time from the end of the first chunk to that of the last."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.first = self.last = 0.0
+        self.crops = self.at_first = 0
+
+    def chunk(self, progress: Progress) -> None:
+        self.last = time.perf_counter()
+        self.crops += progress.done
+        if not self.first:
+            self.first, self.at_first = self.last, self.crops
+
+    def rate(self) -> float:
+        """Crops per second."""
+        return (self.crops - self.at_first) / (self.last - self.first)
+
+
+def blank_images(folder: Path, count: int, side: int) -> None:
+    """So many images; one file by many names."""
+    folder.mkdir()
+    Image.new("RGB", (side, side)).save(folder / "00000.png")
+    for i in range(1, count):
+        os.link(folder / "00000.png", folder / f"{i:05}.png")
+
+
+def report(figures: dict[str, Any]) -> None:
+    """The table."""
+    planned, one, two = figures["plan"], figures["scaling"]["1"], figures["scaling"]["2"]
+    rows = [
+        [f"plan of {planned['crops']:,} crops", f"{planned['plan']:.2f} s", f"under {PLAN_SECONDS} s"],
+        ["layout of their store", f"{planned['store']:.2f} s", ""],
+    ]
+    rows += [
+        [f"overhead per crop {where}", f"{taken:.2f} ms", f"under {OVERHEAD_MS} ms"]
+        for where, taken in figures["overhead"].items()
+    ]
+    for what in ("fitting", "in all"):
+        rows.append([f"one worker, {what}", f"{one[what]:.3f} crops/s", ""])
+        target = f"ratio to twice one: {two[what] / (2 * one[what]):.2f} (at least {SCALING})"
+        rows.append([f"two workers, {what}", f"{two[what]:.3f} crops/s", target])
+    print_table(["", "measured", "target"], rows)
+
+
+if __name__ == "__main__":
+    main()
