@@ -15,7 +15,7 @@ from torch import Tensor
 from . import kernels
 from .kernels import WARP, Launch
 
-RECORD_FLOATS, BOX_FLOATS = 12, 4
+RECORD_FLOATS, BOX_FLOATS = 8, 4
 TILE_WIDTH, TILE_HEIGHT = 8, 4
 
 
@@ -29,9 +29,9 @@ class _Scene:
     size: tuple[int, int]
     cutoff: float
     records: Tensor
-    """[B, N, 12] what src/gaussian.h calls a Shape."""
+    """[B, N, 8] what src/gaussian.h calls a Shape."""
     boxes: Tensor
-    """[B, N, 4] the blocks that each may touch."""
+    """[B, N, 4] the cells of 4x4 pixels that each may touch."""
     chunks: Tensor
     """[B, ceil(N / 32), 4] hulls of 32 Gaussians."""
     groups: Tensor
@@ -108,7 +108,7 @@ def _prepare(
     scene = _scene(colors, batch, n, channels, size, cutoff, colors=placed, counts=counts, bad=bad)
     scene.per_gaussian(
         "prepare",
-        *(means, cholesky, colors, counts, *scene.extent, scene.cutoff),
+        *(means, cholesky, colors, counts, *scene.extent, *size, scene.cutoff),
         *(scene.records, scene.boxes, scene.chunks, bad),
     )
     return scene
@@ -143,7 +143,10 @@ def render_backward(
         sums = colors.new_empty(batch, n, 5 + channels)
         scene = _prepare(means, cholesky, colors, counts, grad.shape[-2:], cutoff)
         scene.gather(grad, sums)
-        scene.per_gaussian("gradients", sums, cholesky, scene.counts, scene.bad, *scene.extent, *gradients)
+        scene.per_gaussian(
+            "gradients",
+            *(sums, scene.records, cholesky, scene.counts, scene.bad, *scene.extent, *gradients),
+        )
     return gradients
 
 
@@ -181,14 +184,16 @@ def fit(
         for step in range(iterations):
             scene.per_gaussian(
                 "prepare_fit",
-                *(parameters, *scene.extent, scene.cutoff, scene.records, scene.boxes, scene.chunks),
+                *(parameters, *scene.extent, *scene.size, scene.cutoff),
+                *(scene.records, scene.boxes, scene.chunks),
             )
             scene.group()
             scene.draw(residual, 0, height, target, errors)
             scene.launch("losses", batch, errors, batch, tiles, step, iterations, losses)
             scene.gather(residual, sums)
             scene.per_gaussian(
-                "update", sums, schedule, step, *scene.extent, *settings, parameters, first, second
+                "update",
+                *(sums, scene.records, schedule, step, *scene.extent, *settings, parameters, first, second),
             )
     return losses
 

@@ -25,9 +25,9 @@ enum Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
 
 constexpr float kLargest = 1e15f, kSmallest = 1e-15f;  // range of means and Cholesky entries, pixels
 constexpr float kLargestCutoff = 12.0f;                // weights below this stay normal floats
-constexpr int kBandRows = 16;                          // block rows rendered at once: 64 pixels
+constexpr int kBandSlabs = 16;                         // slabs rendered at once: 64 rows of pixels
 constexpr int64_t kChunk = 512;                        // Gaussians handled at once
-constexpr int kBlockSide = 4, kBlockLanes = 16;
+constexpr int kSlabRows = 4;
 
 Isa best_isa() {
 #if defined(SPLAT2D_X86)
@@ -96,8 +96,8 @@ bool sane(const Job& job) {
   return true;
 }
 
-// Check and prepare every used Gaussian. The first bad one's flat index goes to *bad.
-Status prepare(const Job& job, int threads, int64_t* bad) {
+// Check and plan every used Gaussian. The first bad one's flat index goes to *bad.
+Status plan(const Job& job, int threads, int64_t* bad) {
   const int64_t total = job.batch * job.n;
   std::atomic<int64_t> first_bad{total};
   parallel(threads, (total + kChunk - 1) / kChunk, [&](int64_t chunk) {
@@ -109,28 +109,25 @@ Status prepare(const Job& job, int threads, int64_t* bad) {
         return;
       }
     }
-    kernels(job.channels).prepare(job, begin, end);
+    kernels(job.channels).plan(job, begin, end);
   });
   *bad = first_bad;
   return first_bad < total ? kBadGaussian : kOk;
 }
 
-// Gaussians of the bands [begin, end) of one image, in index order: a counting sort by the rows they may touch.
+// Gaussians of the bands [begin, end) of one image, in index order: a counting sort.
 struct Bands {
   std::vector<int64_t> offsets;
   std::vector<int32_t> gaussians;
 };
 
 Bands assign_bands(const Job& job, int64_t row, int begin, int end) {
-  constexpr int kMy = 1, kReachY = 5;  // Shape::my, Shape::reach_y
-  constexpr float kBandPixels = kBandRows * kBlockSide;
   const int64_t n = job.count(row);
-  const float* shape = job.shapes + row * job.n * kShapeFloats;
+  const Plan* plans = job.plans + row * job.n;
   const auto range = [&](int64_t i, int* first, int* last) {
-    const float my = shape[i * kShapeFloats + kMy], reach = shape[i * kShapeFloats + kReachY];
-    const float top = std::floor((my - reach - 1.0f) / kBandPixels), bottom = std::floor((my + reach) / kBandPixels);
-    *first = static_cast<int>(std::min(std::max(top, static_cast<float>(begin)), static_cast<float>(end))) - begin;
-    *last = static_cast<int>(std::max(std::min(bottom, end - 1.0f), begin - 1.0f)) - begin;
+    const Plan& plan = plans[i];
+    *first = std::max(plan.first / kBandSlabs, begin) - begin;
+    *last = plan.slabs > 0 ? std::min((plan.first + plan.slabs - 1) / kBandSlabs, end - 1) - begin : -1;
   };
   const int bands = end - begin;
   Bands out;
@@ -151,21 +148,21 @@ Bands assign_bands(const Job& job, int64_t row, int begin, int end) {
 }
 
 Status render(Job job, int threads, int64_t* bad) {
-  std::vector<float> shapes(job.batch * job.n * kShapeFloats);
-  job.shapes = shapes.data();
-  if (const Status status = prepare(job, threads, bad)) return status;
+  std::vector<Plan> plans(job.batch * job.n);
+  job.plans = plans.data();
+  if (const Status status = plan(job, threads, bad)) return status;
   if (job.rows == 0) return kOk;
-  // Block rows and bands are those of the whole image, so that its bits do not depend on the part rendered.
-  const int top = job.first_row / kBlockSide, bottom = (job.first_row + job.rows + kBlockSide - 1) / kBlockSide;
-  const int first_band = top / kBandRows, end_band = (bottom + kBandRows - 1) / kBandRows;
+  // Slabs and bands are those of the whole image, so that its bits do not depend on the part rendered.
+  const int top = job.first_row / kSlabRows, bottom = (job.first_row + job.rows + kSlabRows - 1) / kSlabRows;
+  const int first_band = top / kBandSlabs, end_band = (bottom + kBandSlabs - 1) / kBandSlabs;
   const int64_t bands = end_band - first_band;
   std::vector<Bands> assigned(job.batch);
   parallel(threads, job.batch, [&](int64_t b) { assigned[b] = assign_bands(job, b, first_band, end_band); });
   parallel(threads, job.batch * bands, [&](int64_t item) {
     const int64_t b = item / bands, k = item % bands;
-    const int first = (first_band + static_cast<int>(k)) * kBandRows;
+    const int first = (first_band + static_cast<int>(k)) * kBandSlabs;
     const int64_t begin = assigned[b].offsets[k], size = assigned[b].offsets[k + 1] - begin;
-    const Band band = {b, std::max(first, top), std::min(first + kBandRows, bottom),
+    const Band band = {b, std::max(first, top), std::min(first + kBandSlabs, bottom),
                        assigned[b].gaussians.data() + begin, size};
     kernels(job.channels).render_band(job, band);
   });
@@ -173,16 +170,16 @@ Status render(Job job, int threads, int64_t* bad) {
 }
 
 Status render_backward(Job job, int threads, int64_t* bad) {
-  const int rows = (job.height + kBlockSide - 1) / kBlockSide, columns = (job.width + kBlockSide - 1) / kBlockSide;
-  const int bands = (rows + kBandRows - 1) / kBandRows;
-  std::vector<float> shapes(job.batch * job.n * kShapeFloats);
-  std::vector<float> blocks(job.batch * rows * columns * job.channels * kBlockLanes);
-  job.shapes = shapes.data();
-  job.grad_blocks = blocks.data();
-  if (const Status status = prepare(job, threads, bad)) return status;
+  const int slabs = (job.height + kSlabRows - 1) / kSlabRows;
+  const int bands = (slabs + kBandSlabs - 1) / kBandSlabs;
+  std::vector<Plan> plans(job.batch * job.n);
+  std::vector<float> image(job.batch * slabs * job.channels * pitch_of(job.width));
+  job.plans = plans.data();
+  job.grad_slabs = image.data();
+  if (const Status status = plan(job, threads, bad)) return status;
   parallel(threads, job.batch * bands, [&](int64_t item) {
-    const int first = static_cast<int>(item % bands) * kBandRows;
-    kernels(job.channels).block_gradient(job, item / bands, first, std::min(first + kBandRows, rows));
+    const int first = static_cast<int>(item % bands) * kBandSlabs;
+    kernels(job.channels).slab_gradient(job, item / bands, first, std::min(first + kBandSlabs, slabs));
   });
   const int64_t total = job.batch * job.n;
   parallel(threads, (total + kChunk - 1) / kChunk, [&](int64_t chunk) {

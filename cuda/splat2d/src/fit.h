@@ -11,22 +11,26 @@
 
 namespace SPLAT2D_NAMESPACE {
 
-// image <- image - target, zero outside the image; returns the sum of squares.
+// image <- image - target, zero beside the image; returns the sum of squares.
 template <int C>
-inline double subtract_target(const Blocks& blocks, const float* target, float* image) {
+inline double subtract_target(const Canvas& canvas, const float* target, float* image) {
+  const Lanes column_of = load(kColumnOf), row_of = load(kRowOf), zero(0.0f);
+  const int64_t pitch = splat2d::pitch_of(canvas.width), vectors = pitch / kLanes;
   double total = 0.0;
-  const Lanes column_of = load(kColumnOf), row_of = load(kRowOf);
-  for (int row = 0; row < blocks.rows; ++row) {
-    const Mask rows_inside = at_most(row_of, Lanes(static_cast<float>(blocks.height - kBlock * row - 1)));
-    for (int column = 0; column < blocks.columns; ++column) {
-      const Lanes columns_left(static_cast<float>(blocks.width - kBlock * column - 1));
-      const Mask columns_inside = at_most(column_of, columns_left);
-      for (int k = 0; k < C; ++k, image += kLanes, target += kLanes) {
-        const Lanes error = where(rows_inside, where(columns_inside, load(image) - load(target)));
+  for (int slab = 0; slab < canvas.slabs; ++slab) {
+    const Mask rows = at_most(row_of, Lanes(static_cast<float>(canvas.height - kSlab * slab - 1)));
+    Lanes squares[8] = {zero, zero, zero, zero, zero, zero, zero, zero};
+    for (int k = 0; k < C; ++k) {
+      for (int64_t i = 0; i < vectors; ++i, image += kLanes, target += kLanes) {
+        const Mask columns = at_most(column_of, Lanes(static_cast<float>(canvas.width - 4 * i - 1)));
+        const Lanes error = where(rows, where(columns, load(image) - load(target)));
         store(image, error);
-        total += static_cast<double>(sum(error * error));
+        squares[k] = fma(error, error, squares[k]);
       }
     }
+    float sums[8];
+    sum_eight(squares, sums);
+    for (const float sum : sums) total += static_cast<double>(sum);
   }
   return total;
 }
@@ -37,89 +41,99 @@ struct Rows {
   Rows(float* data, int64_t n) : x(data), y(x + n), a(y + n), b(a + n), c(b + n), colors(c + n) {}
 };
 
-// What a step reads and writes of every Gaussian but its parameters; rows of N floats.
-struct Scratch {
-  std::vector<float> memory;
-  float *l11, *l21, *l22;            // the Cholesky factor of this step
-  float *u, *v, *uu, *uv, *vv;       // the gradient's moments
-  float *colors;                     // and its colours [C, N]
-  Scratch(int64_t n, int channels) : memory((8 + channels) * n) {
-    float** const rows[] = {&l11, &l21, &l22, &u, &v, &uu, &uv, &vv, &colors};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) *rows[i] = memory.data() + i * n;
+// Loops that the compiler turns into vectors: no two of their arrays overlap.
+inline void plan_roots(const Rows& p, int64_t n, const Canvas& canvas, float cutoff, Plan* plans) {
+  const float *__restrict x = p.x, *__restrict y = p.y, *__restrict a = p.a, *__restrict b = p.b, *__restrict c = p.c;
+  const auto shape_at = [=](int64_t i) SPLAT2D_INLINED {
+    return shape_of_root(x[i], y[i], {a[i], b[i], c[i]}, canvas);
+  };
+  make_plans(0, n, canvas, cutoff, shape_at, plans);
+}
+
+constexpr int64_t kUpdated = 256;  // Gaussians gathered and then updated together: what they need stays in the cache
+
+// The gradients of so many Gaussians.
+template <int C>
+struct Gradients {
+  float s[kUpdated], t[kUpdated], jv[kUpdated];
+  float u[kUpdated], v[kUpdated], uu[kUpdated], uv[kUpdated], vv[kUpdated];  // by x, y, a, b, c in the end
+  float colors[C][kUpdated];
+
+  void set(int64_t j, const Plan& plan, const float* sums) {
+    s[j] = plan.s, t[j] = plan.t, jv[j] = plan.jv;
+    u[j] = sums[0], v[j] = sums[1], uu[j] = sums[2], uv[j] = sums[3], vv[j] = sums[4];
+    for (int k = 0; k < C; ++k) colors[k][j] = sums[kMoments + k];
+  }
+
+  // From moments, for the roots p.a, p.b, p.c of `n` Gaussians from `begin` on.
+  void finish(const Rows& p, int64_t begin, int64_t n) {
+    const float *__restrict a = p.a + begin, *__restrict b = p.b + begin, *__restrict c = p.c + begin;
+    for (int64_t j = 0; j < n; ++j) {
+      const Gradient by = gradient_of({u[j], v[j], uu[j], uv[j], vv[j]}, s[j], t[j], jv[j]);
+      const Root by_root = root_gradient(by, {a[j], b[j], c[j]});
+      u[j] = by.mx, v[j] = by.my, uu[j] = by_root.a, uv[j] = by_root.b, vv[j] = by_root.c;
+    }
   }
 };
 
-// Two loops that the compiler turns into vectors: no two of their arrays overlap.
-inline void factor_roots(const Rows& p, int64_t n, const Scratch& s) {
-  const float *__restrict a = p.a, *__restrict b = p.b, *__restrict c = p.c;
-  float *__restrict l11 = s.l11, *__restrict l21 = s.l21, *__restrict l22 = s.l22;
-  for (int64_t i = 0; i < n; ++i) cholesky_of({a[i], b[i], c[i]}, &l11[i], &l21[i], &l22[i]);
-}
-
-inline void adam_row(const Adam& adam, float rate, const float* __restrict gradient, int64_t n,
-                     float* __restrict parameter, float* __restrict first, float* __restrict second) {
-  for (int64_t i = 0; i < n; ++i) parameter[i] -= rate * adam.step(gradient[i], &first[i], &second[i]);
-}
-
-// Moments to gradients by x, y, a, b, c, in place.
-inline void to_gradients(const Rows& p, int64_t n, const Scratch& s) {
-  const float *__restrict a = p.a, *__restrict b = p.b, *__restrict c = p.c;
-  const float *__restrict l11 = s.l11, *__restrict l21 = s.l21, *__restrict l22 = s.l22;
-  float *__restrict u = s.u, *__restrict v = s.v, *__restrict uu = s.uu, *__restrict uv = s.uv, *__restrict vv = s.vv;
-  for (int64_t i = 0; i < n; ++i) {
-    const Moments<float> t = {u[i], v[i], uu[i], uv[i], vv[i]};
-    const Gradient by_mean = gradient(t, l11[i], l21[i], l22[i]);
-    const Root by_root = root_gradient(t, {a[i], b[i], c[i]}, l11[i], l21[i], l22[i]);
-    u[i] = by_mean.mx, v[i] = by_mean.my, uu[i] = by_root.a, uv[i] = by_root.b, vv[i] = by_root.c;
+// Adam for one row of parameters and its two moments, from `begin` on.
+struct Update {
+  Adam adam;
+  int64_t begin, n;
+  void operator()(float rate, const float* gradient, float* parameter, float* first, float* second) const {
+    const float* __restrict g = gradient;
+    float *__restrict p = parameter + begin, *__restrict m = first + begin, *__restrict v = second + begin;
+    for (int64_t j = 0; j < n; ++j) p[j] -= rate * adam.step(g[j], &m[j], &v[j]);
   }
-}
+};
 
-inline void project_roots(const Rows& p, int64_t n, float floor) {
-  float *__restrict a = p.a, *__restrict b = p.b, *__restrict c = p.c;
-  for (int64_t i = 0; i < n; ++i) {
-    Root r = {a[i], b[i], c[i]};
+inline void project_roots(const Rows& p, int64_t begin, int64_t n, float floor) {
+  float *__restrict a = p.a + begin, *__restrict b = p.b + begin, *__restrict c = p.c + begin;
+  for (int64_t j = 0; j < n; ++j) {
+    Root r = {a[j], b[j], c[j]};
     project(&r, floor);
-    a[i] = r.a, b[i] = r.b, c[i] = r.c;
+    a[j] = r.a, b[j] = r.b, c[j] = r.c;
   }
 }
 
 template <int C>
 void fit(const splat2d::Fit& f) {
-  const Blocks blocks(f.width, f.height);
-  const int64_t n = f.n, size = static_cast<int64_t>(blocks.rows) * blocks.columns * C * kLanes;
-  std::vector<float> image(size), target(size), colors(n * C);
-  std::vector<Shape> shapes(n);
-  const Scratch s(n, C);
-  const Rows p(f.parameters, n), first(f.first, n), second(f.second, n);
-  to_blocks<C>(f.target, blocks, 0, blocks.rows, target.data());
-  const float limit = kWhitenSquared * (f.cutoff * f.cutoff);
+  const Canvas canvas(f.width, f.height);
+  const int64_t n = f.n, size = canvas.slabs * C * splat2d::pitch_of(f.width);
+  std::vector<float> image(size), target(size);
+  std::vector<Plan> plans(n);
+  const Rows p(f.parameters, n), m(f.first, n), v(f.second, n);
+  Gradients<C> by;
+  to_slabs<C>(f.target, canvas, 0, canvas.slabs, target.data());
   double power1 = std::pow(static_cast<double>(f.beta1), static_cast<double>(f.start));
   double power2 = std::pow(static_cast<double>(f.beta2), static_cast<double>(f.start));
   for (int64_t step = 0; step < f.iterations; ++step) {
-    factor_roots(p, n, s);
+    plan_roots(p, n, canvas, f.cutoff, plans.data());
     std::memset(image.data(), 0, size * sizeof(float));
-    for (int64_t i = 0; i < n; ++i) {
-      shapes[i] = prepare(p.x[i], p.y[i], s.l11[i], s.l21[i], s.l22[i], f.cutoff);
-      for (int k = 0; k < C; ++k) colors[i * C + k] = p.colors[k * n + i];
-      add<C>(shapes[i], &colors[i * C], blocks, 0, blocks.rows, limit, image.data());
-    }
-    f.losses[step] = subtract_target<C>(blocks, target.data(), image.data());
-    for (int64_t i = 0; i < n; ++i) {
-      Moments<float> t;
-      float gc[C];
-      gather<C>(shapes[i], &colors[i * C], blocks, limit, image.data(), &t, gc);
-      s.u[i] = t.u, s.v[i] = t.v, s.uu[i] = t.uu, s.uv[i] = t.uv, s.vv[i] = t.vv;
-      for (int k = 0; k < C; ++k) s.colors[k * n + i] = gc[k];
-    }
-    to_gradients(p, n, s);
+    for (int64_t i = 0; i < n; ++i)
+      add<C>(plans[i], p.colors + i, n, canvas, f.cutoff, 0, canvas.slabs, image.data());
+    f.losses[step] = subtract_target<C>(canvas, target.data(), image.data());
     power1 *= f.beta1, power2 *= f.beta2;
     const Adam adam = {f.beta1, f.beta2, f.epsilon, static_cast<float>(1.0 / (1.0 - power1)),
                        static_cast<float>(1.0 / (1.0 - power2))};
     const float* rate = f.rates + 3 * step;
-    adam_row(adam, rate[0], s.u, 2 * n, p.x, first.x, second.x);  // x and y lie side by side,
-    adam_row(adam, rate[1], s.uu, 3 * n, p.a, first.a, second.a);  // as do a, b and c,
-    adam_row(adam, rate[2], s.colors, C * n, p.colors, first.colors, second.colors);
-    project_roots(p, n, f.min_sigma);
+    for (int64_t begin = 0; begin < n; begin += kUpdated) {
+      const Update update = {adam, begin, n - begin < kUpdated ? n - begin : kUpdated};
+      for (int64_t j = 0; j < update.n; ++j) {
+        const int64_t i = begin + j;
+        float sums[kMoments + C];
+        gather<C>(plans[i], p.colors + i, n, canvas, f.cutoff, image.data(), sums);
+        by.set(j, plans[i], sums);
+      }
+      by.finish(p, begin, update.n);
+      update(rate[0], by.u, p.x, m.x, v.x);
+      update(rate[0], by.v, p.y, m.y, v.y);
+      update(rate[1], by.uu, p.a, m.a, v.a);
+      update(rate[1], by.uv, p.b, m.b, v.b);
+      update(rate[1], by.vv, p.c, m.c, v.c);
+      for (int k = 0; k < C; ++k) update(rate[2], by.colors[k], p.colors + k * n, m.colors + k * n, v.colors + k * n);
+      project_roots(p, begin, update.n, f.min_sigma);
+    }
   }
 }
 

@@ -8,59 +8,54 @@
 
 namespace SPLAT2D_NAMESPACE {
 
-static_assert(sizeof(Shape) == splat2d::kShapeFloats * sizeof(float), "Job::shapes holds Shapes");
-
 template <int C>
 struct Instance {
-  static float limit(const splat2d::Job& job) { return kWhitenSquared * (job.cutoff * job.cutoff); }
-  static Shape* shapes(const splat2d::Job& job) { return reinterpret_cast<Shape*>(job.shapes); }
-
-  static void prepare_range(const splat2d::Job& job, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
+  static void plan(const splat2d::Job& job, int64_t begin, int64_t end) {
+    const Canvas canvas(job.width, job.height);
+    const auto shape_at = [&](int64_t i) SPLAT2D_INLINED {
       const float *mean = job.means + 2 * i, *l = job.cholesky + 3 * i;
-      shapes(job)[i] = prepare(mean[0], mean[1], l[0], l[1], l[2], job.cutoff);
-    }
+      return shape_of_cholesky(mean[0], mean[1], l[0], l[1], l[2], canvas);
+    };
+    make_plans(begin, end, canvas, job.cutoff, shape_at, job.plans);
   }
 
   static void render_band(const splat2d::Job& job, const splat2d::Band& band) {
-    const Blocks blocks(job.width, job.height);
-    std::vector<float> image(static_cast<int64_t>(band.last - band.first) * blocks.columns * C * kLanes, 0.0f);
+    const Canvas canvas(job.width, job.height);
+    std::vector<float> image((band.last - band.first) * C * splat2d::pitch_of(job.width), 0.0f);
     const int64_t origin = band.row * job.n;
     for (int64_t k = 0; k < band.size; ++k) {
       const int64_t i = origin + band.gaussians[k];
-      add<C>(shapes(job)[i], job.colors + i * C, blocks, band.first, band.last, limit(job), image.data());
+      add<C>(job.plans[i], job.colors + i * C, 1, canvas, job.cutoff, band.first, band.last, image.data());
     }
     const int64_t pixels = static_cast<int64_t>(job.rows) * job.width;
-    from_blocks<C>(image.data(), blocks, band.first, band.last, job.first_row, job.rows,
-                   job.out + band.row * C * pixels);
+    from_slabs<C>(image.data(), canvas, band.first, band.last, job.first_row, job.rows,
+                  job.out + band.row * C * pixels);
   }
 
-  static void block_gradient(const splat2d::Job& job, int64_t row, int first, int last) {
-    const Blocks blocks(job.width, job.height);
-    const int64_t pixels = static_cast<int64_t>(job.height) * job.width;
-    const int64_t stride = static_cast<int64_t>(blocks.columns) * C * kLanes;
-    float* const image = job.grad_blocks + (row * blocks.rows + first) * stride;
-    to_blocks<C>(job.grad_out + row * C * pixels, blocks, first, last, image);
+  static void slab_gradient(const splat2d::Job& job, int64_t row, int first, int last) {
+    const Canvas canvas(job.width, job.height);
+    const int64_t pixels = static_cast<int64_t>(job.height) * job.width, stride = C * splat2d::pitch_of(job.width);
+    to_slabs<C>(job.grad_out + row * C * pixels, canvas, first, last,
+                job.grad_slabs + (row * canvas.slabs + first) * stride);
   }
 
   static void gather_range(const splat2d::Job& job, int64_t begin, int64_t end) {
-    const Blocks blocks(job.width, job.height);
-    const int64_t stride = static_cast<int64_t>(blocks.rows) * blocks.columns * C * kLanes;
+    const Canvas canvas(job.width, job.height);
+    const int64_t stride = canvas.slabs * C * splat2d::pitch_of(job.width);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / job.n;
       if (i - row * job.n >= job.count(row)) continue;  // unused: its gradient stays zero
-      Moments<float> t;
-      gather<C>(shapes(job)[i], job.colors + i * C, blocks, limit(job), job.grad_blocks + row * stride, &t,
-                job.grad_colors + i * C);
-      const float* l = job.cholesky + 3 * i;
-      const Gradient g = gradient(t, l[0], l[1], l[2]);
-      job.grad_means[2 * i] = g.mx, job.grad_means[2 * i + 1] = g.my;
-      float* const gl = job.grad_cholesky + 3 * i;
-      gl[0] = g.l11, gl[1] = g.l21, gl[2] = g.l22;
+      float sums[kMoments + C];
+      gather<C>(job.plans[i], job.colors + i * C, 1, canvas, job.cutoff, job.grad_slabs + row * stride, sums);
+      const Shape p = shape_in(job.plans[i]);
+      const Gradient by = gradient_of({sums[0], sums[1], sums[2], sums[3], sums[4]}, p.s, p.t, p.jv);
+      job.grad_means[2 * i] = by.mx, job.grad_means[2 * i + 1] = by.my;
+      cholesky_gradient(by, job.cholesky + 3 * i, job.grad_cholesky + 3 * i);
+      std::memcpy(job.grad_colors + i * C, sums + kMoments, C * sizeof(float));
     }
   }
 
-  static constexpr splat2d::Kernels table = {prepare_range, render_band, block_gradient, gather_range, fit<C>};
+  static constexpr splat2d::Kernels table = {plan, render_band, slab_gradient, gather_range, fit<C>};
 };
 
 template <int... C>

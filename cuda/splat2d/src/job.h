@@ -6,8 +6,18 @@
 
 namespace splat2d {
 
-// Opaque here: the kernels' Shape (gaussian.h), whose namespace differs per instruction set.
-constexpr int kShapeFloats = 12;
+constexpr int kRuns = 8;
+
+// Where one Gaussian is drawn (plan.h).
+struct alignas(64) Plan {
+  float s, t, jv, bx, by, ox, oy;  // gaussian.h's Shape, whose namespace differs per instruction set
+  int32_t first, slabs;            // the slabs that it may touch
+  int32_t wide;                    // whether they, or their runs, are more than `runs` can say
+  int8_t runs[kRuns][2];           // kx and visits in each (gaussian.h's Run)
+};
+
+// Floats of one channel of one slab: four rows of whole vectors, and of one that begins in the last column.
+inline int64_t pitch_of(int width) { return 16 * ((static_cast<int64_t>(width) + 6) / 4); }
 
 // One call of render or its backward: B rows of N Gaussians, flattened to B N.
 struct Job {
@@ -19,10 +29,10 @@ struct Job {
   const float* cholesky;  // [B, N, 3]
   const float* colors;    // [B, N, C]
   const int64_t* counts;  // [B] or null
-  float* shapes;          // [B, N, kShapeFloats]
+  Plan* plans;            // [B, N]
   float* out;             // [B, C, rows, W]
   const float* grad_out;  // [B, C, H, W]
-  float* grad_blocks;     // [B, rows, columns, C, 16]
+  float* grad_slabs;      // [B, slabs, C, pitch]
   float* grad_means;
   float* grad_cholesky;
   float* grad_colors;
@@ -30,7 +40,7 @@ struct Job {
   int64_t count(int64_t row) const { return counts ? counts[row] : n; }
 };
 
-// Block rows [first, last) of one image of the batch, and the Gaussians that may touch them, in index order.
+// Slabs [first, last) of one image of the batch, and the Gaussians that may touch them, in index order.
 struct Band {
   int64_t row;
   int first, last;

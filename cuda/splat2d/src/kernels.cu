@@ -8,8 +8,8 @@
 // order do (fits, SR fields: of 16,384 Gaussians a tile tests 340 and draws 45); in a shuffled field every tile
 // tests every Gaussian.
 //
-// A pixel sums its Gaussians in index order and a Gaussian gathers its gradient block by block in the order of
-// the CPU (gaussian.h), reduced in the same tree of sixteen lanes: both give the bits of the CPU kernels, on every
+// A pixel sums its Gaussians in index order and a Gaussian gathers its gradient run by run in the order of the
+// CPU (gaussian.h), reduced in the same tree of sixteen lanes: both give the bits of the CPU kernels, on every
 // run, whatever else is in the batch. A Gaussian that cannot be rendered turns its row and the row's gradients
 // into NaN: raising an error would mean waiting for the device at every call.
 #include "gaussian.h"
@@ -21,15 +21,15 @@ namespace SPLAT2D_NAMESPACE {
 constexpr int C = SPLAT2D_CHANNELS;
 constexpr int kParameters = 5 + C;
 constexpr int kWarp = 32;
-constexpr int kTileBlocks = 2;  // a warp draws two blocks side by side: 8x4 pixels
+constexpr int kTileCells = 2;  // a warp draws two cells of 4x4 pixels side by side
 constexpr float kLargest = 1e15f, kSmallest = 1e-15f, kFinite = 3.402823466e38f;  // as in api.cpp
 
-// What is kept of a Gaussian, in three wide loads.
+// What is kept of a Gaussian, in two wide loads.
 struct alignas(16) Record {
   Shape shape;
 };
 
-// The blocks that a footprint, or several, may touch.
+// The cells of 4x4 pixels that a footprint, or several, may touch.
 struct alignas(16) Box {
   float left, top, right, bottom;
 };
@@ -37,14 +37,12 @@ struct alignas(16) Box {
 // Of what is not drawn: not in use, not valid, or turned NaN in a fit.
 SPLAT2D_DEVICE Box nothing() { return {kFinite, kFinite, -kFinite, -kFinite}; }
 
-SPLAT2D_DEVICE Box box_of(const Shape& s) {
-  float left, right;
-  slab_extent(s, -s.reach_y, s.reach_y, &left, &right);
-  Box box;
-  block_rows(s, &box.top, &box.bottom);
-  box.left = SPLAT2D_FLOOR((s.mx + left - 0.5f) * 0.25f);
-  box.right = SPLAT2D_FLOOR((s.mx + right - 0.5f) * 0.25f);
-  return box.left <= box.right && box.top <= box.bottom ? box : nothing();
+SPLAT2D_DEVICE Box box_of(const Shape& p, const Canvas& canvas, float cutoff) {
+  const Ellipse e = ellipse_of(p, cutoff);
+  const Span slabs = slabs_of(p, e, canvas);
+  if (!(slabs.first < slabs.end)) return nothing();
+  const float left = p.ox - SPLAT2D_FLOOR(p.bx + e.reach_x), right = p.ox + SPLAT2D_FLOOR(e.reach_x - p.bx);
+  return {SPLAT2D_FLOOR(left * 0.25f), slabs.first, SPLAT2D_FLOOR(right * 0.25f), slabs.end - 1.0f};
 }
 
 SPLAT2D_DEVICE Box hull_of_warp(Box box) {
@@ -58,7 +56,7 @@ SPLAT2D_DEVICE Box hull_of_warp(Box box) {
 }
 
 struct Tile {
-  int row, left, right;  // blocks
+  int row, left, right;  // cells
 };
 
 // By value: one wide load, rather than a narrow one per comparison.
@@ -124,8 +122,8 @@ SPLAT2D_DEVICE float transposed_sum(float (&x)[W], int lane) {
 
 // Check and whiten each Gaussian in use; one warp per chunk. `bad` [B] must be zero before.
 SPLAT2D_KERNEL splat2d_prepare(const float* means, const float* cholesky, const float* colors, const long long* counts,
-                               unsigned batch, unsigned n, float cutoff, Record* records, Box* boxes, Box* chunks,
-                               int* bad) {
+                               unsigned batch, unsigned n, int height, int width, float cutoff, Record* records,
+                               Box* boxes, Box* chunks, int* bad) {
   const Place at(groups_of(n));
   if (at.row >= batch) return;
   const unsigned i = at.item * kWarp + lane_index();
@@ -134,9 +132,10 @@ SPLAT2D_KERNEL splat2d_prepare(const float* means, const float* cholesky, const 
   if (i < used(counts, at.row, n)) {
     const float *mean = means + 2 * flat, *l = cholesky + 3 * flat;
     if (valid(mean, l, colors + C * flat)) {
-      const Shape shape = prepare(mean[0], mean[1], l[0], l[1], l[2], cutoff);
+      const Canvas canvas(width, height);
+      const Shape shape = shape_of_cholesky(mean[0], mean[1], l[0], l[1], l[2], canvas);
       records[flat].shape = shape;
-      box = box_of(shape);
+      box = box_of(shape, canvas, cutoff);
     } else {
       bad[at.row] = 1;
     }
@@ -148,8 +147,8 @@ SPLAT2D_KERNEL splat2d_prepare(const float* means, const float* cholesky, const 
 }
 
 // The same for the parameters of a fit (fit.h), [B, 5 + C, N].
-SPLAT2D_KERNEL splat2d_prepare_fit(const float* parameters, unsigned batch, unsigned n, float cutoff, Record* records,
-                                   Box* boxes, Box* chunks) {
+SPLAT2D_KERNEL splat2d_prepare_fit(const float* parameters, unsigned batch, unsigned n, int height, int width,
+                                   float cutoff, Record* records, Box* boxes, Box* chunks) {
   const Place at(groups_of(n));
   if (at.row >= batch) return;
   const unsigned i = at.item * kWarp + lane_index();
@@ -157,12 +156,11 @@ SPLAT2D_KERNEL splat2d_prepare_fit(const float* parameters, unsigned batch, unsi
   if (i < n) {
     const float* p = parameters + static_cast<long long>(at.row) * kParameters * n + i;
     const long long stride = n;
-    float l11, l21, l22;
-    cholesky_of({p[2 * stride], p[3 * stride], p[4 * stride]}, &l11, &l21, &l22);
-    const Shape shape = prepare(p[0], p[stride], l11, l21, l22, cutoff);
+    const Canvas canvas(width, height);
+    const Shape shape = shape_of_root(p[0], p[stride], {p[2 * stride], p[3 * stride], p[4 * stride]}, canvas);
     const long long flat = static_cast<long long>(at.row) * n + i;
     records[flat].shape = shape;
-    boxes[flat] = box = box_of(shape);
+    boxes[flat] = box = box_of(shape, canvas, cutoff);
   }
   box = hull_of_warp(box);
   if (lane_index() == 0) chunks[at.row * groups_of(n) + at.item] = box;
@@ -184,19 +182,16 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
                             const float* colors, long long color_row, long long color_gaussian,
                             long long color_channel, const int* bad, unsigned batch, unsigned n, int first_row,
                             int end_row, int width, float cutoff, const float* target, float* out, float* errors) {
-  const Blocks blocks(width, end_row);
-  const unsigned tile_columns = (blocks.columns + kTileBlocks - 1) / kTileBlocks;
-  const unsigned tiles = tile_columns * (blocks.rows - first_row / kBlock);
+  const unsigned tile_columns = (width + kTileCells * kSlab - 1) / (kTileCells * kSlab);
+  const unsigned tiles = tile_columns * ((end_row + kSlab - 1) / kSlab - first_row / kSlab);
   const Place at(tiles);
   if (at.row >= batch) return;
   Tile tile;
-  tile.row = first_row / kBlock + at.item / tile_columns;
-  tile.left = kTileBlocks * (at.item % tile_columns);
-  tile.right = tile.left + kTileBlocks - 1;
+  tile.row = first_row / kSlab + at.item / tile_columns;
+  tile.left = kTileCells * (at.item % tile_columns);
+  tile.right = tile.left + kTileCells - 1;
   const int lane = lane_index();
-  const int column = kBlock * (tile.left + lane / kLanes) + lane % kBlock;
-  const int row = kBlock * tile.row + lane % kLanes / kBlock;
-  const float x = static_cast<float>(column) + 0.5f, y = static_cast<float>(row) + 0.5f;
+  const int column = kSlab * tile.left + lane / kSlab, row = kSlab * tile.row + lane % kSlab;
   const float limit = kWhitenSquared * (cutoff * cutoff);
   const Colors color_at = {colors, color_row, color_gaussian, color_channel};
   const unsigned chunk_count = groups_of(n), group_count = groups_of(chunk_count);
@@ -210,11 +205,10 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
     const Record record = records[i];
     float color[C];
     color_at.load(at.row, i, color);
-    const Shape& s = record.shape;
-    const float u = (x - s.mx) * s.iu;
-    const float v = fma(s.m, u, (y - s.my) * s.jv);
-    const float r = fma(u, u, v * v);
-    const float weight = where(at_most(r, limit), exp2_negative(r));
+    const Shape& p = record.shape;
+    const Row<float> of_row(p, static_cast<float>(row) - p.oy);
+    const float u = fma(static_cast<float>(column) - p.ox, p.s, of_row.u);
+    const float weight = weight_of(fma(u, u, of_row.vv), limit);
     for (int k = 0; k < C; ++k) pixel[k] = fma(color[k], weight, pixel[k]);
   };
   for (unsigned first = 0; first < group_count; first += kWarp) {
@@ -246,15 +240,15 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
   if (lane == 0) errors[static_cast<long long>(at.row) * tiles + at.item] = squares;
 }
 
-// Gather each Gaussian's sums over its footprint on `grad` [B, C, H, W]; sixteen lanes per Gaussian, a pixel of each
-// block to a lane. `sums` [B, N, 5 + C]: u, v, uu, uv, vv, colours; zero for what is not drawn.
+// Gather each Gaussian's sums over its footprint on `grad` [B, C, H, W]; sixteen lanes per Gaussian, a pixel of
+// each visit to a lane. `sums` [B, N, 5 + C]: u, v, uu, uv, vv, colours; zero for what is not drawn.
 SPLAT2D_KERNEL splat2d_gather(const Record* records, const Box* boxes, const float* colors, long long color_row,
                               long long color_gaussian, long long color_channel, unsigned batch, unsigned n,
                               int height, int width, float cutoff, const float* grad, float* sums) {
   constexpr int kValues = kParameters <= 8 ? 8 : 16;
   const Place at((n + 1) / 2);
   if (at.row >= batch) return;
-  const int lane = lane_index() % kLanes, column_of = lane % kBlock, row_of = lane / kBlock;
+  const int lane = lane_index() % kLanes, column_of = lane / kSlab, row_of = lane % kSlab;
   const unsigned i = 2 * at.item + lane_index() / kLanes;
   const long long flat = static_cast<long long>(at.row) * n + i;
   const long long plane = static_cast<long long>(height) * width;
@@ -266,17 +260,27 @@ SPLAT2D_KERNEL splat2d_gather(const Record* records, const Box* boxes, const flo
   float color[C], color_sums[C] = {};
   if (i < n && boxes[flat].left <= boxes[flat].right) {
     const Record record = records[flat];
-    const Blocks blocks(width, height);
+    const Shape& p = record.shape;
+    const Canvas canvas(width, height);
+    const Ellipse e = ellipse_of(p, cutoff);
     color_at.load(at.row, i, color);
-    for_each_block(record.shape, blocks, 0, blocks.rows, static_cast<float>(column_of), static_cast<float>(row_of),
-                   [&](int block_row, int block_column, float u, float v, float r) {
-      const int column = kBlock * block_column + column_of, row = kBlock * block_row + row_of;
-      const bool inside = at_most(r, limit), drawn = column < width && row < height;
-      const float* pixel = grad + static_cast<long long>(row) * width + column;
-      float g[C];
-      for (int k = 0; k < C; ++k) g[k] = drawn ? pixel[k * plane] : 0.0f;
-      gather_pixels<C>(where(inside, exp2_negative(r)), where(inside, u), where(inside, v), color, g, &t, color_sums);
-    });
+    for (int slab = static_cast<int>(boxes[flat].top); slab <= boxes[flat].bottom; ++slab) {
+      const int row = kSlab * slab + row_of;
+      const Row<float> of_row(p, static_cast<float>(row) - p.oy);
+      const Run run = run_of(p, e, canvas, static_cast<float>(slab));
+      SlabSums<float> of_slab = {0.0f, 0.0f};
+      int column = static_cast<int>(p.ox + run.kx) + column_of;
+      for (int visits = static_cast<int>(run.visits); visits > 0; --visits, column += kLanes / kSlab) {
+        const float u = fma(static_cast<float>(column) - p.ox, p.s, of_row.u);
+        const float weight = weight_of(fma(u, u, of_row.vv), limit);
+        const bool drawn = column < width && row < height;
+        const float* pixel = grad + static_cast<long long>(row) * width + column;
+        float g[C];
+        for (int k = 0; k < C; ++k) g[k] = drawn ? pixel[k * plane] : 0.0f;
+        gather_pixels<C>(weight, u, color, g, &of_slab, &t.uu, color_sums);
+      }
+      end_slab(of_slab, of_row.v, &t);
+    }
   }
   float values[kValues] = {t.u, t.v, t.uu, t.uv, t.vv};
   for (int k = 0; k < C; ++k) values[5 + k] = color_sums[k];
@@ -286,29 +290,33 @@ SPLAT2D_KERNEL splat2d_gather(const Record* records, const Box* boxes, const flo
 }
 
 // Gradients by means, Cholesky entries and colours from the sums; a lane per Gaussian.
-SPLAT2D_KERNEL splat2d_gradients(const float* sums, const float* cholesky, const long long* counts, const int* bad,
-                                 unsigned batch, unsigned n, float* by_means, float* by_cholesky, float* by_colors) {
+SPLAT2D_KERNEL splat2d_gradients(const float* sums, const Record* records, const float* cholesky,
+                                 const long long* counts, const int* bad, unsigned batch, unsigned n, float* by_means,
+                                 float* by_cholesky, float* by_colors) {
   const Place at(groups_of(n));
   const unsigned i = at.item * kWarp + lane_index();
   if (at.row >= batch || i >= n) return;
   const long long flat = static_cast<long long>(at.row) * n + i;
-  const float *t = sums + flat * kParameters, *l = cholesky + 3 * flat;
+  const float* t = sums + flat * kParameters;
   const bool spoiled = bad[at.row];
   Gradient g = {};
-  if (i < used(counts, at.row, n)) g = gradient({t[0], t[1], t[2], t[3], t[4]}, l[0], l[1], l[2]);
+  float gl[3] = {};
+  if (!spoiled && i < used(counts, at.row, n)) {
+    const Record record = records[flat];
+    g = gradient_of({t[0], t[1], t[2], t[3], t[4]}, record.shape.s, record.shape.t, record.shape.jv);
+    cholesky_gradient(g, cholesky + 3 * flat, gl);
+  }
   const float nan = float_of(0x7fffffffu);
   by_means[2 * flat] = spoiled ? nan : g.mx;
   by_means[2 * flat + 1] = spoiled ? nan : g.my;
-  by_cholesky[3 * flat] = spoiled ? nan : g.l11;
-  by_cholesky[3 * flat + 1] = spoiled ? nan : g.l21;
-  by_cholesky[3 * flat + 2] = spoiled ? nan : g.l22;
+  for (int k = 0; k < 3; ++k) by_cholesky[3 * flat + k] = spoiled ? nan : gl[k];
   for (int k = 0; k < C; ++k) by_colors[C * flat + k] = spoiled ? nan : t[5 + k];
 }
 
 // One Adam step of every parameter of every crop, as in fit.h; a lane per Gaussian. `schedule` [iterations, 5]: the
 // rates of means, roots and colours, and Adam's two corrections.
-SPLAT2D_KERNEL splat2d_update(const float* sums, const float* schedule, unsigned step, unsigned batch, unsigned n,
-                              float min_sigma, float beta1, float beta2, float epsilon, float* parameters,
+SPLAT2D_KERNEL splat2d_update(const float* sums, const Record* records, const float* schedule, unsigned step,
+                              unsigned batch, unsigned n, float min_sigma, float beta1, float beta2, float epsilon, float* parameters,
                               float* first, float* second) {
   const Place at(groups_of(n));
   const unsigned i = at.item * kWarp + lane_index();
@@ -321,12 +329,11 @@ SPLAT2D_KERNEL splat2d_update(const float* sums, const float* schedule, unsigned
 
   const Moments<float> t = {sum[0], sum[1], sum[2], sum[3], sum[4]};
   Root root = {p[2 * stride], p[3 * stride], p[4 * stride]};
-  float l11, l21, l22;
-  cholesky_of(root, &l11, &l21, &l22);
-  const Gradient by_mean = gradient(t, l11, l21, l22);
-  const Root by_root = root_gradient(t, root, l11, l21, l22);
-  p[0] = p[0] - rate[0] * adam.step(by_mean.mx, m, v);
-  p[stride] = p[stride] - rate[0] * adam.step(by_mean.my, m + stride, v + stride);
+  const Record record = records[static_cast<long long>(at.row) * n + i];
+  const Gradient by = gradient_of(t, record.shape.s, record.shape.t, record.shape.jv);
+  const Root by_root = root_gradient(by, root);
+  p[0] = p[0] - rate[0] * adam.step(by.mx, m, v);
+  p[stride] = p[stride] - rate[0] * adam.step(by.my, m + stride, v + stride);
   root.a = root.a - rate[1] * adam.step(by_root.a, m + 2 * stride, v + 2 * stride);
   root.b = root.b - rate[1] * adam.step(by_root.b, m + 3 * stride, v + 3 * stride);
   root.c = root.c - rate[1] * adam.step(by_root.c, m + 4 * stride, v + 4 * stride);

@@ -31,18 +31,23 @@ inline Lanes operator+(Lanes a, Lanes b) { return _mm512_add_ps(a.x, b.x); }
 inline Lanes operator-(Lanes a, Lanes b) { return _mm512_sub_ps(a.x, b.x); }
 inline Lanes operator*(Lanes a, Lanes b) { return _mm512_mul_ps(a.x, b.x); }
 inline Lanes fma(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a.x, b.x, c.x); }
-inline Lanes halved(Lanes p, Lanes whole) {
-  const __m512i shift = _mm512_slli_epi32(_mm512_castps_si512(whole.x), 23);
-  return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_castps_si512(p.x), shift));
-}
 inline Mask at_most(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.x, b.x, _CMP_LE_OQ); }
+inline Lanes scaled_where(Mask m, Lanes p, Lanes, Lanes n) { return _mm512_maskz_scalef_ps(m, p.x, n.x); }
 inline Lanes where(Mask m, Lanes a) { return _mm512_maskz_mov_ps(m, a.x); }
-inline float sum(Lanes a) {
-  const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.x), 1));
-  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.x), high);
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+// Lanes i and i + 8 of a, then of b.
+inline __m512 add_halves(Lanes a, Lanes b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a.x, b.x, 0x44), _mm512_shuffle_f32x4(a.x, b.x, 0xee));
+}
+inline __m512 add_quarters(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+inline void sum_eight(const Lanes* a, float* sums) {
+  const __m512 low = add_quarters(add_halves(a[0], a[1]), add_halves(a[2], a[3]));
+  const __m512 high = add_quarters(add_halves(a[4], a[5]), add_halves(a[6], a[7]));
+  const __m512 pairs = _mm512_add_ps(_mm512_unpacklo_ps(low, high), _mm512_unpackhi_ps(low, high));
+  const __m512 all = _mm512_add_ps(pairs, _mm512_permute_ps(pairs, 0x4e));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+  _mm256_storeu_ps(sums, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, all)));
 }
 
 #elif defined(__AVX2__)
@@ -68,20 +73,31 @@ inline Lanes operator*(Lanes a, Lanes b) { return {_mm256_mul_ps(a.lo, b.lo), _m
 inline Lanes fma(Lanes a, Lanes b, Lanes c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
-inline __m256 halved(__m256 p, __m256 whole) {
-  const __m256i shift = _mm256_slli_epi32(_mm256_castps_si256(whole), 23);
-  return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(p), shift));
-}
-inline Lanes halved(Lanes p, Lanes whole) { return {halved(p.lo, whole.lo), halved(p.hi, whole.hi)}; }
 inline Mask at_most(Lanes a, Lanes b) {
   return {_mm256_cmp_ps(a.lo, b.lo, _CMP_LE_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_LE_OQ)};
 }
 inline Lanes where(Mask m, Lanes a) { return {_mm256_and_ps(m.lo, a.lo), _mm256_and_ps(m.hi, a.hi)}; }
-inline float sum(Lanes a) {
-  const __m256 eight = _mm256_add_ps(a.lo, a.hi);
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+inline __m256 scaled_where(__m256 m, __m256 p, __m256 whole) {
+  const __m256i shift = _mm256_slli_epi32(_mm256_castps_si256(whole), 23);
+  return _mm256_and_ps(m, _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(p), shift)));
+}
+inline Lanes scaled_where(Mask m, Lanes p, Lanes whole, Lanes) {
+  return {scaled_where(m.lo, p.lo, whole.lo), scaled_where(m.hi, p.hi, whole.hi)};
+}
+// Lanes i, i + 8, i + 4 and i + 12 of a, then of b.
+inline __m256 add_quarters(Lanes a, Lanes b) {
+  const __m256 x = _mm256_add_ps(a.lo, a.hi), y = _mm256_add_ps(b.lo, b.hi);
+  return _mm256_add_ps(_mm256_permute2f128_ps(x, y, 0x20), _mm256_permute2f128_ps(x, y, 0x31));
+}
+inline __m256 add_pairs(__m256 a, __m256 b) {
+  const __m256 pairs = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+  return _mm256_add_ps(pairs, _mm256_permute_ps(pairs, 0x4e));
+}
+inline void sum_eight(const Lanes* a, float* sums) {
+  const __m256 even = add_pairs(add_quarters(a[0], a[1]), add_quarters(a[4], a[5]));  // 0 4 . . 1 5 . .
+  const __m256 odd = add_pairs(add_quarters(a[2], a[3]), add_quarters(a[6], a[7]));   // 2 6 . . 3 7 . .
+  const __m256 all = _mm256_shuffle_ps(even, odd, 0x44);                              // 0 4 2 6 1 5 3 7
+  _mm256_storeu_ps(sums, _mm256_permutevar8x32_ps(all, _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7)));
 }
 
 #else
@@ -115,21 +131,23 @@ inline Lanes operator*(const Lanes& a, const Lanes& b) { return each([&](int i) 
 inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
   return each([&](int i) { return std::fma(a.x[i], b.x[i], c.x[i]); });
 }
-inline Lanes halved(const Lanes& p, const Lanes& whole) {
-  return each([&](int i) { return halved(p.x[i], whole.x[i]); });
-}
 inline Mask at_most(const Lanes& a, const Lanes& b) {
   Mask m;
   for (int i = 0; i < kLanes; ++i) m.x[i] = a.x[i] <= b.x[i] ? 0xffffffffu : 0u;
   return m;
 }
 inline Lanes where(const Mask& m, const Lanes& a) { return each([&](int i) { return m.x[i] ? a.x[i] : 0.0f; }); }
-inline float sum(const Lanes& a) {
-  float s[kLanes];
-  std::memcpy(s, a.x, sizeof s);
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) s[i] += s[i + half];
-  return s[0];
+inline Lanes scaled_where(const Mask& m, const Lanes& p, const Lanes& whole, const Lanes&) {
+  return each([&](int i) { return scaled_where(m.x[i] != 0, p.x[i], whole.x[i], 0.0f); });
+}
+inline void sum_eight(const Lanes* a, float* sums) {
+  for (int k = 0; k < 8; ++k) {
+    float s[kLanes];
+    std::memcpy(s, a[k].x, sizeof s);
+    for (int half = kLanes / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) s[i] += s[i + half];
+    sums[k] = s[0];
+  }
 }
 
 #endif

@@ -13,25 +13,17 @@ struct Root {
   float a, b, c;
 };
 
-// Cholesky factor of S = R R; l22 = det R / l11 does not cancel.
-SPLAT2D_FN void cholesky_of(const Root& r, float* l11, float* l21, float* l22) {
-  *l11 = SPLAT2D_SQRT(SPLAT2D_FMA(r.a, r.a, r.b * r.b));
-  *l21 = r.b * (r.a + r.c) / *l11;
-  *l22 = SPLAT2D_FMA(r.a, r.c, -r.b * r.b) / *l11;
+SPLAT2D_FN Shape shape_of_root(float mx, float my, const Root& r, const Canvas& canvas) {
+  const float sxy = r.b * (r.a + r.c), syy = SPLAT2D_FMA(r.b, r.b, r.c * r.c);
+  return shape_of(mx, my, sxy, syy, SPLAT2D_FMA(r.a, r.c, -r.b * r.b), canvas);
 }
 
-// Gradient by R of a loss with gradient moments t (gaussian.h): G = L^-T M L^-1 / 2 by S, then R G + G R.
-SPLAT2D_FN Root root_gradient(const Moments<float>& t, const Root& r, float l11, float l21, float l22) {
-  const float p = 1.0f / l11, s = 1.0f / l22, q = -(l21 / l22) / l11;
-  const float uu = t.uu * (kUnwhitenSquared * 0.5f), uv = t.uv * (kUnwhitenSquared * 0.5f);
-  const float vv = t.vv * (kUnwhitenSquared * 0.5f);
-  const float g11 = p * SPLAT2D_FMA(uu, p, uv * q) + q * SPLAT2D_FMA(uv, p, vv * q);
-  const float g12 = s * SPLAT2D_FMA(p, uv, q * vv);
-  const float g22 = s * s * vv;
+// Gradient by R, given that by S = R R as G: R G + G R.
+SPLAT2D_FN Root root_gradient(const Gradient& by, const Root& r) {
   Root g;
-  g.a = 2.0f * SPLAT2D_FMA(r.a, g11, r.b * g12);
-  g.b = 2.0f * (SPLAT2D_FMA(r.a, g12, r.b * g22) + SPLAT2D_FMA(r.b, g11, r.c * g12));
-  g.c = 2.0f * SPLAT2D_FMA(r.b, g12, r.c * g22);
+  g.a = 2.0f * SPLAT2D_FMA(r.a, by.s11, r.b * by.s12);
+  g.b = 2.0f * (SPLAT2D_FMA(r.a, by.s12, r.b * by.s22) + SPLAT2D_FMA(r.b, by.s11, r.c * by.s12));
+  g.c = 2.0f * SPLAT2D_FMA(r.b, by.s12, r.c * by.s22);
   return g;
 }
 

@@ -10,9 +10,9 @@ namespace splat2d {
 constexpr int kMaxChannels = 8;
 
 struct Kernels {
-  void (*prepare)(const Job& job, int64_t begin, int64_t end);
+  void (*plan)(const Job& job, int64_t begin, int64_t end);
   void (*render_band)(const Job& job, const Band& band);
-  void (*block_gradient)(const Job& job, int64_t row, int first, int last);
+  void (*slab_gradient)(const Job& job, int64_t row, int first, int last);
   void (*gather)(const Job& job, int64_t begin, int64_t end);
   void (*fit)(const Fit& fit);
 };
