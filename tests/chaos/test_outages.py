@@ -32,10 +32,11 @@ def test_outages_of_s3_lose_nothing_and_double_nothing(
                 if mishap in cluster.commands:
                     assert cluster.kill(mishap)
                     continue
+                cluster.run_until(finished(store) + 1)  # what came before is overcome
                 s3.stop()
                 if mishap == "end":
                     assert cluster.running["client"].wait(timeout=300) == 1
-                    assert cluster.said().splitlines()[-1].startswith("Error: ")
+                    assert cluster.said().splitlines()[-1].startswith(f"Error: {store} cannot be written (")
                 else:
                     time.sleep({"gap": 0.5, "outage": 8}[mishap])
                 s3.start()
