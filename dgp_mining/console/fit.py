@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ class FitReport:
         self.path = log
         self.store: Store | None = None
         self.log: RunLog | None = None
+        self.noted: set[str] = set()
 
     def plan(self, plan: Plan, store: Store) -> None:
         """Say what there is to do. Raises RunError where the log cannot be written."""
@@ -41,6 +43,11 @@ class FitReport:
         """Count what a chunk has added."""
         self.line.add(progress)
         self.log.chunk(progress)
+        for note in progress.notes:
+            kind = re.sub(r"\d+", "", note.partition(": ")[2])
+            if kind not in self.noted:  # of a thousand images without their alpha channels one is enough
+                self.noted.add(kind)
+                self.line.interject(f"{note}. {self.path} names all images of which this is so.")
 
     def say(self, sentence: str) -> None:
         """Say what happens meanwhile, above the progress."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dgp_mining.cli import main
+from dgp_mining.names import printable_name
 
 SIDE = 48
 """Of the images; crops are 32."""
@@ -80,6 +80,8 @@ POISON: dict[str, tuple[Callable[[Path], object], str]] = {
     "pipe.png": (os.mkfifo, "is a pipe"),
     "device.png": (lambda path: path.symlink_to("/dev/zero"), "a device"),
     "dangling.png": (lambda path: path.symlink_to("nowhere.png"), "is a link that leads nowhere"),
+    "l\udce4rm.png": (lambda path: path.write_bytes(encoded(path.with_name("n.png"))), "unprintable"),
+    "new\nline.png": (lambda path: path.write_bytes(encoded(path.with_name("n.png"))), "unprintable"),
     "loop.png": (lambda path: path.symlink_to(path.name), "is a link that leads back to itself"),
 }
 """Bad files: how to make each, and what must be said of it."""
@@ -96,6 +98,7 @@ def folder(tmp_path: Path) -> Path:
         Image.fromarray(noise()).save(folder / name)
     for name, (make, _) in POISON.items():
         make(folder / name)
+    (folder / "n.png").unlink()
     (folder / "again").symlink_to(folder)
     return folder
 
@@ -108,32 +111,36 @@ def run(*arguments: object) -> tuple[int, str]:
 
 def test_a_poisoned_folder_is_mined_to_the_end(folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "a.zarr"
-    fit = [
-        "fit",
-        "--images",
-        folder,
-        "--store",
-        store,
-        "--crop",
-        32,
-        "--iterations",
-        2,
-        "--scheduler",
-        "sync",
-    ]
-    status, _ = run(*fit)
+    options = ["--crop", 32, "--iterations", 2, "--scheduler", "sync"]
+    status, _ = run("fit", "--images", folder, "--store", store, *options)
     assert status == 3
     summary = json.loads(run("status", store, "--json")[1])
     said = {failed["image"]: failed["error"] for failed in summary["failures"] + summary["skipped"]}
     for name, (_, reason) in POISON.items():
-        shown = name.encode("utf-8", "backslashreplace").decode()
-        assert reason in said.pop(shown), shown
+        assert reason in said.pop(printable_name(name)), name
     assert not said, "what is good was said to be bad"
     assert summary["pending"] == 0
     assert summary["done"] == len(GOOD)
-    shutil.rmtree(folder)  # the store alone can tell
-    _, text = run("status", store)
-    assert f"{len(GOOD)} of" in text
+
+
+def test_what_is_left_out_of_good_images_is_said_once_and_logged_for_each(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        Image.fromarray(noise(np.uint8, SIDE, SIDE, 4)).save(tmp_path / name)
+    options = [
+        "--crop",
+        "16",
+        "--iterations",
+        "2",
+        "--scheduler",
+        "sync",
+        "--store",
+        str(tmp_path / "a.zarr"),
+    ]
+    result = CliRunner().invoke(main, ["fit", "--images", str(tmp_path), *options])
+    assert result.exit_code == 0
+    assert result.stderr.count("the alpha channel is dropped") == 1
+    log = (tmp_path / "a.zarr.log").read_text()
+    assert all(f"warning: {name}.png: the alpha channel is dropped" in log for name in "abc")
 
 
 def test_a_folder_of_nothing_but_poison_is_refused_in_one_sentence(folder: Path, tmp_path: Path) -> None:
