@@ -6,20 +6,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .dictionary import Dictionary
     from .fit import Fit, fit_image
+    from .merging import merge
     from .mining import mine
     from .plan import Settings
     from .prior import build_dictionary
+    from .store import Store
+    from .summary import summarise
+    from .verification import verify
 
-__all__ = ["Dictionary", "Fit", "Settings", "build_dictionary", "fit_image", "mine"]
+__all__ = [
+    "Dictionary",
+    "Fit",
+    "Settings",
+    "Store",
+    "build_dictionary",
+    "fit_image",
+    "merge",
+    "mine",
+    "summarise",
+    "verify",
+]
 
 # Imported on first use, so that a trainer that needs a dictionary loads neither Dask nor Zarr.
 _HOME = {
     "Dictionary": "dictionary",
     "Fit": "fit",
     "Settings": "plan",
+    "Store": "store",
     "build_dictionary": "prior",
     "fit_image": "fit",
+    "merge": "merging",
     "mine": "mining",
+    "summarise": "summary",
+    "verify": "verification",
 }
 
 

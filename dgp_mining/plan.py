@@ -66,8 +66,8 @@ class Settings:
 class Plan:
     """Images, their crops in order, and the settings in full."""
 
-    folder: str
-    """The folder of images as the user named it."""
+    folder: str | None
+    """The folder of images as the user named it; None where a store has images of several."""
     settings: dict[str, Any]
     """Everything that determines the results, JSON-serialisable: `Settings` and what they stand for."""
     names: list[str]

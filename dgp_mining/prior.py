@@ -7,6 +7,7 @@ not grow with the store, but for some numbers per crop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,12 @@ BLOCK = 2048
 
 
 def build_dictionary(
-    store: str | Path = "dgp.zarr", size: int = 730, method: str = "marginal", seed: int = 0
+    store: str | Path = "dgp.zarr",
+    size: int = 730,
+    method: str = "marginal",
+    seed: int = 0,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Dictionary:
     """Condense the Gaussians mined in a store into `size` kernels, with coverage and provenance.
 
@@ -53,9 +59,10 @@ def build_dictionary(
     order = opened.order()
     done = order[status[order] == DONE]
     held_out, used = split(done)
-    gaussians, count = thinned(opened, used, seed)
+    gaussians, count = thinned(opened, used, seed, lambda crops: on_progress(crops, len(done)))
     cholesky = condense(gaussians, size, method, seed)
     measured, measured_count = thinned(opened, held_out, seed) if len(held_out) else (gaussians, count)
+    on_progress(len(done), len(done))
     results, sha256 = opened.results()[done], opened.read("crops/sha256")
     if not (np.isfinite(results).all() and sha256[done].any(axis=1).all()):
         raise damaged(opened.path, "there are fitted crops without a result")
@@ -82,13 +89,16 @@ def build_dictionary(
     )
 
 
-def thinned(store: Store, crops: np.ndarray, seed: int) -> tuple[np.ndarray, int]:
+def thinned(
+    store: Store, crops: np.ndarray, seed: int, on_progress: Callable[[int], None] = lambda crops: None
+) -> tuple[np.ndarray, int]:
     """The Gaussians of the given crops for a prior, [M, 3] in their order, and how many there were before
     they were thinned to at most MOST_GAUSSIANS, each as likely to stay as any other."""
     rng = np.random.default_rng(seed)
     kept, lots, count = np.empty((0, 3)), np.empty(0), 0
-    for block in np.split(crops, range(BLOCK, len(crops), BLOCK)):
-        gaussians = prior_sample(store.samples(block))
+    for first in range(0, len(crops), BLOCK):
+        on_progress(first)
+        gaussians = prior_sample(store.samples(crops[first : first + BLOCK]))
         count += len(gaussians)
         kept, lots = np.concatenate([kept, gaussians]), np.concatenate([lots, rng.random(len(gaussians))])
         if len(lots) > MOST_GAUSSIANS:  # those with the smallest lots stay

@@ -246,7 +246,8 @@ class Store:
 
     def errors(self) -> list[tuple[int, str]]:
         """(crop, sentence) of each failed crop."""
-        return [(i, str(text)) for i, text in enumerate(self.read("crops/error")) if text]
+        failed = np.flatnonzero(self.status() == FAILED)
+        return [(int(i), str(text)) for i, text in zip(failed, self.read("crops/error", failed), strict=True)]
 
     def counts(self) -> np.ndarray:
         """[n, 6] int64, columns `statistics.COUNTS`; -1 where there is none."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from .layout import STATUS
 from .results import DONE, FAILED, PENDING, RESULT
 from .statistics import COUNTS
 from .store import Store
@@ -17,16 +19,25 @@ RECENT_SECONDS = 600
 """What was written in this time tells how fast a running store grows."""
 
 
-def summarise(store: Store) -> dict[str, Any]:
+def summarise(
+    store: Store, on_progress: Callable[[int, int], None] = lambda done, of: None
+) -> dict[str, Any]:
     """Crops, PSNR, failures and settings of a store, JSON-serialisable; also while it is being written.
 
     `psnr` and `off_lattice_psnr` are {mean, min, p5, p50, p95} in dB over the fitted crops, or None before
     the first; `seconds` is the fitting time of all workers together. `failures` has one entry for each image
     and error, `reasons` the number of failed crops and skipped images for each reason.
     """
-    plan, status, results = store.plan, store.status(), store.results()
+    plan = store.plan
+    read = []
+    for name in (STATUS, "crops/result", "statistics/count"):
+        on_progress(len(read), 3)
+        read.append(store.read(name))
+    status, results, counts = read
     done = results[status == DONE]
-    failures = Counter((plan.names[plan.image[crop]], text) for crop, text in store.errors())
+    failed = np.flatnonzero(status == FAILED)
+    errors = zip(plan.image[failed], store.read("crops/error", failed), strict=True)
+    failures = Counter((plan.names[image], str(text)) for image, text in errors)
     skipped = [(name, text) for name, text in zip(plan.names, plan.problems, strict=True) if text]
     pending = int((status == PENDING).sum())
     return {
@@ -35,13 +46,13 @@ def summarise(store: Store) -> dict[str, Any]:
         "parts": len(store.parts),
         "crops": len(status),
         "done": len(done),
-        "failed": int((status == FAILED).sum()),
+        "failed": len(failed),
         "pending": pending,
         "recent": recent(store) if pending else None,
         "psnr": spread(done[:, RESULT.index("psnr")]),
         "off_lattice_psnr": spread(done[:, RESULT.index("off_lattice_psnr")]),
         "seconds": float(done[:, RESULT.index("seconds")].sum()),
-        "gaussians": dict(zip(COUNTS, np.maximum(store.counts(), 0).sum(axis=0).tolist(), strict=True)),
+        "gaussians": dict(zip(COUNTS, np.maximum(counts, 0).sum(axis=0).tolist(), strict=True)),
         "failures": [
             {"image": name, "error": text, "crops": crops} for (name, text), crops in failures.items()
         ],
@@ -95,7 +106,7 @@ def spread(values: np.ndarray) -> dict[str, float] | None:
     }
 
 
-def _reasons(failures: Any) -> dict[str, int]:
+def _reasons(failures: Iterable[tuple[str, str, int]]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for name, text, number in failures:
         counts[reason(name, text)] += number

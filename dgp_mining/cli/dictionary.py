@@ -22,9 +22,11 @@ def dictionary() -> None:
 @click.option("--seed", default=0, type=click.IntRange(0), help="Of what is drawn.")
 def build(store: str, out: str, size: int, method: str, seed: int) -> None:
     """Condense the Gaussians of a finished store into a dictionary."""
+    from ..console.store import progress_bar
     from ..prior import build_dictionary
 
-    built = build_dictionary(store, size, method, seed)
+    with progress_bar("Reading") as on_progress:
+        built = build_dictionary(store, size, method, seed, on_progress=on_progress)
     built.save(out)
     about = built.metadata
     click.echo(

@@ -21,11 +21,12 @@ def status(store: str, as_json: bool) -> None:
 
     Exit status 3: finished, with crops that failed or images that were skipped.
     """
-    from ..console.store import status_text
+    from ..console.store import progress_bar, status_text
     from ..store import Store
     from ..summary import summarise
 
-    summary = summarise(Store.open(store))
+    with progress_bar("Reading") as on_progress:
+        summary = summarise(Store.open(store), on_progress)
     click.echo(json.dumps(summary, indent=2) if as_json else status_text(summary))
     if not summary["pending"] and (summary["failed"] or summary["skipped"]):
         sys.exit(FINISHED_WITH_FAILURES)
@@ -41,7 +42,7 @@ def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> 
 
     Exit status 1: something is damaged, or an image file is not what it was when it was fitted.
     """
-    from .. import verify as verification
+    from .. import verification
     from ..console.store import progress_bar, verification_text
 
     with progress_bar("Verifying") as on_progress:
@@ -57,7 +58,7 @@ def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> 
 @click.option("--out", required=True, metavar="STORE", help="The store to write.")
 def merge(stores: tuple[str, ...], out: str) -> None:
     """Write the crops of several finished stores of equal settings into one, each crop once."""
-    from .. import merge as merging
+    from .. import merging
     from ..console.store import progress_bar
 
     with progress_bar("Merging") as on_progress:

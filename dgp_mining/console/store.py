@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..progress import duration
-from ..verify import Verification
+from ..verification import Verification
 from . import listed
 
 
@@ -71,6 +71,9 @@ def verification_text(store: str, found: Verification) -> str:
 @contextlib.contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, where that is a terminal; yields what to tell it: how much is done, of how much."""
+    if not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
     with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
 
         def show(done: int, of: int) -> None:

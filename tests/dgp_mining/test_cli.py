@@ -216,7 +216,7 @@ def test_building_from_an_unfinished_store_or_into_a_bad_place_is_one_sentence(
 def test_build_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def record(*arguments: object) -> Dictionary:
+    def record(*arguments: object, on_progress: object) -> Dictionary:
         calls.append(arguments)
         return Dictionary(np.ones((8, 3)), {"gaussians": 1, "crops": 1})
 

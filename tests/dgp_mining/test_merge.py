@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from dgp_mining import prior
-from dgp_mining.merge import merge
+from dgp_mining.merging import merge
 from dgp_mining.mining import mine
 from dgp_mining.plan import Settings
 from dgp_mining.prior import build_dictionary
 from dgp_mining.store import DONE, Chunk, Store, StoreError
 from dgp_mining.summary import summarise
-from dgp_mining.verify import verify
+from dgp_mining.verification import verify
 
 ALL = Settings(crop=32)
 NAMES = ["more/p5.png", *(f"p{i}.png" for i in range(5))]

@@ -11,12 +11,12 @@ from click.testing import CliRunner, Result
 
 from dgp_mining.cli import main
 from dgp_mining.location import Location
-from dgp_mining.merge import merge
+from dgp_mining.merging import merge
 from dgp_mining.mining import mine
 from dgp_mining.plan import Settings
 from dgp_mining.prior import build_dictionary
 from dgp_mining.store import DONE, Chunk, Store, StoreError
-from dgp_mining.verify import verify
+from dgp_mining.verification import verify
 
 SETTINGS = Settings(crop=32, max_crops=9)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from zarr.storage import LocalStore
 
 from dgp_mining import part as part_module
 from dgp_mining.integrity import StoreFullError
@@ -18,6 +20,7 @@ from dgp_mining.layout import FORMAT
 from dgp_mining.plan import Plan, Settings, make_plan
 from dgp_mining.statistics import measure
 from dgp_mining.store import DONE, FAILED, PENDING, Chunk, CropResult, Store, StoreError, versions
+from dgp_mining.verification import verify
 from splat2d import GaussianField
 
 
@@ -168,6 +171,32 @@ def test_what_a_killed_creation_has_left_is_completed(
     store = Store.create(path, plan, chunk=4, gaussians=60)
     store.write(chunk(store, 0), [result(i) for i in range(4)])
     assert Store.open(path).status()[:5].tolist() == [DONE] * 4 + [PENDING]
+
+
+def test_a_writer_killed_after_any_of_its_writes_leaves_the_chunk_pending(
+    tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
+    results = [result(i) for i in range(1, 5)]
+    write = LocalStore.set
+    writes = 12
+    for survived in range(writes):
+        left = iter(range(survived))
+
+        async def set_or_die(self: LocalStore, *arguments: object, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise OSError("killed")  # an exception ends the writing here as a kill does
+            await write(self, *arguments)
+
+        monkeypatch.setattr(LocalStore, "set", set_or_die)
+        with pytest.raises(StoreError, match="killed"):
+            store.write(chunk(store, 0), results)
+        monkeypatch.undo()
+        assert len(Store.open(store.path).pending_chunks()) == 3
+        assert verify(store.path).damage == []
+    store.write(chunk(store, 0), results)
+    assert len(store.pending_chunks()) == 2
+    assert verify(store.path).damage == []
 
 
 def test_only_old_temporary_files_are_swept(tmp_path: Path, plan: Plan) -> None:

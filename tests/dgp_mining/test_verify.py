@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from dgp_mining import merging, verification
 from dgp_mining.cli import main
 from dgp_mining.integrity import DamagedError
 from dgp_mining.layout import crop_arrays, plan_arrays
@@ -18,7 +19,7 @@ from dgp_mining.mining import mine
 from dgp_mining.plan import Settings
 from dgp_mining.prior import build_dictionary
 from dgp_mining.store import Chunk, CropResult, Store, StoreError
-from dgp_mining.verify import Verification, verify
+from dgp_mining.verification import Verification, verify
 
 SETTINGS = Settings(crop=32, max_crops=12, keep_fields=True)
 
@@ -189,3 +190,30 @@ def test_status_exits_with_3_only_for_what_is_finished_with_failures(
     running = run("status", path, "--json")
     assert running.exit_code == 0
     assert json.loads(running.stdout)["recent"]["crops_per_second"] > 0
+
+
+def test_options_reach_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, ...]] = []
+
+    def record_verify(
+        store: str, images: tuple[str, ...], *, repair: bool, on_progress: object
+    ) -> Verification:
+        calls.append((store, images, repair))
+        return Verification(1, 0, [], repair, None)
+
+    def record_merge(stores: tuple[str, ...], out: str, *, on_progress: object) -> list[int]:
+        calls.append((stores, out))
+        return [1]
+
+    monkeypatch.setattr(verification, "verify", record_verify)
+    monkeypatch.setattr(merging, "merge", record_merge)
+    run("verify")
+    run("verify", "s.zarr", "--images", "a", "--images", "b", "--repair")
+    run("merge", "a.zarr", "b.zarr", "--out", "c.zarr")
+    assert calls == [
+        ("dgp.zarr", (), False),
+        ("s.zarr", ("a", "b"), True),
+        (("a.zarr", "b.zarr"), "c.zarr"),
+    ]
+    for usage in (["merge", "--out", "c.zarr"], ["merge", "a.zarr"]):
+        assert run(*usage).exit_code == 2
