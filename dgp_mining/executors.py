@@ -11,7 +11,7 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -112,8 +112,9 @@ def _prepared(client: Client, prepare: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        if client.status == "running":
-            client.unregister_worker_plugin(name)
+        with suppress(OSError):  # the scheduler is gone
+            if client.status == "running":
+                client.unregister_worker_plugin(name)
 
 
 # --- running ------------------------------------------------------------------------------------------------
@@ -172,7 +173,7 @@ def _run_on(
 
 def _withdraw(client: Client, running: dict[str, tuple[Future, Any]]) -> None:
     """Take back the tasks that no worker has yet."""
-    begun = {key for keys in client.processing().values() for key in keys}
+    begun = {key for keys in _ask(client, client.processing).values() for key in keys}
     for key, (future, _) in list(running.items()):
         if key not in begun and future.status == "pending":
             del running[key]
@@ -197,7 +198,7 @@ class _Watch:
             return max(1, self.count)
         if self.client.status != "running":
             raise _lost(self.client)
-        self.looked, self.count = now, len(self.client.nthreads())
+        self.looked, self.count = now, len(_ask(self.client, self.client.nthreads))
         if self.count:
             self.seen = now
             if self.missed:
@@ -210,6 +211,14 @@ class _Watch:
             )
         self.missed = now - self.seen > PATIENCE_SECONDS
         return max(1, self.count)
+
+
+def _ask(client: Client, question: Callable[[], Any]) -> Any:
+    """What the scheduler answers. Raises RunError where it no longer does."""
+    try:
+        return question()
+    except OSError as error:
+        raise _lost(client) from error
 
 
 def _lost(client: Client) -> RunError:

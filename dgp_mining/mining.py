@@ -89,9 +89,9 @@ def mine(
             for done, ends in run(fit_task, flow.next, stop):
                 for progress in flow.took(done, ends):
                     on_progress(progress)
-                    failures += progress.failures
-                stop.asked |= strict and bool(failures)
-        if stop.asked and not strict:
+                    failures += progress.failures if strict else []
+                stop.asked |= bool(failures)
+        if stop.asked and not failures:
             raise KeyboardInterrupt
     if strict and failures:
         raise RunError(f"Stopped by --strict: {failures[0]}")

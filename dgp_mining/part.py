@@ -31,6 +31,9 @@ class Chunk(NamedTuple):
     part: str
     index: int
 
+    def __str__(self) -> str:
+        return f"{self.part}/{self.index}"
+
 
 class Part:
     """One part. Opening it reads one small file; arrays are opened, and checked, as they are used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -212,6 +213,16 @@ def test_workers_prepare_before_their_first_task_and_what_prevents_it_is_said(
     for where in ("sync", address):
         with pytest.raises(RunError, match="sees no GPU"), open_executor(where, prepare=refuse):
             pass
+
+
+def test_the_dashboard_is_named_where_there_is_one(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for bokeh, said in ((None, []), (object(), [r"Dashboard: http://127.0.0.1:\d+/status"])):
+        monkeypatch.setattr(executors.importlib.util, "find_spec", lambda name, found=bokeh: found)
+        heard: list[str] = []
+        with open_executor(address, say=heard.append):
+            pass
+        assert len(heard) == len(said)
+        assert all(re.fullmatch(pattern, text) for pattern, text in zip(said, heard, strict=True))
 
 
 def test_workers_that_come_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

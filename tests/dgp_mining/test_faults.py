@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -135,6 +136,21 @@ def test_strict_stops_at_the_first_failed_crop(flat: Path, tmp_path: Path, scrip
             mine(flat, path, SETTINGS, **options)
         assert counts(Store.open(path)) == (0, 1, 7)
     assert script.calls(10) == 1
+
+
+def test_ctrl_c_is_ctrl_c_with_strict_too(flat: Path, tmp_path: Path, script: Any) -> None:
+    path = tmp_path / "a.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        mine(
+            flat,
+            path,
+            SETTINGS,
+            scheduler="sync",
+            fitter=script.fitter,
+            strict=True,
+            on_progress=lambda progress: os.kill(os.getpid(), signal.SIGINT),
+        )
+    assert counts(Store.open(path)) == (1, 0, 7)
 
 
 def test_strict_does_not_begin_where_an_image_cannot_be_mined(

@@ -44,6 +44,7 @@ def test_a_run_is_told_line_by_line(folder: Path) -> None:
     assert json.loads(said[2].removeprefix("versions: ")).keys() >= {"torch", "numpy", "dgp-mining"}
     chunks = [line for line in said if line.startswith("chunk ")]
     assert len(chunks) == 4
+    assert all(re.match(r"chunk [0-9a-f]{16}/\d: ", line) for line in chunks)
     assert sum(": 1 fitted, " in line for line in chunks) == 3
     assert "warning: alpha.png: the alpha channel is dropped" in said
     (failed,) = [line for line in said if line.startswith("failed: ") and "zcut.png cannot be" in line][:1]
