@@ -30,7 +30,7 @@ def test_outages_of_s3_lose_nothing_and_double_nothing(
                 cluster.run_until(crops)
                 time.sleep(chance.uniform(0, 0.5))
                 if mishap in cluster.commands:
-                    assert cluster.kill(mishap)
+                    cluster.kill(mishap)
                     continue
                 cluster.run_until(finished(store) + 1)  # what came before is overcome
                 s3.stop()
