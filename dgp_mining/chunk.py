@@ -82,7 +82,18 @@ def prepare_worker(backend: str, fitter: str) -> None:
             grey = np.full((16, 16, 3), 0.5, np.float32)
             module.fit_images([grey], seeds=[0], density=0.25, recipe="fast", iterations=1)
         except RuntimeError as error:
-            raise RunError(f"A worker's GPU cannot be used ({error}).") from None
+            raise _gpu_failed(error) from None
+
+
+def _gpu_failed(error: RuntimeError) -> RunError:
+    return RunError(
+        f"A worker's GPU cannot be used ({_first_line(error)}): see to it, then repeat the command to go on."
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, in one line; torch says more."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def load_fitter(name: str) -> ModuleType:
@@ -156,10 +167,14 @@ def _fit_alike(crops: list[LoadedCrop], settings: dict[str, Any], fitter: Module
     seeds = [int(rng.integers(2**31)) for rng in rngs]
     try:
         fits = _fit_pixels([crop.pixels for crop in crops], seeds, settings, fitter)
-    except ValueError as error:
+    except torch.OutOfMemoryError:
+        raise
+    except (ValueError, RuntimeError, MemoryError) as error:
+        if settings["backend"] == "cuda" and isinstance(error, RuntimeError):
+            raise _gpu_failed(error) from None  # no crop's fault, and nothing works on that GPU any more
         if len(crops) > 1:
             return [result for crop in crops for result in _fit_alike([crop], settings, fitter)]
-        return [CropResult(crops[0].sha256, f"{crops[0].name}: {error}")]
+        return [CropResult(crops[0].sha256, f"{crops[0].name}: {_first_line(error)}")]
     return [
         CropResult(
             crop.sha256,

@@ -89,6 +89,8 @@ def fit_image(pixels, **settings):
             os.kill(os.getpid(), signal.SIGKILL)
         case "refuse":
             raise ValueError("the crop is refused")
+        case "break":
+            raise RuntimeError("something broke\\nin many places")
     return fit(pixels, **settings)
 
 
@@ -117,7 +119,7 @@ class Script:
         self.set({})
 
     def set(self, outcomes: dict[int, list[str]]) -> None:
-        """The outcomes of crops, by their first pixel, call by call: 'fit', 'refuse' or 'die'; then 'fit'."""
+        """The outcomes of crops, by their first pixel: 'fit', 'refuse', 'break' or 'die' call by call, then 'fit'."""
         (self.folder / "outcomes.json").write_text(json.dumps(outcomes))
 
     def calls(self, crop: int) -> int:

@@ -269,6 +269,19 @@ def test_a_gpu_that_does_not_hold_one_crop_ends_the_run(
     assert counts(Store.open(tmp_path / "a.zarr")) == (0, 0, 8)
 
 
+def test_what_breaks_fails_the_crop_on_a_cpu_and_ends_the_run_on_a_gpu(
+    flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that has had an error gives no more than errors."""
+    monkeypatch.setattr(chunk, "check_worker", lambda backend: None)
+    script.set({20: ["break"] * 9})
+    options = {"scheduler": "sync", "fitter": script.fitter}
+    assert mine(flat, tmp_path / "cpu.zarr", SETTINGS, **options).errors() == [(1, "20.png: something broke")]
+    with pytest.raises(RunError, match=r"GPU cannot be used \(something broke\): see to it"):
+        mine(flat, tmp_path / "gpu.zarr", SETTINGS, device="cuda", **options)
+    assert counts(Store.open(tmp_path / "gpu.zarr"))[1] == 0
+
+
 def test_a_gpu_that_is_not_there_is_one_sentence(flat: Path, tmp_path: Path, script: Any) -> None:
     if os.path.exists("/dev/nvidia0"):
         pytest.skip("there is a GPU")
