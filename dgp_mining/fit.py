@@ -52,10 +52,11 @@ def fit_image(
     Args:
         pixels: [H, W, C] float, sRGB values in [0, 1], C from 1 to 8.
         density: Gaussians per pixel; `fast` puts them on the largest grid with no more than that.
-        recipe: "fast", "gaussianimage" (the published one, for comparison), or one with your own numbers.
-        iterations: default the named recipe's: 300, or 50,000.
+        recipe: "fast", "lattice" (for the fitted pixels alone), "gaussianimage" (the published one, for
+            comparison), or one with your own numbers.
+        iterations: default the named recipe's: 300, 400 or 50,000.
         target_psnr: stop once PSNR on the fitted pixels reaches this, dB.
-        seed: of the random start of "gaussianimage"; "fast" has nothing random.
+        seed: of the random start of "gaussianimage"; the others have nothing random.
 
     Raises ValueError where an argument is out of range. The same arguments give the same bits.
     """

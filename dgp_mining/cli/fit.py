@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     "--max-crops", type=int, metavar="N", help="Most crops, spread over all images.  [default: all]"
 )
 @click.option("--density", default=0.25, metavar="D", help="Gaussians per pixel.")
-@click.option("--recipe", default="fast", type=click.Choice(["fast", "gaussianimage"]), help="How to fit.")
+@click.option(
+    "--recipe", default="fast", type=click.Choice(["fast", "lattice", "gaussianimage"]), help="How to fit."
+)
 @click.option("--iterations", type=int, metavar="N", help="Optimiser steps.  [default: the recipe's]")
 @click.option(
     "--scheduler",

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from dgp_mining.fit import fit_image, off_lattice_psnr, psnr
-from dgp_mining.recipes import Adan, FastRecipe, recipe_settings
+from dgp_mining.recipes import RECIPES, Adan, FastRecipe, recipe_settings
 from splat2d.resample import imresize
 
 KODAK = Path(__file__).parents[3] / "shared" / "images" / "kodak"
@@ -33,7 +33,7 @@ def smooth_picture(height: int = 48, width: int = 64, channels: int = 3) -> np.n
 
 
 def test_the_same_arguments_give_the_same_bits():
-    for recipe in ("fast", "gaussianimage"):
+    for recipe in RECIPES:
         one, two = (fit_image(smooth_picture(), recipe=recipe, iterations=12, seed=3) for _ in range(2))
         assert torch.equal(one.field.means, two.field.means)
         assert torch.equal(one.field.cholesky, two.field.cholesky)
@@ -136,7 +136,7 @@ def test_adan_takes_the_steps_of_algorithm_1():
         ({"density": 0}, "density must be"),
         ({"density": 9}, "density must be"),
         ({"iterations": 0}, "iterations must be"),
-        ({"recipe": "slow"}, "unknown recipe 'slow': choose one of fast, gaussianimage"),
+        ({"recipe": "slow"}, "unknown recipe 'slow': choose one of fast, lattice, gaussianimage"),
         ({"pixels": np.zeros((8, 8), np.float32)}, "pixels must be"),
         ({"pixels": np.zeros((8, 8, 9), np.float32)}, "1 to 8 channels"),
         ({"pixels": np.zeros((1, 8, 3), np.float32)}, "at least 2 by 2"),
