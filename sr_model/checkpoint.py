@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .continuoussr import ContinuousSR
-from .settings import NetworkSettings
+from .architectures import ARCHITECTURES, Settings, architecture, build_network, settings_from
+from .network import Network
 
 FORMAT = "sr_model-checkpoint/1"
 DICTIONARY = "dictionary.cholesky"
@@ -30,18 +30,18 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A network that can be used: everything but what training it further takes."""
 
-    network: NetworkSettings
-    """Its shape."""
-    dictionary: Tensor
-    """[K, 3] float64: Cholesky factors in grid spacings."""
+    network: Settings
+    """Its architecture and shape."""
+    dictionary: Tensor | None
+    """[K, 3] float64: Cholesky factors in grid spacings; None for architectures that blend none."""
     weights: Mapping[str, Tensor]
     """The network's state dict."""
     notes: Mapping[str, Any]
     """JSON-serialisable facts to keep: step, PSNR, the dictionary's metadata, training settings."""
 
-    def build(self) -> ContinuousSR:
+    def build(self) -> Network:
         """The network, with its weights, ready for use. Raises ValueError where these are of another."""
-        model = ContinuousSR(self.network, self.dictionary)
+        model = build_network(self.network, self.dictionary)
         try:
             model.load_state_dict(dict(self.weights))
         except RuntimeError as error:
@@ -51,31 +51,23 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         tensors = {WEIGHTS + name: tensor for name, tensor in self.weights.items()}
-        header = {"network": asdict(self.network), **self.notes}
-        write_tensors(path, {DICTIONARY: self.dictionary, **tensors}, FORMAT, header)
+        if self.dictionary is not None:
+            tensors[DICTIONARY] = self.dictionary
+        named = {"architecture": architecture(self.network), "network": asdict(self.network)}
+        write_tensors(path, tensors, FORMAT, {**named, **self.notes})
 
     @staticmethod
     def load(path: str | Path) -> Checkpoint:
         """Read what `save` wrote. Raises CheckpointError."""
         tensors, notes = read_tensors(path, FORMAT, "a network that sr-train wrote")
         try:
-            settings = network_settings(notes.pop("network"))
-            dictionary = tensors.pop(DICTIONARY)
+            name = notes.pop("architecture", next(iter(ARCHITECTURES)))
+            settings = settings_from(name, notes.pop("network"))
+            dictionary = tensors.pop(DICTIONARY, None)
         except (TypeError, ValueError, KeyError) as error:
             raise CheckpointError(f"{path} was written by another version of sr-train: {error}.") from error
         weights = {name.removeprefix(WEIGHTS): tensor for name, tensor in tensors.items()}
         return Checkpoint(settings, dictionary, weights, notes)
-
-
-def network_settings(header: Mapping[str, Any]) -> NetworkSettings:
-    """The settings in a file's header; fields newer than the file have their defaults.
-
-    Raises ValueError for fields that are unknown here, TypeError where one is missing that has no default.
-    """
-    unknown = header.keys() - {field.name for field in fields(NetworkSettings)}
-    if unknown:
-        raise ValueError(f"there is no network setting {', '.join(sorted(unknown))} here")
-    return NetworkSettings(**{k: tuple(v) if isinstance(v, list) else v for k, v in header.items()})
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], form: str, header: Mapping[str, Any]) -> None:
@@ -109,7 +101,7 @@ def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tens
         raise CheckpointError(f"{path} is not {what}: {error}.") from error
 
 
-def load(path: str | Path, device: torch.device | str | None = None) -> ContinuousSR:
+def load(path: str | Path, device: torch.device | str | None = None) -> Network:
     """The network of a checkpoint, on `device` (default: a GPU where there is one). CheckpointError."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = Checkpoint.load(path)

@@ -16,21 +16,25 @@ from splat2d import GaussianField
 from .covariance import make_covariance
 from .encoders import Encoder, fill_windows, make_encoder
 from .interpolator import Interpolator
+from .network import Network
 from .perceptron import per_cell_mlp, per_cell_trunk, per_gaussian
 from .settings import NetworkSettings
 
 
-class ContinuousSR(nn.Module):
+class ContinuousSR(Network):
     """An LR image [B, 3, h, w] in [0, 1] to a GaussianField in LR pixels, k^2 Gaussians per LR pixel.
 
     Gaussians of the margin, outside the canvas, stay in the field: they keep its borders from darkening.
     """
 
+    conditioned = False
+
     def __init__(self, settings: NetworkSettings, dictionary: Tensor) -> None:
         """`dictionary`: [K, 3] Cholesky factors in grid spacings (`dgp_mining.dictionary`)."""
         super().__init__()
         self.settings = s = settings
-        self.encoder = make_encoder(s)
+        self.encoder = make_encoder(s, upsampling=2 * s.cells)
+        self.window = self.encoder.window
         self.to_cells = cell_projection(self.encoder, s)
         self.trunk = per_cell_trunk(s.features, s.trunk)
         channels = (s.features, *s.trunk)[-1]
@@ -45,7 +49,10 @@ class ContinuousSR(nn.Module):
                 nn.init.zeros_(head[-1].bias)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, image: Tensor) -> GaussianField:
+    def margins(self, extent: int) -> tuple[int, int]:
+        return self.settings.margin, self.settings.margin
+
+    def forward(self, image: Tensor, scale: float | Tensor | None = None) -> GaussianField:
         size = image.shape[-2:]
         image = F.pad(image, [self.settings.margin] * 4, mode="replicate")
         image = image.contiguous(memory_format=torch.channels_last)

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from dgp_mining.dictionary import Dictionary
 
+from .architectures import Settings, build_network
 from .checkpoint import CheckpointError, read_tensors, write_tensors
-from .continuoussr import ContinuousSR
-from .settings import NetworkSettings, TrainSettings
+from .network import Network, scale_between
+from .settings import TrainSettings
 
 FORMAT = "sr_model-training/1"
 WARM_EMA = 10
@@ -31,9 +32,9 @@ class TrainingError(ValueError):
 class TrainingState:
     """Everything that a training step reads and writes; random numbers depend on the step alone."""
 
-    model: ContinuousSR
+    model: Network
     """The network being trained."""
-    average: ContinuousSR
+    average: Network
     """The exponential moving average of its weights: what is validated and used."""
     optimiser: torch.optim.Adam
     """Adam over the model's parameters."""
@@ -46,13 +47,14 @@ class TrainingState:
 
     @staticmethod
     def fresh(
-        settings: NetworkSettings, dictionary: Dictionary, seed: int, device: torch.device
+        settings: Settings, dictionary: Dictionary | None, seed: int, device: torch.device
     ) -> TrainingState:
         """Step 0: weights drawn from `seed`. Raises TrainingError where the start kernel cannot be had."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                model = ContinuousSR(settings, torch.tensor(dictionary.cholesky))
+                kernels = None if dictionary is None else torch.tensor(dictionary.cholesky)
+                model = build_network(settings, kernels)
             except ValueError as error:
                 raise TrainingError(f"This dictionary cannot be trained on: {error}.") from error
         model = model.to(device)
@@ -64,7 +66,7 @@ class TrainingState:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
-            field = self.model(lr)
+            field = self.model(lr, scale_between(lr.shape[2:], hr.shape[2:]))
         try:
             rendered = field.render((hr.shape[2], hr.shape[3]))
         except ValueError as error:  # a field with something in it that is not a number

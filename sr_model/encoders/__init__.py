@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..settings import NetworkSettings
+from typing import Protocol
+
 from .edsr import EDSR
 from .encoder import Encoder, fill_windows
 from .hat import HAT
@@ -12,10 +13,19 @@ from .swinir import SwinIR
 __all__ = ["EDSR", "HAT", "RDN", "Encoder", "SwinIR", "fill_windows", "make_encoder"]
 
 
-def make_encoder(settings: NetworkSettings) -> Encoder:
-    """The encoder of a network, with fresh weights.
+class EncoderSettings(Protocol):
+    """What the settings of every network say of its encoder."""
 
-    SwinIR and HAT upsample by twice the Gaussians per pixel and axis: by 4, as published, for four of them.
+    encoder: str
+    width: int
+    depth: int
+    residual_scale: float
+
+
+def make_encoder(settings: EncoderSettings, *, upsampling: int) -> Encoder:
+    """The encoder of a network, with fresh weights; `upsampling` is SwinIR's and HAT's, the others have none.
+
+    Raises ValueError for an encoder that does not exist.
     """
     width, depth = settings.width, settings.depth
     match settings.encoder:
@@ -24,6 +34,8 @@ def make_encoder(settings: NetworkSettings) -> Encoder:
         case "rdn":
             return RDN(width, depth)
         case "swinir":
-            return SwinIR(width, depth, upsampling=2 * settings.cells)
+            return SwinIR(width, depth, upsampling=upsampling)
         case "hat":
-            return HAT(width, depth, upsampling=2 * settings.cells)
+            return HAT(width, depth, upsampling=upsampling)
+        case _:
+            raise ValueError(f"there is no encoder {settings.encoder}")

@@ -94,7 +94,7 @@ def settings(tiny_network: NetworkSettings, encoder: str) -> NetworkSettings:
 
 @pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
 def test_an_encoder_keeps_to_what_it_says_of_itself(tiny, encoder):
-    made = make_encoder(settings(tiny.network, encoder))
+    made = make_encoder(settings(tiny.network, encoder), upsampling=4)
     assert isinstance(made, Encoder)
     side = made.window
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_an_encoder_keeps_to_what_it_says_of_itself(tiny, encoder):
 @pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
 def test_encoders_compute_in_bfloat16_what_they_compute_in_float32(tiny, encoder):
     torch.manual_seed(0)
-    made = make_encoder(settings(tiny.network, encoder)).requires_grad_(False)
+    made = make_encoder(settings(tiny.network, encoder), upsampling=4).requires_grad_(False)
     image = torch.rand(1, 3, made.window, 2 * made.window)
     with torch.autocast("cpu", torch.bfloat16):
         rounded = made(image)
@@ -117,7 +117,7 @@ def test_encoders_compute_in_bfloat16_what_they_compute_in_float32(tiny, encoder
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
 def test_encoders_compute_the_same_on_gpu_and_cpu(tiny, encoder):
-    made = make_encoder(settings(tiny.network, encoder)).requires_grad_(False)
+    made = make_encoder(settings(tiny.network, encoder), upsampling=4).requires_grad_(False)
     image = torch.rand(2, 3, 2 * made.window, 4 * made.window)
     expected = made(image)
     found = made.cuda()(image.cuda()).cpu()
@@ -154,7 +154,7 @@ def test_attention_looks_across_its_window_and_never_around_the_image(shifted, a
 def test_the_encoders_of_the_presets_are_the_papers():
     for name, kind in (("paper", SwinIR), ("paper-plus", HAT)):
         with torch.device("meta"):
-            encoder = make_encoder(PRESETS[name].network)
+            encoder = make_encoder(PRESETS[name].network, upsampling=4)
         assert isinstance(encoder, kind)
         assert encoder.shallow.out_channels == 180
         assert encoder.upsampling == 4

@@ -1,0 +1,49 @@
+"""The architectures by name: which settings make which network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from torch import Tensor
+
+from .continuoussr import ContinuousSR
+from .network import Network
+from .settings import NetworkSettings
+
+Settings = NetworkSettings
+"""What determines a network of any architecture."""
+ARCHITECTURES: dict[str, type[Settings]] = {"continuoussr": NetworkSettings}
+"""Settings by the architecture's name; checkpoints without a name are the first's."""
+
+
+def architecture(settings: Settings) -> str:
+    """The name of the architecture that `settings` are of."""
+    return next(name for name, kind in ARCHITECTURES.items() if isinstance(settings, kind))
+
+
+def build_network(settings: Settings, dictionary: Tensor | None = None) -> Network:
+    """A network with fresh weights.
+
+    `dictionary`: [K, 3] Cholesky factors in grid spacings, which ContinuousSR cannot do without. Raises
+    ValueError where it cannot give the start.
+    """
+    if dictionary is None:
+        raise ValueError("ContinuousSR blends the kernels of a dictionary, and there is none")
+    return ContinuousSR(settings, dictionary)
+
+
+def settings_from(name: str, header: Mapping[str, Any]) -> Settings:
+    """The settings in a file's header; fields newer than the file have their defaults.
+
+    Raises ValueError for fields or an architecture unknown here, TypeError where one without default is
+    missing.
+    """
+    if name not in ARCHITECTURES:
+        raise ValueError(f"there is no architecture {name} here")
+    kind = ARCHITECTURES[name]
+    unknown = header.keys() - {field.name for field in fields(kind)}
+    if unknown:
+        raise ValueError(f"there is no network setting {', '.join(sorted(unknown))} here")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in header.items()})
