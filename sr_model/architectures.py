@@ -9,12 +9,14 @@ from typing import Any
 from torch import Tensor
 
 from .continuoussr import ContinuousSR
+from .gsasr import GSASR
+from .gsasr_settings import GSASRSettings
 from .network import Network
 from .settings import NetworkSettings
 
-Settings = NetworkSettings
+Settings = NetworkSettings | GSASRSettings
 """What determines a network of any architecture."""
-ARCHITECTURES: dict[str, type[Settings]] = {"continuoussr": NetworkSettings}
+ARCHITECTURES: dict[str, type[Settings]] = {"continuoussr": NetworkSettings, "gsasr": GSASRSettings}
 """Settings by the architecture's name; checkpoints without a name are the first's."""
 
 
@@ -26,9 +28,11 @@ def architecture(settings: Settings) -> str:
 def build_network(settings: Settings, dictionary: Tensor | None = None) -> Network:
     """A network with fresh weights.
 
-    `dictionary`: [K, 3] Cholesky factors in grid spacings, which ContinuousSR cannot do without. Raises
-    ValueError where it cannot give the start.
+    `dictionary`: [K, 3] Cholesky factors in grid spacings, which ContinuousSR cannot do without and GSASR
+    has no use for. Raises ValueError where it cannot give the start.
     """
+    if isinstance(settings, GSASRSettings):
+        return GSASR(settings)
     if dictionary is None:
         raise ValueError("ContinuousSR blends the kernels of a dictionary, and there is none")
     return ContinuousSR(settings, dictionary)

@@ -13,9 +13,12 @@ def per_gaussian(channels: Tensor) -> Tensor:
     return channels.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def per_cell_mlp(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
+def per_cell_mlp(
+    inputs: int, hidden: tuple[int, ...], outputs: int, activation: type[nn.Module] = nn.GELU
+) -> nn.Sequential:
     """An MLP applied to every cell: 1x1 convolutions."""
-    return nn.Sequential(*_hidden(inputs, hidden, _per_cell), _per_cell((inputs, *hidden)[-1], outputs))
+    layers = _hidden(inputs, hidden, _per_cell, activation)
+    return nn.Sequential(*layers, _per_cell((inputs, *hidden)[-1], outputs))
 
 
 def per_cell_trunk(inputs: int, hidden: tuple[int, ...]) -> nn.Sequential:
@@ -23,17 +26,25 @@ def per_cell_trunk(inputs: int, hidden: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*_hidden(inputs, hidden, _per_cell))
 
 
-def mlp(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
+def mlp(
+    inputs: int, hidden: tuple[int, ...], outputs: int, activation: type[nn.Module] = nn.GELU
+) -> nn.Sequential:
     """An MLP over the last axis."""
-    return nn.Sequential(*_hidden(inputs, hidden, nn.Linear), nn.Linear((inputs, *hidden)[-1], outputs))
+    layers = _hidden(inputs, hidden, nn.Linear, activation)
+    return nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], outputs))
 
 
 def _per_cell(inputs: int, outputs: int) -> nn.Module:
     return nn.Conv2d(inputs, outputs, 1)
 
 
-def _hidden(inputs: int, hidden: tuple[int, ...], layer: Callable[[int, int], nn.Module]) -> list[nn.Module]:
+def _hidden(
+    inputs: int,
+    hidden: tuple[int, ...],
+    layer: Callable[[int, int], nn.Module],
+    activation: type[nn.Module] = nn.GELU,
+) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for n, m in pairwise((inputs, *hidden)):
-        layers += [layer(n, m), nn.GELU()]
+        layers += [layer(n, m), activation()]
     return layers

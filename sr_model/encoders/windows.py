@@ -56,32 +56,47 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tenso
 class WindowAttention(nn.Module):
     """Self-attention within windows, optionally shifted by half a window (Liu et al. 2021, section 3.2)."""
 
-    def __init__(self, width: int, heads: int, window: int, shifted: bool) -> None:
+    def __init__(self, width: int, heads: int, window: int, shifted: bool, masked: bool = True) -> None:
+        """`masked`: shifted windows do not look across to the opposite border of the image."""
         super().__init__()
         self.window, self.shift = window, window // 2 if shifted else 0
         self.qkv = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
         self.bias = nn.Parameter(nn.init.trunc_normal_(torch.empty((2 * window - 1) ** 2, heads), std=0.02))
         self.register_buffer("offsets", relative_offsets(window), persistent=False)
-        self.register_buffer("masks", wrapped_masks(window, self.shift), persistent=False)
+        masks = wrapped_masks(window, self.shift) if self.shift and masked else None
+        self.register_buffer("masks", masks, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         bias = self.bias[self.offsets].permute(2, 0, 1)
         tokens = tokens.roll((-self.shift, -self.shift), (1, 2))
         parts = partition(self.qkv(tokens), self.window).chunk(3, -1)
-        attended = self.attend_shifted(parts, bias) if self.shift else attend(*parts, bias)
+        attended = attend_shifted(parts, bias, self.masks)
         return self.project(merge(attended, self.window)).roll((self.shift, self.shift), (1, 2))
 
-    def attend_shifted(self, parts: tuple[Tensor, ...], bias: Tensor) -> Tensor:
-        """Windows that wrap around nowhere, at the right, at the bottom, and at both, by their masks."""
-        inner, last = slice(None, -1), slice(-1, None)
-        whole, right, bottom, both = (
-            attend(*(part[:, rows, columns] for part in parts), bias + mask)
-            for rows, columns, mask in zip(
-                (inner, inner, last, last), (inner, last, inner, last), self.masks, strict=True
-            )
+
+def attend_shifted(parts: tuple[Tensor, ...], bias: Tensor, masks: Tensor | None) -> Tensor:
+    """Attention in every window, those that wrap around by their masks.
+
+    Args:
+        parts: queries, keys and values, each [B, rows, columns, n or m, C].
+        bias: [heads, n, m].
+        masks: [4, n or 1, m], for windows that wrap around nowhere, at the right, at the bottom, and at both;
+            None to take no notice of wrapping.
+
+    Returns:
+        [B, rows, columns, n, C].
+    """
+    if masks is None:
+        return attend(*parts, bias)
+    inner, last = slice(None, -1), slice(-1, None)
+    whole, right, bottom, both = (
+        attend(*(part[:, rows, columns] for part in parts), bias + mask)
+        for rows, columns, mask in zip(
+            (inner, inner, last, last), (inner, last, inner, last), masks, strict=True
         )
-        return torch.cat([torch.cat([whole, right], 2), torch.cat([bottom, both], 2)], 1)
+    )
+    return torch.cat([torch.cat([whole, right], 2), torch.cat([bottom, both], 2)], 1)
 
 
 def relative_offsets(window: int) -> Tensor:
