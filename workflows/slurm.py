@@ -4,12 +4,13 @@
     python workflows/slurm.py --jobs 20 --cores 32 --memory 64GB -- --images DF2K --store dgp.zarr
 
 What follows '--' goes to `dgp-mine fit`. The scheduler and `dgp-mine fit` run here: on a login node, or in
-a small job of their own. Folders must be where all nodes see them. Jobs that end, by their time limit or by
-force, are submitted again. The command itself may be interrupted and repeated: it goes on.
+a small job of their own. All nodes must see the folders, this one included. Jobs that end, by their time
+limit or by force, are submitted again. The command itself may be interrupted and repeated: it goes on.
 """
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,8 @@ def main(jobs: int, only_print: bool, fit: tuple[str, ...], **resources: int | s
                 tls.tls_client_key,
             ]
             mining = ["dgp-mine", "fit", *fit, "--scheduler", cluster.scheduler_address, *files]
+            # Ctrl-C reaches dgp-mine as well, which finishes what is under way; the cluster stays until then.
+            signal.signal(signal.SIGINT, lambda *_: None)
             sys.exit(subprocess.run(mining, check=False).returncode)
 
 

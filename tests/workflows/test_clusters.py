@@ -194,15 +194,35 @@ def test_a_job_asks_for_what_was_asked(slurm: dict[str, str], tmp_path: Path) ->
     assert not (tmp_path / "jobs").exists()
 
 
+LONG = ["--crop", "16", "--max-crops", "12", "--iterations", "50000"]
+
+
+def interrupt_under_way(command: list[str], store: Path, environment: Mapping[str, str], number: int) -> int:
+    """The exit status of a command that is sent a signal when the first crops are done."""
+    with background(command, store.parent, environment) as process:
+        while not crops_done(store):
+            assert process.poll() is None
+            time.sleep(0.2)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            process.send_signal(number)
+        status = process.wait(timeout=100)
+    assert 1 <= crops_done(store) < 12
+    return status
+
+
 @pytest.mark.slow
-def test_slurm_jobs_mine(slurm: dict[str, str], photos: Path, tmp_path: Path) -> None:
-    fit = ["--images", str(photos), "--store", "a.zarr", *SMALL]
-    command = [sys.executable, str(WORKFLOWS / "slurm.py"), "--jobs", "2", "--cores", "1", "--", *fit]
-    done = subprocess.run(command, cwd=tmp_path, env=slurm, capture_output=True, text=True, check=False)
-    assert_all_done(tmp_path / "a.zarr", done.stderr)
-    assert done.returncode == 0
-    assert len((tmp_path / "jobs").read_text().split()) >= 2
+def test_slurm_jobs_mine_and_go_on_after_ctrl_c(slurm: dict[str, str], photos: Path, tmp_path: Path) -> None:
+    store = tmp_path / "a.zarr"
+    command = [sys.executable, str(WORKFLOWS / "slurm.py"), "--jobs", "2", "--cores", "1", "--"]
+    command += ["--images", str(photos), "--store", str(store), *LONG]
+    assert interrupt_under_way(command, store, slurm, signal.SIGINT) == 130
     assert not list(tmp_path.glob("dgp-mine-*")), "the key is left behind"
+    done = subprocess.run(command, cwd=tmp_path, env=slurm, capture_output=True, text=True, check=False)
+    assert_all_done(store, done.stderr)
+    assert done.returncode == 0
+    assert len((tmp_path / "jobs").read_text().split()) >= 4
 
 
 @pytest.mark.slow
@@ -210,19 +230,10 @@ def test_one_allocation_mines_and_goes_on_when_its_time_is_over(
     slurm: dict[str, str], photos: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "a.zarr"
-    batch = ["bash", str(WORKFLOWS / "slurm.sbatch"), "--images", str(photos), "--store", str(store)]
-    long = ["--crop", "16", "--max-crops", "12", "--iterations", "50000"]
-    with background([*batch, *long], tmp_path, slurm) as job:
-        while not crops_done(store):
-            assert job.poll() is None
-            time.sleep(0.2)
-        os.kill(job.pid, signal.SIGTERM)
-        job.wait(timeout=60)
+    command = ["bash", str(WORKFLOWS / "slurm.sbatch"), "--images", str(photos), "--store", str(store), *LONG]
+    assert interrupt_under_way(command, store, slurm, signal.SIGTERM) == 130
     assert (tmp_path / "scontrol.log").read_text() == f"requeue {os.getpid()}\n"
-    assert 1 <= crops_done(store) < 12
-    done = subprocess.run(
-        [*batch, *long], cwd=tmp_path, env=slurm, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=tmp_path, env=slurm, capture_output=True, text=True, check=False)
     assert_all_done(store, done.stderr)
     assert done.returncode == 0
     assert not list(tmp_path.glob(".dgp-mine-*")), "the key is left behind"
