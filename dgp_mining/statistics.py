@@ -11,8 +11,6 @@ import numpy as np
 
 from splat2d import DEFAULT_CUTOFF, GaussianField
 
-from .dictionary import covariance_from_cholesky, smallest_eigenvalue
-
 SAMPLE_SIZE = 256
 """Gaussians sampled from each crop."""
 
@@ -92,15 +90,15 @@ def measure(field: GaussianField, start: np.ndarray, rng: np.random.Generator) -
             border_distance(means[chosen], height, width) / spacing,
         ]
     )
-    entries = cholesky[interior] / spacing
-    entries = np.column_stack([entries, covariance_from_cholesky(entries)])  # [n, 6]
+    l11, l21, l22 = cholesky[interior].T / spacing
+    entries = np.stack([l11, l21, l22, l11 * l11, l11 * l21, l21 * l21 + l22 * l22])  # [6, n]
     number = np.bincount(classes, minlength=len(CLASSES))
     return Statistics(
         counts=np.array(
             [len(means), *(number[CLASSES.index(c)] for c in COUNTS[1:-1]), len(chosen)], np.int64
         ),
         moments=_moments(entries),
-        histograms=np.stack([_histogram(entries[:, i], *RANGES[i]) for i in range(len(ENTRIES))]),
+        histograms=np.stack([_histogram(row, *limits) for row, limits in zip(entries, RANGES, strict=True)]),
         sample=sample,
     )
 
@@ -116,8 +114,8 @@ def classify(
     """The class of each Gaussian, as an index into CLASSES: the first that applies."""
     columns = np.concatenate([means.T, cholesky.T, colors.T])  # [5 + C, N]: numpy is slow along short axes
     x, y, l11, l21, l22 = columns[:5]
-    # A positive eigenvalue: no underflow either.
-    definite = (l11 > 0) & (l22 > 0) & (smallest_eigenvalue(covariance_from_cholesky(cholesky)) > 0)
+    determinant = (l11 * l11) * (l21 * l21 + l22 * l22) - (l11 * l21) ** 2
+    definite = (l11 > 0) & (l22 > 0) & (determinant > 0)  # the last for what underflows
     reach_x, reach_y = DEFAULT_CUTOFF * l11, DEFAULT_CUTOFF * np.hypot(l21, l22)
     outside = (x + reach_x < 0) | (x - reach_x > width) | (y + reach_y < 0) | (y - reach_y > height)
     applies = [
@@ -142,11 +140,10 @@ def prior_sample(sample: np.ndarray) -> np.ndarray:
     return rows[rows[:, SAMPLE.index("border_distance")] >= BORDER, :3]  # false for NaN
 
 
-def _moments(entries: np.ndarray) -> np.ndarray:  # [n, 6] -> [18]
-    if not len(entries):
+def _moments(entries: np.ndarray) -> np.ndarray:  # [6, n] -> [18]
+    if not entries.size:
         return np.full(len(MOMENTS), np.nan)
-    products = [(entries[:, a] * entries[:, b]).mean() for a, b in _PAIRS]
-    return np.concatenate([entries.mean(axis=0), products])
+    return np.array([*entries.mean(axis=1), *((entries[a] * entries[b]).mean() for a, b in _PAIRS)])
 
 
 def _histogram(values: np.ndarray, low: float, high: float) -> np.ndarray:  # [n] -> [BINS] int64

@@ -119,7 +119,7 @@ class Script:
         self.set({})
 
     def set(self, outcomes: dict[int, list[str]]) -> None:
-        """The outcomes of crops, by their first pixel: 'fit', 'refuse', 'break' or 'die' call by call, then 'fit'."""
+        """Outcomes by a crop's first pixel, call by call: 'fit', 'refuse', 'break' or 'die'; then 'fit'."""
         (self.folder / "outcomes.json").write_text(json.dumps(outcomes))
 
     def calls(self, crop: int) -> int:
