@@ -3,9 +3,10 @@
 from .checkpoint import Checkpoint, CheckpointError, load
 from .continuoussr import ContinuousSR
 from .evaluation import PROTOCOLS, evaluate
+from .schedule import Budget
 from .settings import PRESETS, NetworkSettings, Preset, TrainSettings
 from .state import TrainingError
-from .training import Budget, train
+from .training import train
 from .upscaling import upscale
 
 __all__ = [

@@ -1,34 +1,32 @@
-"""Training images: decoded once, cropped at random, degraded to low resolution."""
+"""Training samples: random crops of decoded images, and the same crops at low resolution."""
 
 from __future__ import annotations
 
 import logging
-import tempfile
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dgp_mining.dictionary import Dictionary
-from dgp_mining.images import ImageError, read_rgb
-from splat2d.resample import imresize
+from dgp_mining.images import ImageError
 
+from .cache import decoded
 from .settings import TrainSettings
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 def enlarged(extent: int, scale: float) -> int:
     """Pixels that `extent` LR pixels become at `scale`: rounded, halves upwards, and at least 1."""
     return max(1, int(extent * scale + 0.5))
-
-
-def degrade(hr: Tensor, size: tuple[int, int]) -> Tensor:
-    """MATLAB's bicubic on floats: [..., H, W] in [0, 1] to [..., h, w], clamped to what an image can hold."""
-    return imresize(hr, size).clamp(0, 1)
 
 
 def mined_from(dictionary: Dictionary, path: Path) -> Path:
@@ -52,58 +50,80 @@ def hold_out(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return [path for path in paths if path not in held_out], held_out
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one step, those with HR crops of one size side by side."""
+
+    lr: Tensor
+    """[B, 3, n, n] float32 in [0, 1]."""
+    hr: tuple[Tensor, ...]
+    """[b, 3, m, m] float32 in [0, 1] for each size m, in the order of `lr`: the b add up to B."""
+
+    def scales(self) -> Tensor:  # [B] float32
+        """m / n of every sample."""
+        ratios = [torch.full((len(hr),), hr.shape[-1] / self.lr.shape[-1]) for hr in self.hr]
+        return torch.cat(ratios).to(self.lr.device)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(self.lr.to(device), tuple(hr.to(device) for hr in self.hr))
+
+
 class ImageSet:
-    """Images as 8-bit RGB in one temporary file, mapped into memory.
+    """Images to draw samples from."""
 
-    The operating system keeps in memory what fits, so DIV2K (6.6 GB) trains on a small machine too; the file
-    vanishes with the process.
-    """
+    def __init__(
+        self, paths: Sequence[Path], *, smallest: int, cache: Path, option: str = "--images"
+    ) -> None:
+        """The images at `paths`, decoded into the folder `cache` unless they are there.
 
-    def __init__(self, paths: Sequence[Path], *, smallest: int, folder: Path | None = None) -> None:
-        """Decode `paths`, leaving out with a logged line what is unreadable or under `smallest` pixels.
-
-        The temporary file lies in `folder`. Raises ImageError where no image is left.
+        Those that are unreadable or have fewer than `smallest` pixels a side are left out, with a logged
+        line. Raises ImageError, naming the `option` that named them, where none is left.
         """
-        shapes: list[tuple[int, int, int]] = []
+        found = decoded(paths, cache)
+        for sentence in found.refused:
+            log.warning("skipped: %s", sentence)
         self.paths: list[Path] = []
-        with tempfile.TemporaryFile(dir=folder) as file, ThreadPoolExecutor() as pool:
-            for start in range(0, len(paths), 16):  # a bounded number of decoded images at a time
-                some = paths[start : start + 16]
-                for path, pixels in zip(some, pool.map(_decode, some), strict=True):
-                    if pixels is None:
-                        continue
-                    if min(pixels.shape[:2]) < smallest:
-                        width, height = pixels.shape[1::-1]
-                        log.warning("skipped %s: %dx%d pixels are under %d", path, width, height, smallest)
-                        continue
-                    pixels.tofile(file)
-                    shapes.append(pixels.shape)
-                    self.paths.append(path)
-            if not shapes:
-                where = paths[0].parent if paths else "the folder"
-                raise ImageError(
-                    f"No image in {where} can be read and has {smallest} pixels on each side: "
-                    "name a folder of larger images with --images."
-                )
-            file.flush()
-            pixels = np.memmap(file, np.uint8, mode="r")
-        ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
-        self.images = [part.reshape(s) for part, s in zip(np.split(pixels, ends), shapes, strict=True)]
+        self.images: list[np.ndarray] = []
+        """[H, W, 3] uint8 each."""
+        for path, image in zip(found.paths, found.images, strict=True):
+            height, width = image.shape[:2]
+            if min(height, width) < smallest:
+                log.warning("skipped %s: %dx%d pixels are under %d", path, width, height, smallest)
+                continue
+            self.paths.append(path)
+            self.images.append(image)
+        if not self.images:
+            where = paths[0].parent if paths else "the folder"
+            raise ImageError(
+                f"No image in {where} can be read and has {smallest} pixels on each side: "
+                f"name a folder of larger images with {option}."
+            )
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, settings: TrainSettings, seed: int, step: int) -> tuple[Tensor, Tensor]:
-        """(LR [B, 3, n, n], HR [B, 3, m, m]) float32 in [0, 1], of one scale m / n, channels last.
+    def batch(self, settings: TrainSettings, seed: int, step: int, part: int = 0, parts: int = 1) -> Batch:
+        """Part number `part` of `parts` equal ones of the batch of a step.
 
-        Depends on `seed` and `step` alone, so that a resumed training sees what an undisturbed one would.
+        Each sample depends on `seed`, `step` and its own number alone: a resumed training sees what an
+        undisturbed one would, and several processes together what one would.
         """
-        random = np.random.default_rng((seed, step))
-        n = settings.crop
-        m = enlarged(n, random.uniform(*settings.scales))
-        crops = np.stack([self._crop(random, m) for _ in range(settings.batch)])
-        hr = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
-        return degrade(hr, (n, n)), hr
+        share = settings.batch // parts
+        common_scale = _random(seed, step).uniform(*settings.scales)
+        drawn: dict[int, list[tuple[np.ndarray, np.random.Generator]]] = {}
+        for sample in range(part * share, (part + 1) * share):
+            random = _random(seed, step, sample + 1)
+            scale = random.uniform(*settings.scales) if settings.scale_of == "sample" else common_scale
+            side = enlarged(settings.crop, scale)
+            drawn.setdefault(side, []).append((self._crop(random, side), random))
+        lr, hr = [], []
+        for side in sorted(drawn):
+            crops, randoms = zip(*drawn[side], strict=True)
+            pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+            lr.append(settings.degradation(pixels, (settings.crop, settings.crop), randoms))
+            hr.append(pixels.float() / 255)
+        return Batch(torch.cat(lr), tuple(hr))
 
     def _crop(self, random: np.random.Generator, side: int) -> np.ndarray:  # [side, side, 3] uint8
         image = self.images[random.integers(len(self.images))]
@@ -114,9 +134,19 @@ class ImageSet:
         return crop.swapaxes(0, 1) if transpose else crop
 
 
-def _decode(path: Path) -> np.ndarray | None:  # [H, W, 3] uint8, None where it cannot be
-    try:
-        return (read_rgb(path) * 255 + 0.5).astype(np.uint8)
-    except ImageError as error:
-        log.warning("skipped: %s", error)
-        return None
+def _random(*numbers: int) -> np.random.Generator:
+    return np.random.default_rng(numbers)
+
+
+def prepared(make: Callable[[int], T], start: int, ahead: int = 2) -> Iterator[T]:
+    """make(start), make(start + 1) and so on, made by a thread while earlier ones are in use."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(make, start + index) for index in range(ahead))
+        try:
+            while True:
+                start += 1
+                waiting.append(pool.submit(make, start + ahead - 1))
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -14,14 +14,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from dgp_mining.images import ImageError, image_size, read_rgb
-from splat2d.resample import imresize
 
 from .continuoussr import ContinuousSR
 from .data import enlarged
+from .degradation import Bicubic, bicubic
 from .metrics import luma, psnr, ssim
 from .perceptual import Perceptual
 from .pictures import pictures_in
@@ -43,7 +42,7 @@ class Protocol:
     """Pixels left out at each border, by scale; rounded up."""
     eight_bit: bool
     """Results are rounded to 8 bits before measuring; clamped to [0, 1] in any case."""
-    lr: Literal["matlab", "pil"]
+    lr: Bicubic
     """Whose bicubic makes the LR image, and upscales it for comparison; both work on 8 bits."""
 
 
@@ -72,7 +71,7 @@ class Score:
     """Of bicubic interpolation."""
 
 
-def low_resolution(hr: Tensor, scale: float, lr: Literal["matlab", "pil"]) -> tuple[Tensor, Tensor]:
+def low_resolution(hr: Tensor, scale: float, lr: Bicubic) -> tuple[Tensor, Tensor]:
     """(LR [3, h, w], HR [3, H', W']), both uint8, of an HR image [3, H, W] uint8.
 
     h = floor(H / scale), and HR is cropped at its bottom and right to H' = h * scale rounded, likewise w; at
@@ -84,14 +83,6 @@ def low_resolution(hr: Tensor, scale: float, lr: Literal["matlab", "pil"]) -> tu
     height, width = (enlarged(extent, scale) for extent in sizes)
     hr = hr[:, :height, :width]
     return bicubic(hr, (sizes[0], sizes[1]), lr), hr
-
-
-def bicubic(image: Tensor, size: tuple[int, int], by: Literal["matlab", "pil"]) -> Tensor:
-    """Bicubic resizing of [3, H, W] uint8 to [3, h, w] uint8, MATLAB's or Pillow's."""
-    if by == "matlab":
-        return imresize(image, size)
-    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
-    return torch.from_numpy(np.array(picture.resize(size[::-1], Image.Resampling.BICUBIC))).permute(2, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -107,9 +98,20 @@ class Comparison:
 
 
 @torch.inference_mode()
-def compare(model: ContinuousSR, hr: Tensor, scale: float, protocol: Protocol) -> Comparison:
-    """Reduce an HR image [3, H, W] uint8 and enlarge it again. Raises ValueError where it is too small."""
+def compare(
+    model: ContinuousSR,
+    hr: Tensor,
+    scale: float,
+    protocol: Protocol,
+    affect: Callable[[Tensor], Tensor] | None = None,
+) -> Comparison:
+    """Reduce an HR image [3, H, W] uint8 and enlarge it again. Raises ValueError where it is too small.
+
+    `affect` degrades the LR image further, [3, h, w] float in [0, 1] to the same.
+    """
     lr, hr = low_resolution(hr, scale, protocol.lr)
+    if affect:
+        lr = (affect(lr / 255) * 255).round().byte()
     size = (hr.shape[1], hr.shape[2])
     device = next(model.parameters()).device
     upscaled = model(lr.to(device)[None] / 255).render(size)[0].cpu().clamp(0, 1)
@@ -118,9 +120,15 @@ def compare(model: ContinuousSR, hr: Tensor, scale: float, protocol: Protocol) -
     return Comparison(hr / 255, upscaled, bicubic(lr, size, protocol.lr) / 255)
 
 
-def score(model: ContinuousSR, hr: Tensor, scale: float, protocol: Protocol) -> Score:
-    """Score the network on one HR image [3, H, W] uint8. Raises ValueError where the image is too small."""
-    return score_of(compare(model, hr, scale, protocol), scale, protocol)
+def score(
+    model: ContinuousSR,
+    hr: Tensor,
+    scale: float,
+    protocol: Protocol,
+    affect: Callable[[Tensor], Tensor] | None = None,
+) -> Score:
+    """Score what `compare` makes of one HR image [3, H, W] uint8. Raises ValueError where it is too small."""
+    return score_of(compare(model, hr, scale, protocol, affect), scale, protocol)
 
 
 def score_of(images: Comparison, scale: float, protocol: Protocol) -> Score:

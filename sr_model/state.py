@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dgp_mining.dictionary import Dictionary
+from splat2d import GaussianField
 
 from .architectures import Settings, build_network
 from .checkpoint import CheckpointError, read_tensors, write_tensors
-from .network import Network, scale_between
+from .data import Batch
+from .distributed import World
+from .network import Network
 from .settings import TrainSettings
 
 FORMAT = "sr_model-training/1"
@@ -28,16 +31,24 @@ class TrainingError(ValueError):
     """A training that cannot start or go on; the message is one sentence saying what to do."""
 
 
+class Diverged(TrainingError):
+    """A step whose loss or gradient is not a number; the weights are those before it."""
+
+
 @dataclass
 class TrainingState:
     """Everything that a training step reads and writes; random numbers depend on the step alone."""
 
     model: Network
     """The network being trained."""
+    trained: nn.Module
+    """The same as it is called: compiled, shared with other processes, or itself."""
     average: Network
     """The exponential moving average of its weights: what is validated and used."""
     optimiser: torch.optim.Adam
     """Adam over the model's parameters."""
+    world: World
+    """Who trains."""
     step: int = 0
     """Steps taken."""
     seconds: float = 0.0
@@ -47,48 +58,57 @@ class TrainingState:
 
     @staticmethod
     def fresh(
-        settings: Settings, dictionary: Dictionary | None, seed: int, device: torch.device
+        network: Settings, dictionary: Dictionary | None, settings: TrainSettings, seed: int, world: World
     ) -> TrainingState:
         """Step 0: weights drawn from `seed`. Raises TrainingError where the start kernel cannot be had."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
                 kernels = None if dictionary is None else torch.tensor(dictionary.cholesky)
-                model = build_network(settings, kernels)
+                model = build_network(network, kernels)
             except ValueError as error:
                 raise TrainingError(f"This dictionary cannot be trained on: {error}.") from error
-        model = model.to(device)
+        model = model.to(world.device)
         average = copy.deepcopy(model).eval().requires_grad_(False)
-        return TrainingState(model, average, torch.optim.Adam(model.parameters()))
+        trained = world.share(torch.compile(model) if settings.compile else model)
+        optimiser = torch.optim.Adam(model.parameters(), betas=settings.betas)
+        return TrainingState(model, trained, average, optimiser, world)
 
-    def learn(self, lr: Tensor, hr: Tensor, rate: float, settings: TrainSettings, bf16: bool) -> float:
-        """One step on a batch at learning rate `rate`; returns the loss. TrainingError if it diverges."""
+    def learn(self, parts: Sequence[Batch], rate: float, settings: TrainSettings) -> float:
+        """One step at learning rate `rate`, on this process's share of a batch in equal parts.
+
+        Returns the loss of the whole batch. Raises Diverged, in all processes together.
+        """
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast(lr.device.type, torch.bfloat16, enabled=bf16):
-            field = self.model(lr, scale_between(lr.shape[2:], hr.shape[2:]))
-        try:
-            rendered = field.render((hr.shape[2], hr.shape[3]))
-        except ValueError as error:  # a field with something in it that is not a number
-            raise self._diverged() from error
-        loss = reconstruction_loss(rendered, hr, settings)
         self.optimiser.zero_grad()
-        loss.backward()
+        total = torch.zeros((), device=self.world.device)
+        for part in parts[:-1]:
+            with self.world.apart(self.trained):
+                total += self._descend(part, len(parts), settings)
+        total += self._descend(parts[-1], len(parts), settings)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
-        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
-            raise self._diverged()
+        loss = self.world.mean(total)
+        if not (math.isfinite(loss) and math.isfinite(norm.item())):
+            raise Diverged(f"The training diverged (a loss that is not a number) at step {self.step}")
         self.optimiser.step()
         self.step += 1
         decay = min(settings.ema, (1 + self.step) / (WARM_EMA + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
-        return loss.item()
+        return loss
 
-    def _diverged(self) -> TrainingError:
-        return TrainingError(
-            f"The training diverged (a loss that is not a number) at step {self.step}: "
-            "its checkpoints hold an earlier state, and another --seed may avoid it."
+    def _descend(self, batch: Batch, parts: int, settings: TrainSettings) -> Tensor:
+        """Add the gradient of one part of a batch, and return its part of the loss."""
+        batch = batch.to(self.world.device)
+        bf16 = settings.precision == "bfloat16" or (
+            settings.precision == "auto" and fast_bf16(self.world.device)
         )
+        with torch.autocast(batch.lr.device.type, torch.bfloat16, enabled=bf16):
+            field = self.trained(batch.lr, batch.scales())
+        loss = batch_loss(field, batch, settings) / parts
+        loss.backward()
+        return loss.detach()
 
     def save(self, path: Path, identity: Mapping[str, Any], budget: Mapping[str, Any]) -> None:
         """Write everything that `restore` needs, whole or not at all."""
@@ -106,10 +126,7 @@ class TrainingState:
             tensors, header = read_tensors(path, FORMAT, "the state of a training to resume")
         except CheckpointError as error:
             raise TrainingError(f"{error} To train afresh, leave --resume out.") from error
-        before = header["identity"]
-        differing = sorted(
-            key for key in identity.keys() | before.keys() if identity.get(key) != before.get(key)
-        )
+        differing = sorted(_differing(header["identity"], identity))
         if differing:
             raise TrainingError(
                 f"The run in {path.parent} was begun with other settings ({', '.join(differing)}): "
@@ -128,6 +145,24 @@ class TrainingState:
         return header["budget"]
 
 
+def batch_loss(field: GaussianField, batch: Batch, settings: TrainSettings) -> Tensor:
+    """The mean of the samples' losses; not a number where the field has something in it that is none."""
+    loss, start = batch.lr.new_zeros(()), 0
+    for hr in batch.hr:
+        rows = slice(start, start + len(hr))
+        some = replace(
+            field, means=field.means[rows], cholesky=field.cholesky[rows], colors=field.colors[rows]
+        )
+        try:
+            rendered = some.render((hr.shape[2], hr.shape[3]))
+        except ValueError:
+            # Processes that train together must all come to the end of a step, so it goes on with a NaN.
+            return math.nan * (field.means.sum() + field.cholesky.sum() + field.colors.sum())
+        loss = loss + reconstruction_loss(rendered, hr, settings) * (len(hr) / len(batch.lr))
+        start += len(hr)
+    return loss
+
+
 def reconstruction_loss(rendered: Tensor, hr: Tensor, settings: TrainSettings) -> Tensor:
     """L1 over pixels and, weighted, over the coefficients of their unnormalised 2D Fourier transforms."""
     loss = (rendered - hr).abs().mean()
@@ -137,5 +172,23 @@ def reconstruction_loss(rendered: Tensor, hr: Tensor, settings: TrainSettings) -
     return loss
 
 
+def fast_bf16(device: torch.device) -> bool:
+    """Whether convolutions in bfloat16 pay: on GPUs, and on CPUs with AMX."""
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private, absent from old torch
+    return device.type == "cuda" or has_amx()
+
+
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _differing(before: Any, now: Any, name: str = "") -> list[str]:
+    """Names, with dots, of what is not the same in two nested dictionaries."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return [name] if before != now else []
+    keys = before.keys() | now.keys()
+    return [
+        found
+        for key in keys
+        for found in _differing(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    ]

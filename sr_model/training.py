@@ -1,65 +1,81 @@
-"""Training a network on a mined dictionary: the loop, its schedule and its validation."""
+"""Training a network on a mined dictionary: setting it up, the loop, and what is kept of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import math
+import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 from dgp_mining.dictionary import Dictionary
 
+from .cache import default_folder
 from .checkpoint import Checkpoint
-from .data import ImageSet, enlarged
-from .evaluation import PROTOCOLS, Score, mean, score
+from .data import Batch, ImageSet, enlarged, prepared
+from .distributed import World, joined
 from .kernels import chosen_kernels
 from .pretrained import load_encoder_weights
-from .settings import Preset, TrainSettings
-from .state import TrainingError, TrainingState
+from .schedule import Budget, learning_rate
+from .settings import EXECUTION, Preset
+from .sheet import save_batch
+from .state import Diverged, TrainingError, TrainingState
+from .validation import SCALE, Validation
 
 log = logging.getLogger(__name__)
 
 STATE, LAST, BEST = "state.safetensors", "last.safetensors", "best.safetensors"
-VALIDATION_SCALE = 4.0
-VALIDATION_SIDE = 256
-"""Validation measures centre crops of at most so many HR pixels a side: seconds, not minutes."""
+DIVERGED = "diverged.safetensors"
 REPORT_SECONDS = 10
 
-
-@dataclass(frozen=True)
-class Budget:
-    """How long to train: a number of steps, or minutes of wall clock over all sessions of the run."""
-
-    steps: int | None = None
-    """Optimiser steps; a resumed run then ends with the bits of an undisturbed one."""
-    minutes: float | None = None
-    """Minutes, decoding and validation included; the schedule follows the clock."""
-
-    def __post_init__(self) -> None:
-        if (self.steps is None) == (self.minutes is None) or not (self.steps or self.minutes or 0) > 0:
-            raise ValueError("a budget is a positive number of steps or of minutes")
-
-    def spent(self, step: int, seconds: float) -> float:
-        """The part used up, 1 or more where there is nothing left."""
-        return step / self.steps if self.steps else seconds / (60 * self.minutes)
-
-    def __str__(self) -> str:
-        return f"{self.steps} steps" if self.steps else f"{self.minutes:g} minutes"
+Observer = Callable[[int, Mapping[str, float]], None]
+"""Is told figures by name, as of a number of steps."""
 
 
 class Stop(Protocol):
     """What asks a training to end after the current step and keep everything: a `threading.Event`, say."""
 
     def is_set(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that is set up: what it works on, and where its files go."""
+
+    preset: Preset
+    """Network and training."""
+    dictionary: Dictionary
+    """What the network blends."""
+    seed: int
+    """Of the first weights and of the samples."""
+    state: TrainingState
+    """What a step changes."""
+    images: ImageSet
+    """What samples are drawn from."""
+    held_out: Validation | None
+    """What the network is judged on."""
+    out: Path
+    """The folder of its files."""
+    identity: Mapping[str, Any]
+    """What a resumed run must share with the one it continues; JSON-serialisable."""
+
+    def share(self, step: int) -> list[Batch]:
+        """This process's share of the batch of a step, in the parts that the settings ask for."""
+        settings, world = self.preset.train, self.state.world
+        parts = world.size * settings.accumulate
+        first = world.rank * settings.accumulate
+        return [
+            self.images.batch(settings, self.seed, step, part, parts)
+            for part in range(first, first + settings.accumulate)
+        ]
 
 
 def train(
@@ -73,7 +89,9 @@ def train(
     seed: int = 0,
     resume: bool = False,
     encoder_weights: Path | None = None,
+    cache: Path | None = None,
     stop: Stop | None = None,
+    observe: Observer = lambda step, figures: None,
 ) -> Path:
     """Train `preset`'s network on random crops of `images` and return the checkpoint to use.
 
@@ -81,54 +99,71 @@ def train(
     `sr_model.upscale`; the best by the `validation` images, or the last where there are none), and
     `state.safetensors`, from which `resume` continues.
     `budget` defaults to the resumed run's, else to the preset's steps. `encoder_weights` is a public file to
-    start the encoder from (`sr_model.pretrained`). Runs on a GPU where there is one, and logs its progress.
+    start the encoder from (`sr_model.pretrained`). Decoded images are kept in the folder `cache`
+    (`sr_model.cache`), which by default is the user's. Runs on a GPU where there is one, and logs its
+    progress; `observe` is told each step's figures, and each validation's.
+
+    Where torchrun has started several processes, all of them call this alike: together they do, but for
+    rounding, what one would, and the first writes the files. They all must see `images` and `out`.
 
     Raises TrainingError, ImageError or CheckpointError, each one sentence, for what the user can put right.
     """
     began = time.monotonic()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with joined() as world:
+        run = set_up(
+            dictionary, images, preset, out, world, validation=validation, seed=seed, resume=resume,
+            encoder_weights=encoder_weights, cache=cache,
+        )  # fmt: skip
+        if resume:
+            begun_with = Budget(**run.state.restore(out / STATE, run.identity))
+            budget = budget or begun_with
+        budget = budget or Budget(steps=preset.train.steps)
+        log.info(
+            "training %s parameters on %d images for %s, from step %d",
+            f"{sum(p.numel() for p in run.state.model.parameters()):,}",
+            len(run.images), budget, run.state.step,
+        )  # fmt: skip
+        descend(run, budget, began, stop, observe)
+    return out / BEST
+
+
+def set_up(
+    dictionary: Dictionary,
+    images: Sequence[Path],
+    preset: Preset,
+    out: Path,
+    world: World,
+    *,
+    validation: Sequence[Path] = (),
+    seed: int = 0,
+    resume: bool = False,
+    encoder_weights: Path | None = None,
+    cache: Path | None = None,
+) -> Run:
+    """Everything up to the first step; arguments and errors are those of `train`."""
     settings = preset.train
+    if settings.batch % (world.size * settings.accumulate):
+        raise TrainingError(
+            f"A batch of {settings.batch} cannot be shared by {world.size} processes, each in "
+            f"{settings.accumulate} parts: set training.batch to a multiple of their product."
+        )
     try:
+        settings.degradation.check()
         dictionary = chosen_kernels(preset.network, dictionary)
     except ValueError as error:
-        raise TrainingError(f"This dictionary cannot be trained on: {error}.") from error
-    prepare_folder(out, resume)
-    state = TrainingState.fresh(preset.network, dictionary, seed, device)
+        raise TrainingError(f"This cannot be trained: {error}.") from error
+    if world.leads:
+        prepare_folder(out, resume)
+    state = TrainingState.fresh(preset.network, dictionary, settings, seed, world)
     if encoder_weights and not resume:
         log.info("the encoder starts as %s", load_encoder_weights(state.model.encoder, encoder_weights))
         state.average.load_state_dict(state.model.state_dict())
-    log.info("decoding %d images", len(images) + len(validation))
+    cache = cache or default_folder()
     crop = enlarged(settings.crop, settings.scales[1])
-    training_set = ImageSet(images, smallest=crop, folder=out)
-    held_out = Validation(validation, out) if validation else None
-    identity = identify(preset, dictionary, seed, training_set.paths)
-    if resume:
-        begun_with = Budget(**state.restore(out / STATE, identity))
-        budget = budget or begun_with
-    budget = budget or Budget(steps=settings.steps)
-    log.info(
-        "training %s parameters on %d images for %s, from step %d",
-        f"{sum(p.numel() for p in state.model.parameters()):,}", len(training_set), budget, state.step,
-    )  # fmt: skip
-
-    before, kept, reported = state.seconds, -1, began
-    bf16 = fast_bf16(device)
-    while not (stop and stop.is_set()):
-        state.seconds = before + time.monotonic() - began
-        spent = budget.spent(state.step, state.seconds)
-        if spent >= 1:
-            break
-        lr, hr = (t.to(device) for t in training_set.batch(settings, seed, state.step))
-        loss = state.learn(lr, hr, learning_rate(settings, state.step, spent), settings, bf16)
-        if time.monotonic() - reported > REPORT_SECONDS:
-            reported = time.monotonic()
-            log.info("step %d (%.0f %%): loss %.4f", state.step, 100 * spent, loss)
-        if state.step % settings.validate_every == 0:
-            keep(state, out, identity, budget, held_out, dictionary)
-            kept = state.step
-    if kept != state.step:
-        keep(state, out, identity, budget, held_out, dictionary)
-    return out / BEST
+    samples = ImageSet(images, smallest=crop, cache=cache)
+    held_out = Validation(validation, settings.degradation, cache) if validation else None
+    identity = identify(preset, dictionary, seed, samples.paths)
+    return Run(preset, dictionary, seed, state, samples, held_out, out, identity)
 
 
 def prepare_folder(out: Path, resume: bool) -> None:
@@ -150,7 +185,7 @@ def identify(preset: Preset, dictionary: Dictionary, seed: int, images: Sequence
     """What a resumed run must share with the one it continues; JSON-serialisable."""
     identity = {
         "network": asdict(preset.network),
-        "training": asdict(preset.train),
+        "training": {k: v for k, v in asdict(preset.train).items() if k not in EXECUTION},
         "dictionary": hashlib.sha256(dictionary.cholesky.tobytes()).hexdigest(),
         "seed": seed,
         "images": [path.name for path in images],
@@ -158,69 +193,107 @@ def identify(preset: Preset, dictionary: Dictionary, seed: int, images: Sequence
     return json.loads(json.dumps(identity))  # tuples become the lists that a file gives back
 
 
-def learning_rate(settings: TrainSettings, step: int, spent: float) -> float:
-    """The rate for a step when the part `spent` of the budget is used up."""
-    warm = min(1.0, (step + 1) / (settings.warmup + 1))
-    fall = 0.5 * (1 + math.cos(math.pi * spent)) if settings.schedule == "cosine" else 0.5 ** int(10 * spent)
-    return settings.learning_rate * warm * fall
+def descend(run: Run, budget: Budget, began: float, stop: Stop | None, observe: Observer) -> None:
+    """Take steps until the budget is spent or someone asks to stop, and keep what comes of them.
+
+    `began` is when this session did, for budgets of minutes.
+    """
+    state, settings, world = run.state, run.preset.train, run.state.world
+    before, first, kept, report = state.seconds, state.step, -1, Report(budget)
+    with closing(prepared(run.share, first)) as shares:
+        while True:
+            state.seconds = before + time.monotonic() - began
+            spent = budget.spent(state.step, state.seconds) if world.leads else 0.0
+            spent, stopped = world.largest(spent, float(bool(stop and stop.is_set())))
+            if stopped or spent >= 1:
+                break
+            rate = learning_rate(settings, state.step, spent)
+            try:
+                loss = state.learn(next(shares), rate, settings)
+            except Diverged as error:
+                raise explained(error, run) from error
+            report.step(state.step, loss, spent)
+            observe(state.step, {"loss": loss, "learning rate": rate})
+            if state.step % settings.validate_every == 0:
+                keep(run, budget, observe)
+                kept = state.step
+    if stopped:
+        # A validation would be one that an undisturbed run does not make, and may choose another best.
+        keep(run, budget, observe, judge=False)
+    elif kept != state.step:
+        keep(run, budget, observe)
 
 
-def fast_bf16(device: torch.device) -> bool:
-    """Whether convolutions in bfloat16 pay: on GPUs, and on CPUs with AMX."""
-    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private, absent from old torch
-    return device.type == "cuda" or has_amx()
+class Report:
+    """A logged line now and then: how far the training is, and the mean loss since the last."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.began = self.last = time.monotonic()
+        self.from_part: float | None = None
+        self.losses: list[float] = []
+
+    def step(self, step: int, loss: float, spent: float) -> None:
+        """A step has been taken when the part `spent` of the budget was used up."""
+        self.from_part = spent if self.from_part is None else self.from_part
+        self.losses.append(loss)
+        now = time.monotonic()
+        if now - self.last < REPORT_SECONDS:
+            return
+        left = (1 - spent) * (now - self.began) / max(spent - self.from_part, 1e-9)
+        log.info(
+            "step %d (%.0f %%, about %s left): loss %.4f",
+            step, 100 * spent, in_words(left), statistics.fmean(self.losses),
+        )  # fmt: skip
+        self.last, self.losses = now, []
 
 
-class Validation:
-    """Held-out images, measured as centre crops at x4 by the `benchmark` protocol."""
-
-    def __init__(self, paths: Sequence[Path], folder: Path) -> None:
-        """Decode `paths` through a temporary file in `folder`. Raises ImageError where none is usable."""
-        images = ImageSet(paths, smallest=32, folder=folder).images
-        crops = [centre_crop(image, VALIDATION_SIDE) for image in images]
-        self.crops = [torch.from_numpy(crop.copy()).permute(2, 0, 1) for crop in crops]  # [3, H, W] uint8
-
-    def measure(self, state: TrainingState) -> Score:
-        """The mean score of the averaged weights."""
-        protocol = PROTOCOLS["benchmark"]
-        return mean(score(state.average, crop, VALIDATION_SCALE, protocol) for crop in self.crops)
+def in_words(seconds: float) -> str:
+    """A time to go by: '40 s', '12 min', '3.5 h' or '8.2 days'."""
+    for unit, length, digits in (("s", 1, 0), ("min", 60, 0), ("h", 3600, 1)):
+        if seconds < 100 * length:
+            return f"{seconds / length:.{digits}f} {unit}"
+    return f"{seconds / 86400:.1f} days"
 
 
-def centre_crop(image: np.ndarray, side: int) -> np.ndarray:
-    """The middle of [H, W, C], at most `side` pixels a side."""
-    row, column = (max(0, (extent - side) // 2) for extent in image.shape[:2])
-    return image[row : row + side, column : column + side]
+def explained(error: Diverged, run: Run) -> TrainingError:
+    """What the user is told where a step diverged; its whole batch is written beside the checkpoints."""
+    state, settings = run.state, run.preset.train
+    if state.world.leads:
+        save_batch(run.images.batch(settings, run.seed, state.step), run.out / DIVERGED, {"step": state.step})
+    state.world.largest()  # no process leaves, which would end the others, before the batch is written
+    return TrainingError(
+        f"{error}: its batch is in {run.out / DIVERGED}, the checkpoints hold an earlier state, and a lower "
+        "training.learning_rate or another --seed may avoid it."
+    )
 
 
-def keep(
-    state: TrainingState,
-    out: Path,
-    identity: dict[str, Any],
-    budget: Budget,
-    held_out: Validation | None,
-    dictionary: Dictionary,
-) -> None:
-    """Validate and write the checkpoints: the ones to use first, then the state to resume from."""
+def keep(run: Run, budget: Budget, observe: Observer, *, judge: bool = True) -> None:
+    """Validate, unless told not to `judge`, and write the checkpoints, then the state to resume from."""
+    state = run.state
+    if not state.world.leads:
+        return
     notes: dict[str, Any] = {
         "step": state.step,
-        "training": identity["training"],
-        "seed": identity["seed"],
-        "dictionary": dictionary.metadata,
+        "training": json.loads(json.dumps(asdict(run.preset.train))),
+        "seed": run.seed,
+        "dictionary": run.dictionary.metadata,
     }
-    better = held_out is None  # nothing to judge by: the latest counts as the best
-    if held_out:
-        scored = held_out.measure(state)
+    better = run.held_out is None or not (run.out / BEST).exists()  # nothing to compare with
+    if judge and run.held_out:
+        scored = run.held_out.measure(state.average)
         better = scored.psnr > state.best
         state.best = max(state.best, scored.psnr)
         notes["validation"] = asdict(scored)
+        observe(state.step, {f"validation {name}": figure for name, figure in asdict(scored).items()})
         log.info(
             "step %d: validation x%g %.2f dB, bicubic %.2f dB%s",
-            state.step, VALIDATION_SCALE, scored.psnr, scored.bicubic_psnr, " (best)" if better else "",
+            state.step, SCALE, scored.psnr, scored.bicubic_psnr, " (best)" if better else "",
         )  # fmt: skip
     checkpoint = Checkpoint(
-        state.average.settings, torch.tensor(dictionary.cholesky), state.average.state_dict(), notes
+        state.average.settings, torch.tensor(run.dictionary.cholesky), state.average.state_dict(), notes
     )
-    checkpoint.save(out / LAST)
+    checkpoint.save(run.out / LAST)
     if better:
-        checkpoint.save(out / BEST)
-    state.save(out / STATE, identity, asdict(budget))
+        checkpoint.save(run.out / BEST)
+    state.save(run.out / STATE, run.identity, asdict(budget))

@@ -13,8 +13,9 @@ from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import list_images
 
 from ..data import hold_out, mined_from
+from ..schedule import Budget
 from ..settings import PRESETS, default_preset
-from ..training import Budget, train
+from ..training import train
 from . import INTERRUPTED, Command
 
 

@@ -26,6 +26,14 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch) -> Path:
+    """Where decoded images are kept: not among the user's."""
+    home = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    return home / "dgp-mining" / "images"
+
+
 @pytest.fixture(scope="session")
 def dictionary() -> Dictionary:
     """60 kernels scattered around 0.62 grid spacings, as mined ones are."""

@@ -15,20 +15,24 @@ from sr_model import Preset
 from sr_model.data import ImageSet, enlarged, hold_out, mined_from
 
 
-def test_a_batch_depends_on_seed_and_step_alone(photographs: Path, tiny: Preset):
-    first, second = (ImageSet(list_images(photographs), smallest=24) for _ in range(2))
+def test_a_batch_depends_on_seed_and_step_alone(photographs: Path, tiny: Preset, cache: Path):
+    first, second = (ImageSet(list_images(photographs), smallest=24, cache=cache) for _ in range(2))
     first.batch(tiny.train, seed=0, step=3)
-    for ours, theirs in zip(first.batch(tiny.train, 0, 7), second.batch(tiny.train, 0, 7), strict=True):
-        assert torch.equal(ours, theirs)
-    assert not torch.equal(first.batch(tiny.train, 0, 7)[0], first.batch(tiny.train, 0, 8)[0])
-    assert not torch.equal(first.batch(tiny.train, 0, 7)[0], first.batch(tiny.train, 1, 7)[0])
+    ours, theirs = first.batch(tiny.train, 0, 7), second.batch(tiny.train, 0, 7)
+    assert torch.equal(ours.lr, theirs.lr)
+    assert torch.equal(ours.hr[0], theirs.hr[0])
+    assert not torch.equal(ours.lr, first.batch(tiny.train, 0, 8).lr)
+    assert not torch.equal(ours.lr, first.batch(tiny.train, 1, 7).lr)
 
 
-def test_low_resolution_crops_are_matlabs_bicubic_of_the_high_ones(photographs: Path, tiny: Preset):
-    images = ImageSet(list_images(photographs), smallest=24)
+def test_low_resolution_crops_are_matlabs_bicubic_of_the_high_ones(
+    photographs: Path, tiny: Preset, cache: Path
+):
+    images = ImageSet(list_images(photographs), smallest=24, cache=cache)
     sides = set()
     for step in range(20):
-        lr, hr = images.batch(tiny.train, 0, step)
+        batch = images.batch(tiny.train, 0, step)
+        lr, (hr,) = batch.lr, batch.hr
         assert lr.shape == (2, 3, 8, 8)
         assert 16 <= hr.shape[2] == hr.shape[3] <= 24
         torch.testing.assert_close(lr, imresize(hr, (8, 8)).clamp(0, 1))
@@ -36,41 +40,41 @@ def test_low_resolution_crops_are_matlabs_bicubic_of_the_high_ones(photographs: 
     assert len(sides) > 4  # any ratio, not whole ones only
 
 
-def test_crops_are_pixels_of_the_images_in_all_eight_orientations(tmp_path: Path, tiny: Preset):
+def test_crops_are_pixels_of_the_images_in_all_eight_orientations(tmp_path: Path, tiny: Preset, cache: Path):
     picture = torch.arange(16 * 16, dtype=torch.uint8).view(16, 16)
     Image.fromarray(picture.numpy()).save(tmp_path / "a.png")
-    images = ImageSet(list_images(tmp_path), smallest=16)
+    images = ImageSet(list_images(tmp_path), smallest=16, cache=cache)
     whole = replace(tiny.train, scales=(2.0, 2.0))
     seen = {
         tuple((crop[0] * 255).round().byte().flatten().tolist())
         for step in range(40)
-        for crop in images.batch(whole, 0, step)[1]
+        for crop in images.batch(whole, 0, step).hr[0]
     }
     turned = [torch.rot90(t, k) for t in (picture, picture.T) for k in range(4)]
     assert seen == {tuple(t.flatten().tolist()) for t in turned}
 
 
-def test_small_and_broken_images_are_skipped_with_a_line_each(photographs: Path, caplog):
+def test_small_and_broken_images_are_skipped_with_a_line_each(photographs: Path, cache: Path, caplog):
     Image.new("RGB", (20, 50)).save(photographs / "small.png")
     (photographs / "text.png").write_text("not an image")
     whole = (photographs / "0.png").read_bytes()
     (photographs / "truncated.png").write_bytes(whole[: len(whole) // 2])
     with caplog.at_level(logging.WARNING):
-        images = ImageSet(list_images(photographs), smallest=24)
+        images = ImageSet(list_images(photographs), smallest=24, cache=cache)
     assert len(images) == 4
     for name in ("small.png", "text.png", "truncated.png"):
         assert sum(name in line for line in caplog.messages) == 1
 
 
-def test_a_folder_without_a_usable_image_is_one_sentence(photographs: Path):
+def test_a_folder_without_a_usable_image_is_one_sentence(photographs: Path, cache: Path):
     with pytest.raises(ImageError, match=r"--images") as error:
-        ImageSet(list_images(photographs), smallest=100)
+        ImageSet(list_images(photographs), smallest=100, cache=cache)
     assert str(photographs) in str(error.value)
 
 
-def test_images_keep_their_pixels(photographs: Path):
+def test_images_keep_their_pixels(photographs: Path, cache: Path):
     paths = list_images(photographs)
-    images = ImageSet(paths, smallest=24)
+    images = ImageSet(paths, smallest=24, cache=cache)
     for path, image in zip(paths, images.images, strict=True):
         assert (abs(image / 255 - read_rgb(path)) < 1e-6).all()
 

@@ -1,0 +1,161 @@
+"""From high resolution to low: bicubic reduction, and what weather, cameras and files do to the result.
+
+Section 6 of the ContinuousSR paper removes rain and noise while enlarging, but does not say how they were
+made. Here streaks are bright lines added to the image, noise is Gaussian, and their strengths are settings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from splat2d.resample import imresize
+
+Effect = Callable[[Tensor, np.random.Generator], Tensor]
+"""What happens to a reduced image, [3, h, w] float in [0, 1] to the same; random by the generator."""
+Bicubic = Literal["matlab", "pil"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rain:
+    """Rain streaks: drops scattered at random, drawn out along one direction of an image, and added to it."""
+
+    amount: tuple[float, float] = (0.002, 0.01)
+    """Drops per LR pixel, drawn uniformly for each image, as are the others."""
+    length: tuple[float, float] = (5.0, 15.0)
+    """Of a streak, in LR pixels."""
+    width: tuple[float, float] = (0.3, 0.7)
+    """Standard deviation across a streak, in LR pixels."""
+    angle: tuple[float, float] = (-30.0, 30.0)
+    """Of the streaks, in degrees from the vertical, towards the right where positive."""
+    brightness: tuple[float, float] = (0.3, 0.8)
+    """Added at a streak's middle."""
+
+    def __post_init__(self) -> None:
+        for name in ("amount", "length", "width", "angle", "brightness"):
+            low, high = getattr(self, name)
+            if not (low <= high and (name == "angle" or low >= 0)):
+                raise ValueError(f"{name} of rain must be lowest and highest, from 0, got {[low, high]}")
+        if not self.width[0] > 0:
+            raise ValueError(f"width of rain must be positive, got {list(self.width)}")
+
+    def __call__(self, image: Tensor, random: np.random.Generator) -> Tensor:
+        amount, length, width, angle, brightness = (
+            random.uniform(*limits)
+            for limits in (self.amount, self.length, self.width, self.angle, self.brightness)
+        )
+        streak = streak_of(length, width, math.radians(angle))
+        reach = streak.shape[0] // 2  # drops beyond the borders reach in
+        area = [extent + 2 * reach for extent in image.shape[1:]]
+        drops = torch.from_numpy((random.random(area) < amount).astype(np.float32))
+        layer = F.conv2d(drops[None, None], streak[None, None])[0]  # [1, h, w]
+        return image + brightness * layer.clamp(max=1)
+
+
+def streak_of(length: float, width: float, angle: float) -> Tensor:
+    """Image of a streak, [2 r + 1, 2 r + 1] float32, 1 in its middle; the angle in radians from vertical."""
+    reach = math.ceil(length / 2 + 3 * width)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    along = x * math.sin(angle) - y * math.cos(angle)
+    across = x * math.cos(angle) + y * math.sin(angle)
+    ends = np.clip(length / 2 + 0.5 - np.abs(along), 0, 1)
+    return torch.from_numpy((ends * np.exp(-((across / width) ** 2) / 2)).astype(np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Independent Gaussian noise in every channel of every LR pixel."""
+
+    sigma: tuple[float, float] = (0.0, 25.0)
+    """Its standard deviation in steps of 8 bits (of 255), drawn uniformly for each image."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sigma[0] <= self.sigma[1]:
+            raise ValueError(f"sigma of noise must be lowest and highest, from 0, got {list(self.sigma)}")
+
+    def __call__(self, image: Tensor, random: np.random.Generator) -> Tensor:
+        sigma = random.uniform(*self.sigma) / 255
+        return image + sigma * torch.from_numpy(random.standard_normal(image.shape, np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Degradation:
+    """How LR images are made from HR ones."""
+
+    bicubic: Bicubic = "matlab"
+    """Whose bicubic reduces them: MATLAB's, or Pillow's, which works on 8 bits."""
+    eight_bit: bool = False
+    """Round LR images to 8 bits, as files of them are."""
+    rain: Rain | None = None
+    """Rain streaks, none by default."""
+    noise: Noise | None = None
+    """Noise, after the rain; none by default."""
+    custom: str | None = None
+    """An effect of your own, after the noise: `module:name` of a function that can be imported (PYTHONPATH).
+    It takes an image, a float tensor [3, h, w] in [0, 1], and a numpy Generator, and returns an image."""
+
+    def __post_init__(self) -> None:
+        if self.bicubic not in get_args(Bicubic):
+            raise ValueError(f"bicubic must be one of {', '.join(get_args(Bicubic))}, got {self.bicubic!r}")
+        if self.custom is not None and not all(self.custom.partition(":")):
+            raise ValueError(f"custom must be module:name of a function, got {self.custom!r}")
+
+    def __call__(self, hr: Tensor, size: tuple[int, int], random: Sequence[np.random.Generator]) -> Tensor:
+        """[B, 3, H, W] uint8 to [B, 3, h, w] float32 in [0, 1]; each image has its own generator."""
+        if self.bicubic == "pil":
+            lr = torch.stack([bicubic(image, size, "pil") for image in hr]).float() / 255
+        elif self.eight_bit:
+            lr = imresize(hr, size).float() / 255
+        else:
+            lr = imresize(hr.float() / 255, size).clamp(0, 1)
+        if self.affects:
+            lr = torch.stack([self.affect(image, source) for image, source in zip(lr, random, strict=True)])
+        return lr
+
+    @property
+    def affects(self) -> bool:
+        """Whether there is more to it than the reduction."""
+        return bool(self.rain or self.noise or self.custom)
+
+    def check(self) -> None:
+        """Raise ValueError where `custom` cannot be imported."""
+        if self.custom:
+            imported(self.custom)
+
+    def affect(self, image: Tensor, random: np.random.Generator) -> Tensor:
+        """What befalls a reduced image, [3, h, w] float32 in [0, 1]. Raises ValueError (`imported`)."""
+        for effect in (self.rain, self.noise, self.custom and imported(self.custom)):
+            if effect:
+                image = effect(image, random).clamp(0, 1)
+        return (image * 255).round() / 255 if self.eight_bit else image
+
+
+def bicubic(image: Tensor, size: tuple[int, int], by: Bicubic) -> Tensor:
+    """Bicubic resizing of [3, H, W] uint8 to [3, h, w] uint8, MATLAB's or Pillow's."""
+    if by == "matlab":
+        return imresize(image, size)
+    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    return torch.from_numpy(np.array(picture.resize(size[::-1], Image.Resampling.BICUBIC))).permute(2, 0, 1)
+
+
+def imported(place: str) -> Effect:
+    """The function at `module:name`. Raises ValueError, in one sentence, where there is none."""
+    module, _, name = place.partition(":")
+    try:
+        effect = getattr(import_module(module), name)
+    except Exception as error:  # a module that is imported can raise anything
+        raise ValueError(
+            f"the effect {place} cannot be imported ({error}): is its folder in PYTHONPATH?"
+        ) from error
+    if not callable(effect):
+        raise ValueError(f"the effect {place} is not a function")
+    return effect
