@@ -6,6 +6,7 @@ left the other kinds (palettes, CMYK, YCbCr, one bit).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ Page = tifffile.TiffPage | tifffile.TiffFrame
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big, in either byte order
 _GREY_OR_RGB = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
+_OME_FILE = re.compile(r'FileName\s*=\s*"([^"]*)"')
 _ALPHA_SAMPLES = (1, 2)  # TIFF ExtraSamples: associated and unassociated alpha
 
 
@@ -44,9 +46,12 @@ def tiff_size(path: Path) -> tuple[int, int]:
 
 def read_tiff(path: Path, say: Say) -> np.ndarray:  # [H, W, C] uint8, uint16 or float
     """Decode, C = 1 to MAX_CHANNELS. Raises ImageError."""
-    with tifffile.TiffFile(path) as tiff:
+    with tifffile.TiffFile(path, _multifile=False) as tiff:
         page = tiff.pages.first
         check_size(path, page.imagelength, page.imagewidth)
+        # An OME description may name other files, anywhere; what is read here is this one.
+        if tiff.is_ome and len(set(_OME_FILE.findall(tiff.ome_metadata))) > 1:
+            raise ImageError(f"{path} is spread over several files: store its channels in one.")
         pages = _channel_pages(tiff)
         if _is_cut_short(tiff, pages):
             raise ImageError(f"{path} ends before its pixels do: replace or remove it.")

@@ -62,6 +62,25 @@ def test_of_another_stack_the_first_page_is_read_and_said(path: Path) -> None:
     assert decoded.notes == ("the first of its 12 pages is read",)
 
 
+def test_a_description_cannot_lead_to_another_file(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    files = "".join(
+        f'<TiffData IFD="0" FirstC="{channel}" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{name}</UUID>'
+        "</TiffData>"
+        for channel, name in enumerate(("a.tif", "../secret.tif"))
+    )
+    for name in ("photos/a.tif", "secret.tif"):
+        description = (
+            '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:{name.removeprefix("photos/")}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+            'DimensionOrder="XYCZT" Type="uint8" SizeX="17" SizeY="16" SizeC="2" SizeZ="1" SizeT="1">'
+            f"{files}</Pixels></Image></OME>"
+        )
+        tifffile.imwrite(tmp_path / name, pixels(16, 17), description=description, metadata=None)
+    with pytest.raises(ImageError, match="is spread over several files"):
+        read_image(tmp_path / "photos/a.tif")
+
+
 @pytest.mark.parametrize("stored", ["samples", "pages"])
 def test_more_than_eight_channels_are_refused_unread(path: Path, stored: str) -> None:
     samples = {"planarconfig": "contig"} if stored == "samples" else {"metadata": {"axes": "CYX"}}
