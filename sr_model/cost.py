@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from .continuoussr import ContinuousSR
+from .network import Network
 from .tiling import Progress
 
 MACS_SIDE = 64
@@ -23,7 +23,7 @@ MACS_SIDE = 64
 MEMORY_SIDE = 48
 """LR pixels a side for which it states memory."""
 MEMORY_SCALE = 4
-"""Scale at which the memory of rendering is included."""
+"""Scale at which the memory of rendering is included, and operations are counted."""
 TIMED_SIZES = ((13, 21), (28, 42), (19, 29))
 """(height, width) of the LR images on which it states times."""
 TIMED_SCALES = tuple(range(4, 49))
@@ -33,19 +33,19 @@ REPEATS = 3
 
 
 @torch.inference_mode()
-def macs(network: ContinuousSR, side: int = MACS_SIDE) -> int:
+def macs(network: Network, side: int = MACS_SIDE) -> int:
     """Multiply-adds of convolutions and matrix products in encoding side x side LR pixels.
 
     Rendering is not counted: it does no more per pixel than the Gaussians that cover it.
     """
     # Fused attention is opaque to the counter; the plain one is matrix products.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        network(_noise(network, side, side))
+        network(_noise(network, side, side), MEMORY_SCALE)
     return counter.get_total_flops() // 2
 
 
 @torch.inference_mode()
-def peak_memory(network: ContinuousSR, side: int = MEMORY_SIDE) -> int:
+def peak_memory(network: Network, side: int = MEMORY_SIDE) -> int:
     """Bytes held at most while side x side LR pixels are encoded and rendered at x4, weights included.
 
     On a GPU what torch allocated, on the CPU all tensors that operators returned (not their scratch space).
@@ -54,10 +54,10 @@ def peak_memory(network: ContinuousSR, side: int = MEMORY_SIDE) -> int:
     image = _noise(network, side, side)
     if image.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(image.device)
-        network(image).render((MEMORY_SCALE * side, MEMORY_SCALE * side))
+        network(image, MEMORY_SCALE).render((MEMORY_SCALE * side, MEMORY_SCALE * side))
         return torch.cuda.max_memory_allocated(image.device)
     with _TensorMemory() as memory:
-        network(image).render((MEMORY_SCALE * side, MEMORY_SCALE * side))
+        network(image, MEMORY_SCALE).render((MEMORY_SCALE * side, MEMORY_SCALE * side))
     return weights + memory.peak
 
 
@@ -96,22 +96,27 @@ class _TensorMemory(TorchDispatchMode):
 
 @torch.inference_mode()
 def average_seconds(
-    network: ContinuousSR,
+    network: Network,
     sizes: Sequence[tuple[int, int]] = TIMED_SIZES,
     scales: Sequence[float] = TIMED_SCALES,
     progress: Progress = lambda what, part: None,
 ) -> dict[tuple[int, int], float]:
     """By LR size (height, width), seconds: (encoding once + rendering at every scale) / number of scales.
 
-    Of noise, on whose content time does not depend but through the kernels' sizes.
+    A network that makes its field for a scale encodes at every scale, and that counts. Of noise, on whose
+    content time does not depend but through the kernels' sizes.
     """
     averages = {}
     for index, (height, width) in enumerate(sizes):
         image = _noise(network, height, width)
         wait = torch.cuda.synchronize if image.device.type == "cuda" else lambda: None
-        field = network(image)  # warms up
+        field = network(image, scales[0])  # warms up
         field.render((height, width))
-        total = _median_seconds(lambda image=image: network(image), wait)
+        encoding = [
+            _median_seconds(lambda image=image, scale=scale: network(image, scale), wait)
+            for scale in (scales if network.conditioned else scales[:1])
+        ]
+        total = sum(encoding)
         for done, scale in enumerate(scales):
             size = (round(height * scale), round(width * scale))
             total += _median_seconds(lambda size=size, field=field: field.render(size), wait)
@@ -131,6 +136,6 @@ def _median_seconds(run: Callable[[], object], wait: Callable[[], object]) -> fl
     return statistics.median(times)
 
 
-def _noise(network: ContinuousSR, height: int, width: int) -> Tensor:
+def _noise(network: Network, height: int, width: int) -> Tensor:
     noise = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     return noise.to(next(network.parameters()).device)

@@ -14,9 +14,9 @@ import numpy as np
 from dgp_mining.images import ImageError
 from splat2d import GaussianField
 
-from .continuoussr import ContinuousSR
 from .fieldfile import SUFFIX, SavedField, load_field, save_field
 from .metadata import Metadata
+from .network import Network, scale_between
 from .output import FORMATS, Target, check, write
 from .pictures import pictures_in, read_picture
 from .tiling import FIELD_COPIES, Progress, TooLarge, free_memory
@@ -100,7 +100,7 @@ def enlarge_file(
     source: Path,
     target: Path | None,
     request: Request,
-    model: ContinuousSR | None,
+    model: Network | None,
     progress: Progress = lambda what, part: None,
 ) -> tuple[int, int] | None:
     """Enlarge an image file, or a part of it or of a saved field, into the file `target`.
@@ -124,19 +124,20 @@ def enlarge_file(
 
 
 def _enlarge(
-    source: Source, target: Path | None, request: Request, model: ContinuousSR | None, progress: Progress
+    source: Source, target: Path | None, request: Request, model: Network | None, progress: Progress
 ) -> tuple[int, int] | None:
     check_window(request.window, source.size)
-    result = None
+    result = scale = None
     if request.enlarges:
         canvas = (request.window[3], request.window[2]) if request.window else source.size
         size = request.of(canvas)
+        scale = scale_between(canvas, size)
         result = Target(target, *size, source.channels, source.dtype, source.metadata, request.quality)
         check_new(target, source.path, request.overwrite)
         check(result, request.memory or free_memory())
     if request.save_field:
         check_new(request.save_field, source.path, request.overwrite)
-    layers = _layers(source, request, model, progress)
+    layers = _layers(source, request, model, scale, progress)
     if request.save_field:
         if len(layers) > 1:
             log.warning("%s: the saved field holds colours only, no transparency", request.save_field)
@@ -150,11 +151,13 @@ def _enlarge(
 
 
 def _layers(
-    source: Source, request: Request, model: ContinuousSR | None, progress: Progress
+    source: Source, request: Request, model: Network | None, scale: float | None, progress: Progress
 ) -> list[GaussianField]:
     if source.field is None:
+        if model.conditioned and scale is None:
+            raise ValueError("its network makes a field for each scale, so give one with --scale")
         return encode_layers(
-            source.pixels, model, tile=request.tile, memory=request.memory, progress=progress
+            source.pixels, model, scale=scale, tile=request.tile, memory=request.memory, progress=progress
         )
     memory = request.memory or free_memory()
     needed = FIELD_COPIES * sum(t.nbytes for t in (source.field.means, source.field.cholesky))
@@ -203,7 +206,7 @@ def enlarge_folder(
     source: Path,
     target: Path,
     request: Request,
-    model: ContinuousSR,
+    model: Network,
     form: str,
     progress: Progress = lambda what, part: None,
 ) -> Iterator[tuple[Path, Path, tuple[int, int] | ImageError]]:

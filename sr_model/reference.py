@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib.resources import as_file, files
 
 from .checkpoint import CheckpointError, load
-from .continuoussr import ContinuousSR
+from .network import Network
 
 NAME = "reference.safetensors"
 """In `data/models/`."""
 
 
-def load_reference() -> ContinuousSR:
+def load_reference() -> Network:
     """The network of the reference model. Raises CheckpointError where this copy came without it."""
     package = files("dgp_mining")
     for data in (package.joinpath("data"), package.joinpath("..", "data")):  # installed, or a bare checkout

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from splat2d import GaussianField
 
-from .continuoussr import ContinuousSR
 from .interpolator import REACH as INTERPOLATOR_REACH
+from .network import Network
 
 OVERLAP = 32
-"""LR pixels that a tile sees beyond its own where the encoder is of attention, which looks without bound."""
+"""LR pixels that a tile sees beyond its own where there is attention, which looks without bound."""
 LARGEST_TILE = 512
 """Side in LR pixels that is never exceeded unasked: progress stays visible, and more gains no speed."""
 SMALLEST_TILE = 16
@@ -53,19 +53,21 @@ class Span:
 
 @torch.inference_mode()
 def encode(
-    network: ContinuousSR,
+    network: Network,
     image: np.ndarray,  # [H, W, 1 or 3]
     *,
+    scale: float | None = None,
     tile: int | None = None,
     memory: int | None = None,
     progress: Progress = lambda what, part: None,
 ) -> GaussianField:
     """The field of an image, [1, N, ...] in its pixels, on the network's device; tile by tile if it is large.
 
-    Equal to the network's own field of the whole image to float rounding where its encoder is convolutional.
+    Equal to the network's own field of the whole image, to float rounding, where there is no attention.
 
     Args:
         image: [H, W, C] uint8, uint16 or float in [0, 1]; of a grey one (C = 1) the field has one channel.
+        scale: what the field is to be rendered at, for networks that make it for a scale.
         tile: side in LR pixels of what a tile owns; default: as large as `memory` allows.
         memory: bytes to use; default: what is free on the network's device.
 
@@ -74,8 +76,8 @@ def encode(
     height, width, channels = image.shape
     settings, device = network.settings, next(network.parameters()).device
     memory = memory or free_memory(device)
-    k, margin = settings.cells, settings.margin
-    rows, columns = k * (height + 2 * margin), k * (width + 2 * margin)
+    k, margins = settings.cells, (network.margins(height), network.margins(width))
+    rows, columns = (k * (n + sum(m)) for n, m in zip((height, width), margins, strict=True))
     needed = FIELD_COPIES * 4 * (5 + channels) * rows * columns
     if needed > memory:
         raise TooLarge(
@@ -83,21 +85,24 @@ def encode(
             f"and {memory / 1e9:,.1f} GB may be used: cut the image into parts"
         )
     tile = tile or automatic_tile(network, memory - needed)
-    if settings.positions == "offsets":  # an ablation: anywhere on the canvas, which a tile does not know
+    if settings.positions in (
+        "offsets",
+        "free",
+    ):  # an ablation: anywhere on the canvas, which a tile does not know
         tile = max(height, width)
     whole = [torch.empty(rows, columns, n, device=device) for n in (2, 3, channels)]
-    overlap, align = reach(network), window(network)
+    overlap, align = reach(network), network.window
     overlap = OVERLAP if overlap is None else overlap
     across = list(spans(width, tile, overlap, align))
     down = list(spans(height, tile, overlap, align))
     for index, y in enumerate(down):
         for step, x in enumerate(across):
             lr = to_lr(image[slice(*y.seen), slice(*x.seen)], device)
-            field = network(lr).shift(x.seen[0], y.seen[0])
+            field = network(lr, scale).shift(x.seen[0], y.seen[0])
             colors = field.colors if channels == 3 else field.colors.mean(2, keepdim=True)
-            into = (kept(y, 0, height, k, margin), kept(x, 0, width, k, margin))
-            cells = (kept(y, y.seen[0], height, k, margin), kept(x, x.seen[0], width, k, margin))
-            shape = [k * (extent + 2 * margin) for extent in lr.shape[2:]]
+            into = (kept(y, 0, height, k, margins[0]), kept(x, 0, width, k, margins[1]))
+            cells = (kept(y, y.seen[0], height, k, margins[0]), kept(x, x.seen[0], width, k, margins[1]))
+            shape = [k * (extent + sum(network.margins(extent))) for extent in lr.shape[2:]]
             for target, part in zip(whole, (field.means, field.cholesky, colors), strict=True):
                 target[into] = part.view(*shape, -1)[cells]
             progress("encoding", (index * len(across) + step + 1) / (len(down) * len(across)))
@@ -120,41 +125,36 @@ def spans(extent: int, tile: int, overlap: int, align: int) -> Iterator[Span]:
         yield Span((first, end), (max(0, first - overlap) // align * align, min(extent, end + overlap)))
 
 
-def kept(span: Span, origin: int, extent: int, k: int, margin: int) -> slice:
-    """The cells that a tile owns, in a grid that begins `margin` before LR pixel `origin`.
+def kept(span: Span, origin: int, extent: int, k: int, margins: tuple[int, int]) -> slice:
+    """The cells that a tile owns, in a grid that begins the first of `margins` before LR pixel `origin`.
 
     The Gaussians of the margin beyond a border of the image belong to the tile at that border.
     """
-    first, end = span.owned
-    first, end = first - (margin if first == 0 else 0), end + (margin if end == extent else 0)
-    return slice(k * (first + margin - origin), k * (end + margin - origin))
+    (first, end), (before, after) = span.owned, margins
+    first, end = first - (before if first == 0 else 0), end + (after if end == extent else 0)
+    return slice(k * (first + before - origin), k * (end + before - origin))
 
 
-def reach(network: ContinuousSR) -> int | None:
+def reach(network: Network) -> int | None:
     """LR pixels to either side that a Gaussian may depend on; None where attention sets no bound.
 
     The sum over all convolutions of half their width, as if each followed on the last and worked at LR
     resolution: never less than the truth.
     """
-    if window(network) > 1:
+    if network.window > 1:
         return None
     halves = sum(m.kernel_size[0] // 2 for m in network.modules() if isinstance(m, nn.Conv2d))
     return halves if network.interpolator is None else max(halves, INTERPOLATOR_REACH)
 
 
-def window(network: ContinuousSR) -> int:
-    """Side in LR pixels of the windows of the encoder's attention; 1 for convolutional encoders."""
-    return getattr(network.encoder, "window", 1)
-
-
-def automatic_tile(network: ContinuousSR, memory: int) -> int:
+def automatic_tile(network: Network, memory: int) -> int:
     """The largest side, surroundings included in the count, whose activations fit into `memory` bytes."""
     overlap = reach(network)
     seen = int((max(0, memory) / bytes_per_pixel(network)) ** 0.5)
     return min(LARGEST_TILE, max(SMALLEST_TILE, seen - 2 * (OVERLAP if overlap is None else overlap)))
 
 
-def bytes_per_pixel(network: ContinuousSR) -> int:
+def bytes_per_pixel(network: Network) -> int:
     """About what encoding takes per LR pixel: the widest layer's inputs and outputs at cell resolution."""
     widths = [
         layer.weight.shape[0] + layer.weight.shape[1]

@@ -19,8 +19,8 @@ from splat2d import GaussianField
 from splat2d.native import MAX_EXTENT
 
 from .checkpoint import load
-from .continuoussr import ContinuousSR
 from .data import enlarged
+from .network import Network, scale_between
 from .reference import load_reference
 from .tiling import Progress, TooLarge, encode, free_memory
 
@@ -37,7 +37,7 @@ def upscale(
     scale: Scale | None = None,
     *,
     size: tuple[int, int] | None = None,
-    model: ContinuousSR | str | Path | None = None,
+    model: Network | str | Path | None = None,
     tile: int | None = None,
 ) -> np.ndarray:
     """Upscale an image by any factor, or to `size` = (height, width) with unequal ratios if need be.
@@ -70,14 +70,15 @@ def upscale(
             f"{width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, and {memory / 1e9:,.1f} GB are "
             "free: upscale to a TIFF file with sr-upscale, which keeps no whole image"
         )
-    fields = encode_layers(pixels, network(model), tile=tile)
+    scale = scale_between(pixels.shape[:2], (height, width))
+    fields = encode_layers(pixels, network(model), scale=scale, tile=tile)
     upscaled = np.empty((height, width, pixels.shape[2]), image.dtype)
     for top, band in render_layers(fields, (height, width), image.dtype):
         upscaled[top : top + len(band)] = band
     return upscaled.reshape(height, width, *image.shape[2:])
 
 
-def network(model: ContinuousSR | str | Path | None) -> ContinuousSR:
+def network(model: Network | str | Path | None) -> Network:
     """The network itself: as it is, from its checkpoint, or the reference model's. Raises CheckpointError."""
     if model is None:
         return load_reference()
@@ -118,20 +119,24 @@ def check_size(height: int, width: int) -> None:
 
 def encode_layers(
     pixels: np.ndarray,  # [H, W, 1 to 4]
-    network: ContinuousSR,
+    network: Network,
     *,
+    scale: float | None = None,
     tile: int | None = None,
     memory: int | None = None,
     progress: Progress = lambda what, part: None,
 ) -> list[GaussianField]:
     """The fields of an image: of its colours or grey, and of its alpha where there is one that says anything.
 
-    Alpha goes through the network as a grey image, so that its edges are where those of the colours are.
+    Alpha goes through the network as a grey image, so that its edges are where those of the colours are. The
+    other arguments are `encode`'s.
     """
-    if pixels.shape[2] % 2:
-        return [encode(network, pixels, tile=tile, memory=memory, progress=progress)]
-    colours, alpha = bleed(pixels[..., :-1], pixels[..., -1]), pixels[..., -1:]
-    return [encode(network, part, tile=tile, memory=memory, progress=progress) for part in (colours, alpha)]
+    layers = [pixels]
+    if pixels.shape[2] % 2 == 0:
+        layers = [bleed(pixels[..., :-1], pixels[..., -1]), pixels[..., -1:]]
+    return [
+        encode(network, layer, scale=scale, tile=tile, memory=memory, progress=progress) for layer in layers
+    ]
 
 
 def bleed(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ import click
 
 from dgp_mining.images import ImageError
 
-from ..continuoussr import ContinuousSR
 from ..enlarging import Request, enlarge_file, enlarge_folder, is_field
+from ..network import Network
 from ..output import FORMATS
 from ..upscaling import Scale, network
 from . import FAILED_PARTLY, Command, Scales2D, Size, Window
@@ -96,7 +96,7 @@ def main(
 
 
 def _enlarge_all(
-    source: Path, target: Path, request: Request, model: ContinuousSR, form: str, line: ProgressLine
+    source: Path, target: Path, request: Request, model: Network, form: str, line: ProgressLine
 ) -> None:
     count = failed = 0
     for _, into, result in enlarge_folder(source, target, request, model, form, line):

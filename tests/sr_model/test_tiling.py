@@ -19,7 +19,6 @@ from sr_model.tiling import (
     reach,
     spans,
     to_lr,
-    window,
 )
 
 PARTS = ("means", "cholesky", "colors")
@@ -92,7 +91,7 @@ def test_tiles_of_attention_leave_no_step_and_cost_no_tenth_of_a_decibel(tiny, d
     height, width, tile = 40, 120, 40
     image = photograph(height, width)
     assert reach(network) is None
-    assert window(network) > 1
+    assert network.window > 1
     size = (2 * height, 2 * width)
     whole, tiled = (encode(network, image, tile=side).render(size)[0] for side in (1000, tile))
     hr = imresize(torch.from_numpy(image).permute(2, 0, 1) / 255, size)
@@ -100,7 +99,7 @@ def test_tiles_of_attention_leave_no_step_and_cost_no_tenth_of_a_decibel(tiny, d
     assert abs(psnr(tiled, hr) - psnr(whole, hr)) < 0.1
     assert psnr(tiled, whole) > psnr(whole, hr)
 
-    borders = [2 * span.owned[0] for span in spans(width, tile, OVERLAP, window(network))][1:]
+    borders = [2 * span.owned[0] for span in spans(width, tile, OVERLAP, network.window)][1:]
     steps = (tiled - whole).diff(dim=2).abs().mean((0, 1))  # that tiles add, by column
     usual = whole.diff(dim=2).abs().mean((0, 1))  # that the image has
     assert len(borders) == 2
