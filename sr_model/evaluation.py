@@ -18,10 +18,10 @@ from torch import Tensor
 
 from dgp_mining.images import ImageError, image_size, read_rgb
 
-from .continuoussr import ContinuousSR
 from .data import enlarged
 from .degradation import Bicubic, bicubic
 from .metrics import luma, psnr, ssim
+from .network import Network, scale_between
 from .perceptual import Perceptual
 from .pictures import pictures_in
 from .tiling import bytes_per_pixel, free_memory
@@ -99,7 +99,7 @@ class Comparison:
 
 @torch.inference_mode()
 def compare(
-    model: ContinuousSR,
+    model: Network,
     hr: Tensor,
     scale: float,
     protocol: Protocol,
@@ -114,14 +114,15 @@ def compare(
         lr = (affect(lr / 255) * 255).round().byte()
     size = (hr.shape[1], hr.shape[2])
     device = next(model.parameters()).device
-    upscaled = model(lr.to(device)[None] / 255).render(size)[0].cpu().clamp(0, 1)
+    field = model(lr.to(device)[None] / 255, scale_between(lr.shape[1:], size))
+    upscaled = field.render(size)[0].cpu().clamp(0, 1)
     if protocol.eight_bit:
         upscaled = (upscaled * 255).round() / 255
     return Comparison(hr / 255, upscaled, bicubic(lr, size, protocol.lr) / 255)
 
 
 def score(
-    model: ContinuousSR,
+    model: Network,
     hr: Tensor,
     scale: float,
     protocol: Protocol,
@@ -163,7 +164,7 @@ class Result:
 
 
 def evaluate(
-    model: ContinuousSR,
+    model: Network,
     folder: Path,
     scales: Sequence[float],
     protocol: Protocol,
@@ -183,7 +184,7 @@ def evaluate(
             yield Result(path, scale, scored, further)
 
 
-def check_memory(path: Path, model: ContinuousSR, scale: float) -> None:
+def check_memory(path: Path, model: Network, scale: float) -> None:
     """Raise ImageError where evaluating an image at `scale` takes more memory than is free."""
     height, width = image_size(path)
     needed = height * width * (METRIC_BYTES + bytes_per_pixel(model) / max(scale, 1) ** 2)
