@@ -8,9 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
+from dgp_mining.dictionary import Dictionary
+
 from .continuoussr import ContinuousSR
 from .gsasr import GSASR
-from .gsasr_settings import GSASRSettings
+from .gsasr_settings import GSASRSettings, started_from
+from .kernels import chosen_kernels
 from .network import Network
 from .settings import NetworkSettings
 
@@ -23,6 +26,19 @@ ARCHITECTURES: dict[str, type[Settings]] = {"continuoussr": NetworkSettings, "gs
 def architecture(settings: Settings) -> str:
     """The name of the architecture that `settings` are of."""
     return next(name for name, kind in ARCHITECTURES.items() if isinstance(settings, kind))
+
+
+def with_prior(settings: Settings, prior: Dictionary | None) -> tuple[Settings, Dictionary | None]:
+    """What to build and which kernels it blends, given a mined prior.
+
+    ContinuousSR blends the prior's kernels, or others in their place; the Gaussians of a GSASR may start as
+    their mean. Raises ValueError where a prior is needed, or cannot give what is asked of it.
+    """
+    if isinstance(settings, GSASRSettings):
+        return settings if prior is None else started_from(settings, prior), None
+    if prior is None:
+        raise ValueError("ContinuousSR needs a dictionary of kernels: name one with --prior")
+    return settings, chosen_kernels(settings, prior)
 
 
 def build_network(settings: Settings, dictionary: Tensor | None = None) -> Network:

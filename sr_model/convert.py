@@ -20,8 +20,8 @@ from torch import Tensor
 from .checkpoint import Checkpoint, CheckpointError
 from .encoders import HAT
 from .kernels import released_kernels
+from .presets import PRESETS
 from .pretrained import extent, in_our_names, read_public, recognise
-from .settings import PRESETS
 
 LICENCE = "CC BY-NC 4.0"
 """Of the released weights, and so of what is made of them."""

@@ -1,12 +1,10 @@
-"""What determines a network and its training, and the presets."""
+"""What determines a ContinuousSR network, and a training."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
-
-import torch
 
 from .blending import Blending
 from .degradation import Degradation
@@ -203,89 +201,3 @@ def check_choices(settings: Any) -> None:
         value = getattr(settings, name)
         if get_origin(hint) is Literal and value not in get_args(hint):
             raise ValueError(f"{name} must be one of {', '.join(get_args(hint))}, got {value!r}")
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A network and its training."""
-
-    network: NetworkSettings
-    train: TrainSettings
-
-
-# As published (released code; rates of the paper's text). 125,000 steps are its 1000 epochs of 800 images,
-# were each repeated 20 times an epoch, in batches of 128; the paper does not state the repetition.
-PAPER = Preset(
-    NetworkSettings(
-        encoder="swinir",
-        width=180,
-        depth=6,
-        cells=2,
-        features=256,
-        latent=512,
-        keys="plain",
-        embedding=(256, 512, 512, 512),
-        hidden=(512, 1024, 256, 128, 64),
-        blending="cholesky",
-        covariance="dictionary",
-        phase="corner",
-        interpolate=False,
-        start_sigma=0.65,
-        margin=0,
-    ),
-    TrainSettings(
-        batch=128,
-        crop=32,
-        scales=(4.0, 8.0),
-        learning_rate=1e-4,
-        schedule="halving",
-        warmup=0,
-        ema=0.999,
-        clip=1.0,
-        validate_every=1000,
-        steps=125_000,
-    ),
-)
-
-PRESETS: dict[str, Preset] = {
-    # For two CPU cores, 350,000 parameters; its widths have not been tuned yet.
-    "demo": Preset(
-        NetworkSettings(
-            width=48,
-            depth=6,
-            cells=2,
-            features=32,
-            latent=32,
-            embedding=(64, 64),
-            hidden=(64,),
-            blending="sqrt",
-            covariance="dictionary",
-            interpolate=True,
-            start_sigma=0.65,
-            margin=1,
-        ),
-        TrainSettings(
-            batch=16,
-            crop=28,
-            scales=(2.0, 4.5),
-            learning_rate=1e-3,
-            schedule="cosine",
-            warmup=50,
-            ema=0.998,
-            clip=1.0,
-            validate_every=250,
-            steps=2500,
-        ),
-    ),
-    "paper": PAPER,
-    # Its stronger variant, which the paper trains on DF2K. It does not state the weight of the frequency
-    # loss; 0.05 is that of SAFMN (Sun et al. 2023).
-    "paper-plus": Preset(
-        replace(PAPER.network, encoder="hat"), replace(PAPER.train, batch=64, frequency_loss=0.05)
-    ),
-}
-
-
-def default_preset() -> str:
-    """`paper` where there is a GPU, else `demo`."""
-    return "paper" if torch.cuda.is_available() else "demo"

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,14 +18,15 @@ import torch
 
 from dgp_mining.dictionary import Dictionary
 
+from .architectures import with_prior
 from .cache import default_folder
 from .checkpoint import Checkpoint
 from .data import Batch, ImageSet, enlarged, prepared
 from .distributed import World, joined
-from .kernels import chosen_kernels
+from .presets import Preset
 from .pretrained import load_encoder_weights
 from .schedule import Budget, learning_rate
-from .settings import EXECUTION, Preset
+from .settings import EXECUTION
 from .sheet import save_batch
 from .state import Diverged, TrainingError, TrainingState
 from .validation import SCALE, Validation
@@ -52,8 +53,8 @@ class Run:
 
     preset: Preset
     """Network and training."""
-    dictionary: Dictionary
-    """What the network blends."""
+    dictionary: Dictionary | None
+    """What the network blends; None for architectures that blend nothing."""
     seed: int
     """Of the first weights and of the samples."""
     state: TrainingState
@@ -79,7 +80,7 @@ class Run:
 
 
 def train(
-    dictionary: Dictionary,
+    dictionary: Dictionary | None,
     images: Sequence[Path],
     preset: Preset,
     out: Path,
@@ -128,7 +129,7 @@ def train(
 
 
 def set_up(
-    dictionary: Dictionary,
+    dictionary: Dictionary | None,
     images: Sequence[Path],
     preset: Preset,
     out: Path,
@@ -149,9 +150,10 @@ def set_up(
         )
     try:
         settings.degradation.check()
-        dictionary = chosen_kernels(preset.network, dictionary)
+        network, dictionary = with_prior(preset.network, dictionary)
     except ValueError as error:
         raise TrainingError(f"This cannot be trained: {error}.") from error
+    preset = replace(preset, network=network)
     if world.leads:
         prepare_folder(out, resume)
     state = TrainingState.fresh(preset.network, dictionary, settings, seed, world)
@@ -181,12 +183,14 @@ def prepare_folder(out: Path, resume: bool) -> None:
         ) from error
 
 
-def identify(preset: Preset, dictionary: Dictionary, seed: int, images: Sequence[Path]) -> dict[str, Any]:
+def identify(
+    preset: Preset, dictionary: Dictionary | None, seed: int, images: Sequence[Path]
+) -> dict[str, Any]:
     """What a resumed run must share with the one it continues; JSON-serialisable."""
     identity = {
         "network": asdict(preset.network),
         "training": {k: v for k, v in asdict(preset.train).items() if k not in EXECUTION},
-        "dictionary": hashlib.sha256(dictionary.cholesky.tobytes()).hexdigest(),
+        "dictionary": dictionary and hashlib.sha256(dictionary.cholesky.tobytes()).hexdigest(),
         "seed": seed,
         "images": [path.name for path in images],
     }
@@ -277,7 +281,7 @@ def keep(run: Run, budget: Budget, observe: Observer, *, judge: bool = True) -> 
         "step": state.step,
         "training": json.loads(json.dumps(asdict(run.preset.train))),
         "seed": run.seed,
-        "dictionary": run.dictionary.metadata,
+        "dictionary": run.dictionary and run.dictionary.metadata,
     }
     better = run.held_out is None or not (run.out / BEST).exists()  # nothing to compare with
     if judge and run.held_out:
@@ -290,9 +294,8 @@ def keep(run: Run, budget: Budget, observe: Observer, *, judge: bool = True) -> 
             "step %d: validation x%g %.2f dB, bicubic %.2f dB%s",
             state.step, SCALE, scored.psnr, scored.bicubic_psnr, " (best)" if better else "",
         )  # fmt: skip
-    checkpoint = Checkpoint(
-        state.average.settings, torch.tensor(run.dictionary.cholesky), state.average.state_dict(), notes
-    )
+    kernels = None if run.dictionary is None else torch.tensor(run.dictionary.cholesky)
+    checkpoint = Checkpoint(state.average.settings, kernels, state.average.state_dict(), notes)
     checkpoint.save(run.out / LAST)
     if better:
         checkpoint.save(run.out / BEST)

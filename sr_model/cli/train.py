@@ -12,20 +12,30 @@ import click
 from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import list_images
 
+from ..architectures import ARCHITECTURES, architecture
 from ..data import hold_out, mined_from
+from ..presets import PRESETS, default_preset
 from ..schedule import Budget
-from ..settings import PRESETS, default_preset
 from ..training import train
 from . import INTERRUPTED, Command
 
 
 @click.command(cls=Command)
-@click.option("--prior", required=True, type=click.Path(path_type=Path), help="The dictionary, dict.npz.")
+@click.option(
+    "--prior",
+    type=click.Path(path_type=Path),
+    help="The dictionary, dict.npz: what ContinuousSR blends. GSASR needs none; given one, it starts there.",
+)
+@click.option(
+    "--arch",
+    type=click.Choice(list(ARCHITECTURES)),
+    help="The network's architecture.  [default: the preset's, else continuoussr]",
+)
 @click.option(
     "--images", metavar="DIR", help="Training images.  [default: those the dictionary was mined from]"
 )
 @click.option("--val", metavar="DIR", help="Validation images.  [default: some of --images, held out]")
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="[default: paper on a GPU, else demo]")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="[default: the paper's on a GPU, else demo]")
 @click.option("--steps", type=click.IntRange(1), metavar="N", help="Steps to train.  [default: the preset's]")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Or minutes to train.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/PRESET]")
@@ -33,10 +43,8 @@ from . import INTERRUPTED, Command
 @click.option(
     "--covariance",
     type=click.Choice(["dictionary", "learned", "direct", "bounded", "fixed"]),
-    default="dictionary",
-    show_default=True,
-    help="Blend kernels from the dictionary, or for ablations: from one that is learned, regress them, "
-    "directly or bounded to the dictionary's range, or use one round kernel everywhere.",
+    help="Of ContinuousSR: blend kernels from the dictionary, or for ablations: from one that is learned, "
+    "regress them, directly or bounded to the dictionary's range, or use one round kernel everywhere.",
 )
 @click.option(
     "--encoder-weights",
@@ -46,7 +54,8 @@ from . import INTERRUPTED, Command
 )
 @click.option("--seed", default=0, show_default=True, help="Of the first weights and of the crops.")
 def main(
-    prior: Path,
+    prior: Path | None,
+    arch: str | None,
     images: str | None,
     val: str | None,
     preset: str | None,
@@ -54,24 +63,36 @@ def main(
     minutes: float | None,
     out: Path | None,
     resume: bool,
-    covariance: str,
+    covariance: str | None,
     encoder_weights: Path | None,
     seed: int,
 ) -> None:
     """Train an arbitrary-scale super-resolution network on a mined dictionary of kernels."""
     if steps and minutes:
         raise click.UsageError("Give --steps or --minutes, not both.")
-    dictionary = Dictionary.load(prior)
+    preset = preset or default_preset(arch or next(iter(ARCHITECTURES)))
+    chosen = PRESETS[preset]
+    of_preset = architecture(chosen.network)
+    if arch and arch != of_preset:
+        raise click.UsageError(f"The preset {preset} is of {of_preset}, not of {arch}: leave one out.")
+    if of_preset == "gsasr":
+        if covariance:
+            raise click.UsageError("--covariance is an option of continuoussr.")
+        if not (prior or images):
+            raise click.UsageError("Name training images with --images, or a dictionary with --prior.")
+    elif not prior:
+        raise click.UsageError("Name a dictionary with --prior: ContinuousSR blends its kernels.")
+    if covariance:
+        chosen = replace(chosen, network=replace(chosen.network, covariance=covariance))
+    dictionary = Dictionary.load(prior) if prior else None
     training = list_images(images or mined_from(dictionary, prior))
     training, validation = (training, list_images(val)) if val else hold_out(training)
-    preset = preset or default_preset()
-    chosen = replace(PRESETS[preset], network=replace(PRESETS[preset].network, covariance=covariance))
     stop = stop_at_signals()
     best = train(
         dictionary,
         training,
         chosen,
-        out or Path("runs", preset if covariance == "dictionary" else f"{preset}-{covariance}"),
+        out or Path("runs", f"{preset}-{covariance}" if covariance else preset),
         validation=validation,
         budget=Budget(steps, minutes) if steps or minutes else None,
         seed=seed,

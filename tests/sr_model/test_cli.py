@@ -18,7 +18,7 @@ from sr_model.cli.upscale import main as upscale
 @pytest.fixture(autouse=True)
 def small_preset(monkeypatch, tiny, tmp_path):
     monkeypatch.setitem(PRESETS, "demo", tiny)
-    monkeypatch.setattr("sr_model.cli.train.default_preset", lambda: "demo")
+    monkeypatch.setattr("sr_model.cli.train.default_preset", lambda arch: "demo")
     monkeypatch.chdir(tmp_path)
 
 
