@@ -115,7 +115,7 @@ def equal_psnr(crop: np.ndarray, iterations: int, name: str) -> dict[str, float]
 
 
 def reach(crop: np.ndarray, target: float) -> tuple[Fit, float]:
-    """The fit by the shortest schedule of `lattice` that reaches `target` dB, or the longest; seconds of all."""
+    """The fit by the shortest schedule of `lattice` that reaches `target` dB, or the longest; all seconds."""
     tried = 0.0
     for schedule in SCHEDULES:
         fit = fit_image(crop, density=DENSITY, recipe="lattice", iterations=schedule, target_psnr=target)
