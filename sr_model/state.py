@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from .architectures import Settings, build_network
 from .checkpoint import CheckpointError, read_tensors, write_tensors
 from .data import Batch
 from .distributed import World
+from .mixed import render_each
 from .network import Network
 from .settings import TrainSettings
 
@@ -147,18 +148,16 @@ class TrainingState:
 
 def batch_loss(field: GaussianField, batch: Batch, settings: TrainSettings) -> Tensor:
     """The mean of the samples' losses; not a number where the field has something in it that is none."""
+    sizes = [(hr.shape[2], hr.shape[3]) for hr in batch.hr for _ in hr]
+    try:
+        rendered = render_each(field, sizes)
+    except ValueError:
+        # Processes that train together must all come to the end of a step, so it goes on with a NaN.
+        return math.nan * (field.means.sum() + field.cholesky.sum() + field.colors.sum())
     loss, start = batch.lr.new_zeros(()), 0
     for hr in batch.hr:
-        rows = slice(start, start + len(hr))
-        some = replace(
-            field, means=field.means[rows], cholesky=field.cholesky[rows], colors=field.colors[rows]
-        )
-        try:
-            rendered = some.render((hr.shape[2], hr.shape[3]))
-        except ValueError:
-            # Processes that train together must all come to the end of a step, so it goes on with a NaN.
-            return math.nan * (field.means.sum() + field.cholesky.sum() + field.colors.sum())
-        loss = loss + reconstruction_loss(rendered, hr, settings) * (len(hr) / len(batch.lr))
+        some = rendered[start : start + len(hr), :, : hr.shape[2], : hr.shape[3]]
+        loss = loss + reconstruction_loss(some, hr, settings) * (len(hr) / len(batch.lr))
         start += len(hr)
     return loss
 
