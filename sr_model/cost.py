@@ -56,12 +56,12 @@ def peak_memory(network: Network, side: int = MEMORY_SIDE) -> int:
         torch.cuda.reset_peak_memory_stats(image.device)
         network(image, MEMORY_SCALE).render((MEMORY_SCALE * side, MEMORY_SCALE * side))
         return torch.cuda.max_memory_allocated(image.device)
-    with _TensorMemory() as memory:
+    with TensorMemory() as memory:
         network(image, MEMORY_SCALE).render((MEMORY_SCALE * side, MEMORY_SCALE * side))
     return weights + memory.peak
 
 
-class _TensorMemory(TorchDispatchMode):
+class TensorMemory(TorchDispatchMode):
     """Counts the bytes of tensors that are alive, from their making to their end."""
 
     def __init__(self) -> None:

@@ -58,6 +58,11 @@ class World:
         return value.item() / self.size
 
 
+def leads() -> bool:
+    """Whether this process is the one that writes files and speaks, before any world is joined."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
 @contextmanager
 def joined() -> Iterator[World]:
     """The world that torchrun has started this process in, or else a world of this process alone."""

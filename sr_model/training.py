@@ -21,6 +21,7 @@ from dgp_mining.dictionary import Dictionary
 from .architectures import with_prior
 from .cache import default_folder
 from .checkpoint import Checkpoint
+from .config import as_toml
 from .data import Batch, ImageSet, enlarged, prepared
 from .distributed import World, joined
 from .presets import Preset
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 STATE, LAST, BEST = "state.safetensors", "last.safetensors", "best.safetensors"
 DIVERGED = "diverged.safetensors"
+SETTINGS = "settings.toml"
 REPORT_SECONDS = 10
 
 Observer = Callable[[int, Mapping[str, float]], None]
@@ -98,7 +100,7 @@ def train(
 
     The folder `out` receives `best.safetensors` and `last.safetensors` (averaged weights; each suffices for
     `sr_model.upscale`; the best by the `validation` images, or the last where there are none), and
-    `state.safetensors`, from which `resume` continues.
+    `state.safetensors`, from which `resume` continues, and `settings.toml`.
     `budget` defaults to the resumed run's, else to the preset's steps. `encoder_weights` is a public file to
     start the encoder from (`sr_model.pretrained`). Decoded images are kept in the folder `cache`
     (`sr_model.cache`), which by default is the user's. Runs on a GPU where there is one, and logs its
@@ -119,6 +121,8 @@ def train(
             begun_with = Budget(**run.state.restore(out / STATE, run.identity))
             budget = budget or begun_with
         budget = budget or Budget(steps=preset.train.steps)
+        if world.leads:
+            record_settings(run)
         log.info(
             "training %s parameters on %d images for %s, from step %d",
             f"{sum(p.numel() for p in run.state.model.parameters()):,}",
@@ -183,6 +187,11 @@ def prepare_folder(out: Path, resume: bool) -> None:
         ) from error
 
 
+def record_settings(run: Run) -> None:
+    """Write the settings for whoever wants to know them, or to train with others like them (--config)."""
+    (run.out / SETTINGS).write_text(as_toml(run.preset) + "\n", encoding="utf-8")
+
+
 def identify(
     preset: Preset, dictionary: Dictionary | None, seed: int, images: Sequence[Path]
 ) -> dict[str, Any]:
@@ -217,7 +226,8 @@ def descend(run: Run, budget: Budget, began: float, stop: Stop | None, observe: 
             except Diverged as error:
                 raise explained(error, run) from error
             report.step(state.step, loss, spent)
-            observe(state.step, {"loss": loss, "learning rate": rate})
+            if world.leads:
+                observe(state.step, {"loss": loss, "learning_rate": rate})
             if state.step % settings.validate_every == 0:
                 keep(run, budget, observe)
                 kept = state.step
@@ -289,7 +299,7 @@ def keep(run: Run, budget: Budget, observe: Observer, *, judge: bool = True) -> 
         better = scored.psnr > state.best
         state.best = max(state.best, scored.psnr)
         notes["validation"] = asdict(scored)
-        observe(state.step, {f"validation {name}": figure for name, figure in asdict(scored).items()})
+        observe(state.step, {f"validation/{name}": figure for name, figure in asdict(scored).items()})
         log.info(
             "step %d: validation x%g %.2f dB, bicubic %.2f dB%s",
             state.step, SCALE, scored.psnr, scored.bicubic_psnr, " (best)" if better else "",

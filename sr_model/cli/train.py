@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import list_images
 
 from ..architectures import ARCHITECTURES, architecture
+from ..board import TensorBoard
+from ..config import Config, ConfigError, configured, read_config
 from ..data import hold_out, mined_from
-from ..presets import PRESETS, default_preset
+from ..distributed import leads
+from ..pictures import pictures_in
+from ..presets import PRESETS, Preset, default_preset
+from ..rehearsal import rehearse
 from ..schedule import Budget
 from ..training import train
 from . import INTERRUPTED, Command
+
+UNCONFIGURED = frozenset({"config", "overrides", "resume", "dry_run", "help"})
+"""Options that a file does not give."""
+
+
+def read_options(ctx: click.Context, param: click.Parameter, path: Path | None) -> Config:
+    """Let the file of --config give whatever options the command line does not."""
+    if path is None:
+        return Config({}, {})
+    names = [parameter.name for parameter in ctx.command.params if parameter.name not in UNCONFIGURED]
+    try:
+        config = read_config(path, names)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    ctx.default_map = {name: str(value) for name, value in config.options.items()}
+    return config
 
 
 @click.command(cls=Command)
@@ -53,7 +75,35 @@ from . import INTERRUPTED, Command
     help="Pretrained weights to start the encoder from, as EDSR, RDN, SwinIR and HAT are published.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of the first weights and of the crops.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    is_eager=True,
+    callback=read_options,
+    help="A TOML file of options, and of settings in tables [network] and [training]; what the command line "
+    "says counts. Every run writes one, settings.toml.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="One setting, such as training.learning_rate=1e-4 or training.degradation.noise.sigma=0,15.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where decoded images are kept for other runs.  [default: the user's cache]",
+)
+@click.option("--tensorboard", is_flag=True, help="Write curves for TensorBoard into --out (an extra).")
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what it takes, and write the first batch as a picture."
+)
+@click.pass_context
 def main(
+    ctx: click.Context,
     prior: Path | None,
     arch: str | None,
     images: str | None,
@@ -66,46 +116,92 @@ def main(
     covariance: str | None,
     encoder_weights: Path | None,
     seed: int,
+    config: Config,
+    overrides: tuple[str, ...],
+    cache: Path | None,
+    tensorboard: bool,
+    dry_run: bool,
 ) -> None:
-    """Train an arbitrary-scale super-resolution network on a mined dictionary of kernels."""
-    if steps and minutes:
-        raise click.UsageError("Give --steps or --minutes, not both.")
-    preset = preset or default_preset(arch or next(iter(ARCHITECTURES)))
-    chosen = PRESETS[preset]
-    of_preset = architecture(chosen.network)
-    if arch and arch != of_preset:
-        raise click.UsageError(f"The preset {preset} is of {of_preset}, not of {arch}: leave one out.")
-    if of_preset == "gsasr":
-        if covariance:
-            raise click.UsageError("--covariance is an option of continuoussr.")
-        if not (prior or images):
-            raise click.UsageError("Name training images with --images, or a dictionary with --prior.")
-    elif not prior:
+    """Train an arbitrary-scale super-resolution network on a mined dictionary of kernels.
+
+    Several processes train together: torchrun --nproc-per-node 8 --no-python sr-train ...
+    """
+    name, chosen = choose(arch, preset, covariance, config, overrides)
+    if not prior and architecture(chosen.network) != "gsasr":
         raise click.UsageError("Name a dictionary with --prior: ContinuousSR blends its kernels.")
-    if covariance:
-        chosen = replace(chosen, network=replace(chosen.network, covariance=covariance))
+    if not (prior or images):
+        raise click.UsageError("Name training images with --images, or a dictionary with --prior.")
+    budget = length(ctx, steps, minutes)
+    if not leads():
+        logging.getLogger("sr_model").setLevel(logging.WARNING)
     dictionary = Dictionary.load(prior) if prior else None
     training = list_images(images or mined_from(dictionary, prior))
-    training, validation = (training, list_images(val)) if val else hold_out(training)
+    training, validation = (training, pictures_in(Path(val), "--val")) if val else hold_out(training)
+    out = out or Path("runs", f"{name}-{covariance}" if covariance else name)
+    run = (dictionary, training, chosen, out)
+    how = {
+        "validation": validation,
+        "budget": budget,
+        "seed": seed,
+        "resume": resume,
+        "encoder_weights": encoder_weights,
+        "cache": cache,
+    }
+    if dry_run:
+        _say(*rehearse(*run, **how).lines())
+        return
+    board = TensorBoard(out / "tensorboard") if tensorboard else None
     stop = stop_at_signals()
-    best = train(
-        dictionary,
-        training,
-        chosen,
-        out or Path("runs", f"{preset}-{covariance}" if covariance else preset),
-        validation=validation,
-        budget=Budget(steps, minutes) if steps or minutes else None,
-        seed=seed,
-        resume=resume,
-        encoder_weights=encoder_weights,
-        stop=stop,
-    )
+    try:
+        best = train(*run, **how, stop=stop, observe=board or (lambda step, figures: None))
+    finally:
+        if board:
+            board.close()
     if stop.is_set():
         click.echo(
             f"Interrupted; all is kept in {best.parent}: the same command with --resume goes on.", err=True
         )
         raise SystemExit(INTERRUPTED)
-    click.echo(best)
+    _say(best)
+
+
+def choose(
+    arch: str | None, name: str | None, covariance: str | None, config: Config, overrides: tuple[str, ...]
+) -> tuple[str, Preset]:
+    """The preset's name, and the preset with the settings that were asked for. Raises click.UsageError."""
+    name = name or default_preset(arch or next(iter(ARCHITECTURES)))
+    preset = PRESETS[name]
+    of_preset = architecture(preset.network)
+    if arch and arch != of_preset:
+        raise click.UsageError(f"The preset {name} is of {of_preset}, not of {arch}: leave one out.")
+    if covariance and of_preset == "gsasr":
+        raise click.UsageError("--covariance is an option of continuoussr.")
+    if covariance:
+        overrides = (f"network.covariance={covariance}", *overrides)
+    try:
+        return name, configured(preset, config.settings, overrides)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def length(ctx: click.Context, steps: int | None, minutes: float | None) -> Budget | None:
+    """How long to train, None where nothing was said; the command line counts more than a file."""
+    if steps and minutes:
+        given = [
+            name
+            for name in ("steps", "minutes")
+            if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP
+        ]
+        if len(given) != 1:
+            raise click.UsageError("Give --steps or --minutes, not both.")
+        steps, minutes = (steps, None) if given == ["steps"] else (None, minutes)
+    return Budget(steps, minutes) if steps or minutes else None
+
+
+def _say(*lines: object) -> None:
+    """Print lines, once for all processes that train together."""
+    if leads():
+        click.echo("\n".join(map(str, lines)))
 
 
 def stop_at_signals() -> threading.Event:

@@ -38,7 +38,7 @@ def test_memory_counts_what_is_alive_together():
             image = image + 1.0
         return image
 
-    with cost._TensorMemory() as memory:
+    with cost.TensorMemory() as memory:
         result = chain(torch.zeros(1000))
         result.view(10, 100).add_(1)  # neither a view nor work in place takes memory
     assert memory.peak == 2 * 4000

@@ -1,0 +1,232 @@
+"""Settings from a TOML file and from `--set` options, put over those of a preset.
+
+    preset = "paper"            # and other options of sr-train, named as on its command line
+
+    [network]
+    blending = "sqrt"
+
+    [training]
+    learning_rate = 2e-4
+    [training.degradation]
+    noise.sigma = [0, 15]       # a section that is none by default is there once it is named
+
+Every name and every type is checked, and what is wrong is one sentence that says where it stands.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from .presets import Preset
+
+TABLES = {"network": "network", "training": "train"}
+"""What tables of a file are called, and the fields of a Preset that they change."""
+NONE = "none"
+"""How TOML, which has no null, says that an optional setting is to be absent."""
+
+
+class ConfigError(ValueError):
+    """A file or an option that says what cannot be; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value, and who gave it."""
+
+    value: Any
+    """As TOML has it: a text, number, boolean or list."""
+    source: str
+    """The file, or the option with its text."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a file holds."""
+
+    options: Mapping[str, Any]
+    """Its keys outside of any table: options of the command."""
+    settings: Mapping[str, Any]
+    """Its tables, nested dictionaries of Given."""
+
+
+def read_config(path: Path, options: Iterable[str]) -> Config:
+    """Read a TOML file whose options are among `options`. Raises ConfigError."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): name a TOML file.") from error
+    except ValueError as error:  # not TOML, or not text
+        raise ConfigError(f"{path} is not TOML: {str(error).rstrip('.')}.") from error
+    known = [*options, *TABLES]
+    found: dict[str, Any] = {}
+    for name, value in content.items():
+        name = name.replace("-", "_")
+        if name not in known:
+            raise ConfigError(f"{path}: there is no setting {name}{nearest(name, known)}.")
+        if isinstance(value, dict) != (name in TABLES):
+            raise ConfigError(f"{path}: {name} must be a {'table' if name in TABLES else 'single value'}.")
+        if isinstance(value, list):
+            raise ConfigError(f"{path}: {name} must be a single value, not a list.")
+        found[name] = value
+    return Config(
+        {name: value for name, value in found.items() if name not in TABLES},
+        {name: _sourced(value, str(path)) for name, value in found.items() if name in TABLES},
+    )
+
+
+def configured(preset: Preset, settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> Preset:
+    """`preset` with `Config.settings` and then with `overrides`, each NAME=VALUE. Raises ConfigError."""
+    changes: dict[str, Any] = {}
+    _merge(changes, settings)
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        path = name.strip().split(".")
+        if not equals or len(path) < 2:
+            raise ConfigError(f"--set {text}: say which setting and what, such as training.batch=32.")
+        change: Any = Given(_value(value.strip()), f"--set {text}")
+        for part in reversed(path):
+            change = {part: change}
+        _merge(changes, change)
+    for name in changes:
+        if name not in TABLES:
+            source = next(iter(_sources(changes[name])))
+            raise ConfigError(f"{source}: there is no table {name}{nearest(name, TABLES)}.")
+    changed = {
+        field: _changed(getattr(preset, field), changes[table], table)
+        for table, field in TABLES.items()
+        if table in changes
+    }
+    return replace(preset, **changed)
+
+
+def as_toml(preset: Preset) -> str:
+    """All settings of a preset, as a file that `read_config` reads."""
+    return "\n".join(
+        line for table, field in TABLES.items() for line in _lines(getattr(preset, field), table)
+    )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like `name`, or where none is like it all of them, to end a sentence."""
+    near = difflib.get_close_matches(name, known := list(known), 1, cutoff=0.4)
+    return f": the nearest is {near[0]}" if near else f" (there are {', '.join(known)})"
+
+
+def _lines(settings: Any, table: str) -> list[str]:
+    lines, below = [f"[{table}]"], []
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            below += _lines(value, f"{table}.{field.name}")
+        else:
+            lines.append(f"{field.name} = {json.dumps(NONE if value is None else value)}")
+    return [*lines, "", *below]
+
+
+def _sourced(table: Mapping[str, Any], source: str) -> dict[str, Any]:
+    return {
+        name.replace("-", "_"): _sourced(value, source) if isinstance(value, dict) else Given(value, source)
+        for name, value in table.items()
+    }
+
+
+def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for name, change in changes.items():
+        if isinstance(change, dict):
+            if not isinstance(into.get(name), dict):
+                into[name] = {}
+            _merge(into[name], change)
+        else:
+            into[name] = change
+
+
+def _value(text: str) -> Any:
+    """What the text of an override says: TOML, a list without its brackets, or a text without its quotes."""
+    for form in (text, f"[{text}]") if "," in text else (text,):
+        try:
+            return tomllib.loads(f"value = {form}")["value"]
+        except tomllib.TOMLDecodeError:
+            continue
+    return text
+
+
+def _sources(change: Any) -> list[str]:
+    if isinstance(change, Given):
+        return [change.source]
+    return list(dict.fromkeys(source for part in change.values() for source in _sources(part)))
+
+
+def _changed(settings: Any, changes: Any, name: str) -> Any:
+    """A settings dataclass with other values. Raises ConfigError."""
+    hints = get_type_hints(type(settings))
+    if isinstance(changes, Given):
+        raise ConfigError(f"{changes.source}: {name} is a table; set one of {', '.join(hints)} in it.")
+    for key, change in changes.items():
+        if key not in hints:
+            source = _sources(change)[0] if _sources(change) else name
+            raise ConfigError(f"{source}: there is no setting {name}.{key}{nearest(key, hints)}.")
+    values = {
+        key: _converted(change, hints[key], f"{name}.{key}", getattr(settings, key))
+        for key, change in changes.items()
+    }
+    try:
+        return replace(settings, **values)
+    except ValueError as error:
+        raise ConfigError(f"{' and '.join(_sources(changes)) or name}: {error}.") from error
+
+
+def _converted(change: Any, hint: Any, name: str, now: Any) -> Any:
+    """What was given for a setting of type `hint`. Raises ConfigError."""
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    optional, kinds = type(None) in options, [kind for kind in options if kind is not type(None)]
+    given = change.value if isinstance(change, Given) else change
+    if optional and (given == NONE or given is False):
+        return None
+    (kind,) = kinds
+    if is_dataclass(kind):
+        start = now if now is not None else kind()
+        return start if optional and given is True else _changed(start, change, name)
+    try:
+        if isinstance(change, dict):
+            raise TypeError
+        return _of_type(given, kind)
+    except TypeError:
+        source = " and ".join(_sources(change)) or name
+        none = f", or '{NONE}'" if optional else ""
+        said = "a table" if isinstance(change, dict) else repr(given)
+        raise ConfigError(f"{source}: {name} must be {_in_words(kind)}{none}, got {said}.") from None
+
+
+def _of_type(value: Any, kind: Any) -> Any:
+    """`value` where it is a `kind`, whole numbers being numbers. Raises TypeError."""
+    if get_origin(kind) is Literal:
+        if value in get_args(kind):
+            return value
+    elif get_origin(kind) is tuple:
+        parts = get_args(kind)
+        if isinstance(value, list | tuple):
+            parts = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+            if len(parts) == len(value):
+                return tuple(_of_type(one, part) for one, part in zip(value, parts, strict=True))
+    elif kind is float and type(value) in (int, float):
+        return float(value)
+    elif type(value) is kind:
+        return value
+    raise TypeError
+
+
+def _in_words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        one = {"int": "whole numbers", "float": "numbers"}.get(parts[0].__name__, "values")
+        return f"a list of {one}" if parts[-1] is Ellipsis else f"a list of {len(parts)} {one}"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
