@@ -18,6 +18,7 @@ import torch
 import splat2d
 
 from . import statistics
+from .content import measure_content
 from .faults import RunError, disk_is_full, first_cause, passes, patiently
 from .loading import LoadedCrop, load_crops
 from .plan import seed_of
@@ -181,6 +182,7 @@ def _fit_alike(crops: list[LoadedCrop], settings: dict[str, Any], fitter: Module
             result=(_finite(fit.psnr), _finite(off_lattice), fit.iterations, fit.seconds),
             statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
             field=fit.field if settings["keep_fields"] else None,
+            content=measure_content(crop.pixels),
         )
         for crop, rng, (fit, off_lattice) in zip(crops, rngs, fits, strict=True)
     ]

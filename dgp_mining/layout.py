@@ -6,6 +6,7 @@
         images/            name, size (height, width), nbytes, problem          written with the plan
         crops/             image, position (row, column)                        written with the plan
                            result (RESULT), sha256 (of the image file), error, status
+                           content (see content.py)
         statistics/        count, moment, histogram, sample (see statistics.py)
         fields/            means, cholesky, colors, extent (Gaussians, channels)    with keep_fields
 
@@ -25,12 +26,13 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ContainsArrayError
 
 from . import statistics
+from .content import CONTENT
 from .images import MAX_CHANNELS
 from .integrity import damaged, reading
 from .location import Location
 from .results import PENDING, RESULT
 
-FORMAT = "dgp-store/2"
+FORMAT = "dgp-store/3"
 STATUS = "crops/status"
 
 LOST = -1.0
@@ -84,7 +86,7 @@ def plan_arrays(extent: Extent) -> dict[str, ArrayLayout]:
 
 def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
     """The arrays that are written chunk by chunk as crops are fitted, in the order of writing."""
-    bins, entries = statistics.BINS, list(statistics.ENTRIES)
+    weights, bins, entries = list(statistics.WEIGHTS), statistics.BINS, list(statistics.ENTRIES)
     counts, moments, sample = list(statistics.COUNTS), list(statistics.MOMENTS), list(statistics.SAMPLE)
     room = extent.gaussians
 
@@ -101,10 +103,18 @@ def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
         "crops/result": over_crops(len(RESULT), dtype="float64", fill=math.nan, columns=list(RESULT)),
         "crops/sha256": over_crops(32, dtype="uint8", fill=0),
         "crops/error": over_crops(dtype="string", fill=""),
+        "crops/content": over_crops(len(CONTENT), dtype="float64", fill=math.nan, columns=list(CONTENT)),
         "statistics/count": over_crops(len(counts), dtype="int64", fill=-1, columns=counts),
-        "statistics/moment": over_crops(len(moments), dtype="float64", fill=math.nan, columns=moments),
+        "statistics/moment": over_crops(
+            len(weights), len(moments), dtype="float64", fill=math.nan, rows=weights, columns=moments
+        ),
         "statistics/histogram": over_crops(
-            len(entries), bins, dtype="int64", fill=-1, rows=entries, ranges=list(statistics.RANGES)
+            *(len(weights), len(entries), bins),
+            dtype="float64",
+            fill=-1.0,
+            weights=weights,
+            rows=entries,
+            ranges=list(statistics.RANGES),
         ),
         "statistics/sample": over_crops(
             statistics.SAMPLE_SIZE, len(sample), dtype="float32", fill=LOST, columns=sample

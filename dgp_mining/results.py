@@ -12,6 +12,7 @@ import numpy as np
 from splat2d import GaussianField
 
 from . import statistics
+from .content import CONTENT
 from .images import MAX_CHANNELS
 from .statistics import Statistics
 
@@ -21,6 +22,8 @@ PENDING, DONE, FAILED = 0, 1, 2
 RESULT = ("psnr", "off_lattice_psnr", "iterations", "seconds")
 """Columns of the results."""
 
+
+_NOTHING = np.full(len(CONTENT), math.nan)
 
 UNREAD = bytes(32)
 """Stands for the digest of a file that could not be read."""
@@ -40,6 +43,8 @@ class CropResult:
     """None where the crop has failed."""
     field: GaussianField | None = None
     """The fitted field, where fields are kept."""
+    content: np.ndarray | None = None
+    """[6] CONTENT of the crop's pixels; None where it has failed."""
 
 
 def columns(results: Sequence[CropResult], gaussians: int) -> dict[str, Any]:
@@ -50,6 +55,7 @@ def columns(results: Sequence[CropResult], gaussians: int) -> dict[str, Any]:
         "crops/result": [result.result for result in results],
         "crops/sha256": [np.frombuffer(result.sha256 or UNREAD, np.uint8) for result in results],
         "crops/error": [_printable(result.error) for result in results],
+        "crops/content": [_NOTHING if r.content is None else r.content for r in results],
         "statistics/count": [s.counts for s in kept],
         "statistics/moment": [s.moments for s in kept],
         "statistics/histogram": [s.histograms for s in kept],
@@ -79,8 +85,8 @@ def _field_columns(results: Sequence[CropResult], gaussians: int) -> dict[str, n
 def _blank_statistics() -> Statistics:
     return Statistics(
         counts=np.zeros(len(statistics.COUNTS), np.int64),
-        moments=np.full(len(statistics.MOMENTS), math.nan),
-        histograms=np.zeros((len(statistics.ENTRIES), statistics.BINS), np.int64),
+        moments=np.full((len(statistics.WEIGHTS), len(statistics.MOMENTS)), math.nan),
+        histograms=np.zeros((len(statistics.WEIGHTS), len(statistics.ENTRIES), statistics.BINS)),
         sample=np.full((statistics.SAMPLE_SIZE, len(statistics.SAMPLE)), math.nan, np.float32),
     )
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from splat2d import DEFAULT_CUTOFF, GaussianField
 
+from .content import CONTENT
+
 SAMPLE_SIZE = 256
 """Gaussians sampled from each crop."""
 
@@ -28,21 +30,37 @@ interior, which alone enters the moments, the histograms and the prior."""
 SAMPLE = ("l11", "l21", "l22", "amplitude", "displacement_x", "displacement_y", "border_distance")
 """Columns of the sample; it is drawn from interior and border Gaussians alike, NaN where there are fewer."""
 
-ENTRIES = ("l11", "l21", "l22", "S_xx", "S_xy", "S_yy")
-"""The entries whose moments and histograms are kept."""
+ENTRIES = ("l11", "l21", "l22", "S_xx", "S_xy", "S_yy", "long_axis", "ratio", "angle")
+"""The entries whose histograms are kept: of the Cholesky factor; of the covariance; of its ellipse, the
+standard deviation along the longer axis, the shorter by the longer, and the direction of the longer, degrees
+from x towards y, in (-90, 90]."""
 
-RANGES = ((0.0, 4.0), (-2.0, 2.0), (0.0, 4.0), (0.0, 8.0), (-4.0, 4.0), (0.0, 8.0))
+RANGES = (
+    *((0.0, 4.0), (-2.0, 2.0), (0.0, 4.0)),
+    *((0.0, 8.0), (-4.0, 4.0), (0.0, 8.0)),
+    *((0.0, 4.0), (0.0, 1.0), (-90.0, 90.0)),
+)
 """Histogram range of each entry, in (squared) grid spacings; what lies outside counts in the end bins."""
 
 BINS = 80
 
-_PAIRS = tuple((a, b) for block in (0, 3) for a in range(block, block + 3) for b in range(a, block + 3))
+AVERAGED = (*ENTRIES[:8], "cos_2angle", "sin_2angle")
+"""The entries whose moments are kept: a direction has no mean, but its doubled angle's vector has."""
 
-MOMENTS = (*ENTRIES, *(f"{ENTRIES[a]}*{ENTRIES[b]}" for a, b in _PAIRS))
-"""Columns of the moments: the six means, then the mean products within each triple (raw second moments)."""
+_PAIRS = tuple(
+    (a, b) for block in (range(3), range(3, 6), range(6, 10)) for a in block for b in block if b >= a
+)
 
-NBYTES = 8 * (len(COUNTS) + len(MOMENTS) + len(ENTRIES) * BINS) + 4 * SAMPLE_SIZE * len(SAMPLE)
-"""Size of one crop's statistics before compression."""
+MOMENTS = (*AVERAGED, *(f"{AVERAGED[a]}*{AVERAGED[b]}" for a, b in _PAIRS))
+"""Columns of the moments: the means, then the mean products within each block (raw second moments)."""
+
+WEIGHTS = ("plain", "amplitude")
+"""How Gaussians count in moments and histograms: each as one, or as much as its largest colour."""
+
+NBYTES = 8 * (
+    len(COUNTS) + len(CONTENT) + len(WEIGHTS) * (len(MOMENTS) + len(ENTRIES) * BINS)
+) + 4 * SAMPLE_SIZE * len(SAMPLE)
+"""Size of what is kept of one crop before compression."""
 
 SETTINGS = {"sample": SAMPLE_SIZE, "dead": DEAD_AMPLITUDE, "border": BORDER, "bins": BINS, "ranges": RANGES}
 """The numbers that determine the statistics, for the fingerprint of a store."""
@@ -60,9 +78,9 @@ class Statistics:
     counts: np.ndarray
     """[6] int64, columns COUNTS."""
     moments: np.ndarray
-    """[18] float64, columns MOMENTS, over the interior Gaussians; NaN where there are none."""
+    """[2, 32] float64, rows WEIGHTS, columns MOMENTS, over the interior Gaussians; NaN without any."""
     histograms: np.ndarray
-    """[6, BINS] int64, rows ENTRIES, over the interior Gaussians."""
+    """[2, 9, BINS] float64, by WEIGHTS and ENTRIES, over the interior Gaussians; summed, not averaged."""
     sample: np.ndarray
     """[SAMPLE_SIZE, 7] float32, columns SAMPLE."""
 
@@ -85,20 +103,19 @@ def measure(field: GaussianField, start: np.ndarray, rng: np.random.Generator) -
     sample[: len(chosen)] = np.column_stack(
         [
             cholesky[chosen] / spacing,
-            np.abs(colors[chosen]).max(axis=1),
+            _largest(colors[chosen]),
             (means[chosen] - np.asarray(start)[chosen]) / spacing,
             border_distance(means[chosen], height, width) / spacing,
         ]
     )
-    l11, l21, l22 = cholesky[interior].T / spacing
-    entries = np.stack([l11, l21, l22, l11 * l11, l11 * l21, l21 * l21 + l22 * l22])  # [6, n]
+    entries, amplitude = _entries(cholesky[interior].T / spacing), _largest(colors[interior])
     number = np.bincount(classes, minlength=len(CLASSES))
     return Statistics(
         counts=np.array(
             [len(means), *(number[CLASSES.index(c)] for c in COUNTS[1:-1]), len(chosen)], np.int64
         ),
-        moments=_moments(entries),
-        histograms=np.stack([_histogram(row, *limits) for row, limits in zip(entries, RANGES, strict=True)]),
+        moments=_moments(entries, amplitude),
+        histograms=_histograms(entries, amplitude),
         sample=sample,
     )
 
@@ -140,12 +157,42 @@ def prior_sample(sample: np.ndarray) -> np.ndarray:
     return rows[rows[:, SAMPLE.index("border_distance")] >= BORDER, :3]  # false for NaN
 
 
-def _moments(entries: np.ndarray) -> np.ndarray:  # [6, n] -> [18]
+def _entries(cholesky: np.ndarray) -> np.ndarray:  # [3, n] -> [11, n]
+    """AVERAGED and the angle; the vector of a round kernel, which has no direction, is zero."""
+    l11, l21, l22 = cholesky
+    xx, xy, yy = l11 * l11, l11 * l21, l21 * l21 + l22 * l22
+    difference = np.sqrt((xx - yy) ** 2 + 4 * xy * xy)
+    long = (xx + yy + difference) / 2  # squared
+    by = 1 / np.where(difference > 0, difference, 1)
+    cos, sin = (xx - yy) * by, 2 * xy * by
+    angle = np.degrees(np.arctan2(sin, cos)) / 2
+    return np.stack([l11, l21, l22, xx, xy, yy, np.sqrt(long), l11 * l22 / long, cos, sin, angle])
+
+
+def _moments(entries: np.ndarray, amplitude: np.ndarray) -> np.ndarray:  # [11, n], [n] -> [2, 32]
     if not entries.size:
-        return np.full(len(MOMENTS), np.nan)
-    return np.array([*entries.mean(axis=1), *((entries[a] * entries[b]).mean() for a, b in _PAIRS)])
+        return np.full((len(WEIGHTS), len(MOMENTS)), np.nan)
+    rows = entries[: len(AVERAGED)]
+    plain, weighted = (
+        [*scaled.mean(axis=1), *((scaled[a] * rows[b]).mean() for a, b in _PAIRS)]
+        for scaled in (rows, rows * amplitude)
+    )
+    return np.array([plain, np.array(weighted) / amplitude.mean()])
 
 
-def _histogram(values: np.ndarray, low: float, high: float) -> np.ndarray:  # [n] -> [BINS] int64
-    bins = np.clip((values - low) * (BINS / (high - low)), 0, BINS - 1).astype(np.int64)
-    return np.bincount(bins, minlength=BINS)
+def _histograms(entries: np.ndarray, amplitude: np.ndarray) -> np.ndarray:  # [11, n], [n] -> [2, 9, BINS]
+    rows = entries[[*range(8), 10]]
+    low, high = np.array(RANGES).T[:, :, None]
+    bins = np.clip((rows - low) * (BINS / (high - low)), 0, BINS - 1).astype(np.int64)
+    bins += BINS * np.arange(len(ENTRIES))[:, None]
+    return np.stack(
+        [
+            np.bincount(bins.ravel(), weights, BINS * len(ENTRIES)).reshape(len(ENTRIES), BINS)
+            for weights in (None, np.tile(amplitude, len(ENTRIES)))
+        ]
+    ).astype(np.float64)
+
+
+def _largest(colors: np.ndarray) -> np.ndarray:  # [n, C] -> [n]
+    """The amplitude of each Gaussian; over rows, since numpy is slow along short axes."""
+    return np.abs(np.ascontiguousarray(colors.T)).max(axis=0)

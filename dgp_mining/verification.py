@@ -136,6 +136,8 @@ def _wrong_with_fitted(crop: dict[str, np.ndarray]) -> Iterator[str]:
     sample, histogram = crop["statistics/sample"], crop["statistics/histogram"]
     if not np.isfinite(crop["crops/result"]).all():
         yield f"has a result that is not finite ({', '.join(RESULT)})"
+    if not np.isfinite(crop["crops/content"][0]):
+        yield "has no content"
     if not crop["crops/sha256"].any():
         yield "has no digest of its image file"
     if crop["crops/error"]:
@@ -147,7 +149,7 @@ def _wrong_with_fitted(crop: dict[str, np.ndarray]) -> Iterator[str]:
         yield "has lost its sampled Gaussians"
     elif np.isfinite(sample).all(axis=1).sum() != sampled or not np.isnan(sample[sampled:]).all():
         yield "has another number of sampled Gaussians than it counts"
-    if (histogram < 0).any() or (histogram.sum(axis=1) != interior).any():
+    if (histogram < 0).any() or (histogram[0].sum(axis=1) != interior).any():
         yield "has histograms of another number of Gaussians than it counts"
     if interior and not np.isfinite(crop["statistics/moment"]).all():
         yield "has moments that are not finite"

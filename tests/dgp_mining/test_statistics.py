@@ -8,7 +8,7 @@ import torch
 
 from dgp_mining import statistics
 from dgp_mining.dictionary import covariance_from_cholesky
-from dgp_mining.statistics import COUNTS, MOMENTS, SAMPLE, measure, prior_sample
+from dgp_mining.statistics import COUNTS, ENTRIES, MOMENTS, SAMPLE, measure, prior_sample
 from splat2d import GaussianField
 
 
@@ -25,6 +25,15 @@ def random_field(n: int = 600, seed: int = 0) -> GaussianField:
         rng.uniform(0, 1, (n, 2)) * (60, 40),
         rng.uniform([0.5, -0.5, 0.5], [2, 0.5, 2], (n, 3)),
         rng.uniform(-1, 1, (n, 3)),
+    )
+
+
+def interior(measured: GaussianField) -> np.ndarray:
+    """Indices of the interior Gaussians of `random_field`, whose spacing is 2 px."""
+    x, y = measured.means[0].numpy().T
+    inside = (x >= 2) & (x <= 58) & (y >= 2) & (y <= 38)
+    return np.flatnonzero(
+        inside & (np.abs(measured.colors[0].numpy()).max(axis=1) >= statistics.DEAD_AMPLITUDE)
     )
 
 
@@ -60,20 +69,58 @@ def test_lengths_are_in_grid_spacings_of_this_fit() -> None:
 def test_moments_and_histograms_are_of_the_interior_alone() -> None:
     measured = random_field()
     found = measure(measured, measured.means[0].numpy(), np.random.default_rng(0))
-    spacing = 2.0
-    x, y = measured.means[0].numpy().T
-    inside = (x >= spacing) & (x <= 60 - spacing) & (y >= spacing) & (y <= 40 - spacing)
-    inside &= np.abs(measured.colors[0].numpy()).max(axis=1) >= statistics.DEAD_AMPLITUDE
-    cholesky = measured.cholesky[0].double().numpy()[inside] / spacing
+    inside = interior(measured)
+    cholesky = measured.cholesky[0].double().numpy()[inside] / 2
     entries = np.column_stack([cholesky, covariance_from_cholesky(cholesky)])
-    moments = dict(zip(MOMENTS, found.moments, strict=True))
+    moments = dict(zip(MOMENTS, found.moments[0], strict=True))
     assert moments["l21"] == pytest.approx(cholesky[:, 1].mean())
     assert moments["S_xx*S_yy"] == pytest.approx((entries[:, 3] * entries[:, 5]).mean())
-    expected = [
-        np.histogram(entries[:, i], statistics.BINS, statistics.RANGES[i])[0] for i in range(len(entries[0]))
-    ]
-    np.testing.assert_array_equal(found.histograms, expected)
-    assert found.histograms.sum() == 6 * inside.sum()
+    expected = [np.histogram(entries[:, i], statistics.BINS, statistics.RANGES[i])[0] for i in range(6)]
+    np.testing.assert_array_equal(found.histograms[0, :6], expected)
+    assert (found.histograms[0].sum(axis=1) == len(inside)).all()
+
+
+def test_ellipses_are_measured_by_their_axes() -> None:
+    """Against the eigenvectors that LAPACK finds."""
+    measured = random_field()
+    found = measure(measured, measured.means[0].numpy(), np.random.default_rng(0))
+    inside = interior(measured)
+    lower = np.zeros((len(inside), 2, 2))
+    lower[:, [0, 1, 1], [0, 0, 1]] = measured.cholesky[0].double().numpy()[inside] / 2
+    values, vectors = np.linalg.eigh(lower @ lower.transpose(0, 2, 1))
+    long, ratio = np.sqrt(values[:, 1]), np.sqrt(values[:, 0] / values[:, 1])
+    angle = np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1])
+    moments = dict(zip(MOMENTS, found.moments[0], strict=True))
+    assert moments["long_axis"] == pytest.approx(long.mean())
+    assert moments["ratio*ratio"] == pytest.approx((ratio**2).mean())
+    assert moments["sin_2angle"] == pytest.approx(np.sin(2 * angle).mean())
+    assert moments["long_axis*cos_2angle"] == pytest.approx((long * np.cos(2 * angle)).mean())
+    degrees = (np.degrees(angle) + 90) % 180 - 90
+    for name, values in (("long_axis", long), ("ratio", ratio), ("angle", degrees)):
+        row = ENTRIES.index(name)
+        expected = np.histogram(values, statistics.BINS, statistics.RANGES[row])[0]
+        np.testing.assert_array_equal(found.histograms[0, row], expected)
+
+
+def test_a_round_gaussian_has_no_direction() -> None:
+    n = 24
+    round_ones = field([[30, 20]] * n, [[2, 0, 2]] * n, [[0.5]] * n)
+    found = measure(round_ones, np.zeros((n, 2)), np.random.default_rng(0))
+    moments = dict(zip(MOMENTS, found.moments[0], strict=True))
+    assert (moments["ratio"], moments["cos_2angle"], moments["sin_2angle"]) == (1, 0, 0)
+
+
+def test_by_amplitude_gaussians_count_as_much_as_their_largest_colour() -> None:
+    measured = random_field()
+    found = measure(measured, measured.means[0].numpy(), np.random.default_rng(0))
+    inside = interior(measured)
+    amplitude = np.abs(measured.colors[0].double().numpy()[inside]).max(axis=1)
+    l11 = measured.cholesky[0, :, 0].double().numpy()[inside] / 2
+    moments = dict(zip(MOMENTS, found.moments[1], strict=True))
+    assert moments["l11"] == pytest.approx(np.average(l11, weights=amplitude))
+    assert moments["l11*l11"] == pytest.approx(np.average(l11**2, weights=amplitude))
+    expected = np.histogram(l11, statistics.BINS, statistics.RANGES[0], weights=amplitude)[0]
+    np.testing.assert_allclose(found.histograms[1, 0], expected)
 
 
 def test_the_sample_is_drawn_from_living_gaussians_and_by_the_seed() -> None:

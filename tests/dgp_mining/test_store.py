@@ -15,6 +15,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from dgp_mining import part as part_module
+from dgp_mining.content import CONTENT
 from dgp_mining.integrity import StoreFullError
 from dgp_mining.layout import FORMAT
 from dgp_mining.plan import Plan, Settings, make_plan
@@ -35,7 +36,8 @@ def result(seed: int = 0, channels: int = 3) -> CropResult:
         torch.rand(1, 50, 2) * 32, torch.rand(1, 50, 3) + 0.2, torch.rand(1, 50, channels), (32, 32)
     )
     statistics = measure(field, field.means[0].numpy(), np.random.default_rng(seed))
-    return CropResult(bytes([seed] * 32), "", (40.0 + seed, 25.0, 7, 0.5), statistics, field)
+    content = np.linspace(0, seed + 1, len(CONTENT))
+    return CropResult(bytes([seed] * 32), "", (40.0 + seed, 25.0, 7, 0.5), statistics, field, content)
 
 
 FAILURE = CropResult(b"", "a.png is broken.")
@@ -58,6 +60,9 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, plan: Plan) -> None:
     assert store.pending_chunks() == [chunk(store, 0), chunk(store, 2)]
     assert store.status().tolist() == [PENDING] * 4 + [DONE, DONE, FAILED, DONE] + [PENDING] * 2
     np.testing.assert_array_equal(store.results()[5], [41.0, 25.0, 7, 0.5])
+    np.testing.assert_array_equal(store.read("crops/content")[5], result(1).content)
+    np.testing.assert_array_equal(store.read("statistics/moment")[5], result(1).statistics.moments)
+    np.testing.assert_array_equal(store.read("statistics/histogram")[5], result(1).statistics.histograms)
     assert np.isnan(store.results()[6, 0])
     assert store.errors() == [(6, "a.png is broken.")]
     np.testing.assert_array_equal(store.samples(np.array([5]))[0], result(1).statistics.sample)
@@ -103,7 +108,7 @@ def test_the_status_is_written_last(tmp_path: Path, plan: Plan, monkeypatch: pyt
     monkeypatch.setattr(zarr.Array, "__setitem__", lambda array, where, value: written.append(array.path))
     store.write(chunk(store, 0), [result(i) for i in range(4)])
     assert written[-1] == "crops/status"
-    assert len(written) == len(set(written)) == 12
+    assert len(written) == len(set(written)) == 13
 
 
 def test_other_settings_are_refused_by_name(tmp_path: Path, plan: Plan, photos: Path) -> None:

@@ -43,7 +43,7 @@ def chunk_file(store: Path, name: str, index: int) -> Path:
 
 
 ARRAYS = [
-    *("crops/result", "crops/sha256", "crops/error", "crops/status"),
+    *("crops/result", "crops/sha256", "crops/error", "crops/content", "crops/status"),
     *("statistics/count", "statistics/moment", "statistics/histogram", "statistics/sample"),
     *("fields/means", "fields/cholesky", "fields/colors", "fields/extent"),
 ]
