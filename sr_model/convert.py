@@ -39,10 +39,14 @@ _NOT_RELEASED = "is not a released ContinuousSR checkpoint"
 class Converted:
     """What a conversion made, for a message."""
 
+    architecture: str
+    """Its name."""
     encoder: str
     """As the layout of its weights is called."""
     parameters: int
     """Of the whole network."""
+    licence: str
+    """Of the released weights."""
 
 
 def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
@@ -52,8 +56,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     are singular, and the network keeps only what it blends of them from being so. Raises CheckpointError.
     """
     source, target = Path(source), Path(target)
-    if target.exists() and not overwrite:
-        raise CheckpointError(f"{target} exists already: name another file, or replace it with --overwrite.")
+    check_target(target, overwrite)
     tensors, _ = read_public(source)
     lacking = [prefix for prefix in ("encoder.", *HEADS) if not any(n.startswith(prefix) for n in tensors)]
     if lacking:
@@ -85,7 +88,13 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     except ValueError as error:
         raise CheckpointError(f"{source} {_NOT_RELEASED} ({error}).") from error
     checkpoint.save(target)
-    return Converted(layout.name, sum(p.numel() for p in model.parameters()))
+    return Converted("ContinuousSR", layout.name, sum(p.numel() for p in model.parameters()), LICENCE)
+
+
+def check_target(target: Path, overwrite: bool) -> None:
+    """Raise CheckpointError where a file must not be written."""
+    if target.exists() and not overwrite:
+        raise CheckpointError(f"{target} exists already: name another file, or replace it with --overwrite.")
 
 
 def hidden_widths(tensors: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:

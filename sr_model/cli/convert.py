@@ -1,4 +1,4 @@
-"""sr-convert: make a checkpoint of this project of a released ContinuousSR checkpoint."""
+"""sr-convert: make a checkpoint of this project of a released one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..convert import LICENCE, convert
+from ..convert import convert
+from ..gsasr_convert import convert_gsasr
 from . import Command
 
 
@@ -15,9 +16,13 @@ from . import Command
 @click.argument("target", metavar="DST", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace DST where it exists.")
 def main(source: Path, target: Path, overwrite: bool) -> None:
-    """Convert SRC, a released ContinuousSR checkpoint (.pth), to DST, a .safetensors file for --model."""
-    converted = convert(source, target, overwrite=overwrite)
+    """Convert SRC, a released checkpoint, to DST, a .safetensors file for --model.
+
+    SRC is the .pth file of a ContinuousSR, or the folder with encoder.pth and decoder.pth of a GSASR.
+    """
+    converted = (convert_gsasr if source.is_dir() else convert)(source, target, overwrite=overwrite)
+    terms = ": not for commercial use" if "NC" in converted.licence else ""
     click.echo(
-        f"{target}: ContinuousSR on {converted.encoder}, {converted.parameters:,} parameters; "
-        f"the released weights are {LICENCE}: not for commercial use"
+        f"{target}: {converted.architecture} on {converted.encoder}, {converted.parameters:,} parameters; "
+        f"the released weights are {converted.licence}{terms}"
     )
