@@ -18,10 +18,11 @@ from types import TracebackType
 
 from cluster import free_port
 
-CREDENTIALS = {
+CLIENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_MAX_ATTEMPTS": "2",  # less patience than by default, so that the test need not have it
 }
 
 
@@ -30,7 +31,7 @@ class S3:
 
     def __init__(self, folder: Path) -> None:
         self.server_port, self.port = free_port(), free_port()
-        self.environment = {**CREDENTIALS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}
+        self.environment = {**CLIENT, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}"}
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
 

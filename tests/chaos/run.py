@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dgp_mining.integrity import StoreError
-from dgp_mining.results import DONE, PENDING, RESULT
+from dgp_mining.results import DONE, RESULT
 from dgp_mining.store import Store
 
 CROPS = 320
@@ -36,7 +36,7 @@ def run(*command: str, environment: Mapping[str, str] | None = None) -> subproce
 def finished(store: Path | str) -> int:
     """Crops that are in a store which others are writing, or which is not there yet."""
     try:
-        return int((Store.open(store).status() != PENDING).sum())
+        return int((~Store.open(store).unfinished()).sum())
     except StoreError:
         return 0
 
