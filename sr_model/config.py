@@ -87,7 +87,7 @@ def configured(preset: Preset, settings: Mapping[str, Any], overrides: Sequence[
     _merge(changes, settings)
     for text in overrides:
         name, equals, value = text.partition("=")
-        path = name.strip().split(".")
+        path = name.strip().replace("-", "_").split(".")
         if not equals or len(path) < 2:
             raise ConfigError(f"--set {text}: say which setting and what, such as training.batch=32.")
         change: Any = Given(_value(value.strip()), f"--set {text}")
