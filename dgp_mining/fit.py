@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,18 @@ Stop = Callable[[float], bool]
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """A crop half fitted."""
+
+    iterations: int
+    """Iterations done; 0: the start."""
+    field: GaussianField
+    """As of a `Fit`."""
+    psnr: float
+    """As of a `Fit`."""
+
+
+@dataclass(frozen=True)
 class Fit:
     """A fitted crop."""
 
@@ -36,6 +48,8 @@ class Fit:
     """Iterations done: fewer than the recipe's where `target_psnr` was reached."""
     seconds: float
     """Wall time."""
+    snapshots: tuple[Snapshot, ...] = ()
+    """By the way, where they were asked for and reached, in order."""
 
 
 def fit_image(
@@ -46,6 +60,7 @@ def fit_image(
     iterations: int | None = None,
     target_psnr: float | None = None,
     seed: int = 0,
+    snapshots: Collection[int] = (),
 ) -> Fit:
     """Fit 2D Gaussians to an image, on the calling thread.
 
@@ -57,6 +72,7 @@ def fit_image(
         iterations: default the named recipe's: 300, 400 or 50,000.
         target_psnr: stop once PSNR on the fitted pixels reaches this, dB.
         seed: of the random start of "gaussianimage"; the others have nothing random.
+        snapshots: iterations to keep the field of; they change nothing else.
 
     Raises ValueError where an argument is out of range. The same arguments give the same bits.
     """
@@ -67,8 +83,10 @@ def fit_image(
     began = time.perf_counter()
     stop = (lambda psnr: False) if target_psnr is None else (lambda psnr: psnr >= target_psnr)
     run = _fit_fast if isinstance(chosen, FastRecipe) else fit_gaussianimage
-    field, start, done = run(target, chosen, density, seed, stop)
-    return Fit(field, start, psnr(field.render()[0], target), done, time.perf_counter() - began)
+    field, start, done, kept = run(target, chosen, density, seed, stop, snapshots)
+    seconds, quality = time.perf_counter() - began, psnr(field.render()[0], target)
+    looks = tuple(Snapshot(at, look, psnr(look.render()[0], target)) for at, look in kept.items())
+    return Fit(field, start, quality, done, seconds, looks)
 
 
 def off_lattice_psnr(
@@ -115,18 +133,23 @@ def planar(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
     return tensor.permute(2, 0, 1).contiguous()
 
 
+Fields = dict[int, GaussianField]
+"""Fields by the number of iterations done."""
+
+
 def _fit_fast(
-    target: Tensor, recipe: FastRecipe, density: float, seed: int, stop: Stop
-) -> tuple[GaussianField, Tensor, int]:
-    _, height, width = target.shape
+    target: Tensor, recipe: FastRecipe, density: float, seed: int, stop: Stop, snapshots: Collection[int]
+) -> tuple[GaussianField, Tensor, int, Fields]:
+    size = tuple(target.shape[1:])
     parameters, spacing = grid_start(target, density, recipe.start_sigma)
     start = parameters[:2].T.clone()
     first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
     rates = recipe.rates(spacing)
     run = native.fit if backend() == "cpu" else vectorised.fit
+    kept: Fields = {0: field_of(parameters.clone(), size)} if 0 in snapshots else {}
     done = 0
-    while done < recipe.iterations:
-        block = rates[done : done + CHECK_EVERY].contiguous()
+    for end in block_ends(recipe.iterations, snapshots):
+        block = rates[done:end].contiguous()
         losses = run(
             target,
             parameters,
@@ -139,11 +162,19 @@ def _fit_fast(
             betas=(recipe.beta1, recipe.beta2),
             epsilon=recipe.epsilon,
         )
-        done += len(block)
+        done = end
+        if done in snapshots:
+            kept[done] = field_of(parameters.clone(), size)
         error = losses[-1].item() / target.numel()
         if stop(-10 * math.log10(error) if error > 0 else math.inf):
             break
-    return field_of(parameters, (height, width)), start, done
+    return field_of(parameters, size), start, done, kept
+
+
+def block_ends(iterations: int, snapshots: Collection[int], every: int = CHECK_EVERY) -> list[int]:
+    """After how many iterations to look up from fitting, ascending, `iterations` the last."""
+    looks = {*range(every, iterations, every), *snapshots, iterations}
+    return sorted(look for look in looks if 0 < look <= iterations)
 
 
 def field_of(parameters: Tensor, size: tuple[int, int]) -> GaussianField:
@@ -179,9 +210,14 @@ def cholesky_of_root(root: Tensor) -> Tensor:
 
 
 def fit_gaussianimage(
-    target: Tensor, recipe: GaussianImageRecipe, density: float, seed: int, stop: Stop
-) -> tuple[GaussianField, Tensor, int]:
-    """The published recipe on the device of `target`: the field and its start, there, and the steps done."""
+    target: Tensor,
+    recipe: GaussianImageRecipe,
+    density: float,
+    seed: int,
+    stop: Stop,
+    snapshots: Collection[int] = (),
+) -> tuple[GaussianField, Tensor, int, Fields]:
+    """The published recipe on the device of `target`: the field and its start, the steps done, snapshots."""
     channels, height, width = target.shape
     n = max(1, round(density * height * width))
     generator = torch.Generator().manual_seed(seed)
@@ -203,6 +239,7 @@ def fit_gaussianimage(
 
     start = field_of(parameters).means[0]
     optimiser = Adan(parameters, recipe.betas, recipe.epsilon)
+    kept: Fields = {0: field_of(parameters.clone())} if 0 in snapshots else {}
     done = 0
     while done < recipe.iterations:
         leaf = parameters.detach().requires_grad_()
@@ -212,6 +249,8 @@ def fit_gaussianimage(
         (gradient,) = torch.autograd.grad(loss, leaf)
         optimiser.step(gradient, recipe.rate * 0.5 ** (done // recipe.halve_every))
         done += 1
+        if done in snapshots:
+            kept[done] = field_of(parameters.clone())
         if done % CHECK_EVERY == 0 and stop(-10 * math.log10(max(loss.item(), 1e-12))):
             break
-    return field_of(parameters), start, done
+    return field_of(parameters), start, done, kept

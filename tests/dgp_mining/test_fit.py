@@ -54,6 +54,24 @@ def test_psnr_is_that_of_the_field():
     assert fit.psnr == psnr(fit.field.render()[0], target)
 
 
+@pytest.mark.parametrize("recipe", ["fast", "gaussianimage"])
+def test_snapshots_show_the_way_and_change_nothing(recipe):
+    looks = (0, 7, 10, 20)
+    watched = fit_image(smooth_picture(), recipe=recipe, iterations=20, snapshots=looks)
+    plain = fit_image(smooth_picture(), recipe=recipe, iterations=20)
+    assert tuple(look.iterations for look in watched.snapshots) == looks
+    start, *_, end = watched.snapshots
+    for name in ("means", "cholesky", "colors"):
+        assert torch.equal(getattr(watched.field, name), getattr(plain.field, name))
+        assert torch.equal(getattr(end.field, name), getattr(plain.field, name))
+    assert torch.equal(start.field.means[0], plain.start)
+    assert end.psnr == plain.psnr
+    assert len({look.psnr for look in watched.snapshots}) == len(looks)
+    if recipe == "fast":
+        halfway = fit_image(smooth_picture(), recipe=recipe, iterations=20, target_psnr=-1e9, snapshots=(7,))
+        assert torch.equal(halfway.field.means, watched.snapshots[1].field.means)
+
+
 def test_fitting_stops_at_the_psnr_asked_for():
     fit = fit_image(smooth_picture(), target_psnr=30)
     assert 30 <= fit.psnr < 40

@@ -39,12 +39,19 @@ def crops() -> list[np.ndarray]:
 def test_a_batch_gives_the_fits_of_its_crops_in_order(crops: list[np.ndarray], recipe: str) -> None:
     settings = {"density": 0.25, "recipe": recipe, "iterations": 12}
     seeds = [5, 6, 7]
-    together = gpu_fit.fit_images(crops, seeds=seeds, device="cpu", **settings)
-    alone = [fit_image(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)]
+    looks = (0, 5, 12)
+    together = gpu_fit.fit_images(crops, seeds=seeds, snapshots=looks, device="cpu", **settings)
+    alone = [
+        fit_image(crop, seed=seed, snapshots=looks, **settings)
+        for crop, seed in zip(crops, seeds, strict=True)
+    ]
     for one, other in zip(together, alone, strict=True):
         for name in ("means", "cholesky", "colors"):
             assert torch.equal(getattr(one.field, name), getattr(other.field, name))
         assert torch.equal(one.start, other.start)
+        for look, expected in zip(one.snapshots, other.snapshots, strict=True):
+            assert torch.equal(look.field.cholesky, expected.field.cholesky)
+            assert (look.iterations, look.psnr) == (expected.iterations, expected.psnr)
         assert (one.psnr, one.iterations, one.field.size) == (other.psnr, 12, (24, 20))
     between = gpu_fit.off_lattice_psnrs(crops, seeds=seeds, device="cpu", **settings)
     assert between == [
