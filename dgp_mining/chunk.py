@@ -183,9 +183,18 @@ def _fit_alike(crops: list[LoadedCrop], settings: dict[str, Any], fitter: Module
             statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
             field=fit.field if settings["keep_fields"] else None,
             content=measure_content(crop.pixels),
+            snapshots=_snapshots(fit),
         )
         for crop, rng, (fit, off_lattice) in zip(crops, rngs, fits, strict=True)
     ]
+
+
+def _snapshots(fit: Any) -> tuple[tuple[float, statistics.Statistics], ...]:
+    start = fit.start.numpy()
+    return tuple(
+        (_finite(look.psnr), statistics.measure(look.field, start, np.random.default_rng(0)))
+        for look in getattr(fit, "snapshots", ())
+    )
 
 
 def _fit_pixels(
@@ -193,11 +202,15 @@ def _fit_pixels(
 ) -> list[tuple[Any, float]]:
     """The fit of each crop and its off-lattice PSNR: together on a GPU, one after the other on a CPU."""
     recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
+    looks = {"snapshots": settings["snapshots"]} if settings.get("snapshots") else {}
     if settings["backend"] == "cuda":
-        fits = fitter.fit_images(crops, seeds=seeds, **recipe)
+        fits = fitter.fit_images(crops, seeds=seeds, **recipe, **looks)
         return list(zip(fits, fitter.off_lattice_psnrs(crops, seeds=seeds, **recipe), strict=True))
     return [
-        (fitter.fit_image(crop, seed=seed, **recipe), fitter.off_lattice_psnr(crop, seed=seed, **recipe))
+        (
+            fitter.fit_image(crop, seed=seed, **recipe, **looks),
+            fitter.off_lattice_psnr(crop, seed=seed, **recipe),
+        )
         for crop, seed in zip(crops, seeds, strict=True)
     ]
 

@@ -55,7 +55,7 @@ def estimate(plan: Plan, fitter: str | None = None) -> Estimate:
     return Estimate(
         gaussians=plan.crops * gaussians,
         seconds=plan.crops * max(per_fit, 0.0),
-        nbytes=plan.crops * (statistics.NBYTES + field),
+        nbytes=plan.crops * ((1 + len(plan.settings["snapshots"] or ())) * statistics.NBYTES + field),
     )
 
 

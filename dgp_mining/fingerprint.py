@@ -10,7 +10,7 @@ import numpy as np
 
 from .plan import Plan
 
-_LEAVES_CROPS_ALONE = ("max_crops", "keep_fields")
+_LEAVES_CROPS_ALONE = ("max_crops", "keep_fields", "snapshots")
 """Settings that have no influence on the statistics of a crop."""
 
 

@@ -8,6 +8,7 @@
                            result (RESULT), sha256 (of the image file), error, status
                            content (see content.py)
         statistics/        count, moment, histogram, sample (see statistics.py)
+        snapshots/         psnr, count, moment, histogram: [n, snapshots, ...]   with snapshots
         fields/            means, cholesky, colors, extent (Gaussians, channels)    with keep_fields
 
 Every chunk carries a checksum; the attributes of a store and of its parts carry a digest (see integrity.py).
@@ -69,6 +70,13 @@ class Extent:
     """Crops per chunk."""
     gaussians: int
     """Room for the Gaussians of one crop's field; 0 where fields are not kept."""
+    snapshots: int = 0
+    """Iterations at which there are statistics, too."""
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """By name, for a part's attributes and its own name; what is not kept is not mentioned."""
+        return {name: n for name, n in vars(self).items() if n or name != "snapshots"}
 
 
 def plan_arrays(extent: Extent) -> dict[str, ArrayLayout]:
@@ -93,6 +101,25 @@ def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
     def over_crops(*shape: int, dtype: str, fill: Any, **attributes: Any) -> ArrayLayout:
         return ArrayLayout((extent.crops, *shape), extent.chunk, dtype, fill, attributes)
 
+    of_snapshots = {
+        "snapshots/psnr": over_crops(extent.snapshots, dtype="float64", fill=math.nan),
+        "snapshots/count": over_crops(extent.snapshots, len(counts), dtype="int64", fill=-1, columns=counts),
+        "snapshots/moment": over_crops(
+            *(extent.snapshots, len(weights), len(moments)),
+            dtype="float64",
+            fill=math.nan,
+            rows=weights,
+            columns=moments,
+        ),
+        "snapshots/histogram": over_crops(
+            *(extent.snapshots, len(weights), len(entries), bins),
+            dtype="float64",
+            fill=-1.0,
+            weights=weights,
+            rows=entries,
+            ranges=list(statistics.RANGES),
+        ),
+    }
     fields = {
         "fields/means": over_crops(room, 2, dtype="float32", fill=math.nan),
         "fields/cholesky": over_crops(room, 3, dtype="float32", fill=math.nan),
@@ -119,6 +146,7 @@ def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
         "statistics/sample": over_crops(
             statistics.SAMPLE_SIZE, len(sample), dtype="float32", fill=LOST, columns=sample
         ),
+        **(of_snapshots if extent.snapshots else {}),
         **(fields if room else {}),
         STATUS: over_crops(dtype="uint8", fill=PENDING, meaning=["pending", "done", "failed"]),
     }

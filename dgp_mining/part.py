@@ -48,7 +48,10 @@ class Part:
             )
             self.folder: str | None = about["folder"]
             """The folder of images as the user named it; None where there were several."""
-            self.extent = Extent(*(int(about[key]) for key in ("crops", "images", "chunk", "gaussians")))
+            self.extent = Extent(
+                *(int(about[key]) for key in ("crops", "images", "chunk", "gaussians")),
+                snapshots=int(about.get("snapshots", 0)),
+            )
             self._layouts = plan_arrays(self.extent) | crop_arrays(self.extent)
         self._arrays: dict[str, zarr.Array] = {}
 
@@ -57,8 +60,9 @@ class Part:
         """Lay out a part for the crops of `plan`. Its attributes, written last, make it one; what a killed
         run has left of the same part is completed."""
         keeps = plan.settings["keep_fields"]
-        extent = Extent(plan.crops, len(plan.names), chunk, gaussians if keeps else 0)
-        name = plan_fingerprint(plan, list(vars(extent).values()))
+        snapshots = len(plan.settings.get("snapshots") or ())
+        extent = Extent(plan.crops, len(plan.names), chunk, gaussians if keeps else 0, snapshots)
+        name = plan_fingerprint(plan, list(extent.numbers.values()))
         place = store / "parts" / name
         columns = {
             "images/name": plan.names,
@@ -73,7 +77,7 @@ class Part:
                 array = make_array(place, array_name, layout)
                 if array_name in columns:
                     array[...] = np.array(columns[array_name], dtype=array.dtype)
-            attributes = seal({"folder": plan.folder, **vars(extent)})
+            attributes = seal({"folder": plan.folder, **extent.numbers})
             zarr.open_group(place.open(), mode="r+", zarr_format=3).update_attributes(attributes)
         return Part(store, name, plan.settings)
 
@@ -91,7 +95,7 @@ class Part:
             image=self.read("crops/image"),
             position=self.read("crops/position"),
         )
-        if plan_fingerprint(plan, list(vars(self.extent).values())) != self.name:
+        if plan_fingerprint(plan, list(self.extent.numbers.values())) != self.name:
             raise damaged(str(self.place), "its plan is not the one that it was made for")
         if plan.crops and not 0 <= plan.image.min() <= plan.image.max() < len(plan.names):
             raise StoreError(f"{self.place} has crops of images that it does not list: do not use it.")

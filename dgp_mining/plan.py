@@ -20,7 +20,7 @@ import numpy as np
 from .faults import patiently
 from .images import ImageError, image_size, list_images
 from .names import printable_name, unsafe_name
-from .recipes import DEFAULT_DENSITY, RECIPES
+from .recipes import DEFAULT_DENSITY, RECIPES, make_recipe
 
 CHUNK_WORK = 250_000_000
 """Pixel-iterations of a chunk: about 15 s with the native kernel on one core."""
@@ -50,6 +50,8 @@ class Settings:
     """Of the choice of crops, of random starts and of the samples of Gaussians."""
     keep_fields: bool = False
     """Store every Gaussian, not only the statistics."""
+    snapshots: tuple[int, ...] | None = None
+    """Iterations at which to store statistics, too, ascending; None: at none."""
 
     def __post_init__(self) -> None:
         least = {"crop": 16, "max_crops": 1, "iterations": 1, "seed": 0}
@@ -58,6 +60,11 @@ class Settings:
                 raise ValueError(f"{_option(name)} must be at least {value}, got {getattr(self, name)}.")
         if self.recipe not in RECIPES:
             raise ValueError(f"--recipe must be one of {', '.join(RECIPES)}, got {self.recipe!r}.")
+        if looks := self.snapshots:
+            if list(looks) != sorted(set(looks)) or looks[0] < 0:
+                raise ValueError(f"--snapshots must be ascending iterations such as 0,50,100, got {looks}.")
+            if looks[-1] > (most := make_recipe(self.recipe, self.iterations).iterations):
+                raise ValueError(f"--snapshots has {looks[-1]}, but a fit has {most} iterations.")
         if not 0 < self.density <= 4:
             raise ValueError(f"--density must be above 0 and at most 4, got {self.density}.")
 

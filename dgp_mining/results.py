@@ -45,9 +45,11 @@ class CropResult:
     """The fitted field, where fields are kept."""
     content: np.ndarray | None = None
     """[6] CONTENT of the crop's pixels; None where it has failed."""
+    snapshots: tuple[tuple[float, Statistics], ...] = ()
+    """PSNR in dB and statistics at each of the iterations asked for."""
 
 
-def columns(results: Sequence[CropResult], gaussians: int) -> dict[str, Any]:
+def columns(results: Sequence[CropResult], gaussians: int, snapshots: int = 0) -> dict[str, Any]:
     """The rows of each array over crops (see layout.py), with room for `gaussians` a field, if any."""
     blank = _blank_statistics()
     kept = [result.statistics or blank for result in results]
@@ -62,7 +64,19 @@ def columns(results: Sequence[CropResult], gaussians: int) -> dict[str, Any]:
         "statistics/sample": [s.sample for s in kept],
         "crops/status": [FAILED if result.error else DONE for result in results],
     }
+    rows |= _snapshot_columns(results, snapshots) if snapshots else {}
     return rows | (_field_columns(results, gaussians) if gaussians else {})
+
+
+def _snapshot_columns(results: Sequence[CropResult], snapshots: int) -> dict[str, Any]:
+    blank = ((math.nan, _blank_statistics()),) * snapshots
+    looks = [result.snapshots or blank for result in results]
+    return {
+        "snapshots/psnr": [[psnr for psnr, _ in look] for look in looks],
+        "snapshots/count": [[found.counts for _, found in look] for look in looks],
+        "snapshots/moment": [[found.moments for _, found in look] for look in looks],
+        "snapshots/histogram": [[found.histograms for _, found in look] for look in looks],
+    }
 
 
 def _field_columns(results: Sequence[CropResult], gaussians: int) -> dict[str, np.ndarray]:

@@ -67,7 +67,8 @@ class Store:
             )
         content = unseal(attributes, f"{place}/zarr.json")
         with reading(str(place)):
-            Settings(**{field.name: content["settings"][field.name] for field in fields(Settings)})
+            known = {field.name for field in fields(Settings)}
+            Settings(**{name: value for name, value in content["settings"].items() if name in known})
             return Store(place, content)
 
     @staticmethod
@@ -224,7 +225,7 @@ class Store:
         """Write all results of one chunk, in the order of its crops; the status last. Raises StoreFullError
         where there is no room, StoreError where it cannot be written otherwise; the chunk stays pending."""
         part = self.part(chunk.part)
-        part.write(chunk.index, columns(results, part.extent.gaussians))
+        part.write(chunk.index, columns(results, part.extent.gaussians, part.extent.snapshots))
 
     def forget(self, chunk: Chunk) -> None:
         """Make a chunk pending, so that the next fit does it again."""

@@ -153,6 +153,13 @@ def _wrong_with_fitted(crop: dict[str, np.ndarray]) -> Iterator[str]:
         yield "has histograms of another number of Gaussians than it counts"
     if interior and not np.isfinite(crop["statistics/moment"]).all():
         yield "has moments that are not finite"
+    if "snapshots/psnr" in crop and not (
+        np.isfinite(crop["snapshots/psnr"]).all()
+        and (crop["snapshots/count"][:, 0] == counts["gaussians"]).all()
+        and np.isfinite(crop["snapshots/moment"][crop["snapshots/histogram"][:, 0, 0].any(axis=1)]).all()
+        and (crop["snapshots/histogram"] >= 0).all()
+    ):
+        yield "has snapshots of another fit, or has lost some"
     if "fields/extent" in crop:
         yield from _wrong_with_field(crop, counts["gaussians"], counts["degenerate"])
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--tls-key", metavar="FILE.pem", help="This client's key.  [default: Dask's]")
 @click.option("--seed", default=0, help="Of the choice of crops and of all that is random.")
 @click.option("--keep-fields", is_flag=True, help="Store every Gaussian, not only statistics.")
+@click.option("--snapshots", metavar="I,I,...", help="Store statistics at these iterations, too.")
 @click.option("--overwrite", is_flag=True, help="Delete the store first.")
 @click.option("--retry-failed", is_flag=True, help="Try the crops again that have failed.")
 @click.option("--strict", is_flag=True, help="Stop at the first crop or image that fails.")
@@ -102,6 +103,7 @@ def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
     if any(tls) and not scheduler.startswith("tls://"):
         raise click.UsageError("--tls-ca, --tls-cert and --tls-key are for --scheduler tls://... only.")
     how["tls"] = tuple(tls)
+    options["snapshots"] = _iterations(options["snapshots"])
     how["device"] = how["device"] or ("cuda" if scheduler == "gpu" else "cpu")
     if scheduler == "gpu" and how["device"] == "cpu":
         raise click.UsageError("--scheduler gpu fits on GPUs: leave out --device cpu.")
@@ -109,6 +111,13 @@ def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
         return Settings(**{name: options[name] for name in names}), how
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _iterations(text: str | None) -> tuple[int, ...] | None:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else None
+    except ValueError as error:
+        raise click.UsageError(f"--snapshots is a list such as 0,50,100, not {text!r}.") from error
 
 
 def _estimate(images: str, settings: Settings, how: dict[str, Any]) -> None:
