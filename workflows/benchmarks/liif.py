@@ -42,10 +42,10 @@ class LIIF(nn.Module):
         axes = [(2 * torch.arange(n, device=features.device) + 1) / n - 1 for n in size]  # centres in [-1, 1]
         pixels = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)  # (y, x)
         cell = torch.tensor([2 / size[0], 2 / size[1]], device=features.device)
-        parts = [self._query(features, part, cell) for part in pixels.split(QUERIES_AT_ONCE)]
+        parts = [self.query(features, part, cell) for part in pixels.split(QUERIES_AT_ONCE)]
         return torch.cat(parts, 1).mT.unflatten(2, size)
 
-    def _query(self, features: Tensor, pixels: Tensor, cell: Tensor) -> Tensor:  # [B, Q, 3]
+    def query(self, features: Tensor, pixels: Tensor, cell: Tensor) -> Tensor:  # [B, Q, 3]
         """Decode from the four nearest features, each weighted by the area of the opposite one's box."""
         height, width = features.shape[-2:]
         extent = torch.tensor([height, width], device=features.device)

@@ -5,13 +5,14 @@
 On one thread: an image of 256x256 pixels and 16,384 Gaussians, forward, forward and backward, and a whole fit
 of 300 iterations from the same start. Then an SR field (x4 of 510x340 LR pixels, four Gaussians each, sigma
 0.6 spacing) on one thread and on two. Yardstick and splat2d take turns, and the table shows medians. With a
-CUDA device, the GPU's figures follow.
+CUDA device, the GPU's figures follow. At the end, GSASR's renderer as a second peer (gsasr_peer.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import gsasr_peer
 import numpy as np
 import torch
 import yardstick
@@ -40,8 +41,10 @@ def main() -> None:
         fits, reached = measure_fit(photograph, iterations, min(rounds, 3))
     seconds |= {"fit": fits} | measure_upscaling(lr, rounds)
     gpu = measure_gpu()
+    released = gsasr_peer.measure_all(chosen.quick, min(rounds, 3))
     report(seconds, reached, gpu, iterations)
-    figures = {"seconds": seconds, "PSNR of the fits, dB": reached, "gpu": gpu}
+    gsasr_peer.report(released)
+    figures = {"seconds": seconds, "PSNR of the fits, dB": reached, "gpu": gpu, "released renderer": released}
     write_json(chosen.out, {"yardstick": yardstick.described(), **figures})
 
 
