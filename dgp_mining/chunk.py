@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -177,16 +178,24 @@ def _fit_alike(crops: list[LoadedCrop], settings: dict[str, Any], fitter: Module
             return [result for crop in crops for result in _fit_alike([crop], settings, fitter)]
         return [CropResult(crops[0].sha256, f"{crops[0].name}: {_first_line(error)}")]
     return [
-        CropResult(
-            crop.sha256,
-            result=(_finite(fit.psnr), _finite(off_lattice), fit.iterations, fit.seconds),
-            statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
-            field=fit.field if settings["keep_fields"] else None,
-            content=measure_content(crop.pixels),
-            snapshots=_snapshots(fit),
-        )
+        _measured(crop, rng, fit, off_lattice, settings["keep_fields"])
         for crop, rng, (fit, off_lattice) in zip(crops, rngs, fits, strict=True)
     ]
+
+
+def _measured(
+    crop: LoadedCrop, rng: np.random.Generator, fit: Any, off_lattice: float, keep_field: bool
+) -> CropResult:
+    if math.isnan(fit.psnr) or math.isnan(off_lattice):
+        return CropResult(crop.sha256, f"{crop.name}: the fit diverged: take another --recipe or --density.")
+    return CropResult(
+        crop.sha256,
+        result=(_finite(fit.psnr), _finite(off_lattice), fit.iterations, fit.seconds),
+        statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
+        field=fit.field if keep_field else None,
+        content=measure_content(crop.pixels),
+        snapshots=_snapshots(fit),
+    )
 
 
 def _snapshots(fit: Any) -> tuple[tuple[float, statistics.Statistics], ...]:

@@ -38,7 +38,7 @@ def fit_image(pixels, *, density, recipe, iterations, seed):
     return SimpleNamespace(
         field=GaussianField(*tensors, size=pixels.shape[:2]),
         start=torch.tensor(start, dtype=torch.float32),
-        psnr=40 + float(pixels.mean()),
+        psnr=40 + float(pixels.mean()) if pixels.min() < 1 else float("nan"),
         iterations=iterations,
         seconds=0.01,
     )

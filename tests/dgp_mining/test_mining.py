@@ -200,18 +200,20 @@ def test_bad_files_are_recorded_and_the_others_fitted(photos: Path, tmp_path: Pa
     (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
     (photos / "text.png").write_text("not an image")
     Image.new("RGB", (32, 32)).save(photos / "black.png")
+    Image.new("RGB", (32, 32), "white").save(photos / "white.png")
     Image.new("RGB", (20, 90)).save(photos / "small.png")
     summary = summarise(mine(photos, tmp_path / "a.zarr", Settings(crop=32), scheduler="sync", fitter=fitter))
     failures = {failure["image"]: failure["error"] for failure in summary["failures"]}
-    assert set(failures) == {"cut.png", "black.png"}
+    assert set(failures) == {"cut.png", "black.png", "white.png"}
     assert failures["cut.png"].startswith("cut.png cannot be decoded (")
     assert failures["black.png"] == "black.png: the crop is black"
+    assert failures["white.png"].startswith("white.png: the fit diverged")
     skipped = {skipped["image"]: skipped["error"] for skipped in summary["skipped"]}
     assert "not a PNG" in skipped["text.png"]
     assert "smaller than a crop of 32" in skipped["small.png"]
     assert set(skipped) == {"text.png", "small.png"}
-    assert summary["failed"] == sum(failure["crops"] for failure in summary["failures"]) == 10
-    assert summary["done"] == summary["crops"] - 10
+    assert summary["failed"] == sum(failure["crops"] for failure in summary["failures"]) == 11
+    assert summary["done"] == summary["crops"] - 11
     assert str(tmp_path) not in str(failures)
     assert build_dictionary(tmp_path / "a.zarr", size=64).metadata["crops"] == summary["done"]
 
