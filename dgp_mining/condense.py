@@ -1,7 +1,8 @@
 """Condensing many mined Gaussians into a dictionary of K kernels: the four methods.
 
 Each takes the mined Cholesky factors [M, 3] in grid spacings and returns [K, 3], positive definite, as a
-function of its arguments alone.
+function of its arguments alone. A symmetric dictionary is made of a quarter as many kernels and their mirror
+images: what mirroring and transposing a picture makes of a Gaussian is in it, too.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ METHODS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]]
 }
 
 
-def condense(cholesky: np.ndarray, size: int = 730, method: str = "marginal", seed: int = 0) -> np.ndarray:
+def condense(
+    cholesky: np.ndarray, size: int = 730, method: str = "marginal", seed: int = 0, symmetric: bool = False
+) -> np.ndarray:
     """K = `size` kernels, [K, 3] float64, from mined Cholesky factors [M, 3].
 
     Raises DictionaryError where there are fewer Gaussians than kernels, or the method cannot make as many.
@@ -99,4 +102,50 @@ def condense(cholesky: np.ndarray, size: int = 730, method: str = "marginal", se
             f"{len(cholesky)} mined Gaussians cannot make {size} kernels: mine more crops or take a "
             "smaller --size."
         )
+    if symmetric:
+        return _condense_symmetric(cholesky, size, method, seed)
     return METHODS[method](cholesky, size, np.random.default_rng(seed))
+
+
+def _condense_symmetric(cholesky: np.ndarray, size: int, method: str, seed: int) -> np.ndarray:
+    if method == "grid":
+        raise DictionaryError(
+            "A grid of Cholesky entries does not treat x and y alike: take another --method with --symmetric."
+        )
+    if size < 4:
+        raise DictionaryError(f"A symmetric dictionary has at least 4 kernels, not {size}.")
+    # What draws entries one by one must see those of all mirror images; the others would be led to choose
+    # the images of what they have already, and see one quarter of the space.
+    covariance = covariance_from_cholesky(cholesky)
+    seen = _images(covariance).reshape(-1, 3) if method == "marginal" else _images(covariance)[0]
+    chosen = METHODS[method](cholesky_from_covariance(seen), size // 4, np.random.default_rng(seed))
+    images = _images(covariance_from_cholesky(chosen)).reshape(-1, 3)
+    return cholesky_from_covariance(np.concatenate([images, _filling(covariance, size % 4)]))
+
+
+def _images(covariance: np.ndarray) -> np.ndarray:  # [N, 3] -> [4, N, 3]
+    """What the symmetries of the grid make of covariances; first the image that is wider along x than along
+    y and leans towards +x +y."""
+    wide, narrow = covariance[:, [0, 2]].max(axis=1), covariance[:, [0, 2]].min(axis=1)
+    lean = np.abs(covariance[:, 1])
+    return np.stack(
+        [
+            np.column_stack(image)
+            for image in (
+                (wide, lean, narrow),
+                (wide, -lean, narrow),
+                (narrow, lean, wide),
+                (narrow, -lean, wide),
+            )
+        ]
+    )
+
+
+def _filling(covariance: np.ndarray, count: int) -> np.ndarray:  # [count, 3]
+    """Kernels for sizes that four does not divide, together their own images: the mean ellipse along x and
+    along y, the mean circle."""
+    short = smallest_eigenvalue(covariance)
+    long, short = float((covariance[:, 0] + covariance[:, 2] - short).mean()), float(short.mean())
+    middle = (long + short) / 2
+    pair, circle = [[long, 0, short], [short, 0, long]], [[middle, 0, middle]]
+    return np.array([[], circle, pair, pair + circle][count], np.float64).reshape(-1, 3)

@@ -18,6 +18,7 @@ from .coverage import coverage
 from .dictionary import Dictionary, DictionaryError
 from .fingerprint import crops_fingerprint
 from .integrity import damaged
+from .quality import kernel_quality
 from .results import DONE, PENDING, RESULT
 from .statistics import prior_sample
 from .store import Store, versions
@@ -40,6 +41,7 @@ def build_dictionary(
     size: int = 730,
     method: str = "marginal",
     seed: int = 0,
+    symmetric: bool = False,
     *,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Dictionary:
@@ -60,7 +62,7 @@ def build_dictionary(
     done = order[status[order] == DONE]
     held_out, used = split(done)
     gaussians, count = thinned(opened, used, seed, lambda crops: on_progress(crops, len(done)))
-    cholesky = condense(gaussians, size, method, seed)
+    cholesky = condense(gaussians, size, method, seed, symmetric)
     measured, measured_count = thinned(opened, held_out, seed) if len(held_out) else (gaussians, count)
     on_progress(len(done), len(done))
     results, sha256 = opened.results()[done], opened.read("crops/sha256")
@@ -73,6 +75,7 @@ def build_dictionary(
             **{key: opened.settings[key] for key in ("density", "recipe", "iterations")},
             "method": method,
             "seed": seed,
+            "symmetric": symmetric,
             "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, sha256),
             "images": opened.folder,
             "crops": len(done),
@@ -87,6 +90,21 @@ def build_dictionary(
             "versions": versions(),
         },
     )
+
+
+def held_out_gaussians(
+    store: str | Path, seed: int = 0, *, on_progress: Callable[[int, int], None] = lambda done, of: None
+) -> np.ndarray:
+    """The Gaussians [M, 3] of those fitted crops of a store that `build_dictionary` holds out, or of all
+    where there are few: what dictionaries are judged by. Raises StoreError, DictionaryError."""
+    opened = Store.open(store)
+    order = opened.order()
+    held_out, used = split(order[opened.status()[order] == DONE])
+    crops = held_out if len(held_out) else used
+    gaussians, count = thinned(opened, crops, seed, lambda done: on_progress(done, len(crops)))
+    if not count:
+        raise DictionaryError(f"{store} has no Gaussians to judge by: mine some crops first.")
+    return gaussians
 
 
 def thinned(
@@ -116,12 +134,13 @@ def split(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def describe(dictionary: Dictionary) -> dict[str, Any]:
-    """What `dictionary show --json` prints: size, eigenvalues, ranges, and the metadata."""
+    """What `dictionary show --json` prints: size, eigenvalues, ranges, quality, and the metadata."""
     low, high = dictionary.cholesky.min(axis=0), dictionary.cholesky.max(axis=0)
     return {
         "size": len(dictionary),
         "min_eigenvalue": dictionary.min_eigenvalue,
         "ranges": {name: [float(low[i]), float(high[i])] for i, name in enumerate(("l11", "l21", "l22"))},
+        "quality": kernel_quality(dictionary),
         "coverage": None,
         **dictionary.metadata,
     }

@@ -1,4 +1,4 @@
-"""`dgp-mine dictionary`: build and show."""
+"""`dgp-mine dictionary`: build, show, compare; the released layout in and out."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ def dictionary() -> None:
 @click.option("--size", default=730, type=click.IntRange(8, 100_000), help="Number of kernels.")
 @click.option("--method", default="marginal", type=click.Choice(["marginal", "sample", "kmeans", "grid"]))
 @click.option("--seed", default=0, type=click.IntRange(0), help="Of what is drawn.")
-def build(store: str, out: str, size: int, method: str, seed: int) -> None:
+@click.option("--symmetric", is_flag=True, help="Hold every kernel's mirror images and transpose, too.")
+def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bool) -> None:
     """Condense the Gaussians of a finished store into a dictionary."""
     from ..console.store import progress_bar
     from ..prior import build_dictionary
 
     with progress_bar("Reading") as on_progress:
-        built = build_dictionary(store, size, method, seed, on_progress=on_progress)
+        built = build_dictionary(store, size, method, seed, symmetric, on_progress=on_progress)
     built.save(out)
     about = built.metadata
     click.echo(
@@ -52,3 +53,56 @@ def show(path: str, as_json: bool, plot: str | None) -> None:
         from ..plots import plot_dictionary
 
         plot_dictionary(loaded, plot)
+
+
+@dictionary.command()
+@click.argument("a", metavar="A.NPZ")
+@click.argument("b", metavar="B.NPZ")
+@click.option("--store", help="Judge both by the Gaussians of this store's held-out crops, too.")
+@JSON_OPTION
+def compare(a: str, b: str, store: str | None, as_json: bool) -> None:
+    """Say how two dictionaries differ: kernels, what each can blend of the other, provenance."""
+    from ..console.dictionary import comparison_text
+    from ..console.store import progress_bar
+    from ..dictionary import Dictionary
+    from ..prior import held_out_gaussians
+    from ..quality import compare as compare_dictionaries
+
+    pair, gaussians = [Dictionary.load(path) for path in (a, b)], None
+    if store:
+        with progress_bar("Reading") as on_progress:
+            gaussians = held_out_gaussians(store, on_progress=on_progress)
+    compared = compare_dictionaries(*pair, gaussians)
+    click.echo(json.dumps(compared, indent=2) if as_json else comparison_text((a, b), compared))
+
+
+@dictionary.command("import")
+@click.argument("source", metavar="FILE", required=False)
+@click.option("--released", is_flag=True, help="The released dictionary itself, instead of a file.")
+@click.option("--out", default="dict.npz", type=click.Path(dir_okay=False), help="The file to write.")
+def import_(source: str | None, released: bool, out: str) -> None:
+    """Make a dictionary of a table in the layout of ContinuousSR's released code.
+
+    FILE is an .npy file [K, 3], or text with three numbers a line: l11, l21, l22 in pixels at x4.
+    """
+    from ..released import read_released, released_dictionary
+
+    if released == bool(source):
+        raise click.UsageError("Name a FILE, or take --released.")
+    imported = released_dictionary() if released else read_released(source)
+    imported.save(out)
+    widened = imported.metadata["widened"]
+    click.echo(f"{out}: {len(imported)} kernels" + (f", {widened} of them singular" if widened else "") + ".")
+
+
+@dictionary.command("export")
+@click.argument("path", metavar="DICT.NPZ")
+@click.option("--to", required=True, metavar="FILE", help="The file to write: .npy, else text.")
+def export(path: str, to: str) -> None:
+    """Write a dictionary in the layout of ContinuousSR's released code: a table in pixels at x4."""
+    from ..dictionary import Dictionary
+    from ..released import write_released
+
+    loaded = Dictionary.load(path)
+    write_released(loaded, to)
+    click.echo(f"{to}: {len(loaded)} rows of l11, l21, l22 in pixels at x4.")

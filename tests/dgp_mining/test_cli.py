@@ -223,7 +223,7 @@ def test_build_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(prior, "build_dictionary", record)
     monkeypatch.chdir(tmp_path)
     run("dictionary", "build")
-    options = ["--store", "s.zarr", "--out", "o.npz", "--size", 65, "--method", "grid", "--seed", 4]
-    run("dictionary", "build", *options)
-    assert calls == [("dgp.zarr", 730, "marginal", 0), ("s.zarr", 65, "grid", 4)]
+    options = ["--store", "s.zarr", "--out", "o.npz", "--size", 65, "--method", "sample", "--seed", 4]
+    run("dictionary", "build", *options, "--symmetric")
+    assert calls == [("dgp.zarr", 730, "marginal", 0, False), ("s.zarr", 65, "sample", 4, True)]
     assert {path.name for path in tmp_path.iterdir()} == {"dict.npz", "o.npz"}

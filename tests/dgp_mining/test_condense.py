@@ -103,3 +103,14 @@ def test_coverage_is_the_share_inside_the_hull_of_each_space() -> None:
 def test_a_flat_dictionary_covers_nothing() -> None:
     flat = np.array([[1.0, 0, 1], [2, 0, 1], [1, 0, 2], [2, 0, 2]])
     assert coverage(flat, flat)["cholesky"] == {"dictionary": 0.0, "box_corners": 0.0}
+
+
+def test_a_grid_cannot_be_symmetric() -> None:
+    with pytest.raises(DictionaryError, match="another --method"):
+        condense(mined(), 65, "grid", symmetric=True)
+
+
+@pytest.mark.parametrize("size", [8, 10_000])
+@pytest.mark.parametrize("method", ["marginal", "sample", "kmeans"])
+def test_dictionaries_are_as_small_and_as_large_as_asked(method: str, size: int) -> None:
+    assert len(np.unique(condense(mined(12_000), size, method), axis=0)) == size
