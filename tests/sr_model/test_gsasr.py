@@ -347,3 +347,34 @@ def test_its_average_time_counts_encoding_at_every_scale(tiny):
     network.register_forward_hook(lambda *_: calls.append(1))
     average_seconds(network, sizes=((4, 4),), scales=(2, 3, 4))
     assert len(calls) == 1 + 3 * 3
+
+
+def test_a_dry_run_says_what_the_training_takes(trained: Path, photographs: Path):
+    rehearsed = run(sr_train, "--arch", "gsasr", "--images", photographs, "--out", "dry", "--dry-run")
+    assert rehearsed.exit_code == 0, rehearsed.output
+    parameters = sum(p.numel() for p in load(trained).parameters())
+    assert f"network: {parameters:,} parameters" in rehearsed.output
+
+
+def test_an_architecture_of_another_version_is_named(trained: Path):
+    checkpoint = Checkpoint.load(trained)
+    replace(checkpoint, notes={"architecture": "newer"}).save(Path("newer.safetensors"))
+    refused(run(sr_upscale, "a.png", "--model", "newer.safetensors", "--scale", 2), 1, "newer.safetensors")
+
+
+def test_a_training_of_the_other_architecture_is_not_resumed(trained: Path, dictionary, photographs: Path):
+    Dictionary(dictionary.cholesky).save("dict.npz")
+    other = ("--prior", "dict.npz", "--preset", "demo", "--out", "runs/gsasr-demo", "--resume")
+    small = ("--set", "training.batch=2", "--set", "training.crop=8")
+    refused(run(sr_train, *other, *small, "--images", photographs), 1, "other settings", "network")
+
+
+def test_bfloat16_changes_the_field_by_no_more_than_its_rounding(tiny):
+    network = random_network(tiny.network)
+    image = torch.rand(1, 3, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = network(image, 2)
+    exact = network(image, 2)
+    for part in PARTS:
+        assert getattr(rounded, part).dtype == torch.float32
+        torch.testing.assert_close(getattr(rounded, part), getattr(exact, part), atol=0.05, rtol=0.05)
