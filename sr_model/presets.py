@@ -119,7 +119,7 @@ PRESETS: dict[str, Preset] = {
     "paper-plus": Preset(
         replace(PAPER.network, encoder="hat"), replace(PAPER.train, batch=64, frequency_loss=0.05)
     ),
-    # For two CPU cores, 300,000 parameters; crops and margins fill whole windows.
+    # For two CPU cores, 500,000 parameters; a crop and its margins fill whole windows.
     "gsasr-demo": Preset(
         GSASRSettings(
             width=48,
