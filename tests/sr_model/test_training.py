@@ -1,6 +1,7 @@
 """Training promises to resume exactly, to overwrite nothing, and to leave checkpoints that suffice."""
 
 import itertools
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -9,26 +10,22 @@ from types import SimpleNamespace
 import public_layouts as public
 import pytest
 import torch
+from PIL import Image
+from runs import StopAfter, difference
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import list_images
 from sr_model import Budget, Checkpoint, Preset, TrainingError, load, train
+from sr_model.cache import default_folder
+from sr_model.data import ImageSet
+from sr_model.degradation import Degradation, Noise, Rain
+from sr_model.distributed import World
 from sr_model.encoders import EDSR
 from sr_model.pretrained import load_encoder_weights
 from sr_model.schedule import learning_rate
-from sr_model.state import reconstruction_loss
-
-
-class StopAfter:
-    """Asks to stop once a number of steps has begun."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def is_set(self) -> bool:
-        self.left -= 1
-        return self.left < 0
+from sr_model.state import TrainingState, reconstruction_loss
 
 
 def test_a_resumed_run_ends_with_the_bits_of_an_undisturbed_one(
@@ -82,24 +79,35 @@ def test_a_run_is_resumed_with_its_own_settings_only(
     for changed in (
         {"seed": 1},
         {"preset": replace(tiny, train=replace(tiny.train, batch=3))},
+        {"preset": replace(tiny, network=replace(tiny.network, width=16))},
         {"dictionary": Dictionary(dictionary.cholesky * 1.01)},
         {"images": images[1:]},
     ):
         arguments = {"dictionary": dictionary, "images": images, "preset": tiny, **changed}
-        with pytest.raises(TrainingError, match="other settings"):
+        name = {"preset": r"(training\.batch|network\.width)"}.get(*changed, *changed)
+        with pytest.raises(TrainingError, match=rf"other settings \({name}\)"):
             train(**arguments, out=tmp_path, resume=True)
+    assert "batch = 2\n" in (tmp_path / "settings.toml").read_text()
     with pytest.raises(TrainingError, match="--resume"):
         train(dictionary, images, tiny, tmp_path / "nothing", resume=True)
 
 
-def test_a_loss_that_is_not_a_number_stops_and_spares_the_checkpoint(
+def test_a_loss_that_is_not_a_number_stops_spares_the_checkpoint_and_shows_the_batch(
     photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
 ):
     images = list_images(photographs)
     hot = replace(tiny, train=replace(tiny.train, learning_rate=1e30, warmup=0, validate_every=1))
-    with pytest.raises(TrainingError, match=r"not a number\) at step"):
+    with pytest.raises(TrainingError, match=r"not a number\) at step \d.*diverged\.safetensors") as error:
         train(dictionary, images, hot, tmp_path)
     assert all(torch.isfinite(t).all() for t in load_file(tmp_path / "last.safetensors").values())
+    with safe_open(str(tmp_path / "diverged.safetensors"), framework="pt") as file:
+        step = json.loads(file.metadata()["header"])["step"]
+        lr, hr = file.get_tensor("lr"), file.get_tensor("hr.0")
+    assert f"at step {step}:" in str(error.value)
+    batch = ImageSet(images, smallest=24, cache=default_folder()).batch(hot.train, 0, step)
+    assert torch.equal(lr, batch.lr)
+    assert torch.equal(hr, batch.hr[0])
+    assert Image.open(tmp_path / "diverged.png").size == (2 * (hr.shape[-1] + 4), 2 * hr.shape[-1] + 8)
 
 
 def test_a_dictionary_that_cannot_start_the_network_is_one_sentence(
@@ -127,6 +135,120 @@ def test_minutes_bound_a_training_and_count_over_all_sessions(
     assert first < steps(Budget(minutes=4), resume=True) < 48
 
 
+def test_a_resumed_run_may_be_computed_otherwise(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    images = list_images(photographs)
+    train(dictionary, images, tiny, tmp_path, budget=Budget(steps=1))
+    for changed in ({"accumulate": 2}, {"precision": "bfloat16"}):
+        otherwise = replace(tiny, train=replace(tiny.train, **changed))
+        train(dictionary, images, otherwise, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"scale_of": "sample"},
+        {"degradation": Degradation(rain=Rain(), noise=Noise(), eight_bit=True)},
+        {"accumulate": 2, "precision": "bfloat16", "betas": (0.8, 0.9)},
+        {"schedule": "halving", "milestones": (0.3, 0.6), "frequency_loss": 0.1},
+    ],
+)
+def test_exact_resumption_holds_for_every_setting(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path, changed
+):
+    images = list_images(photographs)
+    preset = replace(tiny, train=replace(tiny.train, **changed))
+    train(dictionary, images, preset, tmp_path / "whole")
+    train(dictionary, images, preset, tmp_path / "parts", stop=StopAfter(2))
+    train(dictionary, images, preset, tmp_path / "parts", resume=True)
+    whole, parts = (load_file(tmp_path / run / "state.safetensors") for run in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_an_interruption_chooses_no_best_that_an_undisturbed_run_would_not(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    """With this rate the first steps are the best, and an undisturbed run does not look at them."""
+    images = list_images(photographs)
+    hasty = replace(tiny, train=replace(tiny.train, learning_rate=0.3, warmup=0, ema=0.0))
+    arguments = {"validation": images, "budget": Budget(steps=6)}
+    train(dictionary, images, hasty, tmp_path / "whole", **arguments)
+    train(dictionary, images, hasty, tmp_path / "parts", stop=StopAfter(1), **arguments)
+    train(dictionary, images, hasty, tmp_path / "parts", resume=True, **arguments)
+    whole, parts = (Checkpoint.load(tmp_path / run / "best.safetensors").notes for run in ("whole", "parts"))
+    assert whole["step"] == parts["step"] in (3, 6)
+
+
+@pytest.mark.parametrize("scale_of", ["batch", "sample"])
+def test_a_batch_in_parts_gives_the_steps_of_the_whole(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path, scale_of
+):
+    images = list_images(photographs)
+    for accumulate in (1, 2, 4):
+        parts = {"batch": 4, "accumulate": accumulate, "scale_of": scale_of}
+        preset = replace(tiny, train=replace(tiny.train, **parts, clip=1e-3, precision="float32"))
+        train(dictionary, images, preset, tmp_path / str(accumulate), budget=Budget(steps=3))
+    for parts in ("2", "4"):
+        assert difference(tmp_path / "1", tmp_path / parts) < 1e-4
+
+
+def test_gradients_are_clipped_to_the_norm_asked_for(photographs: Path, dictionary: Dictionary, tiny: Preset):
+    settings = replace(tiny.train, clip=1e-4)
+    state = TrainingState.fresh(tiny.network, dictionary, settings, 0, World(torch.device("cpu")))
+    images = ImageSet(list_images(photographs), smallest=24, cache=default_folder())
+    state.learn([images.batch(settings, 0, 0)], 0.0, settings)
+    norm = torch.stack([p.grad.norm() for p in state.model.parameters()]).norm()
+    assert norm.item() == pytest.approx(1e-4, rel=1e-2)
+
+
+def test_the_average_forgets_at_the_decay_asked_for(photographs: Path, dictionary: Dictionary, tiny: Preset):
+    settings = replace(tiny.train, ema=0.15, warmup=0)
+    state = TrainingState.fresh(tiny.network, dictionary, settings, 0, World(torch.device("cpu")))
+    images = ImageSet(list_images(photographs), smallest=24, cache=default_folder())
+    before = [p.clone() for p in state.average.parameters()]
+    state.learn([images.batch(settings, 0, 0)], 1e-2, settings)
+    for old, average, new in zip(before, state.average.parameters(), state.model.parameters(), strict=True):
+        torch.testing.assert_close(average, 0.15 * old + 0.85 * new)
+
+
+def test_validation_images_suffer_what_the_training_images_do(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    images = list_images(photographs)
+    bicubic = []
+    for degradation in (Degradation(), Degradation(noise=Noise(sigma=(50, 50)))):
+        preset = replace(tiny, train=replace(tiny.train, degradation=degradation))
+        out = tmp_path / str(len(bicubic))
+        path = train(dictionary, images, preset, out, validation=images, budget=Budget(steps=1))
+        bicubic.append(Checkpoint.load(path).notes["validation"]["bicubic_psnr"])
+    assert bicubic[1] < bicubic[0] - 3
+
+
+def test_an_observer_is_told_of_every_step_and_validation(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    told = []
+    images = list_images(photographs)
+    train(
+        dictionary, images, tiny, tmp_path, validation=images,
+        observe=lambda step, figures: told.append((step, set(figures))),
+    )  # fmt: skip
+    assert [step for step, names in told if "loss" in names] == [1, 2, 3, 4, 5, 6]
+    assert [step for step, names in told if "validation/psnr" in names] == [3, 6]
+
+
+@pytest.mark.slow
+def test_a_compiled_network_takes_the_same_steps(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    images = list_images(photographs)
+    for compiled in (False, True):
+        preset = replace(tiny, train=replace(tiny.train, compile=compiled, precision="float32"))
+        train(dictionary, images, preset, tmp_path / str(compiled), budget=Budget(steps=3))
+    assert difference(tmp_path / "False", tmp_path / "True") < 1e-4
+
+
 @pytest.mark.parametrize("schedule", ["cosine", "halving"])
 def test_the_learning_rate_warms_up_and_falls(tiny: Preset, schedule):
     settings = replace(tiny.train, schedule=schedule, warmup=10, learning_rate=1.0)
@@ -134,6 +256,17 @@ def test_the_learning_rate_warms_up_and_falls(tiny: Preset, schedule):
     assert rates[0] < rates[5] < rates[10]
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] <= 0.5**9 + 1e-12
+
+
+def test_the_rate_is_halved_at_every_milestone(tiny: Preset):
+    """GSASR's: at 250, 400, 450 and 475 of 500 thousand steps."""
+    settings = replace(
+        tiny.train, schedule="halving", warmup=0, learning_rate=1.0, milestones=(0.5, 0.8, 0.9, 0.95)
+    )
+    rates = [
+        learning_rate(settings, step, step / 500) for step in (0, 249, 250, 399, 400, 449, 450, 475, 499)
+    ]
+    assert rates == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.0625, 0.0625]
 
 
 def test_a_budget_is_steps_or_minutes():

@@ -1,0 +1,31 @@
+"""What the tests of trainings share."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+
+class StopAfter:
+    """Asks to stop once a number of steps has begun."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def difference(run: Path, other: Path) -> float:
+    """How far apart the running means of two runs' gradients are, relative to their length.
+
+    Weights would tell less: Adam makes much of the rounding of gradients near 0, and nothing of their scale.
+    """
+    states = [load_file(folder / "state.safetensors") for folder in (run, other)]
+    assert states[0].keys() == states[1].keys()
+    ours, theirs = (
+        torch.cat([t.flatten() for name, t in sorted(state.items()) if name.endswith(".exp_avg")])
+        for state in states
+    )
+    return ((ours - theirs).norm() / ours.norm()).item()
