@@ -21,7 +21,6 @@ from sr_model.data import ImageSet
 from sr_model.distributed import World
 from sr_model.training import set_up
 
-
 SR_TRAIN = Path(sys.executable).with_name("sr-train")
 
 
