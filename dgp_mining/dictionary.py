@@ -43,6 +43,15 @@ def smallest_eigenvalue(covariance: np.ndarray) -> np.ndarray:
     return (xx * yy - xy * xy) / larger
 
 
+def principal_axes(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standard deviations along the longer and the shorter axis, and the longer one's direction in degrees
+    from x towards y, in (-90, 90]; each [...] of covariances [..., 3]."""
+    xx, xy, yy = np.moveaxis(np.asarray(covariance, np.float64), -1, 0)
+    short = smallest_eigenvalue(covariance)
+    angle = np.degrees(np.arctan2(2 * xy, xx - yy)) / 2
+    return np.sqrt(xx + yy - short), np.sqrt(np.maximum(short, 0)), angle
+
+
 @dataclass(frozen=True, eq=False)
 class Dictionary:
     """K kernels in grid spacings, 1/sqrt(density): the Deep Gaussian Prior as networks use it.

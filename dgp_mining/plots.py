@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
-from .dictionary import Dictionary, DictionaryError
+from .dictionary import Dictionary, DictionaryError, principal_axes
 
 ENTRIES = (r"$\ell_{11}$", r"$\ell_{21}$", r"$\ell_{22}$")
 ENTRY_COLORS = ("#3b6fb6", "#7a5ea8", "#c0504d")
@@ -104,7 +104,5 @@ def _draw_kernels(axes: Axes, dictionary: Dictionary) -> None:
 
 def ellipses(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Full widths and heights [K] at one sigma and angles [K] (degrees from x towards y) of [K, 3]."""
-    xx, xy, yy = covariance.T
-    values, vectors = np.linalg.eigh(np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2))
-    angles = np.degrees(np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1]))
-    return 2 * np.sqrt(values[:, 1]), 2 * np.sqrt(values[:, 0]), angles
+    long, short, angles = principal_axes(covariance)
+    return 2 * long, 2 * short, angles

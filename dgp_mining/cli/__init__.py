@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 # What the commands need is imported in them: `dgp-mine status` should not wait for torch or Dask.
-from . import dictionary, fit, store
+from . import dictionary, fit, report, store
 from .group import Commands
 
 
@@ -14,5 +14,8 @@ def main() -> None:
     """Mine the Deep Gaussian Prior: fit 2D Gaussians to photographs and condense them into a dictionary."""
 
 
-for command in (fit.fit, store.status, store.verify, store.merge, dictionary.dictionary):
+for command in (
+    *(fit.fit, store.status, store.verify, store.merge),
+    *(dictionary.dictionary, report.report, report.export),
+):
     main.add_command(command)

@@ -81,3 +81,13 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(done - bar.pos)
 
         yield show
+
+
+@contextlib.contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """A line on stderr, where that is a terminal, that says at what it is; yields what to tell it."""
+    if not sys.stderr.isatty():
+        yield lambda what, done, of: None
+        return
+    yield lambda what, done, of: click.echo(f"\r\033[K{what} {done:,} of {of:,}", err=True, nl=False)
+    click.echo("\r\033[K", err=True, nl=False)

@@ -1,0 +1,194 @@
+"""The page on a prior: one HTML file that needs nothing else, for whoever knows the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from . import charts
+from .dictionary import Dictionary, DictionaryError
+from .exhibits import Exhibit, exhibit, rendered, to_bytes
+from .images import ImageError
+from .page import figure, picture, rounded, table
+from .population import Population, read_population
+from .prior import build_dictionary, held_out_gaussians
+from .quality import REDUNDANT, quality
+from .results import PENDING, RESULT
+from .sections import distributions, fit_quality, joint_densities, snapshots, symmetry, whereabouts
+from .statistics import COUNTS
+from .store import Store, versions
+
+EXHIBITS = 3
+"""Best crops, and as many of the worst."""
+
+WINDOW = 48
+"""Pixels of a crop whose Gaussians are drawn."""
+
+MOST_ITERATIONS = 2000
+"""Longest fits that are repeated for the sake of a picture."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def write_report(
+    store: str | Path,
+    out: str | Path,
+    *,
+    images: str | Path | None = None,
+    dictionary: Dictionary | None = None,
+    on_progress: Progress = lambda what, done, of: None,
+) -> None:
+    """Write the page on a store's finished crops to `out`.
+
+    Without a `dictionary`, the default one is drawn, of fewer kernels where the Gaussians are few. Crops are
+    shown from `images`, or from the folder that the store names; where there is none, the page says so.
+    Raises StoreError, DictionaryError.
+    """
+    opened = Store.open(store)
+    population = read_population(opened, lambda done, of: on_progress("Reading", done, of))
+    on_progress("Dictionary", 0, 1)
+    dictionary = dictionary or _default_dictionary(opened, population)
+    gaussians = held_out_gaussians(store)
+    page = [
+        _head(opened, population),
+        distributions(population),
+        joint_densities(population),
+        symmetry(population),
+        _dictionary(dictionary, gaussians),
+        fit_quality(population),
+        whereabouts(population),
+        snapshots(opened, population),
+        _exhibits(opened, population, images, on_progress),
+        _provenance(opened, dictionary),
+    ]
+    title = f"Deep Gaussian Prior: {escape(Path(opened.path).name)}"
+    css = files("dgp_mining").joinpath("report.css").read_text()
+    html = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{css}</style></head><body><main>{''.join(page)}</main></body></html>\n"
+    )
+    try:
+        Path(out).write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise DictionaryError(
+            f"{out} cannot be written ({error.strerror}): name another file with --out."
+        ) from error
+
+
+def _default_dictionary(store: Store, population: Population) -> Dictionary:
+    if (store.status() == PENDING).any():
+        raise DictionaryError(f"{store.path} still has crops to fit: finish it, or name a --dictionary.")
+    size = min(730, int(population.weight[:, 0].sum()) // 2, len(population.sample) // 2)
+    return build_dictionary(store.path, max(size, 8))
+
+
+def _head(store: Store, population: Population) -> str:
+    settings, means = store.settings, population.means()
+    on, off = (population.results[:, RESULT.index(name)].mean() for name in ("psnr", "off_lattice_psnr"))
+    count = int(population.counts[:, COUNTS.index("gaussians")].sum())
+    number = len(population.crops)
+    tiles = {
+        "crops": f"{number:,}",
+        "images": f"{population.image.max() + 1:,}",
+        "Gaussians fitted": rounded(count),
+        "dB on the pixels": f"{on:.2f}",
+        "dB between the pixels": f"{off:.2f}",
+        "mean long axis, spacings": f"{means['long_axis']:.3f}",
+        "mean axis ratio": f"{means['ratio']:.3f}",
+    }
+    drawn = "".join(
+        f'<div class="tile"><b>{value}</b><span>{name}</span></div>' for name, value in tiles.items()
+    )
+    return (
+        "<h1>A Deep Gaussian Prior</h1>"
+        f'<p class="lead">The shapes of 2D Gaussians fitted to {number:,} crops of {settings["crop"]}×'
+        f"{settings['crop']} pixels, with {settings['density']:g} Gaussians per pixel by the "
+        f"<code>{escape(settings['recipe'])}</code> recipe in {settings['iterations']:,} iterations. Lengths "
+        "are in grid spacings, 1/√(Gaussians per pixel); standard deviations where no square is named.</p>"
+        f'<div class="tiles">{drawn}</div>'
+    )
+
+
+def _dictionary(dictionary: Dictionary, gaussians: np.ndarray) -> str:
+    found = quality(dictionary, gaussians)
+    about = dictionary.metadata
+    rows = [
+        [space, f"{shares['dictionary']:.1%}", f"{shares['box_corners']:.1%}"]
+        for space, shares in found["coverage"].items()
+    ]
+    method = f", method <code>{escape(str(about['method']))}</code>" if "method" in about else ""
+    return (
+        f"<h2>The dictionary</h2><p>{len(dictionary)} kernels{method}, at one sigma and to one scale, from "
+        "the smallest to the largest; blue is round, red is long. A network blends them: it reaches their "
+        "convex hull, in the space it blends in, and nothing else. <em>Coverage</em> is the share of "
+        "Gaussians of held-out crops in that hull, beside that of the eight corners of the "
+        "dictionary's bounding box.</p>"
+        + figure(charts.kernels(dictionary.covariance), "")
+        + table(["blending space", "dictionary", "eight corners"], rows)
+        + f"<p>Gaussians lie {found['quantisation']:.3f} from the nearest kernel (root mean square, "
+        f"affine-invariant: 0.1 is 7 % along each axis); {found['redundant']:.1%} of the kernels have "
+        f"another within {REDUNDANT:g}. Condition numbers: median {found['condition_median']:.1f}, largest "
+        f"{found['condition_max']:,.0f}.</p>"
+    )
+
+
+def _exhibits(store: Store, population: Population, images: str | Path | None, on_progress: Progress) -> str:
+    heading = "<h2>Best and worst crops</h2>"
+    if not store.settings["keep_fields"] and store.settings["iterations"] > MOST_ITERATIONS:
+        return heading + "<p>Not shown: such long fits are shown only of stores made with --keep-fields.</p>"
+    order = np.argsort(population.results[:, RESULT.index("psnr")], kind="stable")
+    number = min(EXHIBITS, len(order) // 2) or 1
+    chosen = list(dict.fromkeys([*order[-number:][::-1].tolist(), *order[:number].tolist()]))
+    shown = []
+    for done, place in enumerate(chosen):
+        on_progress("Crops", done, len(chosen))
+        try:
+            one = exhibit(store, int(population.crops[place]), images)
+        except (ImageError, DictionaryError) as error:
+            return heading + f"<p>Not shown: {escape(str(error))}</p>"
+        shown.append(_exhibit(one, population.results[place]))
+    on_progress("Crops", len(chosen), len(chosen))
+    return (
+        heading + f"<p>By PSNR on the pixels: the crop, its field rendered, and the Gaussians of its middle "
+        f"{WINDOW}×{WINDOW} pixels at one sigma.</p>" + '<div class="crops">' + "".join(shown) + "</div>"
+    )
+
+
+def _exhibit(shown: Exhibit, result: np.ndarray) -> str:
+    reconstruction = to_bytes(rendered(shown.field))
+    original = reconstruction if shown.pixels is None else to_bytes(shown.pixels)
+    side = min(WINDOW, *original.shape[:2])
+    top, left = ((extent - side) // 2 for extent in original.shape[:2])
+    window = original[top : top + side, left : left + side]
+    means, cholesky = shown.field.means[0].numpy(), shown.field.cholesky[0].numpy()
+    on, off = (result[RESULT.index(name)] for name in ("psnr", "off_lattice_psnr"))
+    row, column = shown.position
+    where = f"Crop {shown.crop}: {escape(shown.name)}, row {row}, column {column}"
+    return (
+        figure(
+            picture(original, "the crop"),
+            where if shown.pixels is not None else f"{where} (image not at hand)",
+        )
+        + figure(picture(reconstruction, "its field"), f"{on:.2f} dB on the pixels, {off:.2f} between")
+        + figure(charts.gaussians(means, cholesky, window, (left, top)), "Gaussians at one sigma")
+    )
+
+
+def _provenance(store: Store, dictionary: Dictionary) -> str:
+    settings = store.settings
+    flat = {
+        "store": Path(store.path).name,
+        "images": store.folder or "of several folders",
+        "crops fingerprint": dictionary.metadata.get("fingerprint", "-"),
+        "settings fingerprint": store.fingerprint,
+        **{f"{name}": value for name, value in settings.items() if not isinstance(value, dict)},
+        **{f"fit: {name}": value for name, value in settings["fit"].items()},
+        **{f"versions: {name}": value for name, value in versions().items()},
+    }
+    rows = "".join(f"<tr><td>{escape(k)}</td><td>{escape(str(v))}</td></tr>" for k, v in flat.items())
+    return f'<h2>Provenance</h2><div class="scroll"><table class="about">{rows}</table></div>'

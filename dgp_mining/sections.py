@@ -1,0 +1,240 @@
+"""The sections of the page on a prior that follow from its Gaussians alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from . import charts
+from .content import CONTENT
+from .dictionary import covariance_from_cholesky, principal_axes
+from .page import decimal, figure, limits, number, table, with_interval
+from .population import Population
+from .released import PIXELS, VALUES
+from .results import RESULT
+from .statistics import BINS, BORDER, COUNTS, ENTRIES, MOMENTS, RANGES, SAMPLE
+from .store import Store
+
+SYMBOLS = dict(
+    zip(
+        ENTRIES,
+        ("ℓ₁₁", "ℓ₂₁", "ℓ₂₂", "S_xx", "S_xy", "S_yy", "long axis", "axis ratio", "direction, degrees"),
+        strict=True,
+    )
+)
+
+
+def distributions(population: Population) -> str:
+    """How each entry is distributed, beside the released dictionary."""
+    released = [(min(values) / PIXELS, max(values) / PIXELS) for values in VALUES]
+    figures = []
+    for i, entry in enumerate(ENTRIES):
+        plain, weighted = population.histograms[:, i]
+        view = RANGES[i] if entry in ("ratio", "angle") else _view(population, entry)
+        drawn = charts.histogram(
+            *(plain, RANGES[i], f"distribution of {SYMBOLS[entry]}"),
+            beside=weighted,
+            band=released[i] if i < 3 else None,
+            view=view,
+        )
+        figures.append(figure(drawn, f"{SYMBOLS[entry]}"))
+    rows = []
+    for i, entry in enumerate(ENTRIES[:8]):
+        found = population.estimate({entry: 1})
+        spread = math.sqrt(max(population.means()[f"{entry}*{entry}"] - found.value**2, 0))
+        quantiles = [decimal(q, 2) for q in population.quantile(entry, 0.005, 0.5, 0.995)]
+        by_amplitude = decimal(population.estimate({entry: 1}, "amplitude").value)
+        paper = " to ".join(decimal(end, 2) for end in released[i]) if i < 3 else ""
+        rows.append([SYMBOLS[entry], with_interval(found), by_amplitude, decimal(spread), *quantiles, paper])
+    header = ["", "mean [95 %]", "by amplitude", "spread", "0.5 %", "median", "99.5 %", "released range"]
+    return (
+        "<h2>Distributions</h2>"
+        "<p>As the paper's Figure 2(b): the three Cholesky entries first, then the covariance, then its "
+        "ellipse. Bars count every Gaussian once; the line counts each by its amplitude. The stroke below "
+        "the axis is the range of the released dictionary, whose numbers are Cholesky entries in pixels at "
+        "×4, halved here to grid spacings (the paper's text calls them variances). The end bins hold what "
+        f'lies outside.</p><div class="row">{"".join(figures)}</div>'
+        + table(header, rows)
+        + '<p class="note">Intervals resample images, 2,000 times: what other photographs of this kind would '
+        "have given. They do not cover the choice of recipe, density and stopping, on which a prior depends "
+        "more.</p>"
+    )
+
+
+def joint_densities(population: Population) -> str:
+    """Which entries occur together."""
+    interior = population.sample[population.sample[:, SAMPLE.index("border_distance")] >= BORDER]
+    columns = dict(zip(SAMPLE, interior.T, strict=True))
+    l11, l21, l22 = (columns[name] for name in ("l11", "l21", "l22"))
+    covariance = covariance_from_cholesky(np.column_stack([l11, l21, l22]))
+    xx, _, yy = covariance.T
+    long, short, angle = principal_axes(covariance)
+    l11_view, l21_view, l22_view, long_view = (
+        _view(population, entry) for entry in ("l11", "l21", "l22", "long_axis")
+    )
+    pairs = [
+        (l11, l22, (l11_view, l22_view), ("ℓ₁₁", "ℓ₂₂")),
+        (l21, l22, (l21_view, l22_view), ("ℓ₂₁", "ℓ₂₂")),
+        (np.sqrt(xx), np.sqrt(yy), (long_view, long_view), ("√S_xx", "√S_yy")),
+        (long, short / long, (long_view, (0.0, 1.0)), ("long axis", "axis ratio")),
+        (angle, short / long, ((-90.0, 90.0), (0.0, 1.0)), ("direction, degrees", "axis ratio")),
+        (long, columns["amplitude"], (long_view, (0.0, 1.5)), ("long axis", "amplitude")),
+    ]
+    figures = "".join(figure(charts.density(*pair), "") for pair in pairs)
+    return (
+        "<h2>What occurs together</h2>"
+        "<p>Joint densities of the sampled Gaussians, the denser the more there are (by the cube root). Eq. "
+        "6 draws S_xx, S_xy and S_yy independently of each other; where a picture here is no product of its "
+        f'margins, that draws shapes which no fit has.</p><div class="row">{figures}</div>'
+    )
+
+
+def symmetry(population: Population) -> str:
+    """What mirroring and transposing would change, with errors."""
+    tests = {
+        "ℓ₂₁: left and right": {"l21": 1},
+        "S_xy: left and right": {"S_xy": 1},
+        "sine of the doubled direction: left and right": {"sin_2angle": 1},
+        "S_xx − S_yy: x and y": {"S_xx": 1, "S_yy": -1},
+        "cosine of the doubled direction: x and y": {"cos_2angle": 1},
+        "ℓ₁₁ − ℓ₂₂: not a symmetry": {"l11": 1, "l22": -1},
+    }
+    rows = []
+    for name, combination in tests.items():
+        found = population.estimate(combination)
+        by = decimal(found.value / found.error, 1) if found.error else ""
+        rows.append([name, decimal(found.value, 4), decimal(found.error, 4), limits(found, 4), by])
+    return (
+        "<h2>Symmetry</h2>"
+        "<p>Mirroring a photograph negates S_xy, transposing it exchanges S_xx and S_yy. A recipe that "
+        "treats x and y alike leaves in these differences only what the photographs have: horizons and "
+        "walls. The last row is no such test: a Cholesky factor treats x and y unlike even where "
+        "the Gaussians do not.</p>"
+        + table(["", "mean", "standard error", "95 % interval", "in standard errors"], rows)
+    )
+
+
+def fit_quality(population: Population) -> str:
+    """PSNR on the pixels and between them, and what content has to do with it."""
+    on, off = (population.results[:, RESULT.index(name)] for name in ("psnr", "off_lattice_psnr"))
+    at = [0, 5, 25, 50, 75, 95, 100]
+    rows = [
+        [name, f"{values.mean():.2f}", *(f"{q:.2f}" for q in np.percentile(values, at))]
+        for name, values in (("on the pixels", on), ("between the pixels", off))
+    ]
+    header = ["dB", "mean", "least", "5 %", "25 %", "median", "75 %", "95 %", "most"]
+    return (
+        "<h2>How well the fits stand for the photographs</h2>"
+        "<p>On the pixels: of the rendering against the crop. Between the pixels: the crop is halved, "
+        "fitted, rendered at twice the size and compared with the pixels that the fit never saw. Only the "
+        "second tells a good prior from one that has learnt the sampling lattice.</p>"
+        + table(header, rows)
+        + '<div class="row wide">'
+        + figure(
+            charts.scatter(on, off, ("dB on the pixels", "dB between the pixels")), "One point, one crop."
+        )
+        + "</div><h3>By content</h3><p>Crops in quarters of one property at a time.</p>"
+        + table(
+            ["", "quarter", "from", "to", "dB on", "dB between", "long axis", "axis ratio"],
+            _by_content(population, on, off),
+        )
+    )
+
+
+def _by_content(population: Population, on: np.ndarray, off: np.ndarray) -> list[list[str]]:
+    rows = []
+    for name, values in zip(CONTENT, population.content.T, strict=True):
+        known = np.isfinite(values)
+        if known.sum() < 8:
+            continue
+        limits = np.quantile(values[known], [0, 0.25, 0.5, 0.75, 1])
+        for quarter in (0, 3):
+            low, high = limits[quarter], limits[quarter + 1]
+            chosen = known & (values >= low) & (values <= high)
+            means = population.means(chosen)
+            rows.append(
+                [
+                    name.replace("_", " ") if quarter == 0 else "",
+                    "lowest" if quarter == 0 else "highest",
+                    *(number(low), number(high)),
+                    *(f"{on[chosen].mean():.2f}", f"{off[chosen].mean():.2f}"),
+                    *(f"{means['long_axis']:.3f}", f"{means['ratio']:.3f}"),
+                ]
+            )
+    return rows
+
+
+def whereabouts(population: Population) -> str:
+    """The classes of Gaussians, how far they went and how bright they are."""
+    counts = dict(zip(COUNTS, population.counts.sum(axis=0).tolist(), strict=True))
+    classes = {name: counts[name] for name in ("degenerate", "outside", "dead", "border")}
+    everyone = max(counts["gaussians"], 1)
+    classes = {"interior": everyone - sum(classes.values()), **classes}
+    meaning = {
+        "interior": "what the prior is made of",
+        "border": "within one spacing of the crop's side, which shapes them",
+        "dead": "too faint to move an 8-bit pixel",
+        "outside": "drawn nowhere in the crop",
+        "degenerate": "not positive definite, or not finite",
+    }
+    rows = [[f"{name}: {meaning[name]}", f"{n:,}", f"{n / everyone:.2%}"] for name, n in classes.items()]
+    columns = dict(zip(SAMPLE, population.sample.T, strict=True))
+    moved = np.hypot(columns["displacement_x"], columns["displacement_y"])
+    figures = [
+        charts.histogram(np.histogram(values, 60, limits)[0], limits, name)
+        for name, values, limits in (
+            ("displacement from the start", moved, (0.0, _reach(moved))),
+            ("amplitude", columns["amplitude"], (0.0, _reach(columns["amplitude"]))),
+        )
+    ]
+    captions = (
+        f"Displacement from the start, spacings: mean {moved.mean():.2f}, 99 % below "
+        f"{np.quantile(moved, 0.99):.2f}",
+        f"Amplitude (largest colour): mean {columns['amplitude'].mean():.2f}",
+    )
+    drawn = "".join(figure(*pair) for pair in zip(figures, captions, strict=True))
+    return (
+        "<h2>Where the Gaussians went</h2>"
+        + table(["", "Gaussians", "share"], rows)
+        + f'<div class="row">{drawn}</div>'
+    )
+
+
+def snapshots(store: Store, population: Population) -> str:
+    """The prior at earlier iterations; nothing where there are no snapshots."""
+    if not (looks := store.settings.get("snapshots")):
+        return ""
+    psnr = store.read("snapshots/psnr", population.crops).mean(axis=0)
+    moments = np.nan_to_num(store.read("snapshots/moment", population.crops)[:, :, 0])
+    weight = store.read("snapshots/histogram", population.crops)[:, :, 0, 0].sum(axis=-1)
+    pooled = (weight[..., None] * moments).sum(axis=0) / np.maximum(weight.sum(axis=0), 1)[:, None]
+    names = ("l11", "long_axis", "ratio")
+    series = {SYMBOLS[name]: pooled[:, MOMENTS.index(name)].tolist() for name in names}
+    rows = [
+        [f"{look:,}", f"{psnr[i]:.2f}", *(f"{values[i]:.3f}" for values in series.values())]
+        for i, look in enumerate(looks)
+    ]
+    drawn = figure(charts.lines(looks, series, ("iterations", "mean")), "") if len(looks) > 1 else ""
+    return (
+        "<h2>On the way</h2><p>The prior as it would be had the fits been stopped earlier, on the same "
+        "schedule of rates.</p>"
+        + table(["iterations", "dB on the pixels", *series], rows)
+        + f'<div class="row wide">{drawn}</div>'
+    )
+
+
+def _view(population: Population, entry: str) -> tuple[float, float]:
+    """What to show of an entry's range: all but the rarest, to whole tenths."""
+    low, high = population.quantile(entry, 0.001, 0.999)
+    least, most = RANGES[ENTRIES.index(entry)]
+    bin_width = (most - least) / BINS
+    low, high = math.floor(low / bin_width) * bin_width, math.ceil(high / bin_width) * bin_width
+    if least < 0:
+        high = max(-low, high)
+        low = -high
+    return max(least, min(low, 0.0)), min(most, high + bin_width)
+
+
+def _reach(values: np.ndarray) -> float:
+    return max(float(np.quantile(values, 0.995)) * 1.1, 1e-6)
