@@ -1,6 +1,7 @@
 """Training data promises to depend on the seed and the step alone, and to say what it leaves out."""
 
 import logging
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import ImageError, list_images, read_rgb
 from splat2d.resample import imresize
 from sr_model import Preset
-from sr_model.data import ImageSet, enlarged, hold_out, mined_from
+from sr_model.data import ImageSet, enlarged, hold_out, mined_from, prepared
 
 
 def test_a_batch_depends_on_seed_and_step_alone(photographs: Path, tiny: Preset, cache: Path):
@@ -23,6 +24,41 @@ def test_a_batch_depends_on_seed_and_step_alone(photographs: Path, tiny: Preset,
     assert torch.equal(ours.hr[0], theirs.hr[0])
     assert not torch.equal(ours.lr, first.batch(tiny.train, 0, 8).lr)
     assert not torch.equal(ours.lr, first.batch(tiny.train, 1, 7).lr)
+
+
+def test_scales_are_drawn_for_each_sample_where_asked_for(photographs: Path, tiny: Preset, cache: Path):
+    images = ImageSet(list_images(photographs), smallest=24, cache=cache)
+    mixed = replace(tiny.train, batch=12, scale_of="sample")
+    batch = images.batch(mixed, 0, 0)
+    sides = [hr.shape[2] for hr in batch.hr]
+    assert len(sides) > 3
+    assert sides == sorted(set(sides))
+    assert sum(len(hr) for hr in batch.hr) == len(batch.lr) == 12
+    assert batch.scales().tolist() == [hr.shape[2] / 8 for hr in batch.hr for _ in hr]
+    start = 0
+    for hr in batch.hr:
+        lr = batch.lr[start : start + len(hr)]
+        torch.testing.assert_close(lr, imresize(hr, (8, 8)).clamp(0, 1))
+        start += len(hr)
+
+
+def test_what_is_prepared_ahead_comes_in_order_and_no_more_is_made_than_needed():
+    made = []
+    with closing(prepared(lambda step: made.append(step) or step * step, 3, ahead=2)) as ahead:
+        assert [next(ahead) for _ in range(4)] == [9, 16, 25, 36]
+    assert set(made) <= set(range(3, 9))
+
+
+def test_a_sample_that_cannot_be_made_is_an_error_where_it_is_needed():
+    def make(step: int) -> int:
+        if step == 2:
+            raise ImageError("no such image")
+        return step
+
+    with closing(prepared(make, 0)) as ahead:
+        assert [next(ahead), next(ahead)] == [0, 1]
+        with pytest.raises(ImageError, match="no such image"):
+            next(ahead)
 
 
 def test_low_resolution_crops_are_matlabs_bicubic_of_the_high_ones(

@@ -1,0 +1,346 @@
+"""What the dictionary buys: networks that differ in where their kernels come from, trained alike.
+
+    python workflows/benchmarks/ablation.py --prior dict.npz --images DIR --val SET5/HR --steps 2000
+
+Each arm is the preset with other settings: kernels blended from the mined dictionary, from the released
+grid, from the eight corners of the mined one's box or from uniform ones; one fixed round kernel; or no
+dictionary, kernels being regressed within the mined box or freely. Arms are crossed with the start (as
+bicubic interpolation, or at random) and those that blend with the space they blend in.
+
+Every network has the same budget of steps, crops and images. Each arm's learning rate is the best of
+`--rates` by images held out of the training, in a run of its own seed at the full budget; then `--seeds`
+networks are trained at that rate and measured on `--val`. Differences are paired by image: an arm's PSNR less
+that of the mined dictionary with the same start and blending, both averaged over seeds; the standard error is
+that over images, and beside it that over seeds.
+
+Each training is a line of the JSON lines file as soon as it is done, and is not repeated where the file has
+it already: interrupt and repeat the command as you like, or add seeds, rates and arms later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from measure import machine, parser, say
+from usage import usage
+
+from dgp_mining.dictionary import Dictionary
+from dgp_mining.images import list_images, read_rgb
+from sr_model import PRESETS, PROTOCOLS, Budget, Preset, TrainingError, load, train
+from sr_model.data import hold_out
+from sr_model.evaluation import low_resolution, score
+from sr_model.network import Network
+from sr_model.validation import centre_crop
+
+MINED = "mined dictionary"
+RELEASED_BOX = (0.0, 2.36, -0.86, 1.54, 0.0, 2.23)
+"""Lowest and highest l11, l21, l22 of the released dictionary, in pixels at x4. The paper's own K1 and K2
+could not be established; here K1 is this box, and K2 the one of twice its width around the same centre, from
+0 for the diagonal."""
+WIDER_BOX = (0.0, 3.54, -2.06, 2.74, 0.0, 3.345)
+ARMS: dict[str, dict[str, Any]] = {
+    MINED: {},
+    "released grid": {"dictionary": "released"},
+    "eight box corners": {"dictionary": "corners"},
+    "uniform K1": {"dictionary": "uniform", "dictionary_size": 730, "dictionary_range": RELEASED_BOX},
+    "uniform K2": {"dictionary": "uniform", "dictionary_size": 730, "dictionary_range": WIDER_BOX},
+    "one fixed round kernel": {"covariance": "fixed"},
+    "bounded direct regression": {"covariance": "bounded"},
+    "no dictionary": {"covariance": "direct"},
+}
+BLENDINGS = ("sqrt", "cholesky", "covariance")
+STARTS = ("interpolator", "random")
+TUNING_SEED = 1000
+LEGEND = """\
+*: the lowest or highest rate that was tried. Entropy: of the weights over the dictionary, as a part of the
+largest. Sigma: fourth root of a kernel's determinant, in grid spacings. Histograms are in the file."""
+SCALE = 4.0
+SIDE = 256
+"""Centre crops of at most so many HR pixels a side are measured."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A way of training that has a row in the table."""
+
+    arm: str
+    """Of ARMS."""
+    start: str
+    """Of STARTS."""
+    blending: str
+    """Of BLENDINGS; of arms that blend nothing, the first."""
+
+    @property
+    def blends(self) -> bool:
+        """Whether there is a dictionary."""
+        return "covariance" not in ARMS[self.arm]
+
+    def preset(self, base: Preset) -> Preset:
+        """`base` with this cell's settings."""
+        changed = {"interpolate": self.start == "interpolator", "blending": self.blending, **ARMS[self.arm]}
+        return replace(base, network=replace(base.network, **changed))
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all trainings share."""
+
+    base: Preset
+    """What arms change."""
+    dictionary: Dictionary
+    """The mined one."""
+    training: list[Path]
+    """Images to train on."""
+    tuning: list[Path]
+    """Images that choose the rate."""
+    testing: list[Path]
+    """Images that the table is about."""
+    log: Path
+    """The JSON lines file."""
+
+    def key(self, cell: Cell, rate: float, seed: int) -> str:
+        """What a training is known by: all that could change its outcome."""
+        everything = [
+            asdict(cell.preset(self.base)), rate, seed, self.dictionary.cholesky.tolist(),
+            [path.name for path in (*self.training, *self.tuning, *self.testing)],
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
+
+    def done(self) -> dict[str, dict[str, Any]]:
+        """Trainings in the file, by their keys; a last line that was cut short is none."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        found = {}
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if "key" in record:
+                found[record["key"]] = record
+        return found
+
+    def result(self, cell: Cell, rate: float, seed: int) -> dict[str, Any]:
+        """The record of a training, taken from the file or done now and added to it."""
+        key = self.key(cell, rate, seed)
+        if key in (done := self.done()):
+            return done[key]
+        began = time.perf_counter()
+        tuning = seed == TUNING_SEED
+        outcome = self.outcome(cell, rate, seed, self.tuning if tuning else self.testing)
+        record = {
+            "key": key, **asdict(cell), "rate": rate, "seed": seed, "steps": self.base.train.steps,
+            "phase": "tuning" if tuning else "testing", "seconds": time.perf_counter() - began, **outcome,
+        }  # fmt: skip
+        with self.log.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        psnr = f"{mean_psnr(record):.3f} dB" if record["psnr"] else record["failed"]
+        say(f"{cell.arm}, {cell.start}, {cell.blending}, rate {rate:g}, seed {seed}: {psnr}")
+        return record
+
+    def outcome(self, cell: Cell, rate: float, seed: int, images: Sequence[Path]) -> dict[str, Any]:
+        """PSNR by image, and how the dictionary was used; or why there is none."""
+        preset = cell.preset(self.base)
+        preset = replace(preset, train=replace(preset.train, learning_rate=rate))
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                budget = Budget(steps=preset.train.steps)
+                out = Path(folder, "run")
+                train(self.dictionary, self.training, preset, out, budget=budget, seed=seed)
+            except TrainingError as error:  # a start that its kernels cannot give, or a rate that diverges
+                return {"psnr": {}, "failed": str(error)}
+            network = load(out / "last.safetensors")
+        measured = {path.name: measure(network, path) for path in images}
+        used = usage(network, [lr_crop(path) for path in images])
+        return {
+            "psnr": {name: psnr for name, (psnr, _) in measured.items()},
+            "bicubic": {name: bicubic for name, (_, bicubic) in measured.items()},
+            "usage": used,
+        }
+
+
+def hr_crop(path: Path) -> torch.Tensor:  # [3, H, W] uint8
+    pixels = (read_rgb(path) * 255 + 0.5).astype(np.uint8)
+    return torch.from_numpy(centre_crop(pixels, SIDE).copy()).permute(2, 0, 1)
+
+
+def lr_crop(path: Path) -> torch.Tensor:  # [3, h, w] float32
+    return low_resolution(hr_crop(path), SCALE, "matlab")[0] / 255
+
+
+def measure(network: Network, path: Path) -> tuple[float, float]:
+    """PSNR of the network and of bicubic interpolation, by the `benchmark` protocol."""
+    scored = score(network, hr_crop(path), SCALE, PROTOCOLS["benchmark"])
+    return scored.psnr, scored.bicubic_psnr
+
+
+def mean_psnr(record: dict[str, Any]) -> float:
+    """Over images; minus infinity for a training that failed."""
+    return statistics.fmean(record["psnr"].values()) if record["psnr"] else -np.inf
+
+
+def cells(arms: Sequence[str], starts: Sequence[str], blendings: Sequence[str]) -> Iterator[Cell]:
+    """All arms with all starts; those that blend with all blendings."""
+    for arm, start in product(arms, starts):
+        for blending in blendings if Cell(arm, start, "").blends else blendings[:1]:
+            yield Cell(arm, start, blending)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What has become of a cell."""
+
+    cell: Cell
+    """Which."""
+    rate: float
+    """The best one."""
+    at_edge: bool
+    """Whether it is the lowest or the highest that was tried, so that another might be better."""
+    records: list[dict[str, Any]]
+    """One for each seed."""
+
+    def psnr(self) -> np.ndarray | None:  # [seeds, images]
+        """None where a seed failed."""
+        if not all(record["psnr"] for record in self.records):
+            return None
+        return np.array([list(record["psnr"].values()) for record in self.records])
+
+
+def carry_out(study: Study, cell: Cell, rates: Sequence[float], seeds: int) -> Row:
+    """Tune a cell's rate and train its networks."""
+    tuned = {rate: mean_psnr(study.result(cell, rate, TUNING_SEED)) for rate in rates}
+    best = max(tuned, key=tuned.__getitem__)
+    at_edge = len(rates) > 1 and best in (min(rates), max(rates))
+    return Row(cell, best, at_edge, [study.result(cell, best, seed) for seed in range(seeds)])
+
+
+def difference(row: Row, base: Row) -> str:
+    """Mean difference of PSNR with its standard errors over images and over seeds."""
+    ours, theirs = row.psnr(), base.psnr()
+    if ours is None or theirs is None:
+        return "failed"
+    by_image, by_seed = (ours - theirs).mean(0), (ours - theirs).mean(1)
+    return f"{by_image.mean():+.3f} ± {standard_error(by_image)} ({standard_error(by_seed)})"
+
+
+def standard_error(values: np.ndarray) -> str:
+    return f"{values.std(ddof=1) / np.sqrt(len(values)):.3f}" if len(values) > 1 else "?"
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The table."""
+    bases = {(row.cell.start, row.cell.blending): row for row in rows if row.cell.arm == MINED}
+    lines = [
+        "| arm | start | blending | rate | PSNR, dB | less the mined dictionary's, ± over images (seeds) "
+        "| entropy | kernel sigma, 5 % to 95 % | offsets at their limit |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        base, psnr = bases.get((row.cell.start, row.cell.blending)), row.psnr()
+        reference = "" if base in (None, row) else difference(row, base)
+        cells = [
+            row.cell.arm,
+            row.cell.start,
+            row.cell.blending if row.cell.blends else "",
+            f"{row.rate:g}{'*' if row.at_edge else ''}",
+            "failed" if psnr is None else f"{psnr.mean():.3f}",
+            reference,
+            *([""] * 3 if psnr is None else used_in_words([record["usage"] for record in row.records])),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def used_in_words(used: Sequence[dict[str, Any]]) -> list[str]:
+    """Three cells, averages over seeds."""
+
+    def average(*names: str) -> list[float]:
+        return [statistics.fmean(one[name] for one in used) for name in names]
+
+    entropy = f"{average('entropy')[0]:.2f}" if "entropy" in used[0] else ""
+    low, high = average("sigma 5 %", "sigma 95 %")
+    return [entropy, f"{low:.2f} to {high:.2f}", f"{average('saturated')[0]:.1%}"]
+
+
+def quick_preset() -> Preset:
+    """One that trains within a moment."""
+    demo = PRESETS["demo"]
+    network = replace(demo.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,))
+    return Preset(network, replace(demo.train, batch=2, crop=8, scales=(2.0, 4.0), warmup=1))
+
+
+def chosen(text: str, known: Sequence[str], option: str) -> list[str]:
+    """Names separated by commas; a sentence and exit status 2 where one is unknown."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            sys.exit(f"ablation: {option} {name!r} is none of {', '.join(known)}")
+    return names
+
+
+def main() -> None:
+    root = Path(__file__).resolve().parents[2]
+    options = parser(__doc__.splitlines()[0], "ablation.jsonl")
+    options.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    options.add_argument("--prior", type=Path, required=True, help="the mined dictionary")
+    options.add_argument(
+        "--images", type=Path, default=root / "data" / "samples" / "mining", help="to train on"
+    )
+    options.add_argument(
+        "--val", type=Path, default=root / "data" / "samples" / "heldout", help="to measure on"
+    )
+    options.add_argument("--preset", default="demo", choices=["demo", "paper"], help="what arms change")
+    options.add_argument("--steps", type=int, default=1000, help="budget of each training")
+    options.add_argument("--seeds", type=int, default=5, help="networks of each cell")
+    options.add_argument("--rates", default="5e-4,1e-3,2e-3", help="learning rates to choose from")
+    options.add_argument("--arms", default=",".join(ARMS), help="rows of the table")
+    options.add_argument("--starts", default=",".join(STARTS), help="crossed with all arms")
+    options.add_argument("--blendings", default=",".join(BLENDINGS), help="crossed with arms that blend")
+    arguments = options.parse_args()
+    chosen_cells = list(
+        cells(
+            chosen(arguments.arms, list(ARMS), "--arms"),
+            chosen(arguments.starts, STARTS, "--starts"),
+            chosen(arguments.blendings, BLENDINGS, "--blendings"),
+        )
+    )
+    if min(arguments.steps, arguments.seeds) < 1:
+        sys.exit("ablation: --steps and --seeds must be 1 or more")
+    base = quick_preset() if arguments.quick else PRESETS[arguments.preset]
+    base = replace(base, train=replace(base.train, steps=arguments.steps, validate_every=arguments.steps))
+    try:
+        rates = [float(rate) for rate in arguments.rates.split(",")]
+        training, tuning = hold_out(list_images(arguments.images))
+        study = Study(
+            base, Dictionary.load(arguments.prior), training, tuning or training,
+            list_images(arguments.val), arguments.out,
+        )  # fmt: skip
+        trainings = len(chosen_cells) * (len(rates) + arguments.seeds)
+        say(f"{len(chosen_cells)} cells, at most {trainings} trainings of {arguments.steps} steps")
+        rows = [carry_out(study, cell, rates, arguments.seeds) for cell in chosen_cells]
+    except (ValueError, OSError) as error:  # all of this project's errors are ValueErrors
+        sys.exit(f"ablation: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"Interrupted: what is done is in {arguments.out}, the same command goes on")
+    about = machine()
+    print(
+        f"x{SCALE:g}, {len(study.testing)} images of {arguments.val.name}, luma; {arguments.steps} steps of "
+        f"{base.train.batch} crops, {arguments.seeds} seeds; {about['CPU']}, GPU: {about['GPU']}"
+    )
+    print(f"\n{markdown(rows)}\n\n{LEGEND}")
+
+
+if __name__ == "__main__":
+    main()
