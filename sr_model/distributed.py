@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -37,7 +38,11 @@ class World:
         if self.size == 1:
             return module
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(module, devices, broadcast_buffers=False, gradient_as_bucket_view=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch 2.13's name for it is unknown to 2.6
+            return DistributedDataParallel(
+                module, devices, broadcast_buffers=False, gradient_as_bucket_view=True
+            )
 
     def apart(self, module: nn.Module) -> AbstractContextManager[None]:
         """Inside, a shared module's gradients add up and are not averaged yet."""

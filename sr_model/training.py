@@ -212,7 +212,7 @@ def descend(run: Run, budget: Budget, began: float, stop: Stop | None, observe: 
     `began` is when this session did, for budgets of minutes.
     """
     state, settings, world = run.state, run.preset.train, run.state.world
-    before, first, kept, report = state.seconds, state.step, -1, Report(budget)
+    before, first, kept, report = state.seconds, state.step, -1, Report()
     with closing(prepared(run.share, first)) as shares:
         while True:
             state.seconds = before + time.monotonic() - began
@@ -241,8 +241,7 @@ def descend(run: Run, budget: Budget, began: float, stop: Stop | None, observe: 
 class Report:
     """A logged line now and then: how far the training is, and the mean loss since the last."""
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
+    def __init__(self) -> None:
         self.began = self.last = time.monotonic()
         self.from_part: float | None = None
         self.losses: list[float] = []
@@ -254,11 +253,11 @@ class Report:
         now = time.monotonic()
         if now - self.last < REPORT_SECONDS:
             return
-        left = (1 - spent) * (now - self.began) / max(spent - self.from_part, 1e-9)
-        log.info(
-            "step %d (%.0f %%, about %s left): loss %.4f",
-            step, 100 * spent, in_words(left), statistics.fmean(self.losses),
-        )  # fmt: skip
+        left = ""
+        if spent > self.from_part:
+            seconds = (1 - spent) * (now - self.began) / (spent - self.from_part)
+            left = f", about {in_words(seconds)} left"
+        log.info("step %d (%.0f %%%s): loss %.4f", step, 100 * spent, left, statistics.fmean(self.losses))
         self.last, self.losses = now, []
 
 

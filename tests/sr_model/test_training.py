@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import logging
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from sr_model.encoders import EDSR
 from sr_model.pretrained import load_encoder_weights
 from sr_model.schedule import learning_rate
 from sr_model.state import TrainingState, reconstruction_loss
+from sr_model.training import Report, in_words
 
 
 def test_a_resumed_run_ends_with_the_bits_of_an_undisturbed_one(
@@ -317,3 +319,22 @@ def test_a_network_trains_on_the_dictionary_of_its_settings(
     too_many = replace(tiny, network=replace(tiny.network, dictionary_size=61))
     with pytest.raises(TrainingError, match="dictionary_size is 61"):
         train(dictionary, list_images(photographs), too_many, tmp_path / "more")
+
+
+def test_reports_say_how_far_a_training_is_and_how_long_it_will_take(monkeypatch, caplog):
+    clock = SimpleNamespace(monotonic=itertools.count(0.0, 6.0).__next__)  # every look at it is 6 s later
+    monkeypatch.setattr("sr_model.training.time", clock)
+    report = Report()
+    with caplog.at_level(logging.INFO, "sr_model"):
+        for step in range(100, 105):
+            report.step(step + 1, loss=step / 100, spent=step / 400)
+    assert caplog.messages == [
+        "step 102 (25 %, about 60 min left): loss 1.0050",  # 12 s for a step's part, and 299 to go
+        "step 104 (26 %, about 40 min left): loss 1.0250",  # 24 s for three, and 297
+    ]
+
+
+def test_times_to_go_are_said_in_words():
+    assert [in_words(s) for s in (7, 99, 100, 3000, 20_000, 400_000)] == [
+        "7 s", "99 s", "2 min", "50 min", "5.6 h", "4.6 days",
+    ]  # fmt: skip
