@@ -25,6 +25,9 @@ BLOCK = 2048
 REPLICATES = 2000
 """Of the bootstrap."""
 
+MOST_DRAWN = 1_000_000
+"""Images that are drawn at once, over replicates."""
+
 MOST_SAMPLED = 400
 """Crops whose sampled Gaussians are kept, at most, evenly over the store: for joint densities."""
 
@@ -94,10 +97,11 @@ def estimate_ratio(total: np.ndarray, weight: np.ndarray, seed: int = 0) -> Esti
     if len(total) < 2:
         return Estimate(value, math.nan, math.nan, math.nan)
     rng = np.random.default_rng(seed)
-    ratios = np.empty(REPLICATES)
-    for i in range(REPLICATES):
-        drawn = rng.integers(len(total), size=len(total))
-        ratios[i] = total[drawn].sum() / max(weight[drawn].sum(), 1e-300)
+    ratios, at_once = np.empty(REPLICATES), max(1, MOST_DRAWN // len(total))
+    for first in range(0, REPLICATES, at_once):
+        some = ratios[first : first + at_once]
+        drawn = rng.integers(len(total), size=(len(some), len(total)))
+        some[:] = total[drawn].sum(axis=1) / np.maximum(weight[drawn].sum(axis=1), 1e-300)
     low, high = np.quantile(ratios, [0.025, 0.975])
     return Estimate(value, float(ratios.std()), float(low), float(high))
 

@@ -92,19 +92,19 @@ def build_dictionary(
     )
 
 
-def held_out_gaussians(
+def gaussians_of_both(
     store: str | Path, seed: int = 0, *, on_progress: Callable[[int, int], None] = lambda done, of: None
-) -> np.ndarray:
-    """The Gaussians [M, 3] of those fitted crops of a store that `build_dictionary` holds out, or of all
-    where there are few: what dictionaries are judged by. Raises StoreError, DictionaryError."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The Gaussians [M, 3] of the fitted crops of a store that `build_dictionary` uses, and of those that it
+    holds out to judge by; twice the same where there are few. Raises StoreError, DictionaryError."""
     opened = Store.open(store)
     order = opened.order()
-    held_out, used = split(order[opened.status()[order] == DONE])
-    crops = held_out if len(held_out) else used
-    gaussians, count = thinned(opened, crops, seed, lambda done: on_progress(done, len(crops)))
+    done = order[opened.status()[order] == DONE]
+    held_out, used = split(done)
+    made_of, count = thinned(opened, used, seed, lambda crops: on_progress(crops, len(done)))
     if not count:
         raise DictionaryError(f"{store} has no Gaussians to judge by: mine some crops first.")
-    return gaussians
+    return made_of, thinned(opened, held_out, seed)[0] if len(held_out) else made_of
 
 
 def thinned(

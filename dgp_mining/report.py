@@ -15,7 +15,7 @@ from .exhibits import Exhibit, exhibit, rendered, to_bytes
 from .images import ImageError
 from .page import figure, picture, rounded, table
 from .population import Population, read_population
-from .prior import build_dictionary, held_out_gaussians
+from .prior import build_dictionary, gaussians_of_both
 from .quality import REDUNDANT, quality
 from .results import PENDING, RESULT
 from .sections import distributions, fit_quality, joint_densities, snapshots, symmetry, whereabouts
@@ -52,13 +52,13 @@ def write_report(
     population = read_population(opened, lambda done, of: on_progress("Reading", done, of))
     on_progress("Dictionary", 0, 1)
     dictionary = dictionary or _default_dictionary(opened, population)
-    gaussians = held_out_gaussians(store)
+    _, held_out = gaussians_of_both(store)
     page = [
         _head(opened, population),
         distributions(population),
         joint_densities(population),
         symmetry(population),
-        _dictionary(dictionary, gaussians),
+        _dictionary(dictionary, held_out),
         fit_quality(population),
         whereabouts(population),
         snapshots(opened, population),

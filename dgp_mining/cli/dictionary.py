@@ -65,13 +65,13 @@ def compare(a: str, b: str, store: str | None, as_json: bool) -> None:
     from ..console.dictionary import comparison_text
     from ..console.store import progress_bar
     from ..dictionary import Dictionary
-    from ..prior import held_out_gaussians
+    from ..prior import gaussians_of_both
     from ..quality import compare as compare_dictionaries
 
     pair, gaussians = [Dictionary.load(path) for path in (a, b)], None
     if store:
         with progress_bar("Reading") as on_progress:
-            gaussians = held_out_gaussians(store, on_progress=on_progress)
+            _, gaussians = gaussians_of_both(store, on_progress=on_progress)
     compared = compare_dictionaries(*pair, gaussians)
     click.echo(json.dumps(compared, indent=2) if as_json else comparison_text((a, b), compared))
 

@@ -1,0 +1,35 @@
+"""How the prior depends on what a crop is a picture of: flat, edges or texture.
+
+    python workflows/studies/content.py
+    python workflows/studies/content.py --images DIV2K --crops 2000 --side 256  # full size
+
+A third of the crops, those with the smallest gradients, are called flat; of the others, edged are those
+whose gradients are more of one direction within 8x8 pixels than the median's, textured the rest
+(dgp_mining.content).
+"""
+
+import numpy as np
+from study import Arm, fit_arms, parse, print_rows, read_crops, summarise, write
+
+from dgp_mining.content import CONTENT, measure_content
+
+
+def main() -> None:
+    options = parse(__doc__, "content", crops=60, side=64)
+    crops = read_crops(options)
+    described = np.array([measure_content(crop.pixels) for crop in crops])
+    gradient, coherence = (described[:, CONTENT.index(name)] for name in ("gradient", "coherence"))
+    flat = gradient <= np.quantile(gradient, 1 / 3)
+    edged = ~flat & (coherence > np.median(coherence[~flat]))
+    ((_, fitted),) = fit_arms([Arm("all")], crops, options.quick)
+    kinds = {"all": np.ones(len(crops), bool), "flat": flat, "edges": edged, "texture": ~flat & ~edged}
+    rows = [
+        summarise(Arm(name), [one for one, is_one in zip(fitted, chosen, strict=True) if is_one])
+        for name, chosen in kinds.items()
+    ]
+    print_rows(rows)
+    write(options, rows, "")
+
+
+if __name__ == "__main__":
+    main()

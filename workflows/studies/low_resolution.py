@@ -1,0 +1,93 @@
+"""The paper's Table 18: is a field that is fitted to the low-resolution image a super-resolution of it?
+
+    python workflows/studies/low_resolution.py
+    python workflows/studies/low_resolution.py --images DIV2K --crops 100 --side 256  # full size
+
+Crops are downsampled by four (MATLAB bicubic), fitted, and rendered at x4, beside bicubic. A network has four
+Gaussians per LR pixel, a field of the default density a quarter of one.
+"""
+
+from dataclasses import replace
+
+import torch
+from matplotlib.figure import Figure
+from study import (
+    Crop,
+    draw,
+    mean_over_images,
+    parse,
+    print_table,
+    read_crops,
+    save,
+    say,
+    shortened,
+    within,
+    write_json,
+)
+
+from dgp_mining.fit import fit_image, psnr
+from dgp_mining.recipes import LATTICE, FastRecipe, Recipe
+from splat2d.resample import imresize
+
+SCALE = 4
+EXACT_PSNR = 100.0
+DENSITIES = (1 / 4, 1, 4)
+RECIPES: dict[str, Recipe] = {
+    "fast": FastRecipe(),
+    "fast, start 0.9": replace(FastRecipe(), start_sigma=0.9),
+    "lattice": LATTICE,
+}
+
+
+def measure(crop: Crop, quick: bool) -> dict[str, tuple[float, float]]:
+    """PSNR of the fit on the LR pixels and of its rendering at x4, dB, by arm."""
+    target = torch.from_numpy(crop.pixels).permute(2, 0, 1).contiguous()
+    height, width = target.shape[1:]
+    small = imresize(target, size=(height // SCALE, width // SCALE))
+    pixels = small.permute(1, 2, 0).contiguous()
+    found = {"bicubic": (EXACT_PSNR, psnr(imresize(small, size=(height, width)), target))}
+    for name, recipe in RECIPES.items():
+        for density in DENSITIES:
+            fit = fit_image(pixels, density=density, recipe=shortened(recipe, quick))
+            at_x4 = psnr(fit.field.render((height, width))[0], target)
+            found[f"{name}, {density:g} per LR pixel"] = (fit.psnr, at_x4)
+    return found
+
+
+def main() -> None:
+    options = parse(__doc__, "low_resolution", side=192)
+    crops = read_crops(options)
+    measured = []
+    for done, crop in enumerate(crops):
+        say(f"crop {done + 1} of {len(crops)}")
+        measured.append(measure(crop, options.quick))
+    say("")
+    images = [crop.image for crop in crops]
+    found = {
+        name: [mean_over_images(images, [one[name][i] for one in measured]) for i in (0, 1)]
+        for name in measured[0]
+    }
+    print_table(
+        ["", "on LR, dB", "at x4, dB"],
+        [
+            [name, "" if name == "bicubic" else within(on, 2), within(at_x4, 2)]
+            for name, (on, at_x4) in found.items()
+        ],
+    )
+    write_json(
+        options, {name: {"at_x4": vars(at_x4), "on_lr": on.value} for name, (on, at_x4) in found.items()}
+    )
+    figure = Figure(figsize=(7, 4.4), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    for name in RECIPES:
+        arms = [found[f"{name}, {density:g} per LR pixel"][1] for density in DENSITIES]
+        draw(axes, DENSITIES, arms, name)
+    axes.axhline(found["bicubic"][1].value, color="grey", linewidth=1, label="bicubic")
+    axes.set(xscale="log", xlabel="Gaussians per LR pixel", ylabel="PSNR at x4, dB")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, options)
+
+
+if __name__ == "__main__":
+    main()

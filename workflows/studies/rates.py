@@ -1,0 +1,32 @@
+"""How the prior depends on the ratio of learning rates: Gaussians that move, or change shape, sooner.
+
+python workflows/studies/rates.py
+python workflows/studies/rates.py --images DIV2K --crops 400 --side 256  # full size
+"""
+
+from dataclasses import replace
+
+from study import Arm, compare, parse, print_rows, read_crops, write
+
+from dgp_mining.recipes import FastRecipe
+
+FACTORS = (0.25, 1, 4)
+
+
+def main() -> None:
+    options = parse(__doc__, "rates", crops=12)
+    base = FastRecipe()
+    arms = [Arm("as it is", base)]
+    for what, rate in (("means", "rate_mean"), ("shapes", "rate_shape"), ("colours", "rate_color")):
+        arms += [
+            Arm(f"{what} x{factor:g}", replace(base, **{rate: factor * getattr(base, rate)}))
+            for factor in FACTORS
+            if factor != 1
+        ]
+    rows = compare(arms, read_crops(options), options.quick)
+    print_rows(rows)
+    write(options, rows, "")
+
+
+if __name__ == "__main__":
+    main()

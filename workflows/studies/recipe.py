@@ -1,0 +1,56 @@
+"""Choosing the recipe that generalises: by PSNR between the pixels, on photographs it is not judged on.
+
+    python workflows/studies/recipe.py
+    python workflows/studies/recipe.py --images DIV2K --crops 200 --side 256  # full size
+
+From the default recipe, one setting after the other is moved to the best of its candidates, on every second
+photograph; the result and the default are then measured on the others, on and between the pixels.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from study import Arm, compare, parse, print_rows, read_crops, write
+
+from dgp_mining.recipes import FastRecipe
+
+CANDIDATES = {
+    "density": (1 / 9, 1 / 4, 1 / 2),
+    "start_sigma": (0.5, 0.6, 0.7),
+    "min_sigma": (0.1, 0.2, 0.3),
+    "rate_mean": (0.075, 0.15, 0.3),
+    "rate_shape": (0.025, 0.05, 0.1),
+    "iterations": (150, 300, 600),
+}
+
+
+def changed(arm: Arm, setting: str, value: float) -> Arm:
+    if setting == "density":
+        return replace(arm, name=f"density {value:.3f}", density=value)
+    return replace(arm, name=f"{setting} {value:g}", recipe=replace(arm.recipe, **{setting: value}))
+
+
+def main() -> None:
+    options = parse(__doc__, "recipe", crops=12, side=96)
+    crops = read_crops(options)
+    images = sorted({crop.image for crop in crops})
+    chosen_on = [crop for crop in crops if images.index(crop.image) % 2 == 0]
+    judged_on = [crop for crop in crops if images.index(crop.image) % 2 == 1]
+    if not judged_on:
+        raise SystemExit("Two photographs at least are needed: one to choose by, one to judge by.")
+    best = Arm("the default", FastRecipe())
+    print(f"\nchosen on {len(chosen_on)} crops:")
+    for setting, candidates in CANDIDATES.items():
+        arms = [changed(best, setting, value) for value in candidates]
+        rows = compare(arms, chosen_on, options.quick)
+        print_rows(rows, ("long_axis", "ratio"))
+        best = arms[int(np.argmax([row.off_lattice.value for row in rows]))]
+    print(f"\njudged on {len(judged_on)} others:")
+    rows = compare([Arm("the default"), replace(best, name="the chosen")], judged_on, options.quick)
+    print_rows(rows)
+    print(f"the chosen: density {best.density:.3f}, {best.recipe}")
+    write(options, rows, "")
+
+
+if __name__ == "__main__":
+    main()

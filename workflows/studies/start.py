@@ -1,0 +1,28 @@
+"""How much of the prior is its start: the width of the round Gaussians that a fit begins with.
+
+    python workflows/studies/start.py
+    python workflows/studies/start.py --images DIV2K --crops 400 --side 256  # full size
+
+A prior that belonged to the photographs would not follow the start; PSNR between the pixels tells which start
+stands for the photograph and not only for its samples.
+"""
+
+from dataclasses import replace
+
+from study import Arm, compare, parse, print_rows, read_crops, write
+
+from dgp_mining.recipes import FastRecipe
+
+WIDTHS = (0.4, 0.5, 0.55, 0.6, 0.7, 0.9)
+
+
+def main() -> None:
+    options = parse(__doc__, "start")
+    arms = [Arm(f"start {w:g}", replace(FastRecipe(), start_sigma=w), x=w) for w in WIDTHS]
+    rows = compare(arms, read_crops(options), options.quick)
+    print_rows(rows)
+    write(options, rows, "width at the start, grid spacings")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+"""What the studies share: crops, arms fitted to them, intervals over images, table and plot."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dgp_mining.fit import fit_image, halved, off_lattice_psnr, psnr
+from dgp_mining.images import ImageError, read_rgb
+from dgp_mining.plan import Settings, make_plan
+from dgp_mining.population import Estimate, estimate_ratio
+from dgp_mining.recipes import DEFAULT_DENSITY, FastRecipe, Recipe
+from dgp_mining.statistics import MOMENTS, Statistics, measure
+from splat2d.resample import imresize
+
+SHOWN = ("l11", "l21", "l22", "long_axis", "ratio")
+"""Moments in every table."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A crop and the photograph that it is of."""
+
+    image: str
+    pixels: np.ndarray
+    """[side, side, 3] float32 in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to fit."""
+
+    name: str
+    recipe: Recipe = field(default_factory=FastRecipe)
+    density: float = DEFAULT_DENSITY
+    change: Callable[[np.ndarray], np.ndarray] = np.asarray
+    """What is done to the pixels first."""
+    x: float | None = None
+    """Where it stands on the plot's axis; None: in order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What an arm made of a crop."""
+
+    image: str
+    psnr: float
+    off_lattice: float
+    bicubic: float
+    """dB of bicubic between the pixels."""
+    statistics: Statistics
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arm's figures over all crops, intervals over images."""
+
+    arm: Arm
+    psnr: Estimate
+    off_lattice: Estimate
+    gain: Estimate
+    """off_lattice less bicubic's."""
+    moments: Mapping[str, Estimate]
+    """By name, of all MOMENTS."""
+
+
+def parse(
+    doc: str,
+    name: str,
+    crops: int = 16,
+    side: int = 128,
+    extra: Mapping[str, Mapping[str, Any]] | None = None,
+) -> argparse.Namespace:
+    """The command line that every study has, and `extra` options; `crops` and `side` are its reduced size."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, prog=f"{name}.py"
+    )
+    samples = Path(__file__).resolve().parents[2] / "data" / "samples" / "mining"
+    parser.add_argument("--images", type=Path, default=samples, help="folder of photographs")
+    parser.add_argument("--crops", type=int, default=crops, help=f"spread over them (default {crops})")
+    parser.add_argument("--side", type=int, default=side, help=f"of a crop, pixels (default {side})")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of crops (default 0)")
+    parser.add_argument("--quick", action="store_true", help="tiny: does it run? the figures mean nothing")
+    parser.add_argument(
+        "--out", type=Path, default=Path(f"{name}.json"), help="figures (default %(default)s)"
+    )
+    parser.add_argument("--plot", type=Path, default=Path(f"{name}.png"), help="plot (default %(default)s)")
+    for option, description in (extra or {}).items():
+        parser.add_argument(option, **description)
+    options = parser.parse_args()
+    if options.quick:
+        options.crops, options.side = 4, 32
+    torch.set_num_threads(1)
+    return options
+
+
+def shortened(recipe: Recipe, quick: bool) -> Recipe:
+    """The recipe, of a few iterations only for --quick."""
+    return type(recipe)(**{**vars(recipe), "iterations": min(recipe.iterations, 6)}) if quick else recipe
+
+
+def read_crops(options: argparse.Namespace) -> list[Crop]:
+    """The crops asked for, chosen as `dgp-mine fit` chooses them. Exits where there are none."""
+    try:
+        settings = Settings(crop=options.side, max_crops=options.crops, seed=options.seed)
+        plan = make_plan(options.images, settings, {})
+        crops, loaded = [], (-1, np.empty(0))
+        for image, (row, column) in zip(plan.image.tolist(), plan.position.tolist(), strict=True):
+            if image != loaded[0]:
+                loaded = image, read_rgb(options.images / plan.names[image])
+            pixels = loaded[1][row : row + options.side, column : column + options.side]
+            crops.append(Crop(plan.names[image], np.ascontiguousarray(pixels)))
+    except (ImageError, ValueError) as error:
+        sys.exit(f"{error}")
+    images = len({crop.image for crop in crops})
+    print(
+        f"{len(crops)} crops of {options.side}x{options.side} from {images} images of {options.images.name}"
+    )
+    return crops
+
+
+def compare(arms: Sequence[Arm], crops: Sequence[Crop], quick: bool = False) -> list[Row]:
+    """Fit every arm to every crop."""
+    return [summarise(arm, fitted) for arm, fitted in fit_arms(arms, crops, quick)]
+
+
+def fit_arms(
+    arms: Sequence[Arm], crops: Sequence[Crop], quick: bool = False
+) -> Iterable[tuple[Arm, list[Fitted]]]:
+    """Each arm with what it made of each crop; says on stderr how far it is."""
+    for number, arm in enumerate(arms):
+        fitted = []
+        for done, crop in enumerate(crops):
+            say(f"arm {number + 1} of {len(arms)} ({arm.name}): crop {done + 1} of {len(crops)}")
+            fitted.append(fit_one(arm, crop, quick))
+        say("")
+        yield arm, fitted
+
+
+def fit_one(arm: Arm, crop: Crop, quick: bool = False) -> Fitted:
+    """One arm on one crop."""
+    recipe, pixels = shortened(arm.recipe, quick), np.ascontiguousarray(arm.change(crop.pixels))
+    fit = fit_image(pixels, density=arm.density, recipe=recipe)
+    small, target = halved(pixels)
+    return Fitted(
+        image=crop.image,
+        psnr=fit.psnr,
+        off_lattice=off_lattice_psnr(pixels, density=arm.density, recipe=recipe),
+        bicubic=psnr(imresize(small.permute(2, 0, 1).contiguous(), size=tuple(target.shape[1:])), target),
+        statistics=measure(fit.field, fit.start.numpy(), np.random.default_rng(0)),
+    )
+
+
+def summarise(arm: Arm, fitted: Sequence[Fitted]) -> Row:
+    """An arm's means and intervals."""
+    weight = np.array([one.statistics.histograms[0, 0].sum() for one in fitted])
+    moments = np.nan_to_num([one.statistics.moments[0] for one in fitted])
+    images = [one.image for one in fitted]
+    return Row(
+        arm,
+        psnr=mean_over_images(images, [one.psnr for one in fitted]),
+        off_lattice=mean_over_images(images, [one.off_lattice for one in fitted]),
+        gain=mean_over_images(images, [one.off_lattice - one.bicubic for one in fitted]),
+        moments={
+            name: mean_over_images(images, moments[:, column], weight) for column, name in enumerate(MOMENTS)
+        },
+    )
+
+
+def mean_over_images(
+    images: Sequence[str], values: Sequence[float], weights: np.ndarray | None = None
+) -> Estimate:
+    """The (weighted) mean of one value per crop, with an interval that resamples images."""
+    image = np.unique(images, return_inverse=True)[1]
+    weights = np.ones(len(values)) if weights is None else weights
+    return estimate_ratio(np.bincount(image, np.asarray(values) * weights), np.bincount(image, weights))
+
+
+# --- output -------------------------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """Progress on stderr, one line that is overwritten, where that is a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def within(found: Estimate, digits: int = 3) -> str:
+    """A value and half its 95 % interval."""
+    return f"{found.value:.{digits}f} ±{(found.high - found.low) / 2:.{digits}f}"
+
+
+def print_rows(rows: Sequence[Row], shown: Sequence[str] = SHOWN) -> None:
+    """PSNR and the shown moments of each arm; ± is half the 95 % interval over images."""
+    header = ["", "on, dB", "between, dB", "less bicubic", *shown]
+    print_table(
+        header,
+        [
+            [
+                row.arm.name,
+                *(within(found, 2) for found in (row.psnr, row.off_lattice, row.gain)),
+                *(within(row.moments[name]) for name in shown),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns, the first to the left."""
+    cells = [header, *rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    for first, *rest in cells:
+        padded = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        print("  ".join([first.ljust(widths[0]), *padded]).rstrip())
+
+
+def write(
+    options: argparse.Namespace, rows: Sequence[Row], x_label: str, shown: Sequence[str] = SHOWN
+) -> None:
+    """The figures as JSON and the plot: PSNR on the left, moments on the right, by arm."""
+    write_json(
+        options,
+        {
+            row.arm.name: {
+                "psnr": vars(row.psnr),
+                "off_lattice_psnr": vars(row.off_lattice),
+                "less_bicubic": vars(row.gain),
+                "moments": {name: vars(found) for name, found in row.moments.items()},
+            }
+            for row in rows
+        },
+    )
+    named = any(row.arm.x is None for row in rows)
+    x = list(range(len(rows))) if named else [row.arm.x for row in rows]
+    figure = Figure(figsize=(11, 4.6), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for label, chosen in (("on the pixels", "psnr"), ("between the pixels", "off_lattice")):
+        draw(left, x, [getattr(row, chosen) for row in rows], label)
+    for name in shown:
+        draw(right, x, [row.moments[name] for row in rows], name)
+    for axes, label in ((left, "PSNR, dB"), (right, "mean, grid spacings")):
+        axes.set(xlabel=x_label, ylabel=label)
+        axes.legend(frameon=False, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        if named:
+            axes.set_xticks(x, [row.arm.name for row in rows], rotation=20, ha="right", fontsize=8)
+    save(figure, options)
+
+
+def draw(axes: Axes, x: Sequence[float], found: Sequence[Estimate], label: str) -> None:
+    """A line with its intervals."""
+    values = np.array([one.value for one in found])
+    errors = np.nan_to_num([(one.value - one.low, one.high - one.value) for one in found]).T
+    axes.errorbar(x, values, np.maximum(errors, 0), marker="o", markersize=4, capsize=2, label=label)
+
+
+def save(figure: Figure, options: argparse.Namespace) -> None:
+    """Write the plot."""
+    figure.savefig(options.plot)
+    print(f"{options.plot} and {options.out} written")
+
+
+def write_json(options: argparse.Namespace, figures: object) -> None:
+    """The figures with what they were made from."""
+    about = {name: str(value) for name, value in vars(options).items() if name not in ("out", "plot")}
+    about["images"] = options.images.name
+    options.out.write_text(json.dumps({"options": about, "figures": figures}, indent=2) + "\n")
