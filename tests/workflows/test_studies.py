@@ -38,8 +38,8 @@ def studies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     def run(name: str, *options: object) -> dict:
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, options)])
         importlib.import_module(name).main()
-        assert Image.open(tmp_path / f"{name}.png").size[0] > 400
-        return json.loads((tmp_path / f"{name}.json").read_text())
+        assert Image.open(tmp_path / "studies" / f"{name}.png").size[0] > 400
+        return json.loads((tmp_path / "studies" / f"{name}.json").read_text())
 
     yield run
     for name in {*STUDIES, "study"} - before:

@@ -1,7 +1,7 @@
 """Which method makes the best dictionary, judged on Gaussians of photographs that it was not made from.
 
     python workflows/studies/dictionaries.py
-    python workflows/studies/dictionaries.py --store dgp.zarr                      # of a store, crops held out
+    python workflows/studies/dictionaries.py --store dgp.zarr  # full size
 
 The first columns are coverage, the share of Gaussians that a network can blend, in each blending space, and
 that of the eight corners of the dictionary's box; `distance` is the root mean square of the affine-invariant
@@ -78,17 +78,23 @@ def main() -> None:
     corners = (f"corners: {space}" for space in spaces)
     print_table(["", *spaces, *corners, "distance", "redundant", "condition"], rows)
     write_json(options, found)
-    figure = Figure(figsize=(9, 5), dpi=120, layout="constrained")
-    axes = figure.subplots()
-    for space, marker in zip(spaces, "osd", strict=True):
-        x = [one["quantisation"] for one in found.values()]
-        axes.plot(x, [one["coverage"][space]["dictionary"] for one in found.values()], marker, label=space)
-    for name, one in found.items():
-        axes.annotate(name, (one["quantisation"], one["coverage"]["sqrt"]["dictionary"]), fontsize=6)
-    axes.set(xlabel="distance to the nearest kernel", ylabel="coverage")
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    save(figure, options)
+    save(plot(found, spaces), options)
+
+
+def plot(found: dict[str, dict], spaces: tuple[str, ...]) -> Figure:
+    """Coverage by distance, a panel for each space, a line for each method through its sizes."""
+    figure = Figure(figsize=(13, 4.4), dpi=120, layout="constrained")
+    for axes, space in zip(figure.subplots(1, len(spaces), sharey=True), spaces, strict=True):
+        for kind in dict.fromkeys((name.split(",")[0], "symmetric" in name) for name in found):
+            ones = [one for name, one in found.items() if (name.split(",")[0], "symmetric" in name) == kind]
+            x = [one["quantisation"] for one in ones]
+            y = [one["coverage"][space]["dictionary"] for one in ones]
+            axes.plot(x, y, "*-" if kind[1] else "o-", label=kind[0] + ", symmetric" * kind[1])
+        axes.set(title=f"blended in {space} space", xlabel="distance to the nearest kernel")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("coverage")
+    figure.axes[-1].legend(frameon=False, fontsize=8)
+    return figure
 
 
 if __name__ == "__main__":

@@ -82,19 +82,15 @@ def parse(
     extra: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> argparse.Namespace:
     """The command line that every study has, and `extra` options; `crops` and `side` are its reduced size."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, prog=f"{name}.py"
-    )
+    parser = argparse.ArgumentParser(description=doc, formatter_class=_Help, prog=f"{name}.py")
     samples = Path(__file__).resolve().parents[2] / "data" / "samples" / "mining"
     parser.add_argument("--images", type=Path, default=samples, help="folder of photographs")
-    parser.add_argument("--crops", type=int, default=crops, help=f"spread over them (default {crops})")
-    parser.add_argument("--side", type=int, default=side, help=f"of a crop, pixels (default {side})")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of crops (default 0)")
+    parser.add_argument("--crops", type=int, default=crops, help="spread over them")
+    parser.add_argument("--side", type=int, default=side, help="of a crop, pixels")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of crops")
     parser.add_argument("--quick", action="store_true", help="tiny: does it run? the figures mean nothing")
-    parser.add_argument(
-        "--out", type=Path, default=Path(f"{name}.json"), help="figures (default %(default)s)"
-    )
-    parser.add_argument("--plot", type=Path, default=Path(f"{name}.png"), help="plot (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("studies", f"{name}.json"), help="figures")
+    parser.add_argument("--plot", type=Path, default=Path("studies", f"{name}.png"), help="plot")
     for option, description in (extra or {}).items():
         parser.add_argument(option, **description)
     options = parser.parse_args()
@@ -102,6 +98,10 @@ def parse(
         options.crops, options.side = 4, 32
     torch.set_num_threads(1)
     return options
+
+
+class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    pass
 
 
 def shortened(recipe: Recipe, quick: bool) -> Recipe:
@@ -228,7 +228,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def write(
     options: argparse.Namespace, rows: Sequence[Row], x_label: str, shown: Sequence[str] = SHOWN
 ) -> None:
-    """The figures as JSON and the plot: PSNR on the left, moments on the right, by arm."""
+    """The figures as JSON, and as a plot: PSNR on and between the pixels, and moments, by arm."""
     write_json(
         options,
         {
@@ -243,15 +243,19 @@ def write(
     )
     named = any(row.arm.x is None for row in rows)
     x = list(range(len(rows))) if named else [row.arm.x for row in rows]
-    figure = Figure(figsize=(11, 4.6), dpi=120, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for label, chosen in (("on the pixels", "psnr"), ("between the pixels", "off_lattice")):
-        draw(left, x, [getattr(row, chosen) for row in rows], label)
+    figure = Figure(figsize=(14, 4.4), dpi=120, layout="constrained")
+    on, between, moments = figure.subplots(1, 3)
+    draw(on, x, [row.psnr for row in rows], "on the pixels")
+    draw(between, x, [row.gain for row in rows], "between the pixels")
     for name in shown:
-        draw(right, x, [row.moments[name] for row in rows], name)
-    for axes, label in ((left, "PSNR, dB"), (right, "mean, grid spacings")):
+        draw(moments, x, [row.moments[name] for row in rows], name)
+    moments.legend(frameon=False, fontsize=8)
+    for axes, label in (
+        (on, "PSNR on the pixels, dB"),
+        (between, "PSNR between the pixels, dB over bicubic"),
+        (moments, "mean"),
+    ):
         axes.set(xlabel=x_label, ylabel=label)
-        axes.legend(frameon=False, fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
         if named:
             axes.set_xticks(x, [row.arm.name for row in rows], rotation=20, ha="right", fontsize=8)
@@ -267,6 +271,7 @@ def draw(axes: Axes, x: Sequence[float], found: Sequence[Estimate], label: str) 
 
 def save(figure: Figure, options: argparse.Namespace) -> None:
     """Write the plot."""
+    options.plot.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(options.plot)
     print(f"{options.plot} and {options.out} written")
 
@@ -275,4 +280,5 @@ def write_json(options: argparse.Namespace, figures: object) -> None:
     """The figures with what they were made from."""
     about = {name: str(value) for name, value in vars(options).items() if name not in ("out", "plot")}
     about["images"] = options.images.name
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps({"options": about, "figures": figures}, indent=2) + "\n")
