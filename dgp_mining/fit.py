@@ -81,7 +81,7 @@ def fit_image(
         raise ValueError(f"density must be above 0 and at most 4 Gaussians per pixel, got {density}")
     chosen = make_recipe(recipe, iterations) if isinstance(recipe, str) else recipe
     began = time.perf_counter()
-    stop = (lambda psnr: False) if target_psnr is None else (lambda psnr: psnr >= target_psnr)
+    stop = None if target_psnr is None else (lambda psnr: psnr >= target_psnr)
     run = _fit_fast if isinstance(chosen, FastRecipe) else fit_gaussianimage
     field, start, done, kept = run(target, chosen, density, seed, stop, snapshots)
     seconds, quality = time.perf_counter() - began, psnr(field.render()[0], target)
@@ -138,7 +138,12 @@ Fields = dict[int, GaussianField]
 
 
 def _fit_fast(
-    target: Tensor, recipe: FastRecipe, density: float, seed: int, stop: Stop, snapshots: Collection[int]
+    target: Tensor,
+    recipe: FastRecipe,
+    density: float,
+    seed: int,
+    stop: Stop | None,
+    snapshots: Collection[int],
 ) -> tuple[GaussianField, Tensor, int, Fields]:
     size = tuple(target.shape[1:])
     parameters, spacing = grid_start(target, density, recipe.start_sigma)
@@ -148,7 +153,8 @@ def _fit_fast(
     run = native.fit if backend() == "cpu" else vectorised.fit
     kept: Fields = {0: field_of(parameters.clone(), size)} if 0 in snapshots else {}
     done = 0
-    for end in block_ends(recipe.iterations, snapshots):
+    # Each call of the kernels makes its memory anew: no more of them than there is to look at.
+    for end in block_ends(recipe.iterations, snapshots, CHECK_EVERY if stop else recipe.iterations):
         block = rates[done:end].contiguous()
         losses = run(
             target,
@@ -166,12 +172,12 @@ def _fit_fast(
         if done in snapshots:
             kept[done] = field_of(parameters.clone(), size)
         error = losses[-1].item() / target.numel()
-        if stop(-10 * math.log10(error) if error > 0 else math.inf):
+        if stop and stop(-10 * math.log10(error) if error > 0 else math.inf):
             break
     return field_of(parameters, size), start, done, kept
 
 
-def block_ends(iterations: int, snapshots: Collection[int], every: int = CHECK_EVERY) -> list[int]:
+def block_ends(iterations: int, snapshots: Collection[int], every: int) -> list[int]:
     """After how many iterations to look up from fitting, ascending, `iterations` the last."""
     looks = {*range(every, iterations, every), *snapshots, iterations}
     return sorted(look for look in looks if 0 < look <= iterations)
@@ -214,7 +220,7 @@ def fit_gaussianimage(
     recipe: GaussianImageRecipe,
     density: float,
     seed: int,
-    stop: Stop,
+    stop: Stop | None,
     snapshots: Collection[int] = (),
 ) -> tuple[GaussianField, Tensor, int, Fields]:
     """The published recipe on the device of `target`: the field and its start, the steps done, snapshots."""
@@ -251,6 +257,6 @@ def fit_gaussianimage(
         done += 1
         if done in snapshots:
             kept[done] = field_of(parameters.clone())
-        if done % CHECK_EVERY == 0 and stop(-10 * math.log10(max(loss.item(), 1e-12))):
+        if stop and done % CHECK_EVERY == 0 and stop(-10 * math.log10(max(loss.item(), 1e-12))):
             break
     return field_of(parameters), start, done, kept

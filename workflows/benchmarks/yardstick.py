@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dgp_mining.recipes import FastRecipe
+
 FLAGS = ("-O3", "-march=native", "-ffast-math")
 SOURCE = Path(__file__).with_name("yardstick.cpp")
 CUTOFF = 3.33
@@ -81,10 +83,10 @@ def fit(target: np.ndarray, start: Gaussians, iterations: int) -> Gaussians:
     return fitted
 
 
-def grid_start(target: np.ndarray, spacing: int = 2, sigma: float = 0.55) -> Gaussians:
+def grid_start(target: np.ndarray, spacing: int = 2, sigma: float = FastRecipe.start_sigma) -> Gaussians:
     """Isotropic Gaussians on a grid over `target` [H, W, 3], coloured by the mean of their cells.
 
-    `sigma` is in grid spacings; `spacing` must divide the sides.
+    `sigma` is in grid spacings, as the fit's beside which this one runs; `spacing` must divide the sides.
     """
     height, width, _ = target.shape
     rows, columns = height // spacing, width // spacing
