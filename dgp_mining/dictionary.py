@@ -7,10 +7,14 @@ import json
 import os
 import zipfile
 from dataclasses import dataclass, field
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+REFERENCE = "natural-730.npz"
+"""The prior that is shipped, in `data/priors/`."""
 
 FORMAT = "dgp-dictionary/1"
 UNITS = "grid spacing"
@@ -110,6 +114,20 @@ class Dictionary:
             raise DictionaryError(
                 f"{path} cannot be written ({error.strerror}): name another file with --out."
             ) from error
+
+    @staticmethod
+    def reference() -> Dictionary:
+        """The prior that is shipped (data/README.md). Raises DictionaryError where this copy has none."""
+        package = files("dgp_mining")
+        for data in (
+            package.joinpath("data"),
+            package.joinpath("..", "data"),
+        ):  # installed, or a bare checkout
+            resource = data.joinpath("priors", REFERENCE)
+            if resource.is_file():
+                with as_file(resource) as path:
+                    return Dictionary.load(path)
+        raise DictionaryError("No reference prior is installed here: name a dictionary with --prior.")
 
     @staticmethod
     def load(path: str | Path) -> Dictionary:

@@ -46,7 +46,8 @@ def read_options(ctx: click.Context, param: click.Parameter, path: Path | None) 
 @click.option(
     "--prior",
     type=click.Path(path_type=Path),
-    help="The dictionary, dict.npz: what ContinuousSR blends. GSASR needs none; given one, it starts there.",
+    help="The dictionary, dict.npz: what ContinuousSR blends. GSASR needs none; given one, it starts there.  "
+    "[default: the reference prior]",
 )
 @click.option(
     "--arch",
@@ -127,14 +128,15 @@ def main(
     Several processes train together: torchrun --nproc-per-node 8 --no-python sr-train ...
     """
     name, chosen = choose(arch, preset, covariance, config, overrides)
-    if not prior and architecture(chosen.network) != "gsasr":
-        raise click.UsageError("Name a dictionary with --prior: ContinuousSR blends its kernels.")
     if not (prior or images):
         raise click.UsageError("Name training images with --images, or a dictionary with --prior.")
     budget = length(ctx, steps, minutes)
     if not leads():
         logging.getLogger("sr_model").setLevel(logging.WARNING)
     dictionary = Dictionary.load(prior) if prior else None
+    if dictionary is None and architecture(chosen.network) != "gsasr":
+        dictionary = Dictionary.reference()
+        _say("No --prior: the reference prior's kernels are blended.")
     training = list_images(images or mined_from(dictionary, prior))
     training, validation = (training, pictures_in(Path(val), "--val")) if val else hold_out(training)
     out = out or Path("runs", f"{name}-{covariance}" if covariance else name)

@@ -136,3 +136,10 @@ def test_what_the_trainer_imports_brings_neither_dask_nor_zarr() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_reference_prior_is_shipped_and_names_no_folder():
+    reference = Dictionary.reference()
+    assert len(reference) == 730
+    assert reference.metadata["images"] is None
+    assert reference.metadata["crops"] >= 4000

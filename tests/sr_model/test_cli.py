@@ -68,6 +68,13 @@ def test_ablation_has_a_run_of_its_own(prior: Path):
     assert Path("runs/demo-fixed/best.safetensors").is_file()
 
 
+def test_without_a_prior_the_reference_is_blended(photographs: Path):
+    trained = run(train, "--images", photographs, "--steps", 1)
+    assert trained.exit_code == 0
+    assert "reference prior" in trained.output
+    refused(run(train, "--steps", 1), 2, "--images")
+
+
 def test_train_names_what_it_cannot_use(prior: Path, model: Path, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "small").mkdir()
