@@ -25,8 +25,10 @@ WORKFLOWS = Path(__file__).parents[2] / "workflows"
 SMALL = ["--crop", "16", "--max-crops", "12", "--iterations", "50"]
 
 FAKE_SLURM = {
-    # A job starts at once, in the background, and ends with whatever it has started.
-    "sbatch": 'setsid bash "${@: -1}" > job.log 2>&1 & echo $! >> jobs; echo "Submitted batch job $!"',
+    # A job starts at once, in the background, and ends with whatever it has started. Its script is copied, as
+    # by SLURM: whoever submits it may then delete it.
+    "sbatch": 'script=$(mktemp "$PWD/job-XXXXXX"); cp "${@: -1}" "$script"; '
+    'setsid bash "$script" > job.log 2>&1 & echo $! >> jobs; echo "Submitted batch job $!"',
     "scancel": 'for job in "$@"; do kill -- "-$job" 2> /dev/null; done; true',
     "srun": 'exec "$@"',
     "scontrol": 'echo "$@" >> scontrol.log',
@@ -200,8 +202,10 @@ LONG = ["--crop", "16", "--max-crops", "12", "--iterations", "50000"]
 def interrupt_under_way(command: list[str], store: Path, environment: Mapping[str, str], number: int) -> int:
     """The exit status of a command that is sent a signal when the first crops are done."""
     with background(command, store.parent, environment) as process:
+        deadline = time.monotonic() + 200
         while not crops_done(store):
             assert process.poll() is None
+            assert time.monotonic() < deadline, "no crop was fitted"
             time.sleep(0.2)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does
