@@ -338,7 +338,6 @@ def test_options_of_the_other_architecture_are_refused(trained: Path, photograph
         run(sr_train, "--arch", "gsasr", "--images", photographs, "--covariance", "fixed"), 2, "--covariance"
     )
     refused(run(sr_train, "--arch", "gsasr"), 2, "--images")
-    refused(run(sr_train, "--images", photographs), 2, "--prior")
 
 
 def test_its_average_time_counts_encoding_at_every_scale(tiny):
