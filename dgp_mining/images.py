@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from .decoding import plain_size, read_plain
-from .pixels import MAX_CHANNELS, ImageError, too_large
+from .pixels import MAX_CHANNELS, ImageError, too_large, turn
 from .tiff import is_grey_or_rgb_tiff, read_tiff, tiff_size
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "list_images",
     "read_image",
     "read_rgb",
+    "turn",
 ]
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k"})

@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 from PIL import ExifTags, Image
 
-from dgp_mining.images import ImageError, image_size, list_images, read_image
+from dgp_mining.images import ImageError, image_size, list_images, read_image, turn
 
 from .metadata import Metadata, kept_exif, profile_fits, resolution, tiff_exif
 
@@ -158,14 +158,7 @@ def _metadata(path: Path, profile: bytes | None, info: dict[str, Any], exif: Ima
 
 def _turned(pixels: np.ndarray, exif: Image.Exif) -> np.ndarray:
     """[H, W, C] upright, by the EXIF orientation 1 to 8."""
-    orientation = exif.get(ExifTags.Base.Orientation, 1)
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
+    return turn(pixels, exif.get(ExifTags.Base.Orientation, 1))
 
 
 def _straight(pixels: np.ndarray) -> np.ndarray:
