@@ -81,18 +81,25 @@ def grid(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
 
 
 METHODS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {
+    "kmeans": kmeans,
     "marginal": marginal,
     "sample": sample,
-    "kmeans": kmeans,
     "grid": grid,
 }
 
 
 def condense(
-    cholesky: np.ndarray, size: int = 730, method: str = "marginal", seed: int = 0, symmetric: bool = False
+    cholesky: np.ndarray,
+    size: int = 730,
+    method: str = "kmeans",
+    seed: int = 0,
+    symmetric: bool | None = None,
 ) -> np.ndarray:
-    """K = `size` kernels, [K, 3] float64, from mined Cholesky factors [M, 3].
+    """K = `size` kernels, [K, 3] float64, from mined Cholesky factors [M, 3]; `symmetric` None: wherever the
+    method can be, which is all but grid.
 
+    The defaults are what reaches most of other photographs' Gaussians and comes nearest to them
+    (workflows/studies/dictionaries.py).
     Raises DictionaryError where there are fewer Gaussians than kernels, or the method cannot make as many.
     """
     if method not in METHODS:
@@ -102,13 +109,18 @@ def condense(
             f"{len(cholesky)} mined Gaussians cannot make {size} kernels: mine more crops or take a "
             "smaller --size."
         )
-    if symmetric:
+    if symmetric or (symmetric is None and can_be_symmetric(method)):
         return _condense_symmetric(cholesky, size, method, seed)
     return METHODS[method](cholesky, size, np.random.default_rng(seed))
 
 
+def can_be_symmetric(method: str) -> bool:
+    """A grid of Cholesky entries does not treat x and y alike."""
+    return method != "grid"
+
+
 def _condense_symmetric(cholesky: np.ndarray, size: int, method: str, seed: int) -> np.ndarray:
-    if method == "grid":
+    if not can_be_symmetric(method):
         raise DictionaryError(
             "A grid of Cholesky entries does not treat x and y alike: take another --method with --symmetric."
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .condense import condense
+from .condense import can_be_symmetric, condense
 from .coverage import coverage
 from .dictionary import Dictionary, DictionaryError
 from .fingerprint import crops_fingerprint
@@ -39,13 +39,14 @@ BLOCK = 2048
 def build_dictionary(
     store: str | Path = "dgp.zarr",
     size: int = 730,
-    method: str = "marginal",
+    method: str = "kmeans",
     seed: int = 0,
-    symmetric: bool = False,
+    symmetric: bool | None = None,
     *,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Dictionary:
-    """Condense the Gaussians mined in a store into `size` kernels, with coverage and provenance.
+    """Condense the Gaussians mined in a store into `size` kernels, with coverage and provenance; `method` and
+    `symmetric` as in `condense`.
 
     The same crops and arguments give the same bytes. Failed crops are left out. Raises DictionaryError where
     crops are pending, since their number would depend on the moment, or where the Gaussians are too few;
@@ -75,7 +76,7 @@ def build_dictionary(
             **{key: opened.settings[key] for key in ("density", "recipe", "iterations")},
             "method": method,
             "seed": seed,
-            "symmetric": symmetric,
+            "symmetric": can_be_symmetric(method) if symmetric is None else symmetric,
             "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, sha256),
             "images": opened.folder,
             "crops": len(done),

@@ -18,10 +18,19 @@ def dictionary() -> None:
 @STORE_OPTION
 @click.option("--out", default="dict.npz", type=click.Path(dir_okay=False), help="The file to write.")
 @click.option("--size", default=730, type=click.IntRange(8, 100_000), help="Number of kernels.")
-@click.option("--method", default="marginal", type=click.Choice(["marginal", "sample", "kmeans", "grid"]))
+@click.option(
+    "--method",
+    default="kmeans",
+    type=click.Choice(["kmeans", "marginal", "sample", "grid"]),
+    help="A codebook, the paper's Eq. 6, mined Gaussians, the released code's layout.",
+)
 @click.option("--seed", default=0, type=click.IntRange(0), help="Of what is drawn.")
-@click.option("--symmetric", is_flag=True, help="Hold every kernel's mirror images and transpose, too.")
-def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bool) -> None:
+@click.option(
+    "--symmetric/--asymmetric",
+    default=None,
+    help="Hold every kernel's mirror images and transpose, too, or not.  [default: do, but for grid]",
+)
+def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bool | None) -> None:
     """Condense the Gaussians of a finished store into a dictionary."""
     from ..console.store import progress_bar
     from ..prior import build_dictionary

@@ -225,5 +225,10 @@ def test_build_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     run("dictionary", "build")
     options = ["--store", "s.zarr", "--out", "o.npz", "--size", 65, "--method", "sample", "--seed", 4]
     run("dictionary", "build", *options, "--symmetric")
-    assert calls == [("dgp.zarr", 730, "marginal", 0, False), ("s.zarr", 65, "sample", 4, True)]
+    run("dictionary", "build", "--asymmetric")
+    assert calls == [
+        ("dgp.zarr", 730, "kmeans", 0, None),
+        ("s.zarr", 65, "sample", 4, True),
+        ("dgp.zarr", 730, "kmeans", 0, False),
+    ]
     assert {path.name for path in tmp_path.iterdir()} == {"dict.npz", "o.npz"}

@@ -38,7 +38,7 @@ def test_kernels_are_as_many_as_asked_positive_definite_and_reproducible(method:
 def test_marginal_keeps_each_distribution_and_drops_their_dependence() -> None:
     gaussians = mined()
     wide = covariance_from_cholesky(gaussians)
-    drawn = covariance_from_cholesky(condense(gaussians, 3000, "marginal"))
+    drawn = covariance_from_cholesky(condense(gaussians, 3000, "marginal", symmetric=False))
     for i in range(3):
         assert np.isin(np.round(drawn[:, i], 9), np.round(wide[:, i], 9)).all()
     # Mined: S_xx + S_yy is long^2 + 0.1; independent draws have no such bond to S_xy.
@@ -48,7 +48,7 @@ def test_marginal_keeps_each_distribution_and_drops_their_dependence() -> None:
 
 def test_sample_consists_of_mined_gaussians_each_once() -> None:
     gaussians = mined()
-    kernels = condense(gaussians, 200, "sample")
+    kernels = condense(gaussians, 200, "sample", symmetric=False)
     assert len(np.unique(kernels, axis=0)) == 200
     assert {tuple(row) for row in kernels} <= {tuple(row) for row in gaussians}
 
@@ -59,7 +59,17 @@ def test_kmeans_quantises_better_than_a_sample() -> None:
     def error(kernels: np.ndarray) -> float:
         return float(((gaussians[:, None] - kernels[None]) ** 2).sum(-1).min(1).mean())
 
-    assert error(condense(gaussians, 64, "kmeans")) < 0.8 * error(condense(gaussians, 64, "sample"))
+    kmeans, sample = (condense(gaussians, 64, method, symmetric=False) for method in ("kmeans", "sample"))
+    assert error(kmeans) < 0.8 * error(sample)
+
+
+def test_the_default_is_a_symmetric_codebook_and_a_grid_is_not_symmetric() -> None:
+    gaussians = mined()
+    np.testing.assert_array_equal(condense(gaussians), condense(gaussians, 730, "kmeans", 0, True))
+    assert not np.array_equal(condense(gaussians), condense(gaussians, symmetric=False))
+    np.testing.assert_array_equal(
+        condense(gaussians, method="grid"), condense(gaussians, 730, "grid", symmetric=False)
+    )
 
 
 def test_grid_has_the_released_layout() -> None:

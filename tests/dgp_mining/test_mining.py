@@ -285,7 +285,7 @@ def test_the_dictionary_says_where_it_comes_from_and_is_measured_on_other_crops(
     about = built.metadata
     assert about["images"] == str(photos)
     assert (about["crops"], about["density"], about["recipe"], about["iterations"]) == (24, 0.25, "fast", 300)
-    assert (about["method"], about["seed"]) == ("sample", 3)
+    assert (about["method"], about["seed"], about["symmetric"]) == ("sample", 3, True)
     held_out, used = split(np.arange(24))
     assert held_out.tolist() == [9, 19]
     assert about["coverage"]["held_out_crops"] == 2
