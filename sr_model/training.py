@@ -18,6 +18,7 @@ import torch
 
 from dgp_mining.dictionary import Dictionary
 
+from .allocation import keep_freed_memory
 from .architectures import with_prior
 from .cache import default_folder
 from .checkpoint import Checkpoint
@@ -158,6 +159,7 @@ def set_up(
     except ValueError as error:
         raise TrainingError(f"This cannot be trained: {error}.") from error
     preset = replace(preset, network=network)
+    keep_freed_memory()
     if world.leads:
         prepare_folder(out, resume)
     state = TrainingState.fresh(preset.network, dictionary, settings, seed, world)
