@@ -48,8 +48,12 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tenso
     )
     if q.is_cuda and channels % ALIGNMENT:
         q, k, v = (F.pad(t, (0, -channels % ALIGNMENT)) for t in (q, k, v))
-    mask = bias[None].to(q.dtype)
-    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=channels**-0.5)
+    scale, bias = channels**-0.5, bias.to(q.dtype)
+    if bias.requires_grad and not q.is_cuda:
+        # The CPU's fused kernel has no gradient for a mask, and torch's stand-in takes twice as long as this.
+        attended = (scale * q @ k.transpose(-1, -2) + bias).softmax(-1) @ v
+    else:
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None], scale=scale)
     return attended[..., :channels].transpose(1, 2).reshape(queries.shape)
 
 

@@ -151,6 +151,15 @@ def test_attention_looks_across_its_window_and_never_around_the_image(shifted, a
     assert seen[8:].max() < 1e-30
 
 
+@pytest.mark.parametrize("shifted", [False, True])
+def test_attention_is_the_same_whether_it_learns_or_not(shifted):
+    attention = WindowAttention(12, 6, 8, shifted).double()
+    tokens = torch.randn(2, 16, 24, 12, dtype=torch.float64)
+    with torch.no_grad():
+        fused = attention(tokens)
+    torch.testing.assert_close(attention(tokens).detach(), fused, rtol=0, atol=1e-12)
+
+
 def test_the_encoders_of_the_presets_are_the_papers():
     for name, kind in (("paper", SwinIR), ("paper-plus", HAT)):
         with torch.device("meta"):
