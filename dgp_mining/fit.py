@@ -11,13 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from splat2d import DEFAULT_CUTOFF, GaussianField, backend, native, render, vectorised
+from splat2d import DEFAULT_CUTOFF, GaussianField, backend, native, vectorised
 from splat2d.resample import imresize
 
-from .recipes import DEFAULT_DENSITY, Adan, FastRecipe, GaussianImageRecipe, Recipe, make_recipe
+from . import published
+from .recipes import DEFAULT_DENSITY, FastRecipe, GaussianImageRecipe, Recipe, make_recipe
 
 CHECK_EVERY = 10
 """Iterations between two looks at `target_psnr`."""
+MOST_AT_ONCE = 1000
+"""Iterations in one call of the kernels: each makes its memory anew, and none can be interrupted."""
 
 Stop = Callable[[float], bool]
 
@@ -151,30 +154,26 @@ def _fit_fast(
     first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
     rates = recipe.rates(spacing)
     run = native.fit if backend() == "cpu" else vectorised.fit
-    kept: Fields = {0: field_of(parameters.clone(), size)} if 0 in snapshots else {}
-    done = 0
-    # Each call of the kernels makes its memory anew: no more of them than there is to look at.
-    for end in block_ends(recipe.iterations, snapshots, CHECK_EVERY if stop else recipe.iterations):
-        block = rates[done:end].contiguous()
-        losses = run(
+
+    def look() -> GaussianField:
+        return field_of(parameters.clone(), size)
+
+    def advance(begin: int, end: int) -> Tensor:
+        return run(
             target,
             parameters,
             first,
             second,
-            block,
-            start=done,
+            rates[begin:end].contiguous(),
+            start=begin,
             cutoff=DEFAULT_CUTOFF,
             min_sigma=recipe.min_sigma * spacing,
             betas=(recipe.beta1, recipe.beta2),
             epsilon=recipe.epsilon,
         )
-        done = end
-        if done in snapshots:
-            kept[done] = field_of(parameters.clone(), size)
-        error = losses[-1].item() / target.numel()
-        if stop and stop(-10 * math.log10(error) if error > 0 else math.inf):
-            break
-    return field_of(parameters, size), start, done, kept
+
+    done, kept = _iterate(advance, look, target.numel(), recipe.iterations, stop, snapshots)
+    return look(), start, done, kept
 
 
 def block_ends(iterations: int, snapshots: Collection[int], every: int) -> list[int]:
@@ -224,39 +223,53 @@ def fit_gaussianimage(
     snapshots: Collection[int] = (),
 ) -> tuple[GaussianField, Tensor, int, Fields]:
     """The published recipe on the device of `target`: the field and its start, the steps done, snapshots."""
-    channels, height, width = target.shape
-    n = max(1, round(density * height * width))
-    generator = torch.Generator().manual_seed(seed)
-    position = torch.atanh(2 * (torch.rand(n, 2, generator=generator) - 0.5))
-    parameters = torch.cat([position, torch.rand(n, 3 + channels, generator=generator)], 1)  # [N, 5 + C]
-    parameters = parameters.to(target.device)
-    extent = target.new_tensor([width, height])
-    bound = target.new_tensor(recipe.cholesky_bound)
+    size = (target.shape[1], target.shape[2])
+    parameters = published.random_start(target, density, seed)
+    state = parameters.new_zeros(4, *parameters.shape)
+    rates = recipe.rates()
+    fused = backend() == "cpu" and target.device.type == "cpu"
+    run = native.fit_published if fused else published.iterate
 
-    def field_of(p: Tensor) -> GaussianField:
-        means = (torch.tanh(p[:, :2]) + 1) / 2 * extent
-        l11, l21, l22 = (p[:, 2:5] + bound).unbind(-1)
-        # The published entries may turn negative; a column's sign does not change the covariance.
-        smallest = 1e-3
-        cholesky = torch.stack(
-            [l11.abs().clamp(min=smallest), l21 * l11.sign(), l22.abs().clamp(min=smallest)], -1
+    def look() -> GaussianField:
+        return published.field_of(parameters, recipe.cholesky_bound, size)
+
+    def advance(begin: int, end: int) -> Tensor:
+        return run(
+            target,
+            parameters,
+            state,
+            rates[begin:end].contiguous(),
+            start=begin,
+            cutoff=DEFAULT_CUTOFF,
+            bound=recipe.cholesky_bound,
+            betas=recipe.betas,
+            epsilon=recipe.epsilon,
         )
-        return GaussianField(means[None], cholesky[None], p[None, :, 5:], size=(height, width))
 
-    start = field_of(parameters).means[0]
-    optimiser = Adan(parameters, recipe.betas, recipe.epsilon)
-    kept: Fields = {0: field_of(parameters.clone())} if 0 in snapshots else {}
+    start = look().means[0]
+    done, kept = _iterate(advance, look, target.numel(), recipe.iterations, stop, snapshots)
+    return look(), start, done, kept
+
+
+def _iterate(
+    advance: Callable[[int, int], Tensor],
+    look: Callable[[], GaussianField],
+    values: int,
+    iterations: int,
+    stop: Stop | None,
+    snapshots: Collection[int],
+) -> tuple[int, Fields]:
+    """The iterations done and the snapshots of a fit to so many `values`.
+
+    `advance` runs iterations [begin, end) and returns the squared error before each; `look` is the field.
+    """
+    kept: Fields = {0: look()} if 0 in snapshots else {}
     done = 0
-    while done < recipe.iterations:
-        leaf = parameters.detach().requires_grad_()
-        field = field_of(leaf)
-        image = render(field.means, field.cholesky, field.colors, (height, width))[0]
-        loss = torch.nn.functional.mse_loss(image.clamp(0, 1), target)
-        (gradient,) = torch.autograd.grad(loss, leaf)
-        optimiser.step(gradient, recipe.rate * 0.5 ** (done // recipe.halve_every))
-        done += 1
+    for end in block_ends(iterations, snapshots, CHECK_EVERY if stop else MOST_AT_ONCE):
+        error = advance(done, end)[-1].item() / values
+        done = end
         if done in snapshots:
-            kept[done] = field_of(parameters.clone())
-        if stop and done % CHECK_EVERY == 0 and stop(-10 * math.log10(max(loss.item(), 1e-12))):
+            kept[done] = look()
+        if stop and stop(-10 * math.log10(error) if error > 0 else math.inf):
             break
-    return field_of(parameters), start, done, kept
+    return done, kept

@@ -140,7 +140,7 @@ def _fit_in_turn(
     fitted = []
     for target, seed in zip(targets, seeds, strict=True):
         field, start, _, kept = fit_gaussianimage(
-            target.to(device), recipe, density, seed, lambda psnr: False, snapshots
+            target.to(device), recipe, density, seed, stop=None, snapshots=snapshots
         )
         fitted.append((_on_cpu(field), start.cpu(), {at: _on_cpu(look) for at, look in kept.items()}))
     return fitted

@@ -1,4 +1,4 @@
-"""How a crop is fitted: the numbers of each recipe, and the schedules and optimiser they name.
+"""How a crop is fitted: the numbers of each recipe, and their schedules.
 
 Lengths are in grid spacings, 1 / sqrt(density), so that a recipe means the same at every density.
 """
@@ -75,6 +75,11 @@ class GaussianImageRecipe:
     """Pixels, not grid spacings, as published."""
     epsilon: float = 1e-8
 
+    def rates(self) -> Tensor:
+        """[iterations] float32 learning rates."""
+        halvings = np.arange(self.iterations) // self.halve_every
+        return torch.tensor(self.rate * 0.5**halvings, dtype=torch.float32)
+
 
 Recipe = FastRecipe | GaussianImageRecipe
 
@@ -114,25 +119,3 @@ def recipe_settings(recipe: str, iterations: int | None = None) -> dict[str, obj
     """Every number that determines a fit, as plain JSON values: a store's fingerprint is made from them."""
     settings = {"recipe": recipe, **asdict(make_recipe(recipe, iterations))}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
-
-
-class Adan:
-    """Adaptive Nesterov momentum (Xie et al. 2022, Algorithm 1), no weight decay or restarts, in place."""
-
-    def __init__(self, parameters: Tensor, betas: tuple[float, float, float], epsilon: float) -> None:
-        self.parameters, self.betas, self.epsilon = parameters, betas, epsilon
-        self.momentum, self.change, self.second = (torch.zeros_like(parameters) for _ in range(3))
-        self.previous: Tensor | None = None
-        self.steps = 0
-
-    def step(self, gradient: Tensor, rate: float) -> None:
-        b1, b2, b3 = self.betas
-        self.steps += 1
-        difference = torch.zeros_like(gradient) if self.previous is None else gradient - self.previous
-        self.previous = gradient
-        self.momentum.lerp_(gradient, 1 - b1)
-        self.change.lerp_(difference, 1 - b2)
-        self.second.lerp_((gradient + b2 * difference).square_(), 1 - b3)
-        c1, c2, c3 = (1 - beta**self.steps for beta in self.betas)
-        denominator = (self.second / c3).sqrt_().add_(self.epsilon)
-        self.parameters.addcdiv_(self.momentum / c1 + self.change * (b2 / c2), denominator, value=-rate)

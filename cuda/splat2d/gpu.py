@@ -202,8 +202,6 @@ def _schedule(rates: Tensor, start: int, betas: tuple[float, float]) -> Tensor: 
     """The rates, and Adam's corrections 1 / (1 - beta^step), in double precision as src/fit.h has them."""
     corrections = torch.empty(len(rates), 2, dtype=torch.float64)
     for k, beta in enumerate(torch.tensor(betas).tolist()):  # as float32: the kernels' own
-        power = beta**start
         for step in range(len(rates)):
-            power *= beta
-            corrections[step, k] = 1 / (1 - power)
+            corrections[step, k] = 1 / (1 - beta ** (start + step + 1))
     return torch.cat([rates.cpu(), corrections.float()], 1)

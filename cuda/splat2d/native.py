@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-ABI = 2
+ABI = 3
 MAX_CHANNELS = 8
 MAX_CUTOFF = 12.0
 MAX_EXTENT = 1 << 24
@@ -50,6 +50,12 @@ def _load() -> ctypes.CDLL | None:
                     *[c_float] * 5,
                     *[c_void_p, c_int64, c_int64],
                     *[c_void_p] * 4,
+                ]
+                library.splat2d_fit_published.argtypes = [
+                    *[c_void_p, c_int, c_int, c_int, c_int64, c_float],
+                    *[c_void_p, c_void_p, c_float],
+                    *[c_void_p, c_int64, c_int64],
+                    *[c_void_p] * 3,
                 ]
                 return library
     return None
@@ -184,6 +190,38 @@ def fit(
         *(cutoff, min_sigma, *betas, epsilon),
         *(_pointer(rates), start, len(rates)),
         *(_pointer(t) for t in (parameters, first, second, losses)),
+    )
+    _raise(status)
+    return losses
+
+
+def fit_published(
+    target: Tensor,  # [C, H, W]
+    parameters: Tensor,  # [5 + C, N]
+    state: Tensor,  # [4, 5 + C, N]
+    rates: Tensor,  # [iterations]
+    *,
+    start: int,
+    cutoff: float,
+    bound: tuple[float, float, float],
+    betas: tuple[float, float, float],
+    epsilon: float,
+) -> Tensor:  # [iterations] float64
+    """Run `len(rates)` iterations of the published recipe (GaussianImage) on one crop in place.
+
+    All tensors are contiguous float32. Rows of `parameters`: p of the positions W (tanh(p) + 1) / 2 and
+    H (tanh(p) + 1) / 2, Cholesky entries less `bound`, colours; a diagonal entry nearer to zero than 0.001 is
+    held there. `state` is Adan's: momentum, change and second moment, and the gradient before. Returns the
+    squared error of the clamped image before each iteration. Runs on the calling thread alone.
+    """
+    channels, height, width = target.shape
+    losses = torch.empty(len(rates), dtype=torch.float64)
+    bound, betas = torch.tensor(bound), torch.tensor(betas)
+    status = LIBRARY.splat2d_fit_published(
+        *(_pointer(target), channels, height, width, parameters.shape[1], cutoff),
+        *(_pointer(bound), _pointer(betas), epsilon),
+        *(_pointer(rates), start, len(rates)),
+        *(_pointer(t) for t in (parameters, state, losses)),
     )
     _raise(status)
     return losses

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from dgp_mining.fit import fit_image, off_lattice_psnr, psnr
-from dgp_mining.recipes import RECIPES, Adan, FastRecipe, recipe_settings
+from dgp_mining.recipes import RECIPES, FastRecipe, recipe_settings
 from splat2d.resample import imresize
 
 KODAK = Path(__file__).parents[3] / "shared" / "images" / "kodak"
@@ -129,23 +129,6 @@ def test_settings_name_every_number_of_the_recipe():
     assert settings["iterations"] == 77
     assert {"start_sigma", "min_sigma", "rate_mean", "beta1", "epsilon"} <= settings.keys()
     assert settings != recipe_settings("fast")
-
-
-def test_adan_takes_the_steps_of_algorithm_1():
-    """Two steps worked by hand from Xie et al. 2022, Algorithm 1, with bias correction."""
-    b1, b2, b3 = betas = (0.98, 0.92, 0.99)
-    x, g1, g2, rate, eps = 1.0, 0.5, -0.2, 0.1, 1e-8
-    parameters = torch.tensor([x], dtype=torch.float64)
-    adan = Adan(parameters, betas, eps)
-    m, v, n = (1 - b1) * g1, 0.0, (1 - b3) * g1**2
-    x -= rate * (m / (1 - b1)) / ((n / (1 - b3)) ** 0.5 + eps)
-    adan.step(torch.tensor([g1], dtype=torch.float64), rate)
-    assert parameters.item() == pytest.approx(x, abs=1e-12)
-    d = g2 - g1
-    m, v, n = b1 * m + (1 - b1) * g2, b2 * v + (1 - b2) * d, b3 * n + (1 - b3) * (g2 + b2 * d) ** 2
-    x -= rate * (m / (1 - b1**2) + b2 * v / (1 - b2**2)) / ((n / (1 - b3**2)) ** 0.5 + eps)
-    adan.step(torch.tensor([g2], dtype=torch.float64), rate)
-    assert parameters.item() == pytest.approx(x, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ int splat2d_render_backward(const float* means, const float* cholesky, const flo
 int splat2d_fit(const float* target, int channels, int height, int width, int64_t n, float cutoff, float min_sigma,
                 float beta1, float beta2, float epsilon, const float* rates, int64_t start, int64_t iterations,
                 float* parameters, float* first, float* second, double* losses);
+int splat2d_fit_published(const float* target, int channels, int height, int width, int64_t n, float cutoff,
+                          const float* bound, const float* betas, float epsilon, const float* rates, int64_t start,
+                          int64_t iterations, float* parameters, float* state, double* losses);
 }
 
 namespace {
@@ -100,7 +103,7 @@ struct Scene {
   }
 };
 
-Floats run_fit(int channels, int height, int width, int n, bool anything, unsigned seed) {
+Floats run_fit(bool published, int channels, int height, int width, int n, bool anything, unsigned seed) {
   generator.seed(seed);
   Floats target(channels * height * width), parameters((5 + channels) * n), first(parameters.size());
   Floats second(parameters.size()), rates;
@@ -114,6 +117,13 @@ Floats run_fit(int channels, int height, int width, int n, bool anything, unsign
   constexpr int kIterations = 4;
   for (int k = 0; k < 3 * kIterations; ++k) rates.push_back(anything && sometimes(6) ? awkward() : 0.05f);
   std::vector<double> losses(kIterations);
+  if (published) {
+    const Floats bound = {0.5f, 0.0f, 0.5f}, betas = {0.98f, 0.92f, 0.99f};
+    Floats state(4 * parameters.size());
+    splat2d_fit_published(target.data(), channels, height, width, n, 3.33f, bound.data(), betas.data(), 1e-8f,
+                          rates.data(), 0, kIterations, parameters.data(), state.data(), losses.data());
+    return parameters;
+  }
   splat2d_fit(target.data(), channels, height, width, n, 3.33f, 0.4f, 0.8f, 0.98f, 1e-4f, rates.data(), 0, kIterations,
               parameters.data(), first.data(), second.data(), losses.data());
   return parameters;
@@ -152,7 +162,7 @@ int main() {
     const auto& size = kSizes[whole(0, 11)];
     const int channels = whole(1, 8), n = sometimes(4) ? 300 : whole(0, 40);
     on_each_instruction_set("fit", number, [&] {
-      return run_fit(channels, size[0], size[1], n, number % 2, static_cast<unsigned>(number));
+      return run_fit(number % 3 == 0, channels, size[0], size[1], n, number % 2, static_cast<unsigned>(number));
     });
   }
   std::printf("done\n");

@@ -166,3 +166,28 @@ def test_the_fused_fit_ends_whatever_its_parameters(instruction_sets, rows, valu
         return [native.fit(target, *state, rates, **settings), *state]
 
     on_each(instruction_sets, run)
+
+
+@SEARCH
+@given(
+    rows=st.lists(st.lists(number, min_size=6, max_size=6), min_size=0, max_size=7),
+    value=number,
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    rate=st.sampled_from([1e-2, 1.0, 1e30, float("nan")]),
+)
+def test_the_published_recipes_fit_ends_whatever_its_parameters(instruction_sets, rows, value, size, rate):
+    parameters = torch.tensor(rows, dtype=torch.float32).reshape(-1, 6).T.contiguous()
+    target, rates = torch.full((1, *size), value), torch.full((4,), rate)
+    settings = {
+        "start": 0,
+        "cutoff": 3.33,
+        "bound": (0.5, 0, 0.5),
+        "betas": (0.98, 0.92, 0.99),
+        "epsilon": 1e-8,
+    }
+
+    def run():
+        state = [parameters.clone(), torch.zeros(4, *parameters.shape)]
+        return [native.fit_published(target, *state, rates, **settings), *state]
+
+    on_each(instruction_sets, run)

@@ -188,6 +188,12 @@ Status render_backward(Job job, int threads, int64_t* bad) {
   return kOk;
 }
 
+bool can_be_fitted(int channels, int height, int width, int64_t n, float cutoff, int64_t start, int64_t iterations) {
+  return n >= 0 && n <= INT32_MAX && height > 0 && width > 0 && height <= (1 << 24) && width <= (1 << 24) &&
+         channels >= 1 && channels <= kMaxChannels && cutoff > 0 && cutoff <= kLargestCutoff && start >= 0 &&
+         iterations >= 0;
+}
+
 template <class F>
 int guarded(const F& f) {
   try {
@@ -204,7 +210,7 @@ int guarded(const F& f) {
 
 using namespace splat2d;
 
-SPLAT2D_API int splat2d_abi() { return 2; }
+SPLAT2D_API int splat2d_abi() { return 3; }
 
 SPLAT2D_API int splat2d_isa() { return g_isa; }
 
@@ -248,13 +254,24 @@ SPLAT2D_API int splat2d_fit(const float* target, int channels, int height, int w
                             int64_t start, int64_t iterations, float* parameters, float* first, float* second,
                             double* losses) {
   return guarded([&]() -> int {
-    const bool ok = n >= 0 && n <= INT32_MAX && height > 0 && width > 0 && height <= (1 << 24) && width <= (1 << 24) &&
-                    channels >= 1 && channels <= kMaxChannels && cutoff > 0 && cutoff <= kLargestCutoff &&
-                    min_sigma >= kSmallest && start >= 0 && iterations >= 0;
-    if (!ok) return kBadArgument;
+    if (!can_be_fitted(channels, height, width, n, cutoff, start, iterations) || !(min_sigma >= kSmallest))
+      return kBadArgument;
     const Fit fit = {channels, height, width,     n,     cutoff, min_sigma, beta1, beta2,      epsilon,
                      target,   parameters, first, second, rates, start,     iterations, losses};
     kernels(channels).fit(fit);
+    return kOk;
+  });
+}
+
+SPLAT2D_API int splat2d_fit_published(const float* target, int channels, int height, int width, int64_t n, float cutoff,
+                                      const float* bound, const float* betas, float epsilon, const float* rates,
+                                      int64_t start, int64_t iterations, float* parameters, float* state,
+                                      double* losses) {
+  return guarded([&]() -> int {
+    if (!can_be_fitted(channels, height, width, n, cutoff, start, iterations)) return kBadArgument;
+    const PublishedFit fit = {channels, height, width,      n,     cutoff, epsilon, bound,     betas,
+                              target,   parameters, state, rates, start,   iterations, losses};
+    kernels(channels).fit_published(fit);
     return kOk;
   });
 }

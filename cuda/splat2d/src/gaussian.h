@@ -18,7 +18,7 @@
 #else
 #include <cmath>
 #include <cstring>
-#define SPLAT2D_FN inline
+#define SPLAT2D_FN SPLAT2D_INLINED inline
 #if defined(__GNUC__)
 #define SPLAT2D_INLINED __attribute__((always_inline))  // in inner loops, else their vectors go to memory
 #define SPLAT2D_APART __attribute__((noinline))         // what is rare, to leave them the registers

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "fit.h"
+#include "fit_published.h"
 #include "kernels.h"
 #include "table.h"
 
@@ -55,7 +56,8 @@ struct Instance {
     }
   }
 
-  static constexpr splat2d::Kernels table = {plan, render_band, slab_gradient, gather_range, fit<C>};
+  static constexpr splat2d::Kernels table = {plan, render_band, slab_gradient, gather_range, fit<C>,
+                                            fit_published<C>};
 };
 
 template <int... C>

@@ -63,4 +63,20 @@ struct Fit {
   double* losses;       // [iterations]: sum of squared errors before each update
 };
 
+// A run of the published recipe's iterations on one crop (see fit_published.h).
+struct PublishedFit {
+  int channels, height, width;
+  int64_t n;
+  float cutoff, epsilon;
+  const float* bound;   // [3]: what is added to the Cholesky entries
+  const float* betas;   // [3]: Adan's
+  const float* target;  // [C, H, W]
+  float* parameters;    // [5 + C, N]: x, y, l11, l21, l22, colours, as optimised
+  float* state;         // [4, 5 + C, N]: Adan's momentum, change and second moment, and the gradient before
+  const float* rates;   // [iterations]
+  int64_t start;        // iterations done before this call
+  int64_t iterations;
+  double* losses;       // [iterations]: sum of squared errors of the clamped image before each update
+};
+
 }  // namespace splat2d

@@ -34,6 +34,8 @@ inline Lanes fma(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a.x, b.x, c
 inline Mask at_most(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.x, b.x, _CMP_LE_OQ); }
 inline Lanes scaled_where(Mask m, Lanes p, Lanes, Lanes n) { return _mm512_maskz_scalef_ps(m, p.x, n.x); }
 inline Lanes where(Mask m, Lanes a) { return _mm512_maskz_mov_ps(m, a.x); }
+inline Lanes smaller(Lanes a, Lanes b) { return _mm512_min_ps(a.x, b.x); }  // of NaN and b: b
+inline Lanes larger(Lanes a, Lanes b) { return _mm512_max_ps(a.x, b.x); }
 // Lanes i and i + 8 of a, then of b.
 inline __m512 add_halves(Lanes a, Lanes b) {
   return _mm512_add_ps(_mm512_shuffle_f32x4(a.x, b.x, 0x44), _mm512_shuffle_f32x4(a.x, b.x, 0xee));
@@ -77,6 +79,8 @@ inline Mask at_most(Lanes a, Lanes b) {
   return {_mm256_cmp_ps(a.lo, b.lo, _CMP_LE_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_LE_OQ)};
 }
 inline Lanes where(Mask m, Lanes a) { return {_mm256_and_ps(m.lo, a.lo), _mm256_and_ps(m.hi, a.hi)}; }
+inline Lanes smaller(Lanes a, Lanes b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+inline Lanes larger(Lanes a, Lanes b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
 inline __m256 scaled_where(__m256 m, __m256 p, __m256 whole) {
   const __m256i shift = _mm256_slli_epi32(_mm256_castps_si256(whole), 23);
   return _mm256_and_ps(m, _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(p), shift)));
@@ -137,6 +141,12 @@ inline Mask at_most(const Lanes& a, const Lanes& b) {
   return m;
 }
 inline Lanes where(const Mask& m, const Lanes& a) { return each([&](int i) { return m.x[i] ? a.x[i] : 0.0f; }); }
+inline Lanes smaller(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return a.x[i] < b.x[i] ? a.x[i] : b.x[i]; });
+}
+inline Lanes larger(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return a.x[i] > b.x[i] ? a.x[i] : b.x[i]; });
+}
 inline Lanes scaled_where(const Mask& m, const Lanes& p, const Lanes& whole, const Lanes&) {
   return each([&](int i) { return scaled_where(m.x[i] != 0, p.x[i], whole.x[i], 0.0f); });
 }
