@@ -41,21 +41,23 @@ def coverage(dictionary: np.ndarray, gaussians: np.ndarray) -> dict[str, dict[st
     box = np.column_stack([dictionary.min(axis=0), dictionary.max(axis=0)])
     corners = np.array(list(itertools.product(*box)))
     return {
-        name: {
-            "dictionary": _share_inside(space(dictionary), space(gaussians)),
-            "box_corners": _share_inside(space(corners), space(gaussians)),
+        space: {
+            "dictionary": float(covered(dictionary, gaussians, space).mean()),
+            "box_corners": float(covered(corners, gaussians, space).mean()),
         }
-        for name, space in SPACES.items()
+        for space in SPACES
     }
 
 
-def _share_inside(points: np.ndarray, gaussians: np.ndarray) -> float:
+def covered(dictionary: np.ndarray, gaussians: np.ndarray, space: str) -> np.ndarray:  # [M] bool
+    """Which of `gaussians` [M, 3] lie in the hull of `dictionary` [K, 3], in one of SPACES."""
+    inside = np.zeros(len(gaussians), bool)
     try:
-        facets = ConvexHull(points).equations  # [F, 4], outward normals of length one, and offsets
+        hull = ConvexHull(SPACES[space](dictionary))
     except QhullError:  # all points in one plane: their hull has no inside
-        return 0.0
-    inside = 0
+        return inside
+    facets = hull.equations  # [F, 4], outward normals of length one, and offsets
     for first in range(0, len(gaussians), BLOCK):
-        heights = gaussians[first : first + BLOCK] @ facets[:, :3].T + facets[:, 3]
-        inside += int((heights.max(axis=1) <= ROUNDING).sum())
-    return inside / len(gaussians)
+        block = SPACES[space](gaussians[first : first + BLOCK])
+        inside[first : first + BLOCK] = (block @ facets[:, :3].T + facets[:, 3]).max(axis=1) <= ROUNDING
+    return inside

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from dgp_mining.mining import mine
+from dgp_mining.plan import Settings
+from dgp_mining.statistics import prior_sample
 
 FOLDER = Path(__file__).parents[2] / "workflows" / "studies"
 STUDIES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "study")
@@ -82,6 +87,38 @@ def test_mirrored_crops_have_mirrored_statistics(studies, photos: Path) -> None:
     assert abs(plain["S_xy"]["value"]) > 1e-5
     assert mirrored["S_xy"]["value"] == pytest.approx(-plain["S_xy"]["value"], rel=0.02)
     assert transposed["S_xx"]["value"] == pytest.approx(plain["S_yy"]["value"], rel=1e-4)
+
+
+def test_arms_are_compared_with_the_default_crop_by_crop(studies, photos: Path) -> None:
+    figures = studies("start", "--quick", "--images", photos)["figures"]
+    assert figures["start 0.6"]["over_base"] is None
+    means = {name: figures[name]["off_lattice_psnr"]["value"] for name in ("start 0.9", "start 0.6")}
+    over = figures["start 0.9"]["over_base"]
+    assert over["value"] == pytest.approx(means["start 0.9"] - means["start 0.6"])
+    spread = figures["start 0.9"]["off_lattice_psnr"]
+    assert over["high"] - over["low"] < spread["high"] - spread["low"]
+
+
+def test_a_recipe_is_judged_on_other_photographs_than_it_is_chosen_on(
+    studies, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(photos, tmp_path / "judges")
+    written = studies("recipe", "--quick", "--images", photos, "--judges", tmp_path / "judges")
+    assert "of judges" in capsys.readouterr().out
+    assert written["options"]["judges"] == "judges"
+    studies("recipe", "--quick", "--images", photos)
+    assert "chosen on 2 crops" in (printed := capsys.readouterr().out)
+    assert "judged on 2 others" in printed
+
+
+def test_dictionaries_of_a_store_are_judged_by_photographs_elsewhere(
+    studies, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = mine(photos, tmp_path / "a.zarr", Settings(crop=32, max_crops=4, iterations=3), scheduler="sync")
+    written = studies("dictionaries", "--quick", "--images", photos, "--store", store.path)
+    assert f"made of {len(prior_sample(store.samples(np.arange(4)))):,} Gaussians" in capsys.readouterr().out
+    assert written["options"]["store"] == "a.zarr"
+    assert written["figures"]["kmeans, 65, symmetric"]["coverage"]["cholesky"]["value"] > 0.2
 
 
 def test_random_phases_keep_the_spectrum(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ DENSITIES = (1 / 16, 1 / 9, 1 / 4, 1 / 2)
 def main() -> None:
     options = parse(__doc__, "density")
     arms = [Arm(f"{density:.3f} per pixel", density=density, x=density) for density in DENSITIES]
-    rows = compare(arms, read_crops(options), options.quick)
+    rows = compare(arms, read_crops(options), options.quick, "0.250 per pixel")
     print_rows(rows)
     write(options, rows, "Gaussians per pixel")
 

@@ -1,12 +1,14 @@
 """Which method makes the best dictionary, judged on Gaussians of photographs that it was not made from.
 
     python workflows/studies/dictionaries.py
-    python workflows/studies/dictionaries.py --store dgp.zarr  # full size
+    python workflows/studies/dictionaries.py --store dgp.zarr --images KODAK --crops 96 --side 176  # full
 
-The first columns are coverage, the share of Gaussians that a network can blend, in each blending space, and
-that of the eight corners of the dictionary's box; `distance` is the root mean square of the affine-invariant
-distance to the nearest kernel (0.1: 7 % along each axis); `redundant` the share of kernels with another
-within 0.1; `condition` the larger eigenvalue by the smaller, median and largest.
+Dictionaries are made of the store, to be judged by the photographs; without one, of every second photograph,
+to be judged by the others. The first columns are coverage, the share of the judges' Gaussians that a network
+can blend, in each blending space; then that of the eight corners of the dictionary's bounding box. `distance`
+is from a Gaussian to the nearest kernel, affine-invariant, root mean square (0.1: 7 % along each axis);
+`redundant` the share of kernels with another within 0.1; `condition` the larger eigenvalue by the smaller,
+median and largest.
 """
 
 from argparse import Namespace
@@ -14,86 +16,142 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from study import Arm, fit_arms, parse, print_table, read_crops, save, write_json
+from study import Arm, Crop, fit_arms, parse, print_table, read_crops, save, write_json
 
-from dgp_mining.condense import condense
+from dgp_mining.condense import METHODS, can_be_symmetric, condense
+from dgp_mining.coverage import SPACES, coverage, covered
 from dgp_mining.dictionary import Dictionary, DictionaryError
+from dgp_mining.distance import nearest
+from dgp_mining.population import Estimate, estimate_ratio
 from dgp_mining.prior import gaussians_of_both
-from dgp_mining.quality import quality
+from dgp_mining.quality import kernel_quality
+from dgp_mining.recipes import make_recipe
 from dgp_mining.released import released_dictionary
 from dgp_mining.statistics import prior_sample
-from dgp_mining.store import StoreError
+from dgp_mining.store import Store, StoreError
 
-METHODS = ("marginal", "sample", "kmeans", "grid")
-SIZES = (65, 217, 730)
+SIZES = (9, 65, 217, 730, 9262)
+"""n^3 + 1, which a grid can have."""
 
 
-def mined(options: Namespace) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussians [M, 3] to make dictionaries from, and of other photographs, to judge them by."""
+def fitted(crops: list[Crop], arm: Arm, quick: bool) -> list[tuple[str, np.ndarray]]:
+    """The photograph of each crop and its Gaussians [m, 3], Cholesky factors in grid spacings."""
+    ((_, ones),) = fit_arms([arm], crops, quick)
+    return [(one.image, prior_sample(one.statistics.sample)) for one in ones]
+
+
+def gaussians(options: Namespace) -> tuple[np.ndarray, list[tuple[str, np.ndarray]]]:
+    """What to make dictionaries of, [M, 3], and crops of other photographs to judge them by."""
     if options.store:
         try:
-            return gaussians_of_both(options.store)
+            settings, (made_of, _) = Store.open(options.store).settings, gaussians_of_both(options.store)
         except (StoreError, DictionaryError) as error:
             raise SystemExit(str(error)) from error
-    crops = read_crops(options)
-    ((_, fitted),) = fit_arms([Arm("fast")], crops, options.quick)
-    images = sorted({one.image for one in fitted})
-    halves = [
-        np.concatenate(
-            [prior_sample(one.statistics.sample) for one in fitted if images.index(one.image) % 2 == half]
-        )
-        for half in (0, 1)
-    ]
-    return halves[0], halves[1]
+        recipe = make_recipe(settings["recipe"], settings["iterations"])
+        arm = Arm(settings["recipe"], recipe, settings["density"])
+        return made_of, fitted(read_crops(options), arm, options.quick)
+    ones = fitted(read_crops(options), Arm("fast"), options.quick)
+    images = sorted({image for image, _ in ones})
+    if len(images) < 2:
+        raise SystemExit("Two photographs at least are needed: one to make dictionaries of, one to judge by.")
+    made_of = [of_crop for image, of_crop in ones if images.index(image) % 2 == 0]
+    return np.concatenate(made_of), [one for one in ones if images.index(one[0]) % 2 == 1]
 
 
-def dictionaries(gaussians: np.ndarray, sizes: tuple[int, ...]) -> dict[str, Dictionary]:
-    """By name, of every method and size; symmetric ones of the largest."""
-    made = {f"{method}, {size}": condense(gaussians, size, method) for size in sizes for method in METHODS}
-    for method in METHODS[:3]:
-        made[f"{method}, {sizes[-1]}, symmetric"] = condense(gaussians, sizes[-1], method, symmetric=True)
+def dictionaries(made_of: np.ndarray, sizes: list[int]) -> dict[str, Dictionary]:
+    """By name, of every size and method, symmetric and not."""
+    made = {
+        f"{method}, {size}" + ", symmetric" * symmetric: condense(made_of, size, method, symmetric=symmetric)
+        for size in sizes
+        for method in METHODS
+        for symmetric in (False, True)
+        if can_be_symmetric(method) or not symmetric
+    }
     return {name: Dictionary(kernels) for name, kernels in made.items()} | {
         "released, 730": released_dictionary()
     }
 
 
+def judge(dictionary: Dictionary, crops: list[tuple[str, np.ndarray]]) -> dict:
+    """What is said of one dictionary, JSON-serialisable; intervals over photographs."""
+    judges = np.concatenate([of_crop for _, of_crop in crops])
+    image = np.unique(
+        np.repeat([image for image, _ in crops], [len(of_crop) for _, of_crop in crops]), return_inverse=True
+    )[1]
+    weight = np.bincount(image).astype(float)
+
+    def over_images(values: np.ndarray) -> Estimate:
+        return estimate_ratio(np.bincount(image, values), weight)
+
+    squared = over_images(nearest(judges, dictionary.cholesky) ** 2)
+    return {
+        **kernel_quality(dictionary),
+        "distance": {name: float(np.sqrt(getattr(squared, name))) for name in ("value", "low", "high")},
+        "coverage": {
+            space: vars(over_images(covered(dictionary.cholesky, judges, space))) for space in SPACES
+        },
+        "box_corners": {
+            space: shares["box_corners"] for space, shares in coverage(dictionary.cholesky, judges).items()
+        },
+    }
+
+
 def main() -> None:
-    store = {"--store": {"type": Path, "help": "a finished store, instead of photographs"}}
+    store = {"--store": {"type": Path, "help": "a finished store to make dictionaries of"}}
     options = parse(__doc__, "dictionaries", crops=40, extra=store)
-    made_of, judged_by = mined(options)
-    print(f"made of {len(made_of):,} Gaussians, judged by {len(judged_by):,}")
-    sizes = (9, 28) if options.quick else SIZES
-    found = {name: quality(one, judged_by) for name, one in dictionaries(made_of, sizes).items()}
-    spaces = ("cholesky", "covariance", "sqrt")
-    rows = [
+    made_of, crops = gaussians(options)
+    images = {image for image, _ in crops}
+    print(f"made of {len(made_of):,} Gaussians, judged by those of {len(crops)} crops, {len(images)} images")
+    sizes = [size for size in (SIZES[:2] if options.quick else SIZES) if size <= len(made_of) // 2]
+    found = {name: judge(one, crops) for name, one in dictionaries(made_of, sizes).items()}
+    print_table(
+        ["", *SPACES, *(f"corners: {space}" for space in SPACES), "distance", "redundant", "condition"],
         [
-            name,
-            *(f"{one['coverage'][space]['dictionary']:.1%}" for space in spaces),
-            *(f"{one['coverage'][space]['box_corners']:.1%}" for space in spaces),
-            *(f"{one['quantisation']:.3f}", f"{one['redundant']:.1%}"),
-            f"{one['condition_median']:.1f}, {one['condition_max']:.3g}",
-        ]
-        for name, one in found.items()
-    ]
-    corners = (f"corners: {space}" for space in spaces)
-    print_table(["", *spaces, *corners, "distance", "redundant", "condition"], rows)
+            [
+                name,
+                *(_with_half_interval(one["coverage"][space], 100, 1) + " %" for space in SPACES),
+                *(f"{one['box_corners'][space]:.1%}" for space in SPACES),
+                *(_with_half_interval(one["distance"], 1, 3), f"{one['redundant']:.0%}"),
+                f"{one['condition_median']:.1f}, {one['condition_max']:.3g}",
+            ]
+            for name, one in found.items()
+        ],
+    )
     write_json(options, found)
-    save(plot(found, spaces), options)
+    save(plot(found, sizes), options)
 
 
-def plot(found: dict[str, dict], spaces: tuple[str, ...]) -> Figure:
-    """Coverage by distance, a panel for each space, a line for each method through its sizes."""
+def _with_half_interval(found: dict, factor: float, digits: int) -> str:
+    half = factor * (found["high"] - found["low"]) / 2
+    return f"{factor * found['value']:.{digits}f} ±{half:.{digits}f}"
+
+
+def plot(found: dict[str, dict], sizes: list[int]) -> Figure:
+    """What cannot be reached by distance, a panel for each space, a line for each method."""
     figure = Figure(figsize=(13, 4.4), dpi=120, layout="constrained")
-    for axes, space in zip(figure.subplots(1, len(spaces), sharey=True), spaces, strict=True):
-        for kind in dict.fromkeys((name.split(",")[0], "symmetric" in name) for name in found):
-            ones = [one for name, one in found.items() if (name.split(",")[0], "symmetric" in name) == kind]
-            x = [one["quantisation"] for one in ones]
-            y = [one["coverage"][space]["dictionary"] for one in ones]
-            axes.plot(x, y, "*-" if kind[1] else "o-", label=kind[0] + ", symmetric" * kind[1])
-        axes.set(title=f"blended in {space} space", xlabel="distance to the nearest kernel")
+    kinds = list(dict.fromkeys((name.split(",")[0], "symmetric" in name) for name in found))
+    methods = list(dict.fromkeys(method for method, _ in kinds))
+    for axes, space in zip(figure.subplots(1, len(SPACES), sharey=True), SPACES, strict=True):
+        for method, symmetric in kinds:
+            of_kind = [
+                one
+                for name, one in found.items()
+                if (name.split(",")[0], "symmetric" in name) == (method, symmetric)
+            ]
+            axes.plot(
+                [one["distance"]["value"] for one in of_kind],
+                [100 * (1 - one["coverage"][space]["value"]) for one in of_kind],
+                "*--" if symmetric else "o-",
+                color=f"C{methods.index(method)}",
+                label=method + ", symmetric" * symmetric,
+            )
+        axes.set(title=f"blended in {space} space", xlabel="distance to the nearest kernel", yscale="log")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].set_ylabel("coverage")
+    figure.axes[0].set_ylabel("Gaussians out of reach, %")
     figure.axes[-1].legend(frameon=False, fontsize=8)
+    figure.suptitle(
+        f"each line: {', '.join(map(str, sizes))} kernels from right to left; lower left is better"
+    )
     return figure
 
 

@@ -28,7 +28,7 @@ def main() -> None:
         Arm("the same, l21 symmetric", replace(published, cholesky_bound=(0.5, -0.5, 0.5))),
     ]
     shown = ("l11", "l21", "l22", "sin_2angle", "cos_2angle")
-    rows = compare(arms, read_crops(options), options.quick)
+    rows = compare(arms, read_crops(options), options.quick, "fast")
     print_rows(rows, shown)
     write(options, rows, "", shown)
 

@@ -23,7 +23,7 @@ def main() -> None:
             for factor in FACTORS
             if factor != 1
         ]
-    rows = compare(arms, read_crops(options), options.quick)
+    rows = compare(arms, read_crops(options), options.quick, "as it is")
     print_rows(rows)
     write(options, rows, "")
 

@@ -1,16 +1,19 @@
 """Choosing the recipe that generalises: by PSNR between the pixels, on photographs it is not judged on.
 
     python workflows/studies/recipe.py
-    python workflows/studies/recipe.py --images DIV2K --crops 200 --side 256  # full size
+    python workflows/studies/recipe.py --images DIV2K --judges KODAK --crops 200 --side 256  # full size
 
-From the default recipe, one setting after the other is moved to the best of its candidates, on every second
-photograph; the result and the default are then measured on the others, on and between the pixels.
+From the default recipe, one setting after the other is moved to the best of its candidates on --images, or
+on every second one of them; what that gives is then measured beside the default on --judges, or on the
+others, on and between the pixels.
 """
 
+from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from study import Arm, compare, parse, print_rows, read_crops, write
+from study import Arm, Crop, compare, parse, print_rows, read_crops, write
 
 from dgp_mining.recipes import FastRecipe
 
@@ -30,14 +33,22 @@ def changed(arm: Arm, setting: str, value: float) -> Arm:
     return replace(arm, name=f"{setting} {value:g}", recipe=replace(arm.recipe, **{setting: value}))
 
 
-def main() -> None:
-    options = parse(__doc__, "recipe", crops=12, side=96)
+def both_halves(options: Namespace) -> tuple[list[Crop], list[Crop]]:
+    """Crops to choose by, and crops of other photographs to judge by."""
     crops = read_crops(options)
+    if options.judges:
+        return crops, read_crops(options, options.judges)
     images = sorted({crop.image for crop in crops})
-    chosen_on = [crop for crop in crops if images.index(crop.image) % 2 == 0]
-    judged_on = [crop for crop in crops if images.index(crop.image) % 2 == 1]
-    if not judged_on:
+    if len(images) < 2:
         raise SystemExit("Two photographs at least are needed: one to choose by, one to judge by.")
+    halves = [[crop for crop in crops if images.index(crop.image) % 2 == half] for half in (0, 1)]
+    return halves[0], halves[1]
+
+
+def main() -> None:
+    judges = {"--judges": {"type": Path, "help": "folder of other photographs, to judge by"}}
+    options = parse(__doc__, "recipe", crops=12, side=96, extra=judges)
+    chosen_on, judged_on = both_halves(options)
     best = Arm("the default", FastRecipe())
     print(f"\nchosen on {len(chosen_on)} crops:")
     for setting, candidates in CANDIDATES.items():
@@ -46,7 +57,8 @@ def main() -> None:
         print_rows(rows, ("long_axis", "ratio"))
         best = arms[int(np.argmax([row.off_lattice.value for row in rows]))]
     print(f"\njudged on {len(judged_on)} others:")
-    rows = compare([Arm("the default"), replace(best, name="the chosen")], judged_on, options.quick)
+    arms = [Arm("the default"), replace(best, name="the chosen")]
+    rows = compare(arms, judged_on, options.quick, "the default")
     print_rows(rows)
     print(f"the chosen: density {best.density:.3f}, {best.recipe}")
     write(options, rows, "")

@@ -19,7 +19,7 @@ WIDTHS = (0.4, 0.5, 0.55, 0.6, 0.7, 0.9)
 def main() -> None:
     options = parse(__doc__, "start")
     arms = [Arm(f"start {w:g}", replace(FastRecipe(), start_sigma=w), x=w) for w in WIDTHS]
-    rows = compare(arms, read_crops(options), options.quick)
+    rows = compare(arms, read_crops(options), options.quick, "start 0.6")
     print_rows(rows)
     write(options, rows, "width at the start, grid spacings")
 

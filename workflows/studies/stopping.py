@@ -17,7 +17,7 @@ ITERATIONS = (30, 75, 150, 300, 600, 1200)
 def main() -> None:
     options = parse(__doc__, "stopping", crops=12)
     arms = [Arm(f"{n:,} iterations", replace(FastRecipe(), iterations=n), x=n) for n in ITERATIONS]
-    rows = compare(arms, read_crops(options), options.quick)
+    rows = compare(arms, read_crops(options), options.quick, "300 iterations")
     print_rows(rows)
     write(options, rows, "iterations")
 

@@ -26,6 +26,11 @@ from splat2d.resample import imresize
 SHOWN = ("l11", "l21", "l22", "long_axis", "ratio")
 """Moments in every table."""
 
+LEGEND = (
+    "on, between: PSNR on the pixels and between them (the crop halved, fitted, rendered at x2), dB.\n"
+    "The rest: means over Gaussians, lengths in grid spacings. ± is half the 95 % interval over photographs."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Crop:
@@ -54,6 +59,7 @@ class Fitted:
     """What an arm made of a crop."""
 
     image: str
+    """The photograph."""
     psnr: float
     off_lattice: float
     bicubic: float
@@ -70,6 +76,8 @@ class Row:
     off_lattice: Estimate
     gain: Estimate
     """off_lattice less bicubic's."""
+    against: Estimate | None
+    """off_lattice less the base arm's, crop by crop; None for that arm and where there is none."""
     moments: Mapping[str, Estimate]
     """By name, of all MOMENTS."""
 
@@ -109,29 +117,35 @@ def shortened(recipe: Recipe, quick: bool) -> Recipe:
     return type(recipe)(**{**vars(recipe), "iterations": min(recipe.iterations, 6)}) if quick else recipe
 
 
-def read_crops(options: argparse.Namespace) -> list[Crop]:
-    """The crops asked for, chosen as `dgp-mine fit` chooses them. Exits where there are none."""
+def read_crops(options: argparse.Namespace, folder: Path | None = None) -> list[Crop]:
+    """The crops asked for, of --images or another folder, chosen as `dgp-mine fit` chooses them. Exits where
+    there are none."""
+    folder = folder or options.images
     try:
         settings = Settings(crop=options.side, max_crops=options.crops, seed=options.seed)
-        plan = make_plan(options.images, settings, {})
+        plan = make_plan(folder, settings, {})
         crops, loaded = [], (-1, np.empty(0))
         for image, (row, column) in zip(plan.image.tolist(), plan.position.tolist(), strict=True):
             if image != loaded[0]:
-                loaded = image, read_rgb(options.images / plan.names[image])
+                loaded = image, read_rgb(folder / plan.names[image])
             pixels = loaded[1][row : row + options.side, column : column + options.side]
             crops.append(Crop(plan.names[image], np.ascontiguousarray(pixels)))
     except (ImageError, ValueError) as error:
         sys.exit(f"{error}")
     images = len({crop.image for crop in crops})
-    print(
-        f"{len(crops)} crops of {options.side}x{options.side} from {images} images of {options.images.name}"
-    )
+    print(f"{len(crops)} crops of {options.side}x{options.side} from {images} images of {folder.name}")
     return crops
 
 
-def compare(arms: Sequence[Arm], crops: Sequence[Crop], quick: bool = False) -> list[Row]:
-    """Fit every arm to every crop."""
-    return [summarise(arm, fitted) for arm, fitted in fit_arms(arms, crops, quick)]
+def compare(
+    arms: Sequence[Arm], crops: Sequence[Crop], quick: bool = False, base: str | None = None
+) -> list[Row]:
+    """Fit every arm to every crop; `base` names the arm that the others are compared with, if any."""
+    fitted = {arm.name: (arm, ones) for arm, ones in fit_arms(arms, crops, quick)}
+    return [
+        summarise(arm, ones, fitted[base][1] if base not in (None, arm.name) else ())
+        for arm, ones in fitted.values()
+    ]
 
 
 def fit_arms(
@@ -161,8 +175,8 @@ def fit_one(arm: Arm, crop: Crop, quick: bool = False) -> Fitted:
     )
 
 
-def summarise(arm: Arm, fitted: Sequence[Fitted]) -> Row:
-    """An arm's means and intervals."""
+def summarise(arm: Arm, fitted: Sequence[Fitted], base: Sequence[Fitted] = ()) -> Row:
+    """An arm's means and intervals; `base`, what another arm made of the same crops."""
     weight = np.array([one.statistics.histograms[0, 0].sum() for one in fitted])
     moments = np.nan_to_num([one.statistics.moments[0] for one in fitted])
     images = [one.image for one in fitted]
@@ -171,6 +185,11 @@ def summarise(arm: Arm, fitted: Sequence[Fitted]) -> Row:
         psnr=mean_over_images(images, [one.psnr for one in fitted]),
         off_lattice=mean_over_images(images, [one.off_lattice for one in fitted]),
         gain=mean_over_images(images, [one.off_lattice - one.bicubic for one in fitted]),
+        against=mean_over_images(
+            images, [a.off_lattice - b.off_lattice for a, b in zip(fitted, base, strict=True)]
+        )
+        if base
+        else None,
         moments={
             name: mean_over_images(images, moments[:, column], weight) for column, name in enumerate(MOMENTS)
         },
@@ -201,14 +220,16 @@ def within(found: Estimate, digits: int = 3) -> str:
 
 
 def print_rows(rows: Sequence[Row], shown: Sequence[str] = SHOWN) -> None:
-    """PSNR and the shown moments of each arm; ± is half the 95 % interval over images."""
-    header = ["", "on, dB", "between, dB", "less bicubic", *shown]
+    """PSNR and the shown moments of each arm; LEGEND says how to read them."""
+    compared = any(row.against for row in rows)
+    (base,) = [row.arm.name for row in rows if not row.against] if compared else [""]
     print_table(
-        header,
+        ["", "on", "between", "over bicubic", *([f"over {base}"] * compared), *shown],
         [
             [
                 row.arm.name,
                 *(within(found, 2) for found in (row.psnr, row.off_lattice, row.gain)),
+                *([within(row.against, 2) if row.against else ""] * compared),
                 *(within(row.moments[name]) for name in shown),
             ]
             for row in rows
@@ -228,14 +249,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def write(
     options: argparse.Namespace, rows: Sequence[Row], x_label: str, shown: Sequence[str] = SHOWN
 ) -> None:
-    """The figures as JSON, and as a plot: PSNR on and between the pixels, and moments, by arm."""
+    """The legend of the rows that were printed; their figures as JSON, and as a plot: PSNR on and between the
+    pixels, and moments, by arm."""
+    print(LEGEND)
     write_json(
         options,
         {
             row.arm.name: {
                 "psnr": vars(row.psnr),
                 "off_lattice_psnr": vars(row.off_lattice),
-                "less_bicubic": vars(row.gain),
+                "over_bicubic": vars(row.gain),
+                "over_base": vars(row.against) if row.against else None,
                 "moments": {name: vars(found) for name, found in row.moments.items()},
             }
             for row in rows
@@ -279,6 +303,8 @@ def save(figure: Figure, options: argparse.Namespace) -> None:
 def write_json(options: argparse.Namespace, figures: object) -> None:
     """The figures with what they were made from."""
     about = {name: str(value) for name, value in vars(options).items() if name not in ("out", "plot")}
-    about["images"] = options.images.name
+    for name in ("images", "judges", "store"):  # where they lie on this machine is nobody's business
+        if about.get(name, "None") != "None":
+            about[name] = Path(about[name]).name
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps({"options": about, "figures": figures}, indent=2) + "\n")
