@@ -13,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from study import (
     Crop,
+    capped,
     draw,
     mean_over_images,
     parse,
@@ -25,13 +26,12 @@ from study import (
     write_json,
 )
 
+from dgp_mining.chunk import EXACT_PSNR
 from dgp_mining.fit import fit_image, psnr
 from dgp_mining.recipes import LATTICE, FastRecipe, Recipe
 from splat2d.resample import imresize
 
 SCALE = 4
-EXACT_PSNR = 100.0
-"""dB that stand for no error at all, or next to none."""
 DENSITIES = (1 / 4, 1, 4)
 RECIPES: dict[str, Recipe] = {
     "fast": FastRecipe(),
@@ -46,12 +46,12 @@ def measure(crop: Crop, quick: bool) -> dict[str, tuple[float, float]]:
     height, width = target.shape[1:]
     small = imresize(target, size=(height // SCALE, width // SCALE))
     pixels = small.permute(1, 2, 0).contiguous()
-    found = {"bicubic": (EXACT_PSNR, psnr(imresize(small, size=(height, width)), target))}
+    found = {"bicubic": (EXACT_PSNR, capped(psnr(imresize(small, size=(height, width)), target)))}
     for name, recipe in RECIPES.items():
         for density in DENSITIES:
             fit = fit_image(pixels, density=density, recipe=shortened(recipe, quick))
             at_x4 = psnr(fit.field.render((height, width))[0], target)
-            found[f"{name}, {density:g} per LR pixel"] = (min(fit.psnr, EXACT_PSNR), at_x4)
+            found[f"{name}, {density:g} per LR pixel"] = (capped(fit.psnr), capped(at_x4))
     return found
 
 

@@ -13,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from study import (
     Crop,
+    capped,
     mean_over_images,
     parse,
     print_table,
@@ -64,7 +65,7 @@ def measure(crop: Crop, quick: bool) -> dict[str, float]:
         "all, positions in halves of the crop's side": (SIGMA, SIGMA, SIGMA * side / 2),
     }
     return {"pixels": psnr(noisy, target)} | {
-        name: psnr(disturbed(field, *sigmas), target) for name, sigmas in arms.items()
+        name: capped(psnr(disturbed(field, *sigmas), target)) for name, sigmas in arms.items()
     }
 
 

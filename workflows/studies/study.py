@@ -15,6 +15,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dgp_mining.chunk import EXACT_PSNR
 from dgp_mining.fit import fit_image, halved, off_lattice_psnr, psnr
 from dgp_mining.images import ImageError, read_rgb
 from dgp_mining.plan import Settings, make_plan
@@ -166,13 +167,19 @@ def fit_one(arm: Arm, crop: Crop, quick: bool = False) -> Fitted:
     recipe, pixels = shortened(arm.recipe, quick), np.ascontiguousarray(arm.change(crop.pixels))
     fit = fit_image(pixels, density=arm.density, recipe=recipe)
     small, target = halved(pixels)
+    enlarged = imresize(small.permute(2, 0, 1).contiguous(), size=tuple(target.shape[1:]))
     return Fitted(
         image=crop.image,
-        psnr=fit.psnr,
-        off_lattice=off_lattice_psnr(pixels, density=arm.density, recipe=recipe),
-        bicubic=psnr(imresize(small.permute(2, 0, 1).contiguous(), size=tuple(target.shape[1:])), target),
+        psnr=capped(fit.psnr),
+        off_lattice=capped(off_lattice_psnr(pixels, density=arm.density, recipe=recipe)),
+        bicubic=capped(psnr(enlarged, target)),
         statistics=measure(fit.field, fit.start.numpy(), np.random.default_rng(0)),
     )
+
+
+def capped(decibels: float) -> float:
+    """dB, no more than stand for an exact picture: one crop of a black sky is not to make a mean infinite."""
+    return min(decibels, EXACT_PSNR)
 
 
 def summarise(arm: Arm, fitted: Sequence[Fitted], base: Sequence[Fitted] = ()) -> Row:
