@@ -30,6 +30,10 @@ NARROWEST, RANGE = 1e-6, 0.99999
 """Least standard deviation, and how far above it the widest is, as parts of `WIDEST` (released code)."""
 STEEPEST = 0.999999
 """Largest correlation of x and y (released code)."""
+NEAREST = 0.3
+"""LR pixels: standard deviation of where a Gaussian looks at the start, if it looks near."""
+FAINT, BRIGHT = 0.02, 3.0
+"""At such a start, what embeddings are multiplied by, and what the features that are seen are."""
 KEPT = 1 - math.exp(-(DEFAULT_CUTOFF**2) / 2)
 """The part of a Gaussian's integral within the renderer's cut-off. The released networks were trained with a
 renderer that draws all of it; their colours are divided by this, so that images keep their brightness."""
@@ -125,6 +129,8 @@ class GSASR(Network):
     @torch.no_grad()
     def _start(self) -> None:
         s = self.settings
+        if s.near:
+            self._look_near()
         if s.start is None:
             return
         for name in ("deviation", "correlation") + (("offset", "colour") if s.interpolate else ()):
@@ -134,6 +140,26 @@ class GSASR(Network):
         deviation = torch.tensor([l11, math.hypot(l21, l22)]) / s.cells
         self.heads["deviation"][-1].bias.copy_(torch.logit((deviation / WIDEST - NARROWEST) / RANGE))
         self.heads["correlation"][-1].bias.fill_(math.atanh(l21 / math.hypot(l21, l22) / STEEPEST))
+
+    def _look_near(self) -> None:
+        """Carry what a Gaussian sees at its own pixel through to its heads; all else adds nothing yet.
+
+        From random weights a thousandth of the signal arrives, beside embeddings that are the same for every
+        image: less than what bfloat16 rounds, and thousands of steps until a network has found it.
+        """
+        self.embedding *= FAINT
+        self.place *= FAINT
+        for block in self.injection:
+            block.norm.weight.fill_(FAINT)
+            block.layers[0].attention.look_near()
+        for block in self.interaction:
+            nn.init.zeros_(block.mlp[-1].weight)
+        for layer in (layer for block in (*self.injection, *self.interaction) for layer in block.layers):
+            nn.init.zeros_(layer.mlp_scale[-1].weight)
+            nn.init.zeros_(layer.mlp[-1].weight)
+        for module in (*self.features, *(module for block in self.injection for module in block.mlp)):
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
 
 def cholesky_factors(deviation: Tensor, correlation: Tensor) -> Tensor:
@@ -218,6 +244,20 @@ class CrossAttention(nn.Module):
         features = features.roll((-self.shift, -self.shift), (1, 2))
         keys, values = partition(self.key_value(features), self.window).chunk(2, -1)
         return self.project(merge(attend_shifted((queries, keys, values), bias, self.masks), self.window))
+
+    def look_near(self) -> None:
+        """Start with a Gaussian looking at its own pixel, and less at others, and seeing them as they are."""
+        self.bias += near_bias(self.window)
+        channels = len(self.project.weight)
+        nn.init.orthogonal_(self.key_value.weight[channels:], BRIGHT)
+        nn.init.orthogonal_(self.project.weight, BRIGHT)
+
+
+def near_bias(window: int) -> Tensor:
+    """[(2 window - 1)^2, 1]: biases by which a Gaussian looks at its own pixel, and hardly at others."""
+    along = torch.arange(1 - window, window).square()
+    squares = along[:, None] + along
+    return -squares.flatten()[:, None] / (2 * NEAREST**2)
 
 
 def wrapped_keys(window: int, shift: int) -> Tensor:

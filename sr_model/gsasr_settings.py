@@ -53,6 +53,9 @@ class GSASRSettings:
     start: tuple[float, float, float] | None = None
     """The kernel of all Gaussians at the start: Cholesky factor (l11, l21, l22) in grid spacings, round where
     `interpolate`; None for what random weights give."""
+    near: bool = False
+    """Start with each Gaussian looking at its own pixel's features and those around, rather than at all of
+    its window alike, from which a network takes thousands of steps to learn where it is."""
     margin: int = 0
     """LR pixels of Gaussians beyond each border of the canvas; further ones fill windows beyond the last."""
 

@@ -133,6 +133,7 @@ PRESETS: dict[str, Preset] = {
             cells=2,
             interpolate=True,
             start=(0.65, 0.0, 0.65),
+            near=True,
             margin=1,
         ),
         TrainSettings(
@@ -140,7 +141,7 @@ PRESETS: dict[str, Preset] = {
             crop=22,
             scales=(1.0, 4.0),
             scale_of="sample",
-            learning_rate=1e-3,
+            learning_rate=5e-4,
             schedule="cosine",
             warmup=50,
             ema=0.998,
