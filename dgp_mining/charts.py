@@ -27,34 +27,34 @@ def histogram(
     *,
     beside: np.ndarray | None = None,
     band: Limits | None = None,
-    view: Limits | None = None,
+    mark: float | None = None,
 ) -> str:
     """Bars of `heights` [n] between `limits`; as a line, `beside` [n] with the same area; `band`, a range
-    marked below the bars; `view`, what to show of the limits."""
+    marked below the bars; `mark`, a value marked by a dashed line."""
     width, height, margin, floor = 340, 176, 12, 146
-    view = view or limits
     edges = np.linspace(*limits, len(heights) + 1)
-    shown = (edges[:-1] >= view[0] - 1e-9) & (edges[1:] <= view[1] + 1e-9)
     bars, line = (
         values / max(values.sum(), 1e-300) for values in (heights, heights if beside is None else beside)
     )
-    x, y = _scale(view, margin, width - margin), _scale((0, max(bars.max(), line.max()) or 1), floor, 12)
+    x, y = _scale(limits, margin, width - margin), _scale((0, max(bars.max(), line.max()) or 1), floor, 12)
     drawn = ['<g class="bars">']
     drawn += [
         f'<rect x="{x(low):.1f}" y="{y(share):.1f}" width="{x(high) - x(low) - 0.5:.1f}" '
         f'height="{floor - y(share):.1f}"/>'
-        for low, high, share in zip(edges[:-1][shown], edges[1:][shown], bars[shown], strict=True)
+        for low, high, share in zip(edges[:-1], edges[1:], bars, strict=True)
         if share > 0
     ]
     drawn.append("</g>")
     if beside is not None:
-        centres = (edges[:-1] + edges[1:])[shown] / 2
-        drawn.append(_polyline(zip(map(x, centres), map(y, line[shown]), strict=True), "line"))
+        centres = (edges[:-1] + edges[1:]) / 2
+        drawn.append(_polyline(zip(map(x, centres), map(y, line), strict=True), "line"))
+    if mark is not None:
+        drawn.append(f'<path class="mark" d="M{x(mark):.1f} 4V{floor}"/>')
     drawn.append(f'<path class="axis" d="M{margin} {floor}H{width - margin}"/>')
     if band:
-        low, high = (x(min(max(value, view[0]), view[1])) for value in band)
+        low, high = (x(min(max(value, limits[0]), limits[1])) for value in band)
         drawn.append(f'<path class="band" d="M{low:.1f} {floor + 4}H{high:.1f}"/>')
-    drawn += [_text(x(value), floor + 20, _number(value), "tick") for value in ticks(view)]
+    drawn += [_text(x(value), floor + 20, _number(value), "tick") for value in ticks(limits)]
     return _svg(drawn, width, height, label)
 
 
@@ -119,15 +119,18 @@ def gaussians(
     background: np.ndarray,  # [side, side, 3] uint8
     corner: tuple[float, float],
 ) -> str:
-    """Gaussians at one sigma over the pixels of a square window with its first pixel at `corner` (x, y)."""
+    """Gaussians at one sigma, and their centres, over the pixels of a square window with its first pixel at
+    `corner` (x, y); these in darker grey, so that outlines are seen on any picture."""
     side = background.shape[0]
+    darker = (background.mean(axis=2) * 0.6).astype(np.uint8)
     inside = ((means >= corner) & (means <= np.add(corner, side))).all(axis=1)
     axes = principal_axes(covariance_from_cholesky(cholesky[inside]))
     rows = np.column_stack([means[inside] - corner, *axes]).tolist()
     drawn = [
-        f'<image width="{side}" height="{side}" href="{picture_uri(background)}"/>',
+        f'<image width="{side}" height="{side}" href="{picture_uri(darker)}"/>',
         '<g class="outlines">',
         *(_ellipse(*row) + "/>" for row in rows),
+        *(f'<circle cx="{x:.2f}" cy="{y:.2f}" r=".16"/>' for x, y, *_ in rows),
         "</g>",
     ]
     return _svg(drawn, side, side, "Gaussians at one sigma")

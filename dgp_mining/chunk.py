@@ -23,16 +23,13 @@ from .content import measure_content
 from .faults import RunError, disk_is_full, first_cause, passes, patiently
 from .loading import LoadedCrop, load_crops
 from .plan import seed_of
-from .results import CropResult
+from .results import EXACT_PSNR, CropResult
 from .store import Store
 from .task import PlannedChunk, Progress, Task
 
 FITTERS = {"cpu": "dgp_mining.fit", "cuda": "dgp_mining.gpu_fit"}
 """The module that fits on each device, by name: that travels to any worker, and tests can put another there.
 On "cuda" it has `fit_images` and `off_lattice_psnrs`, otherwise `fit_image` and `off_lattice_psnr`."""
-
-EXACT_PSNR = 100.0
-"""dB that stand for a fit without any error, whose PSNR would be infinite."""
 
 BATCH_PIXELS = 64 * 256 * 256
 """Pixels that a GPU is given at once: enough to hide the launches, little of its memory."""

@@ -48,13 +48,13 @@ def decimal(value: float, digits: int = 3) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits, or a dash for NaN."""
-    return f"{value:.3g}" if math.isfinite(value) else "–"
+    """Three digits and a proper minus sign, or a dash for NaN."""
+    return f"{value:.3g}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def rounded(count: int) -> str:
-    """A large number in words."""
-    for unit, size in (("billion", 10**9), ("million", 10**6)):
+    """A large number in few characters."""
+    for unit, size in (("bn", 10**9), ("M", 10**6)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count:,}"

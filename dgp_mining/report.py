@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from html import escape
 from importlib.resources import files
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from . import charts
-from .dictionary import Dictionary, DictionaryError
+from .content import CONTENT
+from .dictionary import Dictionary, DictionaryError, principal_axes
 from .exhibits import Exhibit, exhibit, rendered, to_bytes
 from .images import ImageError
 from .page import figure, picture, rounded, table
@@ -24,6 +26,10 @@ from .store import Store, versions
 
 EXHIBITS = 3
 """Best crops, and as many of the worst."""
+
+PLAIN = 0.5
+"""Share of the crops, those with the smallest gradients, that are no exhibits of good fits: there is little
+to see in them."""
 
 WINDOW = 48
 """Pixels of a crop whose Gaussians are drawn."""
@@ -55,8 +61,8 @@ def write_report(
     _, held_out = gaussians_of_both(store)
     page = [
         _head(opened, population),
-        distributions(population),
-        joint_densities(population),
+        distributions(population, opened.settings["fit"].get("start_sigma")),
+        joint_densities(population, opened.settings["fit"].get("min_sigma")),
         symmetry(population),
         _dictionary(dictionary, held_out),
         fit_quality(population),
@@ -116,18 +122,21 @@ def _head(store: Store, population: Population) -> str:
 
 def _dictionary(dictionary: Dictionary, gaussians: np.ndarray) -> str:
     found = quality(dictionary, gaussians)
-    about = dictionary.metadata
+    about, longest = dictionary.metadata, principal_axes(dictionary.covariance)[0].max()
     rows = [
         [space, f"{shares['dictionary']:.1%}", f"{shares['box_corners']:.1%}"]
         for space, shares in found["coverage"].items()
     ]
-    method = f", method <code>{escape(str(about['method']))}</code>" if "method" in about else ""
+    symmetric = "symmetric " if about.get("symmetric") else ""
+    method = f", {symmetric}<code>{escape(str(about['method']))}</code>" if "method" in about else ""
     return (
         f"<h2>The dictionary</h2><p>{len(dictionary)} kernels{method}, at one sigma and to one scale, from "
-        "the smallest to the largest; blue is round, red is long. A network blends them: it reaches their "
-        "convex hull, in the space it blends in, and nothing else. <em>Coverage</em> is the share of "
-        "Gaussians of held-out crops in that hull, beside that of the eight corners of the "
-        "dictionary's bounding box.</p>"
+        f"the smallest to the largest; blue is round, red is long, and the longest axis {longest:.2f} "
+        "spacings. A network blends them: it reaches their convex hull, in the space it blends in, and "
+        "nothing else. <em>Coverage</em> is the share of Gaussians of held-out crops in that hull, "
+        "beside that of the eight corners of the dictionary's bounding box in Cholesky space. Where that box "
+        "is wide in ℓ₂₁, all its corners have a large S_yy = ℓ₂₁² + ℓ₂₂², and reach little in the other "
+        "spaces.</p>"
         + figure(charts.kernels(dictionary.covariance), "")
         + table(["blending space", "dictionary", "eight corners"], rows)
         + f"<p>Gaussians lie {found['quantisation']:.3f} from the nearest kernel (root mean square, "
@@ -141,22 +150,47 @@ def _exhibits(store: Store, population: Population, images: str | Path | None, o
     heading = "<h2>Best and worst crops</h2>"
     if not store.settings["keep_fields"] and store.settings["iterations"] > MOST_ITERATIONS:
         return heading + "<p>Not shown: such long fits are shown only of stores made with --keep-fields.</p>"
-    order = np.argsort(population.results[:, RESULT.index("psnr")], kind="stable")
-    number = min(EXHIBITS, len(order) // 2) or 1
-    chosen = list(dict.fromkeys([*order[-number:][::-1].tolist(), *order[:number].tolist()]))
+    best, worst = _best_and_worst(population)
     shown = []
-    for done, place in enumerate(chosen):
-        on_progress("Crops", done, len(chosen))
+    for done, place in enumerate([*best, *worst]):
+        on_progress("Crops", done, len(best) + len(worst))
         try:
             one = exhibit(store, int(population.crops[place]), images)
         except (ImageError, DictionaryError) as error:
             return heading + f"<p>Not shown: {escape(str(error))}</p>"
         shown.append(_exhibit(one, population.results[place]))
-    on_progress("Crops", len(chosen), len(chosen))
+    on_progress("Crops", len(shown), len(shown))
+    groups = {"Best": shown[: len(best)], "Worst": shown[len(best) :]}
     return (
-        heading + f"<p>By PSNR on the pixels: the crop, its field rendered, and the Gaussians of its middle "
-        f"{WINDOW}×{WINDOW} pixels at one sigma.</p>" + '<div class="crops">' + "".join(shown) + "</div>"
+        heading
+        + "<p>By PSNR on the pixels, each of another photograph: the crop, its field rendered, and the "
+        f"Gaussians of its middle {WINDOW}×{WINDOW} pixels, centres and outlines at one sigma. The half of "
+        "the crops with the smallest gradients, skies and shadows, is left out of the best.</p>"
+        + "".join(
+            f'<h3>{name}</h3><div class="crops">{"".join(crops)}</div>'
+            for name, crops in groups.items()
+            if crops
+        )
     )
+
+
+def _best_and_worst(population: Population) -> tuple[list[int], list[int]]:
+    """Places of crops in the population, at most EXHIBITS each, of as many photographs as there are."""
+    order = np.argsort(population.results[:, RESULT.index("psnr")], kind="stable")
+    gradient = population.content[:, CONTENT.index("gradient")]
+    good = order[gradient[order] >= np.quantile(gradient, PLAIN)][::-1]
+    best = _of_most_images(good, population.image)[: min(EXHIBITS, len(order) // 2) or 1]
+    return best, _of_most_images(order[~np.isin(order, best)], population.image)[:EXHIBITS]
+
+
+def _of_most_images(places: np.ndarray, image: np.ndarray) -> list[int]:
+    """First the first place of each image, then the second of each, and so on."""
+    seen: Counter[int] = Counter()
+    before = []
+    for of in image[places].tolist():
+        before.append(seen[of])
+        seen[of] += 1
+    return places[np.argsort(before, kind="stable")].tolist()
 
 
 def _exhibit(shown: Exhibit, result: np.ndarray) -> str:

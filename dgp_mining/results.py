@@ -22,6 +22,8 @@ PENDING, DONE, FAILED = 0, 1, 2
 RESULT = ("psnr", "off_lattice_psnr", "iterations", "seconds")
 """Columns of the results."""
 
+EXACT_PSNR = 100.0
+"""dB that stand for a fit without any error, whose PSNR would be infinite."""
 
 _NOTHING = np.full(len(CONTENT), math.nan)
 

@@ -12,49 +12,77 @@ from .dictionary import covariance_from_cholesky, principal_axes
 from .page import decimal, figure, limits, number, table, with_interval
 from .population import Population
 from .released import PIXELS, VALUES
-from .results import RESULT
+from .results import EXACT_PSNR, RESULT
 from .statistics import BINS, BORDER, COUNTS, ENTRIES, MOMENTS, RANGES, SAMPLE
 from .store import Store
 
 SYMBOLS = dict(
     zip(
         ENTRIES,
-        ("ℓ₁₁", "ℓ₂₁", "ℓ₂₂", "S_xx", "S_xy", "S_yy", "long axis", "axis ratio", "direction, degrees"),
+        ("ℓ₁₁", "ℓ₂₁", "ℓ₂₂", "S_xx", "S_xy", "S_yy", "long axis", "axis ratio", "direction"),
         strict=True,
     )
 )
 
+UNITS = dict.fromkeys(ENTRIES, "spacings") | {
+    **dict.fromkeys(("S_xx", "S_xy", "S_yy"), "squared spacings"),
+    "ratio": "shorter by longer",
+    "angle": "degrees from x towards y",
+}
 
-def distributions(population: Population) -> str:
-    """How each entry is distributed, beside the released dictionary."""
+BARS = 60
+
+
+def distributions(population: Population, start: float | None) -> str:
+    """How each entry is distributed, beside the released dictionary and the width that fits `start` with."""
     released = [(min(values) / PIXELS, max(values) / PIXELS) for values in VALUES]
+    shapes, amplitude = _shapes(population)
+    marks = dict.fromkeys(("l11", "l22", "long_axis"), start)
+    if start is not None:
+        marks |= dict.fromkeys(("S_xx", "S_yy"), start * start)
     figures = []
-    for i, entry in enumerate(ENTRIES):
-        plain, weighted = population.histograms[:, i]
+    for i, (entry, values) in enumerate(shapes.items()):
         view = RANGES[i] if entry in ("ratio", "angle") else _view(population, entry)
+        plain, weighted = (
+            np.histogram(values.clip(*view), BARS, view, weights=weights)[0] for weights in (None, amplitude)
+        )
         drawn = charts.histogram(
-            *(plain, RANGES[i], f"distribution of {SYMBOLS[entry]}"),
+            *(plain, view, f"distribution of {SYMBOLS[entry]}"),
             beside=weighted,
             band=released[i] if i < 3 else None,
-            view=view,
+            mark=marks.get(entry),
         )
-        figures.append(figure(drawn, f"{SYMBOLS[entry]}"))
+        figures.append(figure(drawn, f"{SYMBOLS[entry]}, {UNITS[entry]}"))
     rows = []
     for i, entry in enumerate(ENTRIES[:8]):
         found = population.estimate({entry: 1})
         spread = math.sqrt(max(population.means()[f"{entry}*{entry}"] - found.value**2, 0))
         quantiles = [decimal(q, 2) for q in population.quantile(entry, 0.005, 0.5, 0.995)]
         by_amplitude = decimal(population.estimate({entry: 1}, "amplitude").value)
-        paper = " to ".join(decimal(end, 2) for end in released[i]) if i < 3 else ""
-        rows.append([SYMBOLS[entry], with_interval(found), by_amplitude, decimal(spread), *quantiles, paper])
-    header = ["", "mean [95 %]", "by amplitude", "spread", "0.5 %", "median", "99.5 %", "released range"]
+        theirs = ["", ""]
+        if i < 3:
+            low, high = released[i]
+            within = ((shapes[entry] >= low) & (shapes[entry] <= high)).mean()
+            theirs = [f"{decimal(low, 2)} to {decimal(high, 2)}", f"{within:.1%}"]
+        rows.append(
+            [SYMBOLS[entry], with_interval(found), by_amplitude, decimal(spread), *quantiles, *theirs]
+        )
+    header = ["", "mean [95 %]", "by amplitude", "spread", "0.5 %", "median", "99.5 %"]
+    header += ["the paper's range", "of ours within"]
+    started = (
+        " The dashed line is the width that every fit starts from: what stays near it is as much the "
+        "recipe's as the photographs'."
+        if start is not None
+        else ""
+    )
     return (
         "<h2>Distributions</h2>"
         "<p>As the paper's Figure 2(b): the three Cholesky entries first, then the covariance, then its "
-        "ellipse. Bars count every Gaussian once; the line counts each by its amplitude. The stroke below "
-        "the axis is the range of the released dictionary, whose numbers are Cholesky entries in pixels at "
-        "×4, halved here to grid spacings (the paper's text calls them variances). The end bins hold what "
-        f'lies outside.</p><div class="row">{"".join(figures)}</div>'
+        f"ellipse. Bars are shares of {len(amplitude):,} sampled Gaussians, each counted once; the line "
+        "counts each by its amplitude; the end bars hold what lies outside. The stroke below the axis is the "
+        "paper's range, that of the dictionary in its released code, whose numbers are Cholesky entries in "
+        "pixels at ×4, halved here to grid spacings (the paper's text calls them variances)."
+        f'{started} The table counts all Gaussians.</p><div class="row">{"".join(figures)}</div>'
         + table(header, rows)
         + '<p class="note">Intervals resample images, 2,000 times: what other photographs of this kind would '
         "have given. They do not cover the choice of recipe, density and stopping, on which a prior depends "
@@ -62,32 +90,40 @@ def distributions(population: Population) -> str:
     )
 
 
-def joint_densities(population: Population) -> str:
-    """Which entries occur together."""
-    interior = population.sample[population.sample[:, SAMPLE.index("border_distance")] >= BORDER]
-    columns = dict(zip(SAMPLE, interior.T, strict=True))
-    l11, l21, l22 = (columns[name] for name in ("l11", "l21", "l22"))
-    covariance = covariance_from_cholesky(np.column_stack([l11, l21, l22]))
-    xx, _, yy = covariance.T
-    long, short, angle = principal_axes(covariance)
+def joint_densities(population: Population, floor: float | None) -> str:
+    """Which entries occur together; no fit is narrower than `floor`."""
+    shapes, amplitude = _shapes(population)
+    l11, l21, l22, xx, _, yy, long, ratio, angle = shapes.values()
     l11_view, l21_view, l22_view, long_view = (
         _view(population, entry) for entry in ("l11", "l21", "l22", "long_axis")
     )
+    long_label, bright = "long axis, spacings", (0.0, _reach(amplitude))
     pairs = [
-        (l11, l22, (l11_view, l22_view), ("ℓ₁₁", "ℓ₂₂")),
-        (l21, l22, (l21_view, l22_view), ("ℓ₂₁", "ℓ₂₂")),
-        (np.sqrt(xx), np.sqrt(yy), (long_view, long_view), ("√S_xx", "√S_yy")),
-        (long, short / long, (long_view, (0.0, 1.0)), ("long axis", "axis ratio")),
-        (angle, short / long, ((-90.0, 90.0), (0.0, 1.0)), ("direction, degrees", "axis ratio")),
-        (long, columns["amplitude"], (long_view, (0.0, 1.5)), ("long axis", "amplitude")),
+        (l11, l22, (l11_view, l22_view), ("ℓ₁₁, spacings", "ℓ₂₂, spacings")),
+        (l21, l22, (l21_view, l22_view), ("ℓ₂₁, spacings", "ℓ₂₂, spacings")),
+        (np.sqrt(xx), np.sqrt(yy), (long_view, long_view), ("√S_xx, spacings", "√S_yy, spacings")),
+        (long, ratio, (long_view, (0.0, 1.0)), (long_label, "axis ratio")),
+        (angle, ratio, ((-90.0, 90.0), (0.0, 1.0)), ("direction, degrees", "axis ratio")),
+        (long, amplitude, (long_view, bright), (long_label, "amplitude (white: 1)")),
     ]
     figures = "".join(figure(charts.density(*pair), "") for pair in pairs)
+    edge = f" The edge at {floor:g} is the recipe's floor on a Gaussian's width." if floor else ""
     return (
         "<h2>What occurs together</h2>"
         "<p>Joint densities of the sampled Gaussians, the denser the more there are (by the cube root). Eq. "
         "6 draws S_xx, S_xy and S_yy independently of each other; where a picture here is no product of its "
-        f'margins, that draws shapes which no fit has.</p><div class="row">{figures}</div>'
+        f'margins, that draws shapes which no fit has.{edge}</p><div class="row">{figures}</div>'
     )
+
+
+def _shapes(population: Population) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Of the sampled interior Gaussians, by name all ENTRIES, [n] each; and their amplitudes [n]."""
+    interior = population.sample[population.sample[:, SAMPLE.index("border_distance")] >= BORDER]
+    cholesky, amplitude = interior[:, :3], interior[:, SAMPLE.index("amplitude")]
+    covariance = covariance_from_cholesky(cholesky)
+    long, short, angle = principal_axes(covariance)
+    columns = (*cholesky.T, *covariance.T, long, short / long, angle)
+    return dict(zip(ENTRIES, columns, strict=True)), amplitude
 
 
 def symmetry(population: Population) -> str:
@@ -100,7 +136,7 @@ def symmetry(population: Population) -> str:
         "cosine of the doubled direction: x and y": {"cos_2angle": 1},
         "ℓ₁₁ − ℓ₂₂: not a symmetry": {"l11": 1, "l22": -1},
     }
-    rows = []
+    rows, released = [], np.mean(VALUES[1]) / PIXELS
     for name, combination in tests.items():
         found = population.estimate(combination)
         by = decimal(found.value / found.error, 1) if found.error else ""
@@ -109,8 +145,9 @@ def symmetry(population: Population) -> str:
         "<h2>Symmetry</h2>"
         "<p>Mirroring a photograph negates S_xy, transposing it exchanges S_xx and S_yy. A recipe that "
         "treats x and y alike leaves in these differences only what the photographs have: horizons and "
-        "walls. The last row is no such test: a Cholesky factor treats x and y unlike even where "
-        "the Gaussians do not.</p>"
+        f"walls. The mean ℓ₂₁ of the released dictionary is {decimal(released, 2)} spacings: the published "
+        "start draws it from [0, 1] pixels, and fitting keeps much of that. The last row is no such test: a "
+        "Cholesky factor treats x and y unlike even where the Gaussians do not.</p>"
         + table(["", "mean", "standard error", "95 % interval", "in standard errors"], rows)
     )
 
@@ -131,15 +168,29 @@ def fit_quality(population: Population) -> str:
         "second tells a good prior from one that has learnt the sampling lattice.</p>"
         + table(header, rows)
         + '<div class="row wide">'
-        + figure(
-            charts.scatter(on, off, ("dB on the pixels", "dB between the pixels")), "One point, one crop."
-        )
-        + "</div><h3>By content</h3><p>Crops in quarters of one property at a time.</p>"
+        + _on_and_off(on, off)
+        + "</div><h3>By content</h3><p>The quarter of the crops with the least of one property, and that "
+        "with the most. <em>Contrast</em> is the pixels' standard deviation, <em>gradient</em> a root mean "
+        "square, <em>sharpness</em> the Laplacian's root mean square by the gradient's, "
+        "<em>coherence</em> how much the gradients within 8×8 pixels are of one direction, <em>noise</em> an "
+        "estimate of its standard deviation, and power falls as frequency to the minus <em>spectral "
+        "slope</em>. Pixels are in [0, 1], axes in spacings.</p>"
         + table(
             ["", "quarter", "from", "to", "dB on", "dB between", "long axis", "axis ratio"],
             _by_content(population, on, off),
         )
     )
+
+
+def _on_and_off(on: np.ndarray, off: np.ndarray) -> str:
+    drawn = on < EXACT_PSNR
+    if not drawn.any():
+        return ""
+    caption, exact = "One point, one crop.", int((~drawn).sum())
+    if exact:
+        caption += f" {exact:,} of one colour, fitted exactly, are left out."
+    labels = ("dB on the pixels", "dB between the pixels")
+    return figure(charts.scatter(on[drawn], off[drawn], labels), caption)
 
 
 def _by_content(population: Population, on: np.ndarray, off: np.ndarray) -> list[list[str]]:
@@ -182,7 +233,7 @@ def whereabouts(population: Population) -> str:
     columns = dict(zip(SAMPLE, population.sample.T, strict=True))
     moved = np.hypot(columns["displacement_x"], columns["displacement_y"])
     figures = [
-        charts.histogram(np.histogram(values, 60, limits)[0], limits, name)
+        charts.histogram(np.histogram(values, BARS, limits)[0], limits, name)
         for name, values, limits in (
             ("displacement from the start", moved, (0.0, _reach(moved))),
             ("amplitude", columns["amplitude"], (0.0, _reach(columns["amplitude"]))),
@@ -191,7 +242,7 @@ def whereabouts(population: Population) -> str:
     captions = (
         f"Displacement from the start, spacings: mean {moved.mean():.2f}, 99 % below "
         f"{np.quantile(moved, 0.99):.2f}",
-        f"Amplitude (largest colour): mean {columns['amplitude'].mean():.2f}",
+        f"Amplitude, the largest of the channels (white: 1): mean {columns['amplitude'].mean():.2f}",
     )
     drawn = "".join(figure(*pair) for pair in zip(figures, captions, strict=True))
     return (
@@ -215,7 +266,8 @@ def snapshots(store: Store, population: Population) -> str:
         [f"{look:,}", f"{psnr[i]:.2f}", *(f"{values[i]:.3f}" for values in series.values())]
         for i, look in enumerate(looks)
     ]
-    drawn = figure(charts.lines(looks, series, ("iterations", "mean")), "") if len(looks) > 1 else ""
+    labels = ("iterations", "mean, spacings (ratio: of 1)")
+    drawn = figure(charts.lines(looks, series, labels), "") if len(looks) > 1 else ""
     return (
         "<h2>On the way</h2><p>The prior as it would be had the fits been stopped earlier, on the same "
         "schedule of rates.</p>"

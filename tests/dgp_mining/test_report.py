@@ -16,6 +16,7 @@ from PIL import Image
 
 from dgp_mining import charts
 from dgp_mining.cli import main
+from dgp_mining.content import CONTENT
 from dgp_mining.dictionary import Dictionary
 from dgp_mining.mining import mine
 from dgp_mining.plan import Settings
@@ -88,6 +89,28 @@ def test_its_figures_are_those_of_the_store(store: Store, tmp_path: Path) -> Non
     assert f"Crop {worst}: " in text
     assert store.fingerprint in text
     assert len(re.findall(r'alt="the crop"', text)) == 6
+
+
+def test_best_and_worst_crops_are_of_different_photographs_and_the_best_show_something(
+    store: Store, tmp_path: Path
+) -> None:
+    run(store.path, "--out", tmp_path / "r.html")
+    shown = re.findall(r"Crop (\d+): ([^,]+),", (tmp_path / "r.html").read_text())
+    best, worst = [int(crop) for crop, _ in shown[:3]], [int(crop) for crop, _ in shown[3:]]
+    for group in (best, worst):
+        assert len({store.plan.image[crop] for crop in group}) == min(3, len(store.plan.names))
+    gradient = store.read("crops/content")[:, CONTENT.index("gradient")]
+    assert (gradient[best] >= np.median(gradient)).all()
+    psnr = store.results()[:, 0]
+    assert psnr[worst[0]] == psnr.min()
+    assert psnr[best[0]] == psnr[gradient >= np.median(gradient)].max()
+
+
+def test_start_and_floor_of_the_recipe_are_marked(store: Store, tmp_path: Path) -> None:
+    run(store.path, "--out", tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert text.count('class="mark"') == 5  # l11, l22, S_xx, S_yy and the long axis
+    assert "The edge at 0.2 is the recipe's floor" in text
 
 
 def test_where_images_are_gone_the_page_says_so(store: Store, photos: Path, tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ from study import (
     write_json,
 )
 
-from dgp_mining.chunk import EXACT_PSNR
 from dgp_mining.fit import fit_image, psnr
 from dgp_mining.recipes import LATTICE, FastRecipe, Recipe
+from dgp_mining.results import EXACT_PSNR
 from splat2d.resample import imresize
 
 SCALE = 4

@@ -15,12 +15,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dgp_mining.chunk import EXACT_PSNR
 from dgp_mining.fit import fit_image, halved, off_lattice_psnr, psnr
 from dgp_mining.images import ImageError, read_rgb
 from dgp_mining.plan import Settings, make_plan
 from dgp_mining.population import Estimate, estimate_ratio
 from dgp_mining.recipes import DEFAULT_DENSITY, FastRecipe, Recipe
+from dgp_mining.results import EXACT_PSNR
 from dgp_mining.statistics import MOMENTS, Statistics, measure
 from splat2d.resample import imresize
 
