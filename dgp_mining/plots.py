@@ -44,7 +44,8 @@ def _title(dictionary: Dictionary) -> str:
     parts = [f"{len(dictionary)} kernels"]
     about = dictionary.metadata
     if "method" in about:
-        parts.append(f"method {about['method']}")
+        symmetric = "symmetric " if about.get("symmetric") else ""
+        parts.append(f"{symmetric}{about['method']}")
     if "crops" in about:
         parts.append(
             f"mined from {about['crops']:,} crops at {about['density']:g} Gaussians per pixel, "
@@ -57,7 +58,7 @@ def _draw_distribution(axes: Axes, values: np.ndarray, label: str, color: str) -
     axes.hist(values, bins=min(60, max(10, len(values) // 12)), color=color, alpha=0.85)
     axes.axvline(values.mean(), color=INK, linewidth=1)
     axes.set_title(
-        f"{label}   mean {values.mean():.2f}, {values.min():.2f} to {values.max():.2f}",
+        f"{label}   mean {round(values.mean(), 2) + 0.0:.2f}, {values.min():.2f} to {values.max():.2f}",
         fontsize=10,
         color=INK,
         loc="left",

@@ -166,6 +166,7 @@ def test_a_browser_shows_it_without_a_complaint(store: Store, tmp_path: Path, wi
     )
     (tmp_path / "r.html").write_text(text.replace("</body>", probe))
     arguments = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    arguments += ["--disable-dev-shm-usage"]  # 64 MB of it, in a container, are too few
     arguments += [
         "--enable-logging=stderr",
         f"--window-size={width},1000",

@@ -3,11 +3,28 @@
     python workflows/studies/phases.py
     python workflows/studies/phases.py --images DIV2K --crops 400 --side 256  # full size
 
-Random phases keep the spectrum, and between the channels their relation, and destroy every edge.
+Random phases keep the spectrum, and between the channels their relation, and destroy every edge. What noise
+shows too, such as a preference for the diagonals, is the grid's.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from study import Arm, compare, parse, print_rows, read_crops, write
+from study import (
+    Arm,
+    Fitted,
+    fit_arms,
+    mean_over_images,
+    parse,
+    print_rows,
+    read_crops,
+    summarise,
+    within,
+    write,
+)
+
+from dgp_mining.population import Estimate
+from dgp_mining.statistics import BINS, ENTRIES, RANGES
 
 
 def random_phases(pixels: np.ndarray) -> np.ndarray:
@@ -25,6 +42,18 @@ def white_noise(pixels: np.ndarray) -> np.ndarray:
     return (pixels.mean(axis=(0, 1)) + noise * pixels.std(axis=(0, 1))).clip(0, 1).astype(np.float32)
 
 
+def diagonal(fitted: Sequence[Fitted]) -> Estimate:
+    """Percentage of directions that are nearer to a diagonal of the grid than to an axis."""
+    angle = ENTRIES.index("angle")
+    edges = np.linspace(*RANGES[angle], BINS + 1)
+    is_near = np.abs(np.abs(edges[:-1] + edges[1:]) / 2 - 45) < 22.5
+    counts = np.array([one.statistics.histograms[0, angle] for one in fitted])
+    total = counts.sum(axis=1)
+    return mean_over_images(
+        [one.image for one in fitted], 100 * (counts @ is_near) / np.maximum(total, 1), total
+    )
+
+
 def main() -> None:
     options = parse(__doc__, "phases")
     arms = [
@@ -32,8 +61,12 @@ def main() -> None:
         Arm("random phases", change=random_phases),
         Arm("white noise", change=white_noise),
     ]
-    rows = compare(arms, read_crops(options), options.quick)
+    fitted = list(fit_arms(arms, read_crops(options), options.quick))
+    rows = [summarise(arm, ones) for arm, ones in fitted]
     print_rows(rows)
+    print("directions nearer to a diagonal of the grid than to an axis, of 50 % if all were alike:")
+    for arm, ones in fitted:
+        print(f"{arm.name:<15}{within(diagonal(ones), 1)} %")
     write(options, rows, "")
 
 
