@@ -70,7 +70,7 @@ def main() -> None:
     print_table(
         ["", "on LR, dB", "at x4, dB", "over bicubic"],
         [
-            [name, *(within(found, 2) for found in row) if name != "bicubic" else ("", within(row[1], 2), "")]
+            [name, *("" if name == "bicubic" and i != 1 else within(one, 2) for i, one in enumerate(row))]
             for name, row in found.items()
         ],
     )

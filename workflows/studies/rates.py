@@ -16,14 +16,14 @@ FACTORS = (0.25, 1, 4)
 def main() -> None:
     options = parse(__doc__, "rates", crops=12)
     base = FastRecipe()
-    arms = [Arm("as it is", base)]
+    arms = [Arm("the default", base)]
     for what, rate in (("means", "rate_mean"), ("shapes", "rate_shape"), ("colours", "rate_color")):
         arms += [
             Arm(f"{what} x{factor:g}", replace(base, **{rate: factor * getattr(base, rate)}))
             for factor in FACTORS
             if factor != 1
         ]
-    rows = compare(arms, read_crops(options), options.quick, "as it is")
+    rows = compare(arms, read_crops(options), options.quick, "the default")
     print_rows(rows)
     write(options, rows, "")
 

@@ -90,7 +90,15 @@ def main() -> None:
     write_json(options, {name: vars(value) for name, value in found.items()})
     figure = Figure(figsize=(9, 4.2), dpi=120, layout="constrained")
     axes = figure.subplots()
-    axes.barh(list(found), [value.value for value in found.values()], color="#86a9d6")
+    error = [(value.value - value.low, value.high - value.value) for value in found.values()]
+    axes.barh(
+        list(found),
+        [value.value for value in found.values()],
+        xerr=np.nan_to_num(error).T,
+        color="#86a9d6",
+        ecolor="#444444",
+        capsize=2,
+    )
     for name, value in PAPER.items():
         axes.plot(value, list(found).index(name), "d", color="#c8553d")
     axes.invert_yaxis()

@@ -27,6 +27,9 @@ from splat2d.resample import imresize
 SHOWN = ("l11", "l21", "l22", "long_axis", "ratio")
 """Moments in every table."""
 
+FAR = 8
+"""Factor between the first and the last arm's place from which an axis is logarithmic."""
+
 LEGEND = (
     "on, between: PSNR on the pixels and between them (the crop halved, fitted, rendered at x2), dB.\n"
     "The rest: means over Gaussians, lengths in grid spacings. ± is half the 95 % interval over photographs."
@@ -256,8 +259,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def write(
     options: argparse.Namespace, rows: Sequence[Row], x_label: str, shown: Sequence[str] = SHOWN
 ) -> None:
-    """The legend of the rows that were printed; their figures as JSON, and as a plot: PSNR on and between the
-    pixels, and moments, by arm."""
+    """The legend of the rows that were printed; their figures as JSON, and as a plot."""
     print(LEGEND)
     write_json(
         options,
@@ -272,32 +274,49 @@ def write(
             for row in rows
         },
     )
+    save(plot(rows, x_label, shown), options)
+
+
+def plot(rows: Sequence[Row], x_label: str, shown: Sequence[str]) -> Figure:
+    """PSNR on the pixels, between them over the base arm's or else bicubic's, and moments, by arm."""
     named = any(row.arm.x is None for row in rows)
     x = list(range(len(rows))) if named else [row.arm.x for row in rows]
+    line = "" if named else "-"
+    compared = any(row.against for row in rows)
+    zero = Estimate(0.0, 0.0, 0.0, 0.0)
+    over = [(row.against or zero) if compared else row.gain for row in rows]
+    base = next(row.arm.name for row in rows if not row.against) if compared else "bicubic"
     figure = Figure(figsize=(14, 4.4), dpi=120, layout="constrained")
     on, between, moments = figure.subplots(1, 3)
-    draw(on, x, [row.psnr for row in rows], "on the pixels")
-    draw(between, x, [row.gain for row in rows], "between the pixels")
+    draw(on, x, [row.psnr for row in rows], "on the pixels", line)
+    draw(between, x, over, "between the pixels", line)
     for name in shown:
-        draw(moments, x, [row.moments[name] for row in rows], name)
+        draw(moments, x, [row.moments[name] for row in rows], name, line)
     moments.legend(frameon=False, fontsize=8)
     for axes, label in (
         (on, "PSNR on the pixels, dB"),
-        (between, "PSNR between the pixels, dB over bicubic"),
-        (moments, "mean"),
+        (between, f"PSNR between the pixels, dB over {base}"),
+        (moments, "mean over Gaussians, (squared) grid spacings"),
     ):
         axes.set(xlabel=x_label, ylabel=label)
         axes.spines[["top", "right"]].set_visible(False)
         if named:
             axes.set_xticks(x, [row.arm.name for row in rows], rotation=20, ha="right", fontsize=8)
-    save(figure, options)
+        else:
+            if max(x) >= FAR * min(x):
+                axes.set_xscale("log")
+                axes.minorticks_off()
+            axes.set_xticks(x, [f"{value:.4g}" for value in x], fontsize=8)
+    between.axhline(0, color="grey", linewidth=0.8, zorder=0)
+    return figure
 
 
-def draw(axes: Axes, x: Sequence[float], found: Sequence[Estimate], label: str) -> None:
-    """A line with its intervals."""
+def draw(axes: Axes, x: Sequence[float], found: Sequence[Estimate], label: str, line: str = "-") -> None:
+    """Points with their intervals, and a line through them, if any."""
     values = np.array([one.value for one in found])
     errors = np.nan_to_num([(one.value - one.low, one.high - one.value) for one in found]).T
-    axes.errorbar(x, values, np.maximum(errors, 0), marker="o", markersize=4, capsize=2, label=label)
+    marks = {"marker": "o", "markersize": 4, "capsize": 2, "linestyle": line}
+    axes.errorbar(x, values, np.maximum(errors, 0), label=label, **marks)
 
 
 def save(figure: Figure, options: argparse.Namespace) -> None:
