@@ -1,7 +1,10 @@
 """How the prior depends on the ratio of learning rates: Gaussians that move, or change shape, sooner.
 
-python workflows/studies/rates.py
-python workflows/studies/rates.py --images DIV2K --crops 400 --side 256  # full size
+    python workflows/studies/rates.py
+    python workflows/studies/rates.py --images DIV2K --crops 400 --side 256  # full size
+
+Each rate alone is divided and multiplied by four. A prior that follows them is as much the optimiser's as the
+photographs'.
 """
 
 from dataclasses import replace

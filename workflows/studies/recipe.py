@@ -5,7 +5,7 @@
 
 From the default recipe, one setting after the other is moved to the best of its candidates on --images, or
 on every second one of them; what that gives is then measured beside the default on --judges, or on the
-others, on and between the pixels.
+others, on and between the pixels; and beside the recipe `lattice`, which is for the pixels alone.
 """
 
 from argparse import Namespace
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from study import Arm, Crop, compare, parse, print_rows, read_crops, write
 
-from dgp_mining.recipes import FastRecipe
+from dgp_mining.recipes import LATTICE, FastRecipe
 
 CANDIDATES = {
     "density": (1 / 9, 1 / 4, 1 / 2),
@@ -57,7 +57,7 @@ def main() -> None:
         print_rows(rows, ("long_axis", "ratio"))
         best = arms[int(np.argmax([row.off_lattice.value for row in rows]))]
     print(f"\njudged on {len(judged_on)} others:")
-    arms = [Arm("the default"), replace(best, name="the chosen")]
+    arms = [Arm("the default"), replace(best, name="the chosen"), Arm("lattice", LATTICE)]
     rows = compare(arms, judged_on, options.quick, "the default")
     print_rows(rows)
     print(f"the chosen: density {best.density:.3f}, {best.recipe}")
