@@ -208,6 +208,8 @@ def _fit_pixels(
 ) -> list[tuple[Any, float]]:
     """The fit of each crop and its off-lattice PSNR: together on a GPU, one after the other on a CPU."""
     recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
+    if settings.get("target_psnr") is not None:
+        recipe["target_psnr"] = settings["target_psnr"]
     looks = {"snapshots": settings["snapshots"]} if settings.get("snapshots") else {}
     if settings["backend"] == "cuda":
         fits = fitter.fit_images(crops, seeds=seeds, **recipe, **looks)

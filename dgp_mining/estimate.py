@@ -73,7 +73,7 @@ def _timed(loaded: LoadedCrop, plan: Plan, fitter: str) -> list[tuple[CropResult
     trials = []
     with one_torch_thread():
         for iterations in TRIALS:
-            settings = {**plan.settings, "iterations": iterations, "keep_fields": True}
+            settings = {**plan.settings, "iterations": iterations, "target_psnr": None, "keep_fields": True}
             started = clock()
             results = fit_crops(batch, settings, load_fitter(fitter))
             trials.append((results[0], (clock() - started) / len(batch)))

@@ -40,7 +40,10 @@ def crops_fingerprint(settings: dict[str, Any], plan: Plan, crops: np.ndarray, s
 
 
 def _determining(settings: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if key not in _LEAVES_CROPS_ALONE}
+    known = {key: value for key, value in settings.items() if key not in _LEAVES_CROPS_ALONE}
+    if known.get("target_psnr") is None:  # as in stores made before there was such a setting
+        known.pop("target_psnr", None)
+    return known
 
 
 def _sha256(content: Any) -> Any:

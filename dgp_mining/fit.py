@@ -23,6 +23,7 @@ MOST_AT_ONCE = 1000
 """Iterations in one call of the kernels: each makes its memory anew, and none can be interrupted."""
 
 Stop = Callable[[float], bool]
+"""Asked with the PSNR so far, dB."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def fit_image(
         raise ValueError(f"density must be above 0 and at most 4 Gaussians per pixel, got {density}")
     chosen = make_recipe(recipe, iterations) if isinstance(recipe, str) else recipe
     began = time.perf_counter()
-    stop = None if target_psnr is None else (lambda psnr: psnr >= target_psnr)
+    stop = stop_at(target_psnr)
     run = _fit_fast if isinstance(chosen, FastRecipe) else fit_gaussianimage
     field, start, done, kept = run(target, chosen, density, seed, stop, snapshots)
     seconds, quality = time.perf_counter() - began, psnr(field.render()[0], target)
@@ -98,6 +99,7 @@ def off_lattice_psnr(
     density: float = DEFAULT_DENSITY,
     recipe: str | Recipe = "fast",
     iterations: int | None = None,
+    target_psnr: float | None = None,
     seed: int = 0,
 ) -> float:
     """How well fits of this kind stand for the image between its pixels, dB.
@@ -106,13 +108,19 @@ def off_lattice_psnr(
     the fit never saw. Odd rows and columns at the end are left out.
     """
     small, target = halved(pixels)
-    field = fit_image(small, density=density, recipe=recipe, iterations=iterations, seed=seed).field
-    return psnr(field.render(target.shape[1:])[0], target)
+    fit = fit_image(
+        small, density=density, recipe=recipe, iterations=iterations, target_psnr=target_psnr, seed=seed
+    )
+    return psnr(fit.field.render(target.shape[1:])[0], target)
 
 
 def psnr(image: Tensor, target: Tensor) -> float:
     """dB between an image, clamped to [0, 1] first, and its target of equal shape; inf if equal."""
-    error = (image.clamp(0, 1) - target).double().square().mean().item()
+    return decibels((image.clamp(0, 1) - target).double().square().mean().item())
+
+
+def decibels(error: float) -> float:
+    """PSNR of a mean squared error; inf of none."""
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
@@ -134,6 +142,11 @@ def planar(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
     if not torch.isfinite(tensor).all():
         raise ValueError("pixels must be finite")
     return tensor.permute(2, 0, 1).contiguous()
+
+
+def stop_at(target_psnr: float | None) -> Stop | None:
+    """Whether a fit has gone far enough, where it has anywhere to stop."""
+    return None if target_psnr is None else lambda psnr: psnr >= target_psnr
 
 
 Fields = dict[int, GaussianField]
@@ -270,6 +283,6 @@ def _iterate(
         done = end
         if done in snapshots:
             kept[done] = look()
-        if stop and stop(-10 * math.log10(error) if error > 0 else math.inf):
+        if stop and stop(decibels(error)):
             break
     return done, kept

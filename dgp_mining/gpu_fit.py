@@ -17,21 +17,25 @@ from torch import Tensor
 from splat2d import DEFAULT_CUTOFF, GaussianField, gpu, render
 
 from .fit import (
+    CHECK_EVERY,
     Fields,
     Fit,
     Snapshot,
+    Stop,
     block_ends,
+    decibels,
     field_of,
     fit_gaussianimage,
     grid_start,
     halved,
     planar,
     psnr,
+    stop_at,
 )
 from .recipes import FastRecipe, GaussianImageRecipe, make_recipe
 
-Fitted = list[tuple[GaussianField, Tensor, Fields]]
-"""Field, start and snapshots of each crop."""
+Fitted = list[tuple[GaussianField, Tensor, int, Fields]]
+"""Field, start, iterations done and snapshots of each crop."""
 
 
 def fit_images(
@@ -40,6 +44,7 @@ def fit_images(
     density: float,
     recipe: str,
     iterations: int | None = None,
+    target_psnr: float | None = None,
     seeds: Sequence[int],
     snapshots: Collection[int] = (),
     device: str = "cuda",
@@ -53,27 +58,31 @@ def fit_images(
     targets = torch.stack([planar(crop) for crop in crops])
     chosen = make_recipe(recipe, iterations)
     began = time.perf_counter()
+    stop = stop_at(target_psnr)
     if isinstance(chosen, FastRecipe):
-        fitted = _fit_fast(targets, chosen, density, snapshots, device)
+        fitted = _fit_fast(targets, chosen, density, stop, snapshots, device)
     else:
-        fitted = _fit_in_turn(targets, chosen, density, seeds, snapshots, device)
-    fields, starts, kept = zip(*fitted, strict=True)
+        fitted = _fit_in_turn(targets, chosen, density, seeds, stop, snapshots, device)
+    fields, starts, done, kept = zip(*fitted, strict=True)
     quality = _psnr_of_each(fields, targets, device)
     seconds = (time.perf_counter() - began) / len(fitted)
     looks = _snapshots(kept, targets, device)
     return [
-        Fit(field, start, decibels, chosen.iterations, seconds, look)
-        for field, start, decibels, look in zip(fields, starts, quality, looks, strict=True)
+        Fit(field, start, reached, iterations, seconds, look)
+        for field, start, reached, iterations, look in zip(fields, starts, quality, done, looks, strict=True)
     ]
 
 
 def _snapshots(kept: Sequence[Fields], targets: Tensor, device: str) -> list[tuple[Snapshot, ...]]:
     """The snapshots of each crop, from their fields."""
     looks: list[list[Snapshot]] = [[] for _ in kept]
-    for at in kept[0]:
-        fields = [of_crop[at] for of_crop in kept]
-        for look, field, decibels in zip(looks, fields, _psnr_of_each(fields, targets, device), strict=True):
-            look.append(Snapshot(at, field, decibels))
+    for at in sorted(set().union(*kept)):
+        reached = [k for k, of_crop in enumerate(kept) if at in of_crop]
+        fields = [kept[k][at] for k in reached]
+        for k, field, quality in zip(
+            reached, fields, _psnr_of_each(fields, targets[reached], device), strict=True
+        ):
+            looks[k].append(Snapshot(at, field, quality))
     return [tuple(look) for look in looks]
 
 
@@ -83,21 +92,34 @@ def off_lattice_psnrs(
     density: float,
     recipe: str,
     iterations: int | None = None,
+    target_psnr: float | None = None,
     seeds: Sequence[int],
     device: str = "cuda",
 ) -> list[float]:
     """`fit.off_lattice_psnr` of crops of one shape, as `fit_images` takes them."""
     small, targets = zip(*(halved(crop) for crop in crops), strict=True)
     fits = fit_images(
-        small, density=density, recipe=recipe, iterations=iterations, seeds=seeds, device=device
+        small,
+        density=density,
+        recipe=recipe,
+        iterations=iterations,
+        target_psnr=target_psnr,
+        seeds=seeds,
+        device=device,
     )
     return _psnr_of_each([fit.field.scale(2) for fit in fits], torch.stack(targets), device)
 
 
 def _fit_fast(
-    targets: Tensor, recipe: FastRecipe, density: float, snapshots: Collection[int], device: str
+    targets: Tensor,
+    recipe: FastRecipe,
+    density: float,
+    stop: Stop | None,
+    snapshots: Collection[int],
+    device: str,
 ) -> Fitted:
-    size = tuple(targets.shape[2:])
+    """A crop that has reached its PSNR is put aside as it is, and goes on for nothing with the others."""
+    size, values = tuple(targets.shape[2:]), targets[0].numel()
     starts, spacings = zip(
         *(grid_start(target, density, recipe.start_sigma) for target in targets), strict=True
     )
@@ -105,9 +127,10 @@ def _fit_fast(
     first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
     targets, rates = targets.to(device), recipe.rates(spacings[0])
     kept: list[Fields] = [{0: field_of(start, size)} if 0 in snapshots else {} for start in starts]
+    ended: dict[int, tuple[GaussianField, int]] = {}
     done = 0
-    for end in block_ends(recipe.iterations, snapshots, every=recipe.iterations):
-        gpu.fit(
+    for end in block_ends(recipe.iterations, snapshots, CHECK_EVERY if stop else recipe.iterations):
+        errors = gpu.fit(
             targets,
             parameters,
             first,
@@ -120,12 +143,18 @@ def _fit_fast(
             epsilon=recipe.epsilon,
         )
         done = end
-        if done in snapshots:
-            for of_crop, row in zip(kept, parameters.clone().cpu(), strict=True):
-                of_crop[done] = field_of(row, size)
+        for crop, (row, error) in enumerate(zip(parameters.cpu(), errors[:, -1].tolist(), strict=True)):
+            if crop in ended:
+                continue
+            field = field_of(row.clone(), size)
+            if done in snapshots:
+                kept[crop][done] = field
+            if done == recipe.iterations or (stop and stop(decibels(error / values))):
+                ended[crop] = (field, done)
+        if len(ended) == len(starts):
+            break
     return [
-        (field_of(end, size), start[:2].T.clone(), of_crop)
-        for start, end, of_crop in zip(starts, parameters.cpu(), kept, strict=True)
+        (ended[crop][0], start[:2].T.clone(), ended[crop][1], kept[crop]) for crop, start in enumerate(starts)
     ]
 
 
@@ -134,15 +163,16 @@ def _fit_in_turn(
     recipe: GaussianImageRecipe,
     density: float,
     seeds: Sequence[int],
+    stop: Stop | None,
     snapshots: Collection[int],
     device: str,
 ) -> Fitted:
     fitted = []
     for target, seed in zip(targets, seeds, strict=True):
-        field, start, _, kept = fit_gaussianimage(
-            target.to(device), recipe, density, seed, stop=None, snapshots=snapshots
+        field, start, done, kept = fit_gaussianimage(
+            target.to(device), recipe, density, seed, stop, snapshots
         )
-        fitted.append((_on_cpu(field), start.cpu(), {at: _on_cpu(look) for at, look in kept.items()}))
+        fitted.append((_on_cpu(field), start.cpu(), done, {at: _on_cpu(look) for at, look in kept.items()}))
     return fitted
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,8 @@ class Settings:
     """Store every Gaussian, not only the statistics."""
     snapshots: tuple[int, ...] | None = None
     """Iterations at which to store statistics, too, ascending; None: at none."""
+    target_psnr: float | None = None
+    """A fit ends once its PSNR on the fitted pixels reaches this, dB; None: when its iterations are done."""
 
     def __post_init__(self) -> None:
         least = {"crop": 16, "max_crops": 1, "iterations": 1, "seed": 0}
@@ -60,6 +63,10 @@ class Settings:
                 raise ValueError(f"{_option(name)} must be at least {value}, got {getattr(self, name)}.")
         if self.recipe not in RECIPES:
             raise ValueError(f"--recipe must be one of {', '.join(RECIPES)}, got {self.recipe!r}.")
+        if self.target_psnr is not None and not 0 < self.target_psnr < math.inf:
+            raise ValueError(f"--target-psnr must be above 0 dB, got {self.target_psnr}.")
+        if self.target_psnr is not None and self.snapshots:
+            raise ValueError("--snapshots has iterations that a fit with --target-psnr may not reach.")
         if looks := self.snapshots:
             if list(looks) != sorted(set(looks)) or looks[0] < 0:
                 raise ValueError(f"--snapshots must be ascending iterations such as 0,50,100, got {looks}.")

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 )
 @click.option("--iterations", type=int, metavar="N", help="Optimiser steps.  [default: the recipe's]")
 @click.option(
+    "--target-psnr", type=float, metavar="DB", help="End each fit once it reaches this, dB.  [default: never]"
+)
+@click.option(
     "--scheduler",
     default="local",
     metavar="WHERE",

@@ -59,10 +59,10 @@ def test_fit_alone_uses_the_defaults_of_the_library(calls: list[dict[str, Any]])
 def test_every_option_of_fit_reaches_the_library(calls: list[dict[str, Any]]) -> None:
     options = "--store s.zarr --crop 64 --max-crops 9 --density 0.18 --recipe gaussianimage --iterations 11"
     options += " --scheduler local --workers 3 --seed 5 --keep-fields --overwrite --strict --retry-failed"
-    options += " --device cuda"
+    options += " --device cuda --target-psnr 42.1"
     run("fit", "--images", "x", *options.split())
     (call,) = calls
-    assert call["settings"] == Settings(64, 9, 0.18, "gaussianimage", 11, 5, True)
+    assert call["settings"] == Settings(64, 9, 0.18, "gaussianimage", 11, 5, True, target_psnr=42.1)
     assert (call["store"], call["workers"], call["device"]) == ("s.zarr", 3, "cuda")
     assert call["overwrite"]
     assert call["strict"]
@@ -96,6 +96,7 @@ def test_the_choices_are_those_of_the_library() -> None:
         (["--density", "abc"], "--density"),
         (["--max-crops", "0"], "--max-crops"),
         (["--iterations", "-1"], "--iterations"),
+        (["--target-psnr", "0"], "--target-psnr"),
         (["--recipe", "slow"], "--recipe"),
         (["--scheduler", "cluster"], "--scheduler"),
         (["--scheduler", "sync", "--workers", "2"], "--workers"),
@@ -107,6 +108,17 @@ def test_the_choices_are_those_of_the_library() -> None:
 )
 def test_wrong_usage_names_the_option_and_exits_with_2(photos: Path, options: list[str], named: str) -> None:
     assert named in one_sentence(run("fit", "--images", photos, *options), 2)
+
+
+def test_crops_are_fitted_to_the_psnr_asked_for_and_no_further(photos: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    options = ["--store", store, "--crop", 32, "--max-crops", 3, "--scheduler", "sync"]
+    done = run("fit", "--images", photos, *options, "--target-psnr", 33)
+    assert done.exit_code == 0, done.output
+    psnr, _, iterations, _ = Store.open(store).read("crops/result").T
+    assert (psnr >= 33).all()
+    assert (iterations < 300).all()
+    assert "target_psnr" in one_sentence(run("fit", "--images", photos, *options), 1)
 
 
 def test_images_are_asked_for() -> None:

@@ -20,9 +20,16 @@ def test_settings_that_leave_a_crop_alone_do_not_count(photos: Path) -> None:
         fingerprint(seed=1),
         fingerprint(density=0.2),
         fingerprint(recipe="gaussianimage"),
+        fingerprint(target_psnr=40.0),
         fingerprint(2),
     ]
-    assert len({fingerprint(), *others}) == 5
+    assert len({fingerprint(), *others}) == 6
+
+
+def test_stores_made_before_a_target_psnr_could_be_set_go_on(photos: Path) -> None:
+    settings = make_plan(photos, Settings(crop=32), {}).settings
+    earlier = {key: value for key, value in settings.items() if key != "target_psnr"}
+    assert settings_fingerprint(earlier) == settings_fingerprint(settings)
 
 
 def test_a_plan_is_named_by_all_that_it_holds(photos: Path) -> None:

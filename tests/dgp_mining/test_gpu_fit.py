@@ -21,9 +21,9 @@ def kernels_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def fit(
         target: Tensor, parameters: Tensor, first: Tensor, second: Tensor, *rest: Any, **more: Any
-    ) -> None:
-        for row in zip(target, parameters, first, second, strict=True):
-            one(*row, *rest, **more)
+    ) -> Tensor:
+        rows = zip(target, parameters, first, second, strict=True)
+        return torch.stack([one(*row, *rest, **more) for row in rows])
 
     monkeypatch.setattr(gpu_fit.gpu, "fit", fit)
 
@@ -53,6 +53,25 @@ def test_a_batch_gives_the_fits_of_its_crops_in_order(crops: list[np.ndarray], r
             assert torch.equal(look.field.cholesky, expected.field.cholesky)
             assert (look.iterations, look.psnr) == (expected.iterations, expected.psnr)
         assert (one.psnr, one.iterations, one.field.size) == (other.psnr, 12, (24, 20))
+    between = gpu_fit.off_lattice_psnrs(crops, seeds=seeds, device="cpu", **settings)
+    assert between == [
+        off_lattice_psnr(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("recipe", ["fast", "gaussianimage"])
+def test_each_crop_of_a_batch_ends_where_it_would_alone(crops: list[np.ndarray], recipe: str) -> None:
+    crops[1] = crops[1] * 0.2 + 0.4  # an easier one
+    target = {"fast": 31.0, "gaussianimage": 9.0}[recipe]
+    settings = {"density": 0.25, "recipe": recipe, "iterations": 90, "target_psnr": target}
+    seeds, looks = [5, 6, 7], (0, 50)
+    together = gpu_fit.fit_images(crops, seeds=seeds, snapshots=looks, device="cpu", **settings)
+    for fit, crop, seed in zip(together, crops, seeds, strict=True):
+        alone = fit_image(crop, seed=seed, snapshots=looks, **settings)
+        assert (fit.iterations, fit.psnr) == (alone.iterations, alone.psnr)
+        assert torch.equal(fit.field.means, alone.field.means)
+        assert [look.iterations for look in fit.snapshots] == [look.iterations for look in alone.snapshots]
+    assert together[1].iterations < 50 < together[2].iterations
     between = gpu_fit.off_lattice_psnrs(crops, seeds=seeds, device="cpu", **settings)
     assert between == [
         off_lattice_psnr(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)

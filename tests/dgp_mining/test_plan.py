@@ -115,6 +115,8 @@ def test_what_differs_is_named_with_both_values() -> None:
         ({"density": float("nan")}, "--density"),
         ({"max_crops": 0}, "--max-crops"),
         ({"iterations": 0}, "--iterations"),
+        ({"target_psnr": float("nan")}, "--target-psnr must be above 0"),
+        ({"target_psnr": 30.0, "snapshots": (0, 5)}, "--target-psnr may not reach"),
         ({"seed": -1}, "--seed"),
     ],
 )
