@@ -25,7 +25,7 @@ import numpy as np
 
 from dgp_mining.images import ImageError, image_size, read_rgb
 
-from .tiling import free_memory
+from .memory import free_memory
 
 try:
     import fcntl

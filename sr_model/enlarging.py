@@ -15,11 +15,12 @@ from dgp_mining.images import ImageError
 from splat2d import GaussianField
 
 from .fieldfile import SUFFIX, SavedField, load_field, save_field
+from .memory import free_memory, ran_out
 from .metadata import Metadata
 from .network import Network, scale_between
 from .output import FORMATS, Target, check, write
 from .pictures import pictures_in, read_picture
-from .tiling import FIELD_COPIES, Progress, TooLarge, free_memory
+from .tiling import FIELD_COPIES, Progress, TooLarge
 from .upscaling import Scale, check_size, encode_layers, render_layers, scaled
 
 log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ def enlarge_file(
     except ImageError:
         raise
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch has no class for the CPU's
+        if not ran_out(error):
             raise
         raise ImageError(f"{source} does not fit into memory: give a smaller --tile, or cut it.") from error
     except ValueError as error:

@@ -20,11 +20,12 @@ from dgp_mining.images import ImageError, image_size, read_rgb
 
 from .data import enlarged
 from .degradation import Bicubic, bicubic
+from .memory import free_memory, ran_out
 from .metrics import luma, psnr, ssim
 from .network import Network, scale_between
 from .perceptual import Perceptual
 from .pictures import pictures_in
-from .tiling import bytes_per_pixel, free_memory
+from .tiling import bytes_per_pixel
 
 METRIC_BYTES = 400
 """Memory per HR pixel: three images as floats and doubles, and the local means of SSIM in three channels."""
@@ -180,6 +181,10 @@ def evaluate(
                 scored = score_of(images, scale, protocol)
             except ValueError as error:
                 raise ImageError(f"{path} cannot be evaluated at scale {scale:g}: {error}.") from error
+            except (MemoryError, RuntimeError) as error:
+                if not ran_out(error):
+                    raise
+                raise ImageError(f"{path} does not fit into memory at scale {scale:g}: cut it.") from error
             further = perceptual.measure(images, scale) if perceptual else {}
             yield Result(path, scale, scored, further)
 

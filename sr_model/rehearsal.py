@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +17,14 @@ from dgp_mining.dictionary import Dictionary
 from .cost import TensorMemory
 from .data import Batch, prepared
 from .distributed import joined
+from .memory import free_memory
 from .presets import Preset
 from .schedule import Budget, learning_rate
+from .settings import TrainSettings
 from .sheet import save_sheet
-from .training import Run, in_words, record_settings, set_up
+from .training import Run, enough_memory, in_words, record_settings, set_up
+
+log = logging.getLogger(__name__)
 
 SHEET = "first-batch.png"
 TIMED = 2
@@ -39,8 +44,10 @@ class Rehearsal:
     step_bytes: int
     """Memory held at most in a step, that included: on a GPU what torch allocated; on the CPU all tensors
     that operators returned, not their scratch space or the program itself."""
-    step_seconds: float
-    """Of a step, once warm."""
+    free_bytes: int
+    """Memory that could have been had."""
+    step_seconds: float | None
+    """Of a step, once warm; None where it would not have fitted into memory."""
     budget: Budget
     """How long the training would be."""
     sheet: Path
@@ -53,7 +60,12 @@ class Rehearsal:
             f"memory: {self.step_bytes / 1e9:.2f} GB in a step, of which {self.kept_bytes / 1e9:.2f} GB are "
             "weights, their average and the optimiser's",
         ]
-        if self.budget.steps:
+        if self.step_seconds is None:
+            lines.append(
+                f"time: not measured, for {self.free_bytes / 1e9:.2f} GB of memory are free: raise "
+                "training.accumulate, or lower training.batch or training.crop"
+            )
+        elif self.budget.steps:
             total = in_words(self.budget.steps * self.step_seconds)
             lines.append(
                 f"time: {self.step_seconds:.3g} s a step, about {total} for {self.budget.steps:,} steps"
@@ -78,36 +90,45 @@ def rehearse(
     Writes the settings and a picture of the first batch into `out`. Raises what `train` does.
     """
     budget = budget or Budget(steps=preset.train.steps)
-    with joined() as world:
+    with joined() as world, enough_memory(preset):
         run = set_up(dictionary, images, preset, out, world, **how)
         sheet = run.out / SHEET
         if world.leads:
             record_settings(run)
             save_sheet(run.images.batch(run.preset.train, run.seed, 0), sheet)
-        with closing(prepared(run.share, 0)) as shares:
-            held = peak_memory(run, next(shares))
-            seconds = step_seconds(run, shares)
+        held, free = step_memory(run), free_memory(world.device)
+        seconds = step_seconds(run) if held < free else None
     state = run.state
     parameters = sum(p.numel() for p in state.model.parameters())
     file_bytes = sum(t.nbytes for t in state.model.state_dict().values())
     tensors = (*state.model.parameters(), *state.model.buffers())
     kept = 2 * sum(t.nbytes for t in tensors) + 8 * parameters  # an average, and two moments of Adam
-    return Rehearsal(parameters, file_bytes, kept, max(kept, held), seconds, budget, sheet)
+    return Rehearsal(parameters, file_bytes, kept, max(kept, held), free, seconds, budget, sheet)
 
 
-def step_seconds(run: Run, shares: Iterator[list[Batch]]) -> float:
-    """The time of a step, once warm."""
-    settings = run.preset.train
-    for step in range(1, 2 + TIMED):
-        run.state.learn(next(shares), learning_rate(settings, step, 0), settings)
-        if step == 1:  # which compiled the network, if that is asked for
-            began = time.monotonic()
-    return (time.monotonic() - began) / TIMED
+def step_memory(run: Run) -> int:
+    """Bytes held at most during a step.
+
+    On the CPU, where a step that is too large would have this process killed, it follows from steps of one
+    sample and of two: each further sample of a part adds as much.
+    """
+    settings, world = run.preset.train, run.state.world
+    if world.device.type == "cuda":
+        return peak_memory(run, run.share(0), settings)
+    samples = settings.batch // (world.size * settings.accumulate)
+    one, two = (peak_memory(run, *part_of(run, count)) for count in (1, 2))
+    return one + (samples - 1) * (two - one)
 
 
-def peak_memory(run: Run, share: list[Batch]) -> int:
+def part_of(run: Run, samples: int) -> tuple[list[Batch], TrainSettings]:
+    """The first samples of the first batch, and the settings of a step of these alone."""
+    settings = replace(run.preset.train, batch=samples, accumulate=1)
+    return [run.images.batch(settings, run.seed, 0)], settings
+
+
+def peak_memory(run: Run, share: list[Batch], settings: TrainSettings) -> int:
     """Bytes held at most during a step, which is taken uncompiled."""
-    state, settings = run.state, run.preset.train
+    state = run.state
     plain = replace(state, trained=state.model) if settings.compile else state
     rate = learning_rate(settings, 0, 0)
     if state.world.device.type == "cuda":
@@ -122,3 +143,15 @@ def peak_memory(run: Run, share: list[Batch]) -> int:
     with TensorMemory() as memory:
         plain.learn(share, rate, settings)
     return before + memory.peak
+
+
+def step_seconds(run: Run) -> float:
+    """The time of a step, once warm."""
+    settings = run.preset.train
+    log.info("timing %d steps of %d samples", 1 + TIMED, settings.batch)
+    with closing(prepared(run.share, 0)) as shares:
+        for step in range(1 + TIMED):
+            run.state.learn(next(shares), learning_rate(settings, step, 0), settings)
+            if step == 0:  # which compiled the network, if that is asked for
+                began = time.monotonic()
+        return (time.monotonic() - began) / TIMED

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor, nn
 
 from splat2d import GaussianField
 
 from .interpolator import REACH as INTERPOLATOR_REACH
+from .memory import free_memory
 from .network import Network
 
 OVERLAP = 32
@@ -162,10 +162,3 @@ def bytes_per_pixel(network: Network) -> int:
         if isinstance(layer, nn.Conv2d | nn.Linear)
     ]
     return ACTIVATION_COPIES * 4 * network.settings.cells**2 * max(widths)
-
-
-def free_memory(device: torch.device | None = None) -> int:
-    """Bytes of memory that can be had without swapping, or of a GPU's own."""
-    if device is not None and device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available

@@ -8,8 +8,8 @@ import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,13 +18,13 @@ import torch
 
 from dgp_mining.dictionary import Dictionary
 
-from .allocation import keep_freed_memory
 from .architectures import with_prior
 from .cache import default_folder
 from .checkpoint import Checkpoint
 from .config import as_toml
 from .data import Batch, ImageSet, enlarged, prepared
 from .distributed import World, joined
+from .memory import keep_freed_memory, ran_out
 from .presets import Preset
 from .pretrained import load_encoder_weights
 from .schedule import Budget, learning_rate
@@ -113,7 +113,7 @@ def train(
     Raises TrainingError, ImageError or CheckpointError, each one sentence, for what the user can put right.
     """
     began = time.monotonic()
-    with joined() as world:
+    with joined() as world, enough_memory(preset):
         run = set_up(
             dictionary, images, preset, out, world, validation=validation, seed=seed, resume=resume,
             encoder_weights=encoder_weights, cache=cache,
@@ -131,6 +131,22 @@ def train(
         )  # fmt: skip
         descend(run, budget, began, stop, observe)
     return out / BEST
+
+
+@contextmanager
+def enough_memory(preset: Preset) -> Iterator[None]:
+    """Inside, running out of memory is a TrainingError that says what to change."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        settings = preset.train
+        raise TrainingError(
+            f"A step does not fit into memory: raise training.accumulate (now {settings.accumulate}), which "
+            f"gives the same steps from smaller parts, or lower training.batch ({settings.batch}) or "
+            f"training.crop ({settings.crop})."
+        ) from error
 
 
 def set_up(
@@ -175,7 +191,9 @@ def set_up(
 
 
 def prepare_folder(out: Path, resume: bool) -> None:
-    """Make the run's folder. Raises TrainingError where it holds a run already or cannot be written."""
+    """Make the run's folder. Raises TrainingError where it cannot be written or holds what it should not."""
+    if resume and not (out / STATE).exists():
+        raise TrainingError(f"{out} holds no training to resume: to begin one there, leave --resume out.")
     if not resume and any((out / name).exists() for name in (STATE, LAST, BEST)):
         raise TrainingError(
             f"{out} already holds a training: continue it with --resume, or name another folder with --out."

@@ -20,9 +20,10 @@ from splat2d.native import MAX_EXTENT
 
 from .checkpoint import load
 from .data import enlarged
+from .memory import free_memory
 from .network import Network, scale_between
 from .reference import load_reference
-from .tiling import Progress, TooLarge, encode, free_memory
+from .tiling import Progress, TooLarge, encode
 
 Scale = float | tuple[float, float]
 """One factor, or one for the height and one for the width."""

@@ -3,16 +3,21 @@
 import builtins
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from commands import refused, run
 from PIL import Image
 
 from dgp_mining.dictionary import Dictionary
-from sr_model import PRESETS, Checkpoint
+from dgp_mining.images import list_images
+from sr_model import PRESETS, Checkpoint, Preset, rehearsal
 from sr_model.cli.train import main as train
+from sr_model.distributed import World
+from sr_model.training import set_up
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +72,35 @@ def test_a_dry_run_says_what_it_takes_shows_the_first_batch_and_trains_nothing(p
     assert height > 2 * 16
     assert run(train, "--prior", prior, "--steps", 1, "--out", "run").exit_code == 0
     assert "steps in 3 minutes" in run(train, "--prior", prior, "--minutes", 3, "--dry-run").stdout
+
+
+def test_a_dry_run_of_what_does_not_fit_into_memory_says_so_and_lives(prior: Path, monkeypatch):
+    monkeypatch.setattr(rehearsal, "free_memory", lambda device: 10**5)
+    result = run(train, "--prior", prior, "--dry-run", "--out", "run")
+    assert result.exit_code == 0, result.output
+    assert "time: not measured" in result.stdout
+    assert "training.accumulate" in result.stdout
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_memory_of_a_batch_follows_from_that_of_a_sample(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, cache: Path, accumulate
+):
+    preset = replace(tiny, train=replace(tiny.train, batch=12, accumulate=accumulate))
+    world = World(torch.device("cpu"))
+    run = set_up(dictionary, list_images(photographs), preset, Path("run"), world, cache=cache)
+    whole = rehearsal.peak_memory(run, run.share(0), preset.train)
+    assert rehearsal.step_memory(run) == pytest.approx(whole, rel=0.05)
+
+
+def test_a_step_that_does_not_fit_into_memory_is_one_sentence(prior: Path, monkeypatch):
+    def too_large(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("sr_model.state.batch_loss", too_large)
+    common = ("--prior", prior, "--steps", 1, "--out", "run")
+    for way in ((), ("--dry-run",)):
+        refused(run(train, *common, *way), 1, "does not fit into memory", "training.accumulate", "crop (8)")
 
 
 def test_wrong_settings_are_one_sentence_and_status_two(prior: Path):
