@@ -81,6 +81,8 @@ class Source:
     @staticmethod
     def read(path: Path) -> Source:
         """Read an image file or a saved field. Raises ImageError, naming it."""
+        if not path.exists():
+            raise ImageError(f"{path} does not exist: name an image, a folder of images or a saved field.")
         if path.suffix == SUFFIX:
             saved = load_field(path)
             field = saved.field

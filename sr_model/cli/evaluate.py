@@ -29,7 +29,7 @@ from .progress import ProgressLine
     type=click.Choice(list(PROTOCOLS)),
     default="benchmark",
     show_default=True,
-    help="What to measure.",
+    help="Which literature's figures: its channel, border, rounding and LR images.",
 )
 @click.option(
     "--metric",

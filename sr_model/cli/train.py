@@ -165,6 +165,8 @@ def main(
         )
         raise SystemExit(INTERRUPTED)
     _say(best)
+    if leads():
+        click.echo(f"Next: sr-upscale IMAGE --scale 4 --model {best}", err=True)
 
 
 def choose(

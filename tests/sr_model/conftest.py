@@ -12,9 +12,7 @@ from PIL import Image
 from dgp_mining.dictionary import Dictionary
 from sr_model import PRESETS, Checkpoint, ContinuousSR, Preset
 
-sys.path.insert(0, str(Path(__file__).parent))  # commands.py
-
-sys.path.insert(0, str(Path(__file__).parent))  # public_layouts.py
+sys.path.insert(0, str(Path(__file__).parent))  # commands.py, public_layouts.py and the like
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,6 +61,21 @@ def tiny() -> Preset:
         replace(demo.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,)),
         replace(demo.train, batch=2, crop=8, scales=(2.0, 3.0), warmup=2, validate_every=3, steps=6),
     )
+
+
+@pytest.fixture
+def tiny_demo(tiny: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in a folder of their own, and their default preset is the smallest network."""
+    monkeypatch.setitem(PRESETS, "demo", tiny)
+    monkeypatch.setattr("sr_model.cli.train.default_preset", lambda arch: "demo")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def prior(dictionary: Dictionary, photographs: Path, tiny_demo: None) -> Path:
+    """A file of the dictionary that names the photographs, in the folder in which commands run."""
+    Dictionary(dictionary.cholesky, {"images": str(photographs)}).save("dict.npz")
+    return Path("dict.npz")
 
 
 @pytest.fixture

@@ -9,23 +9,11 @@ from commands import refused, run
 from PIL import Image
 
 from dgp_mining.dictionary import Dictionary
-from sr_model import PRESETS
 from sr_model.cli.evaluate import main as evaluate
 from sr_model.cli.train import main as train
 from sr_model.cli.upscale import main as upscale
 
-
-@pytest.fixture(autouse=True)
-def small_preset(monkeypatch, tiny, tmp_path):
-    monkeypatch.setitem(PRESETS, "demo", tiny)
-    monkeypatch.setattr("sr_model.cli.train.default_preset", lambda arch: "demo")
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def prior(dictionary: Dictionary, photographs: Path) -> Path:
-    Dictionary(dictionary.cholesky, {"images": str(photographs)}).save("dict.npz")
-    return Path("dict.npz")
+pytestmark = pytest.mark.usefixtures("tiny_demo")
 
 
 @pytest.fixture

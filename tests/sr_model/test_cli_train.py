@@ -14,23 +14,12 @@ from PIL import Image
 
 from dgp_mining.dictionary import Dictionary
 from dgp_mining.images import list_images
-from sr_model import PRESETS, Checkpoint, Preset, rehearsal
+from sr_model import Checkpoint, Preset, rehearsal
 from sr_model.cli.train import main as train
 from sr_model.distributed import World
 from sr_model.training import set_up
 
-
-@pytest.fixture(autouse=True)
-def small_preset(monkeypatch, tiny, tmp_path):
-    monkeypatch.setitem(PRESETS, "demo", tiny)
-    monkeypatch.setattr("sr_model.cli.train.default_preset", lambda arch: "demo")
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def prior(dictionary: Dictionary, photographs: Path) -> Path:
-    Dictionary(dictionary.cholesky, {"images": str(photographs)}).save("dict.npz")
-    return Path("dict.npz")
+pytestmark = pytest.mark.usefixtures("tiny_demo")
 
 
 def test_a_file_alone_suffices_and_the_command_line_counts_more(prior: Path):

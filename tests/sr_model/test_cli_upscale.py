@@ -142,8 +142,10 @@ def test_what_cannot_be_used_is_named_in_one_sentence(checkpoint, photographs, s
     Path("not.safetensors").write_text("no field")
     Path("empty").mkdir()
     tifffile.imwrite("nan.tif", np.full((4, 4), np.nan, np.float32))
-    for name in ("text.png", "cut.png", "missing.png", "nan.tif"):
+    for name in ("text.png", "cut.png", "nan.tif"):
         refused(run(upscale, name, "--scale", 2, *model), 1, name)
+    for name in ("missing.png", "missing.safetensors", "missing"):
+        refused(run(upscale, name, "--scale", 2, *model), 1, name, "does not exist: name an image")
     refused(run(upscale, "not.safetensors", "--scale", 2), 1, "not.safetensors")
     refused(run(upscale, checkpoint, "--scale", 2), 1, "model.safetensors", "--save-field")
     refused(run(upscale, "empty", "--scale", 2, *model), 1, "empty")
