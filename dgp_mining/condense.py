@@ -122,7 +122,8 @@ def can_be_symmetric(method: str) -> bool:
 def _condense_symmetric(cholesky: np.ndarray, size: int, method: str, seed: int) -> np.ndarray:
     if not can_be_symmetric(method):
         raise DictionaryError(
-            "A grid of Cholesky entries does not treat x and y alike: take another --method with --symmetric."
+            "A grid of Cholesky entries does not treat x and y alike: take another --method, or not "
+            "--symmetric."
         )
     if size < 4:
         raise DictionaryError(f"A symmetric dictionary has at least 4 kernels, not {size}.")

@@ -171,6 +171,10 @@ def _exhibits(store: Store, population: Population, images: str | Path | None, o
             for name, crops in groups.items()
             if crops
         )
+        + f'<p class="note"><code>dgp-mine export {escape(Path(store.path).name)} --crop I --to FILE</code> '
+        "writes the field of a crop: rendered (.png), for splat2d (.safetensors), or for viewers of splats "
+        "(.ply), which composite with opacity where a field is a plain sum: look at shapes and places there, "
+        "not at colours.</p>"
     )
 
 

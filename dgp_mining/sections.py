@@ -10,7 +10,7 @@ from . import charts
 from .content import CONTENT
 from .dictionary import covariance_from_cholesky, principal_axes
 from .page import decimal, figure, limits, number, table, with_interval
-from .population import Population
+from .population import BLOCK, Population
 from .released import PIXELS, VALUES
 from .results import EXACT_PSNR, RESULT
 from .statistics import BINS, BORDER, COUNTS, ENTRIES, MOMENTS, RANGES, SAMPLE
@@ -256,10 +256,7 @@ def snapshots(store: Store, population: Population) -> str:
     """The prior at earlier iterations; nothing where there are no snapshots."""
     if not (looks := store.settings.get("snapshots")):
         return ""
-    psnr = store.read("snapshots/psnr", population.crops).mean(axis=0)
-    moments = np.nan_to_num(store.read("snapshots/moment", population.crops)[:, :, 0])
-    weight = store.read("snapshots/histogram", population.crops)[:, :, 0, 0].sum(axis=-1)
-    pooled = (weight[..., None] * moments).sum(axis=0) / np.maximum(weight.sum(axis=0), 1)[:, None]
+    psnr, pooled = _pooled_snapshots(store, population.crops, len(looks))
     names = ("l11", "long_axis", "ratio")
     series = {SYMBOLS[name]: pooled[:, MOMENTS.index(name)].tolist() for name in names}
     rows = [
@@ -274,6 +271,19 @@ def snapshots(store: Store, population: Population) -> str:
         + table(["iterations", "dB on the pixels", *series], rows)
         + f'<div class="row wide">{drawn}</div>'
     )
+
+
+def _pooled_snapshots(store: Store, crops: np.ndarray, looks: int) -> tuple[np.ndarray, np.ndarray]:
+    """At each look: the mean PSNR [looks], and the MOMENTS [looks, 32] over all Gaussians of the crops."""
+    psnr, weight, total = np.zeros(looks), np.zeros(looks), np.zeros((looks, len(MOMENTS)))
+    for first in range(0, len(crops), BLOCK):
+        block = crops[first : first + BLOCK]
+        counted = store.read("snapshots/histogram", block)[:, :, 0, 0].sum(axis=-1)
+        moments = np.nan_to_num(store.read("snapshots/moment", block)[:, :, 0])
+        psnr += store.read("snapshots/psnr", block).sum(axis=0)
+        weight += counted.sum(axis=0)
+        total += (counted[..., None] * moments).sum(axis=0)
+    return psnr / len(crops), total / np.maximum(weight, 1)[:, None]
 
 
 def _view(population: Population, entry: str) -> tuple[float, float]:

@@ -39,8 +39,9 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
         built = build_dictionary(store, size, method, seed, symmetric, on_progress=on_progress)
     built.save(out)
     about = built.metadata
+    how = f"symmetric {method}" if about["symmetric"] else method
     click.echo(
-        f"{out}: {len(built)} kernels ({method}) from {about['gaussians']:,} Gaussians of "
+        f"{out}: {len(built)} kernels ({how}) from {about['gaussians']:,} Gaussians of "
         f"{about['crops']:,} crops.\nNext: sr-train --prior {out}"
     )
 

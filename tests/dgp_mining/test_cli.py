@@ -230,7 +230,7 @@ def test_build_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def record(*arguments: object, on_progress: object) -> Dictionary:
         calls.append(arguments)
-        return Dictionary(np.ones((8, 3)), {"gaussians": 1, "crops": 1})
+        return Dictionary(np.ones((8, 3)), {"gaussians": 1, "crops": 1, "symmetric": True})
 
     monkeypatch.setattr(prior, "build_dictionary", record)
     monkeypatch.chdir(tmp_path)
