@@ -1,6 +1,6 @@
 """What the dictionary buys: networks that differ in where their kernels come from, trained alike.
 
-    python workflows/benchmarks/ablation.py --prior dict.npz --images DIR --val SET5/HR --steps 2000
+    python workflows/benchmarks/ablation.py --prior dict.npz --images DIR --val KODAK
 
 Each arm is the preset with other settings: kernels blended from the mined dictionary, from the released
 grid, from the eight corners of the mined one's box or from uniform ones; one fixed round kernel; or no
@@ -53,6 +53,7 @@ could not be established; here K1 is this box, and K2 the one of twice its width
 WIDER_BOX = (0.0, 3.54, -2.06, 2.74, 0.0, 3.345)
 ARMS: dict[str, dict[str, Any]] = {
     MINED: {},
+    "64 of its kernels": {"dictionary_size": 64},
     "released grid": {"dictionary": "released"},
     "eight box corners": {"dictionary": "corners"},
     "uniform K1": {"dictionary": "uniform", "dictionary_size": 730, "dictionary_range": RELEASED_BOX},
@@ -67,6 +68,13 @@ TUNING_SEED = 1000
 LEGEND = """\
 *: the lowest or highest rate that was tried. Entropy: of the weights over the dictionary, as a part of the
 largest. Sigma: fourth root of a kernel's determinant, in grid spacings. Histograms are in the file."""
+DEMO = PRESETS["demo"]
+SMALL = Preset(
+    replace(DEMO.network, width=24, depth=3, latent=16),
+    replace(DEMO.train, batch=8, crop=14, warmup=20, ema=0.99),
+)
+"""A budget for many trainings: on one core a step takes some 40 ms."""
+BASES = {"small": SMALL, **{name: PRESETS[name] for name in ("demo", "fast", "paper")}}
 SCALE = 4.0
 SIDE = 256
 """Centre crops of at most so many HR pixels a side are measured."""
@@ -119,23 +127,10 @@ class Study:
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
 
-    def done(self) -> dict[str, dict[str, Any]]:
-        """Trainings in the file, by their keys; a last line that was cut short is none."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        found = {}
-        for line in lines:
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if "key" in record:
-                found[record["key"]] = record
-        return found
-
     def result(self, cell: Cell, rate: float, seed: int) -> dict[str, Any]:
         """The record of a training, taken from the file or done now and added to it."""
         key = self.key(cell, rate, seed)
-        if key in (done := self.done()):
+        if key in (done := recorded(self.log)):
             return done[key]
         began = time.perf_counter()
         tuning = seed == TUNING_SEED
@@ -169,6 +164,19 @@ class Study:
             "bicubic": {name: bicubic for name, (_, bicubic) in measured.items()},
             "usage": used,
         }
+
+
+def recorded(log: Path) -> dict[str, dict[str, Any]]:
+    """Trainings in a JSON lines file, by their keys; a last line that was cut short is none."""
+    found = {}
+    for line in log.read_text().splitlines() if log.exists() else []:
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if "key" in record:
+            found[record["key"]] = record
+    return found
 
 
 def hr_crop(path: Path) -> torch.Tensor:  # [3, H, W] uint8
@@ -276,9 +284,8 @@ def used_in_words(used: Sequence[dict[str, Any]]) -> list[str]:
 
 def quick_preset() -> Preset:
     """One that trains within a moment."""
-    demo = PRESETS["demo"]
-    network = replace(demo.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,))
-    return Preset(network, replace(demo.train, batch=2, crop=8, scales=(2.0, 4.0), warmup=1))
+    network = replace(DEMO.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,))
+    return Preset(network, replace(DEMO.train, batch=2, crop=8, scales=(2.0, 4.0), warmup=1))
 
 
 def chosen(text: str, known: Sequence[str], option: str) -> list[str]:
@@ -301,8 +308,8 @@ def main() -> None:
     options.add_argument(
         "--val", type=Path, default=root / "data" / "samples" / "heldout", help="to measure on"
     )
-    options.add_argument("--preset", default="demo", choices=["demo", "paper"], help="what arms change")
-    options.add_argument("--steps", type=int, default=1000, help="budget of each training")
+    options.add_argument("--preset", default="small", choices=list(BASES), help="what arms change")
+    options.add_argument("--steps", type=int, default=300, help="budget of each training")
     options.add_argument("--seeds", type=int, default=5, help="networks of each cell")
     options.add_argument("--rates", default="5e-4,1e-3,2e-3", help="learning rates to choose from")
     options.add_argument("--arms", default=",".join(ARMS), help="rows of the table")
@@ -318,7 +325,7 @@ def main() -> None:
     )
     if min(arguments.steps, arguments.seeds) < 1:
         sys.exit("ablation: --steps and --seeds must be 1 or more")
-    base = quick_preset() if arguments.quick else PRESETS[arguments.preset]
+    base = quick_preset() if arguments.quick else BASES[arguments.preset]
     base = replace(base, train=replace(base.train, steps=arguments.steps, validate_every=arguments.steps))
     try:
         rates = [float(rate) for rate in arguments.rates.split(",")]

@@ -1,0 +1,57 @@
+"""The benchmark of `fast` promises that its rows lead from demo to fast, and that no training is repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from sr_model import PRESETS
+
+FOLDER = Path(__file__).parents[2] / "workflows" / "benchmarks"
+
+
+def run(folder: Path, rows: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(FOLDER / "choices.py"), "--quick", "--rows", rows]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+
+
+def test_the_first_rows_lead_from_demo_to_fast(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    from choices import rows
+
+    made = [row.preset() for row in rows().values()]
+    demo, cheaper, fast = (asdict(preset.network) for preset in made[:3])
+    assert made[0] == PRESETS["demo"]
+    assert made[2] == PRESETS["fast"]
+    assert {name for name in demo if demo[name] != cheaper[name]} == {"dictionary_size", "latent"}
+    assert {name for name in demo if cheaper[name] != fast[name]} == {"width", "depth"}
+    assert len({repr(preset) for preset in made}) == len(made)  # no row is another's training
+
+
+def test_it_prints_a_table_and_repeats_no_training(tmp_path):
+    first = run(tmp_path, "demo,fast")
+    assert first.returncode == 0, first.stderr
+    lines = first.stdout.splitlines()
+    header = next(index for index, line in enumerate(lines) if line.startswith("network"))
+    assert [line.split()[0] for line in lines[header + 2 :]] == ["demo", "fast", "bicubic"]
+    assert "±" in lines[header + 2]
+    log = tmp_path / "choices.jsonl"
+    assert [json.loads(line)["name"] for line in log.read_text().splitlines()] == ["demo", "fast"]
+    second = run(tmp_path, "demo,fast")
+    assert second.stdout == first.stdout
+    assert "steps" not in second.stderr
+
+
+@pytest.mark.parametrize("rows", ["faster", "demo,,fast"])
+def test_an_unknown_row_is_named(tmp_path, rows):
+    refused = run(tmp_path, rows)
+    assert refused.returncode == 1
+    assert "--rows" in refused.stderr
+    assert "Traceback" not in refused.stderr
