@@ -163,7 +163,10 @@ def batch_loss(field: GaussianField, batch: Batch, settings: TrainSettings) -> T
 
 
 def reconstruction_loss(rendered: Tensor, hr: Tensor, settings: TrainSettings) -> Tensor:
-    """L1 over pixels and, weighted, over the coefficients of their unnormalised 2D Fourier transforms."""
+    """L1 over pixels and, weighted, over the coefficients of their unnormalised 2D Fourier transforms.
+
+    The second is the loss of SAFMN's released code (Sun et al. 2023), from which presets have its weight.
+    """
     loss = (rendered - hr).abs().mean()
     if settings.frequency_loss:
         spectrum = torch.fft.rfft2(rendered - hr)

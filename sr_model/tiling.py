@@ -71,8 +71,10 @@ def encode(
         tile: side in LR pixels of what a tile owns; default: as large as `memory` allows.
         memory: bytes to use; default: what is free on the network's device.
 
-    Raises TooLarge, a ValueError, where the field alone does not fit into `memory`.
+    Raises ValueError for a tile of no pixels, TooLarge where the field alone does not fit into `memory`.
     """
+    if tile is not None and tile < 1:
+        raise ValueError(f"a tile must have a pixel or more, got {tile}")
     height, width, channels = image.shape
     settings, device = network.settings, next(network.parameters()).device
     memory = memory or free_memory(device)
@@ -85,10 +87,7 @@ def encode(
             f"and {memory / 1e9:,.1f} GB may be used: cut the image into parts"
         )
     tile = tile or automatic_tile(network, memory - needed)
-    if settings.positions in (
-        "offsets",
-        "free",
-    ):  # an ablation: anywhere on the canvas, which a tile does not know
+    if settings.positions in ("offsets", "free"):  # ablations: anywhere on the canvas, unknown to a tile
         tile = max(height, width)
     whole = [torch.empty(rows, columns, n, device=device) for n in (2, 3, channels)]
     overlap, align = reach(network), network.window

@@ -27,6 +27,8 @@ from .tiling import Progress, TooLarge, encode
 
 Scale = float | tuple[float, float]
 """One factor, or one for the height and one for the width."""
+OVERSHOOT = 0.5
+"""How far floats may lie outside [0, 1], as filters leave them; further ones mean another range."""
 BAND_BYTES = 1 << 25
 """Of a band of rows, as floats: it is made within a second or so, which is how often progress is told."""
 WHOLE_ON_GPU = 1 << 28
@@ -56,9 +58,12 @@ def upscale(
         The upscaled image with the same axes, channels and dtype, clamped to its range.
 
     Raises:
-        ValueError: for an image, scale or size that cannot be, or too large for memory.
+        ValueError: for an image, scale, size or tile that cannot be, or too large for memory.
+        TypeError: where `image` is no array.
         CheckpointError: where `model` is the path of no checkpoint, or there is no reference model.
     """
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"the image must be a numpy array, got {type(image).__name__}: see numpy.asarray")
     pixels = image[..., None] if image.ndim == 2 else image
     check_pixels(pixels)
     if (scale is None) == (size is None):
@@ -87,7 +92,7 @@ def network(model: Network | str | Path | None) -> Network:
 
 
 def check_pixels(pixels: np.ndarray) -> None:
-    """Raise ValueError for what is not an image [H, W, 1 to 4] of uint8, uint16 or finite floats."""
+    """Raise ValueError for what is not an image [H, W, 1 to 4] of uint8, uint16 or floats in about [0, 1]."""
     if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or not pixels.size:
         raise ValueError(
             f"the image must be [H, W] or [H, W, C] with C from 1 to 4, got {list(pixels.shape)}"
@@ -96,6 +101,10 @@ def check_pixels(pixels: np.ndarray) -> None:
         raise ValueError(f"the image must be of uint8, uint16 or floats, got {pixels.dtype}")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise ValueError("the image holds NaN or infinite values")
+    if pixels.dtype.kind == "f" and (pixels.min() < -OVERSHOOT or pixels.max() > 1 + OVERSHOOT):
+        raise ValueError(
+            f"the image holds floats from {pixels.min():g} to {pixels.max():g} where [0, 1] is black to white"
+        )
 
 
 def scaled(size: tuple[float, float], scale: Scale) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from sr_model import ContinuousSR, upscale, upscaling
 from sr_model.tiling import TooLarge
@@ -87,6 +88,26 @@ def test_an_image_with_holes_is_refused(network: ContinuousSR, value):
     image[1, 1, 1] = value
     with pytest.raises(ValueError, match="NaN"):
         upscale(image, 2, model=network)
+
+
+@pytest.mark.parametrize("factor", [255, -1])
+def test_floats_of_another_range_are_refused(network: ContinuousSR, factor):
+    image = np.linspace(-0.1, 1.1, 48, dtype=np.float32).reshape(4, 4, 3)  # as a filter may overshoot
+    assert upscale(image, 2, model=network).max() <= 1
+    with pytest.raises(ValueError, match=r"floats from .* to .* where \[0, 1\]"):
+        upscale(factor * image, 2, model=network)
+
+
+@pytest.mark.parametrize("image", [torch.zeros(4, 4), [[0, 1], [1, 0]]])
+def test_what_is_no_array_is_refused(network: ContinuousSR, image):
+    with pytest.raises(TypeError, match="numpy array, got"):
+        upscale(image, 2, model=network)
+
+
+@pytest.mark.parametrize("tile", [0, -5])
+def test_a_tile_of_no_pixels_is_refused(network: ContinuousSR, tile):
+    with pytest.raises(ValueError, match=f"a tile must have a pixel or more, got {tile}"):
+        upscale(np.zeros((4, 4, 3), np.uint8), 2, model=network, tile=tile)
 
 
 def test_values_of_other_types_are_refused(network: ContinuousSR):
