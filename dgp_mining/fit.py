@@ -86,7 +86,7 @@ def fit_image(
     chosen = make_recipe(recipe, iterations) if isinstance(recipe, str) else recipe
     began = time.perf_counter()
     stop = stop_at(target_psnr)
-    run = _fit_fast if isinstance(chosen, FastRecipe) else fit_gaussianimage
+    run = _fit_fast if isinstance(chosen, FastRecipe) else _fit_gaussianimage
     field, start, done, kept = run(target, chosen, density, seed, stop, snapshots)
     seconds, quality = time.perf_counter() - began, psnr(field.render()[0], target)
     looks = tuple(Snapshot(at, look, psnr(look.render()[0], target)) for at, look in kept.items())
@@ -227,21 +227,19 @@ def cholesky_of_root(root: Tensor) -> Tensor:
     return torch.stack([l11, b * (a + c) / l11, (a * c - b * b) / l11], -1)
 
 
-def fit_gaussianimage(
+def _fit_gaussianimage(
     target: Tensor,
     recipe: GaussianImageRecipe,
     density: float,
     seed: int,
     stop: Stop | None,
-    snapshots: Collection[int] = (),
+    snapshots: Collection[int],
 ) -> tuple[GaussianField, Tensor, int, Fields]:
-    """The published recipe on the device of `target`: the field and its start, the steps done, snapshots."""
     size = (target.shape[1], target.shape[2])
     parameters = published.random_start(target, density, seed)
     state = parameters.new_zeros(4, *parameters.shape)
     rates = recipe.rates()
-    fused = backend() == "cpu" and target.device.type == "cpu"
-    run = native.fit_published if fused else published.iterate
+    run = native.fit_published if backend() == "cpu" else published.iterate
 
     def look() -> GaussianField:
         return published.field_of(parameters, recipe.cholesky_bound, size)

@@ -1,14 +1,14 @@
 """Fitting many crops at once on a GPU: what `dgp_mining.fit` does to one, with the same results.
 
-The kernels give the bits of the CPU's, and everything around them is done on the CPU, crop by crop: so the
-`fast` recipe leads to the same field on either, whatever else is in the batch.
+The kernels give the bits of the CPU's, and everything around them is done on the CPU, crop by crop: so a
+recipe leads to the same field on either, whatever else is in the batch.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from splat2d import DEFAULT_CUTOFF, GaussianField, gpu, render
 
+from . import published
 from .fit import (
     CHECK_EVERY,
     Fields,
@@ -25,7 +26,6 @@ from .fit import (
     block_ends,
     decibels,
     field_of,
-    fit_gaussianimage,
     grid_start,
     halved,
     planar,
@@ -33,9 +33,6 @@ from .fit import (
     stop_at,
 )
 from .recipes import FastRecipe, GaussianImageRecipe, make_recipe
-
-Fitted = list[tuple[GaussianField, Tensor, int, Fields]]
-"""Field, start, iterations done and snapshots of each crop."""
 
 
 def fit_images(
@@ -51,25 +48,23 @@ def fit_images(
 ) -> list[Fit]:
     """`fit.fit_image` of crops [H, W, C] of one shape, one seed for each; the fits lie on the CPU.
 
-    The published recipe, which is there for comparison, takes them in turn. `seconds` is each crop's share of
-    the batch. Raises ValueError where a crop cannot be fitted, torch.OutOfMemoryError where the GPU does not
-    hold so many.
+    `seconds` is each crop's share of the batch. Raises ValueError where a crop cannot be fitted,
+    torch.OutOfMemoryError where the GPU does not hold so many.
     """
     targets = torch.stack([planar(crop) for crop in crops])
     chosen = make_recipe(recipe, iterations)
     began = time.perf_counter()
-    stop = stop_at(target_psnr)
-    if isinstance(chosen, FastRecipe):
-        fitted = _fit_fast(targets, chosen, density, stop, snapshots, device)
-    else:
-        fitted = _fit_in_turn(targets, chosen, density, seeds, stop, snapshots, device)
-    fields, starts, done, kept = zip(*fitted, strict=True)
+    prepare = _fast if isinstance(chosen, FastRecipe) else _published
+    run = prepare(targets, chosen, density, seeds, device)
+    fields, done, kept = _iterate(run, targets[0].numel(), chosen.iterations, stop_at(target_psnr), snapshots)
     quality = _psnr_of_each(fields, targets, device)
-    seconds = (time.perf_counter() - began) / len(fitted)
+    seconds = (time.perf_counter() - began) / len(fields)
     looks = _snapshots(kept, targets, device)
     return [
         Fit(field, start, reached, iterations, seconds, look)
-        for field, start, reached, iterations, look in zip(fields, starts, quality, done, looks, strict=True)
+        for field, start, reached, iterations, look in zip(
+            fields, run.starts, quality, done, looks, strict=True
+        )
     ]
 
 
@@ -110,74 +105,104 @@ def off_lattice_psnrs(
     return _psnr_of_each([fit.field.scale(2) for fit in fits], torch.stack(targets), device)
 
 
-def _fit_fast(
-    targets: Tensor,
-    recipe: FastRecipe,
-    density: float,
-    stop: Stop | None,
-    snapshots: Collection[int],
-    device: str,
-) -> Fitted:
-    """A crop that has reached its PSNR is put aside as it is, and goes on for nothing with the others."""
-    size, values = tuple(targets.shape[2:]), targets[0].numel()
+@dataclass(frozen=True)
+class _Run:
+    """A recipe at work on a batch of crops."""
+
+    starts: list[Tensor]
+    """[N, 2] means of each crop, on the CPU."""
+    parameters: Tensor
+    """[B, 5 + C, N], what is optimised, on the GPU."""
+    look: Callable[[Tensor], GaussianField]
+    """The field that one crop's parameters stand for, on the CPU."""
+    advance: Callable[[int, int], Tensor]
+    """Iterations from one number to another; the squared errors before each, [B, iterations]."""
+
+
+def _fast(targets: Tensor, recipe: FastRecipe, density: float, seeds: Sequence[int], device: str) -> _Run:
+    size = tuple(targets.shape[2:])
     starts, spacings = zip(
         *(grid_start(target, density, recipe.start_sigma) for target in targets), strict=True
     )
     parameters = torch.stack(starts).to(device)
     first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
-    targets, rates = targets.to(device), recipe.rates(spacings[0])
-    kept: list[Fields] = [{0: field_of(start, size)} if 0 in snapshots else {} for start in starts]
-    ended: dict[int, tuple[GaussianField, int]] = {}
-    done = 0
-    for end in block_ends(recipe.iterations, snapshots, CHECK_EVERY if stop else recipe.iterations):
-        errors = gpu.fit(
-            targets,
+    goal, rates = targets.to(device), recipe.rates(spacings[0])
+
+    def advance(begin: int, end: int) -> Tensor:
+        return gpu.fit(
+            goal,
             parameters,
             first,
             second,
-            rates[done:end],
-            start=done,
+            rates[begin:end].contiguous(),
+            start=begin,
             cutoff=DEFAULT_CUTOFF,
             min_sigma=recipe.min_sigma * spacings[0],
             betas=(recipe.beta1, recipe.beta2),
             epsilon=recipe.epsilon,
         )
+
+    means = [start[:2].T.clone() for start in starts]
+    return _Run(means, parameters, lambda row: field_of(row, size), advance)
+
+
+def _published(
+    targets: Tensor, recipe: GaussianImageRecipe, density: float, seeds: Sequence[int], device: str
+) -> _Run:
+    size = tuple(targets.shape[2:])
+    starts = [
+        published.random_start(target, density, seed) for target, seed in zip(targets, seeds, strict=True)
+    ]
+    parameters = torch.stack(starts).to(device)
+    state = parameters.new_zeros(len(starts), 4, *parameters.shape[1:])
+    goal, rates = targets.to(device), recipe.rates()
+
+    def look(row: Tensor) -> GaussianField:
+        return published.field_of(row, recipe.cholesky_bound, size)
+
+    def advance(begin: int, end: int) -> Tensor:
+        return gpu.fit_published(
+            goal,
+            parameters,
+            state,
+            rates[begin:end].contiguous(),
+            start=begin,
+            cutoff=DEFAULT_CUTOFF,
+            bound=recipe.cholesky_bound,
+            betas=recipe.betas,
+            epsilon=recipe.epsilon,
+        )
+
+    return _Run([look(start).means[0] for start in starts], parameters, look, advance)
+
+
+def _iterate(
+    run: _Run, values: int, iterations: int, stop: Stop | None, snapshots: Collection[int]
+) -> tuple[list[GaussianField], list[int], list[Fields]]:
+    """The field of each crop, of so many `values`, the iterations done, and its snapshots.
+
+    A crop that has gone far enough is put aside as it is, and goes on for nothing with the others.
+    """
+    crops = range(len(run.parameters))
+    kept: list[Fields] = [{} for _ in crops]
+    if 0 in snapshots:
+        kept = [{0: run.look(row)} for row in run.parameters.cpu()]
+    ended: dict[int, tuple[GaussianField, int]] = {}
+    done = 0
+    for end in block_ends(iterations, snapshots, CHECK_EVERY if stop else iterations):
+        errors = run.advance(done, end)[:, -1].tolist()
         done = end
-        for crop, (row, error) in enumerate(zip(parameters.cpu(), errors[:, -1].tolist(), strict=True)):
+        for crop, row in enumerate(run.parameters.cpu()):
             if crop in ended:
                 continue
-            field = field_of(row.clone(), size)
+            field = run.look(row.clone())
             if done in snapshots:
                 kept[crop][done] = field
-            if done == recipe.iterations or (stop and stop(decibels(error / values))):
+            if done == iterations or (stop and stop(decibels(errors[crop] / values))):
                 ended[crop] = (field, done)
-        if len(ended) == len(starts):
+        if len(ended) == len(crops):
             break
-    return [
-        (ended[crop][0], start[:2].T.clone(), ended[crop][1], kept[crop]) for crop, start in enumerate(starts)
-    ]
-
-
-def _fit_in_turn(
-    targets: Tensor,
-    recipe: GaussianImageRecipe,
-    density: float,
-    seeds: Sequence[int],
-    stop: Stop | None,
-    snapshots: Collection[int],
-    device: str,
-) -> Fitted:
-    fitted = []
-    for target, seed in zip(targets, seeds, strict=True):
-        field, start, done, kept = fit_gaussianimage(
-            target.to(device), recipe, density, seed, stop, snapshots
-        )
-        fitted.append((_on_cpu(field), start.cpu(), done, {at: _on_cpu(look) for at, look in kept.items()}))
-    return fitted
-
-
-def _on_cpu(field: GaussianField) -> GaussianField:
-    return replace(field, **{name: getattr(field, name).cpu() for name in ("means", "cholesky", "colors")})
+    return [ended[crop][0] for crop in crops], [ended[crop][1] for crop in crops], kept
 
 
 def _psnr_of_each(fields: Sequence[GaussianField], targets: Tensor, device: str) -> list[float]:

@@ -1,7 +1,7 @@
 """The published recipe, GaussianImage (Zhang et al. 2024): its start, its field, and its iterations in torch.
 
-Fits on the CPU run `splat2d.native.fit_published`; `iterate` does the same on any device that renders, and
-with automatic differentiation instead of formulas written by hand.
+Fits run fused kernels (`splat2d.native.fit_published`, `splat2d.gpu.fit_published`); `iterate` does the same
+without them, and with automatic differentiation instead of formulas written by hand.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def random_start(target: Tensor, density: float, seed: int) -> Tensor:  # [5 + C
     order = torch.argsort((y * height / 4).floor() + x, stable=True)
     # In double precision, as in `field_of`: how torch rounds these functions hangs on the instruction set.
     p = torch.atanh(2 * position.double() - 1).float()
-    return torch.cat([p, rest], 1)[order].T.contiguous().to(target.device)
+    return torch.cat([p, rest], 1)[order].T.contiguous()
 
 
 def field_of(parameters: Tensor, bound: tuple[float, float, float], size: tuple[int, int]) -> GaussianField:
@@ -56,9 +56,9 @@ def iterate(
     betas: tuple[float, float, float],
     epsilon: float,
 ) -> Tensor:
-    """As `splat2d.native.fit_published`, which has the arguments' meaning, on the target's device."""
+    """As `splat2d.native.fit_published`, which says what the arguments are."""
     size = (target.shape[1], target.shape[2])
-    losses = target.new_empty(len(rates), dtype=torch.float64)
+    losses = torch.empty(len(rates), dtype=torch.float64)
     for step, rate in enumerate(rates.tolist()):
         leaf = parameters.detach().requires_grad_()
         field = field_of(leaf, bound, size)

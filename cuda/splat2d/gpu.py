@@ -7,6 +7,7 @@ and so are its gradients. The results are the bits of the native CPU kernels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -59,14 +60,20 @@ class _Scene:
         self.launch("group", self.groups[..., 0].numel(), self.chunks, *self.extent, self.groups)
 
     def draw(
-        self, out: Tensor, first: int, end: int, target: Tensor | None = None, errors: Tensor | None = None
+        self,
+        out: Tensor,
+        first: int,
+        end: int,
+        target: Tensor | None = None,
+        clamped: float = 0.0,
+        errors: Tensor | None = None,
     ) -> None:
         if out.numel():
             self.launch(
                 "draw",
                 self.batch * self.tiles(first, end),
                 *(self.records, self.boxes, self.chunks, self.groups, *self.colors, self.bad),
-                *(*self.extent, first, end, self.size[1], self.cutoff, target, out, errors),
+                *(*self.extent, first, end, self.size[1], self.cutoff, target, clamped, out, errors),
             )
 
     def gather(self, grad: Tensor, sums: Tensor) -> None:
@@ -169,10 +176,58 @@ def fit(
     launches of an iteration are lost in the work on a dozen crops or more; a CUDA graph of them would gain
     only where a crop is fitted alone. A Gaussian that turns NaN is no longer drawn, as on the CPU.
     """
+    corrections = 1 / _remembered(betas, start, len(rates))
+    schedule = torch.cat([rates.cpu(), corrections.float()], 1).to(target.device, non_blocking=True)
+    settings = (float(min_sigma), *(float(beta) for beta in betas), float(epsilon))
+
+    def update(scene: _Scene, sums: Tensor, step: int) -> None:
+        given = (sums, scene.records, schedule, step, *scene.extent)
+        scene.per_gaussian("update", *given, *settings, parameters, first, second)
+
+    return _descend(target, parameters, len(rates), cutoff, ("prepare_fit", parameters), update)
+
+
+def fit_published(
+    target: Tensor,  # [B, C, H, W]
+    parameters: Tensor,  # [B, 5 + C, N]
+    state: Tensor,  # [B, 4, 5 + C, N]
+    rates: Tensor,  # [iterations], on the CPU
+    *,
+    start: int,
+    cutoff: float,
+    bound: tuple[float, float, float],
+    betas: tuple[float, float, float],
+    epsilon: float,
+) -> Tensor:  # [B, iterations] float64
+    """As `native.fit_published`, for B crops of one size at once; queues all and returns, as `fit` does."""
+    gains = torch.tensor([1.0, betas[1], 1.0]).double()  # as float32: the kernels' own
+    corrections = gains / _remembered(betas, start, len(rates))
+    schedule = torch.cat([rates.cpu()[:, None], corrections.float()], 1).to(target.device, non_blocking=True)
+    bound, settings = (tuple(float(x) for x in given) for given in (bound, (*betas, epsilon)))
+
+    def update(scene: _Scene, sums: Tensor, step: int) -> None:
+        given = (sums, scene.records, schedule, step, start + step, *scene.extent, *scene.size)
+        scene.per_gaussian("update_published", *given, *bound, *settings, parameters, state)
+
+    prepare = ("prepare_published", parameters, *bound)
+    clamped = 2 / target[0].numel()
+    return _descend(target, parameters, len(rates), cutoff, prepare, update, clamped)
+
+
+def _descend(
+    target: Tensor,
+    parameters: Tensor,
+    iterations: int,
+    cutoff: float,
+    prepare: tuple[str, *tuple[kernels.Argument, ...]],
+    update: Callable[[_Scene, Tensor, int], None],
+    clamped: float = 0.0,
+) -> Tensor:
+    """Iterate: `prepare`, a kernel and what it is given first; draw and gather; `update`, given the sums of
+    each Gaussian and the iteration. Returns the squared errors before each, [B, iterations]."""
     batch, channels, height, width = target.shape
-    n, iterations = parameters.shape[2], len(rates)
+    n = parameters.shape[2]
     with torch.cuda.device_of(target):
-        schedule = _schedule(rates, start, betas).to(target.device, non_blocking=True)
         residual = torch.empty_like(target)
         sums = target.new_empty(batch, n, 5 + channels)
         losses = target.new_empty(batch, iterations, dtype=torch.float64)
@@ -180,28 +235,24 @@ def fit(
         scene = _scene(target, batch, n, channels, (height, width), cutoff, colors=placed)
         tiles = scene.tiles(0, height)
         errors = target.new_empty(batch, tiles)
-        settings = (float(min_sigma), *(float(beta) for beta in betas), float(epsilon))
         for step in range(iterations):
             scene.per_gaussian(
-                "prepare_fit",
-                *(parameters, *scene.extent, *scene.size, scene.cutoff),
-                *(scene.records, scene.boxes, scene.chunks),
+                *prepare,
+                *(*scene.extent, *scene.size, scene.cutoff, scene.records, scene.boxes, scene.chunks),
             )
             scene.group()
-            scene.draw(residual, 0, height, target, errors)
+            scene.draw(residual, 0, height, target, clamped, errors)
             scene.launch("losses", batch, errors, batch, tiles, step, iterations, losses)
             scene.gather(residual, sums)
-            scene.per_gaussian(
-                "update",
-                *(sums, scene.records, schedule, step, *scene.extent, *settings, parameters, first, second),
-            )
+            update(scene, sums, step)
     return losses
 
 
-def _schedule(rates: Tensor, start: int, betas: tuple[float, float]) -> Tensor:  # [iterations, 5]
-    """The rates, and Adam's corrections 1 / (1 - beta^step), in double precision as src/fit.h has them."""
-    corrections = torch.empty(len(rates), 2, dtype=torch.float64)
-    for k, beta in enumerate(torch.tensor(betas).tolist()):  # as float32: the kernels' own
-        for step in range(len(rates)):
-            corrections[step, k] = 1 / (1 - beta ** (start + step + 1))
-    return torch.cat([rates.cpu(), corrections.float()], 1)
+def _remembered(
+    betas: tuple[float, ...], start: int, iterations: int
+) -> Tensor:  # [iterations, betas] float64
+    """1 - beta^count for the counts from start + 1 on, in double precision as src/crop.h has it."""
+    kernels_own = torch.tensor(betas).tolist()  # float32
+    counts = range(start + 1, start + iterations + 1)
+    rows = [[1 - beta**count for beta in kernels_own] for count in counts]
+    return torch.tensor(rows, dtype=torch.float64).reshape(iterations, len(betas))

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SOURCES = ("kernels.cu", "gaussian.h", "step.h", "warp.h")
+SOURCES = ("kernels.cu", "published.cuh", "gaussian.h", "published.h", "step.h", "warp.h")
 WARP = 32
 WARPS_PER_BLOCK = 8
 

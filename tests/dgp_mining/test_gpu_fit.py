@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dgp_mining import gpu_fit
+from dgp_mining import gpu_fit, published
 from dgp_mining.fit import fit_image, off_lattice_psnr
 from splat2d import native, vectorised
 
@@ -17,15 +17,24 @@ from splat2d import native, vectorised
 @pytest.fixture(autouse=True)
 def kernels_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the place of the GPU's, crop by crop."""
-    one = native.fit if native.LIBRARY is not None else vectorised.fit
+    fused = native.LIBRARY is not None
+    fast = native.fit if fused else vectorised.fit
+    gaussianimage = native.fit_published if fused else published.iterate
 
     def fit(
-        target: Tensor, parameters: Tensor, first: Tensor, second: Tensor, *rest: Any, **more: Any
+        target: Tensor, parameters: Tensor, first: Tensor, second: Tensor, rates: Tensor, **settings: Any
     ) -> Tensor:
         rows = zip(target, parameters, first, second, strict=True)
-        return torch.stack([one(*row, *rest, **more) for row in rows])
+        return torch.stack([fast(*row, rates, **settings) for row in rows])
+
+    def fit_published(
+        target: Tensor, parameters: Tensor, state: Tensor, rates: Tensor, **settings: Any
+    ) -> Tensor:
+        rows = zip(target, parameters, state, strict=True)
+        return torch.stack([gaussianimage(*row, rates, **settings) for row in rows])
 
     monkeypatch.setattr(gpu_fit.gpu, "fit", fit)
+    monkeypatch.setattr(gpu_fit.gpu, "fit_published", fit_published)
 
 
 @pytest.fixture

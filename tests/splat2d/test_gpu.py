@@ -198,6 +198,33 @@ def test_fits_of_a_batch_are_the_fits_of_the_cpu_to_the_bit(device):
         assert torch.equal(mine.cpu(), cpus), name
 
 
+def test_published_fits_of_a_batch_are_those_of_the_cpu_to_the_bit(device):
+    if native.LIBRARY is None:
+        pytest.skip("built without the native library")
+    crops, n, size = 2, 70, (20, 26)
+    generator = torch.Generator().manual_seed(3)
+    target = torch.rand(crops, 3, *size, generator=generator)
+    parameters = torch.randn(
+        crops, 8, n, generator=generator
+    )  # some of the diagonal negative, colours beyond 1
+    parameters[0, 2, 0] = -0.4995
+    rates = 0.02 * torch.rand(6, generator=generator)
+    settings = {"cutoff": CUTOFF, "bound": (0.5, 0.0, 0.5), "betas": (0.98, 0.92, 0.99), "epsilon": 1e-8}
+
+    cpu = [parameters.clone(), torch.zeros(crops, 4, 8, n)]
+    ours = list(to(device, parameters.clone(), torch.zeros(crops, 4, 8, n)))
+    for begin in (0, 4):
+        block = rates[begin : begin + 4].contiguous()
+        losses = gpu.fit_published(target.to(device), *ours, block, start=begin, **settings)
+        for crop in range(crops):
+            rows = [t[crop] for t in cpu]
+            expected = native.fit_published(target[crop], *rows, block, start=begin, **settings)
+            assert torch.allclose(losses[crop].cpu(), expected, rtol=1e-6)
+    assert not torch.equal(cpu[0], parameters)
+    for name, mine, cpus in zip(("parameters", "state"), ours, cpu, strict=True):
+        assert torch.equal(mine.cpu(), cpus), name
+
+
 @needs_gpu
 def test_render_on_a_gpu_is_differentiable_and_agrees_with_the_cpu():
     from splat2d import render

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from types import SimpleNamespace
 
@@ -35,7 +36,10 @@ def cache(monkeypatch, tmp_path):
 def test_the_kernels_compile_to_machine_code(nvrtc, architecture):
     code = kernels.compile_kernels(architecture, 3)
     assert code.startswith(b"\x7fELF")
-    for name in ("prepare", "prepare_fit", "group", "draw", "gather", "gradients", "update", "losses"):
+    declared = "".join((kernels._source_folder() / name).read_text() for name in kernels.SOURCES)
+    names = re.findall(r"SPLAT2D_KERNEL splat2d_(\w+)", declared)
+    assert {"draw", "gather", "update", "update_published"} <= set(names)
+    for name in names:
         assert f".text.splat2d_{name}\0".encode() in code
 
 

@@ -1,21 +1,10 @@
-// Fitting as published: Adan, one rate for all parameters, the mean squared error of the clamped image; see
-// published.h.
+// Fitting as published, with Adan and one rate for all parameters; see published.h.
 #pragma once
 
 #include "crop.h"
 #include "published.h"
 
 namespace SPLAT2D_NAMESPACE {
-
-// The mean of squared errors of `values` values clamped to [0, 1]; one that lies outside has no gradient.
-struct ClampedMean {
-  Lanes zero{0.0f}, one{1.0f}, scale;
-  explicit ClampedMean(int64_t values) : scale(static_cast<float>(2.0 / static_cast<double>(values))) {}
-  Lanes error(Lanes value, Lanes target) const { return smaller(larger(value, zero), one) - target; }
-  Lanes gradient(Lanes value, Lanes error) const {
-    return where(at_most(zero, value), where(at_most(value, one), error * scale));
-  }
-};
 
 // Five parameters of a Gaussian's place and shape: the rows of `parameters` up to the colours.
 struct Published {
@@ -29,11 +18,11 @@ struct Published {
 
   Factor factor(int64_t i) const { return {l11[i] + bound[0], l21[i] + bound[1], l22[i] + bound[2]}; }
   Shape shape(int64_t i, const Canvas& canvas) const {
-    return shape_of_factor(place_of(x[i], width).value, place_of(y[i], height).value, factor(i), canvas);
+    return shape_of_factor(coordinate_of(x[i], width).value, coordinate_of(y[i], height).value, factor(i), canvas);
   }
   ByShape gradient(int64_t i, const Gradient& by) const {
     const Factor l = factor_gradient(by, factor(i));
-    return {place_of(x[i], width).slope * by.mx, place_of(y[i], height).slope * by.my, {l.l11, l.l21, l.l22}};
+    return {coordinate_of(x[i], width).slope * by.mx, coordinate_of(y[i], height).slope * by.my, {l.l11, l.l21, l.l22}};
   }
 };
 
@@ -59,7 +48,7 @@ template <int C>
 void fit_published(const splat2d::PublishedFit& f) {
   Crop<C> crop(f.target, f.width, f.height, f.n, f.cutoff);
   const Canvas& canvas = crop.canvas;
-  const ClampedMean loss(static_cast<int64_t>(C) * f.width * f.height);
+  const ClampedMean<Lanes> loss(static_cast<float>(2.0 / (static_cast<double>(C) * f.width * f.height)));
   const float* const colors = f.parameters + 5 * f.n;
   const int64_t size = (5 + C) * f.n;
   Gradients<C> by;

@@ -67,6 +67,9 @@ SPLAT2D_FN float scaled_where(bool m, float p, float whole, float) {
   return m ? float_of(bits_of(p) - (bits_of(whole) << 23)) : 0.0f;
 }
 SPLAT2D_FN bool at_most(float a, float b) { return a <= b; }
+SPLAT2D_FN float where(bool m, float a) { return m ? a : 0.0f; }
+SPLAT2D_FN float smaller(float a, float b) { return a < b ? a : b; }  // of NaN and b: b
+SPLAT2D_FN float larger(float a, float b) { return a > b ? a : b; }
 
 // An image's extent in pixels, and in slabs.
 struct Canvas {

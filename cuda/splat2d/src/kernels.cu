@@ -1,5 +1,6 @@
 // The CUDA kernels: render, its gradient, and the step of a fit, for batches of fields. Compiled by NVRTC, once
-// for each number of channels (SPLAT2D_CHANNELS); ../gpu.py launches them, in this order.
+// for each number of channels (SPLAT2D_CHANNELS); ../gpu.py launches them, in this order. Those of the published
+// recipe's fit lie in published.cuh.
 //
 // Binning has no lists, so nothing to size, sort, overflow or wait for. Gaussians stay in index order, 32 to a
 // chunk and 32 chunks to a group, and all three carry the box of their footprints: a tree, made anew at each call
@@ -13,6 +14,7 @@
 // run, whatever else is in the batch. A Gaussian that cannot be rendered turns its row and the row's gradients
 // into NaN: raising an error would mean waiting for the device at every call.
 #include "gaussian.h"
+#include "published.h"
 #include "step.h"
 #include "warp.h"
 
@@ -177,11 +179,13 @@ SPLAT2D_KERNEL splat2d_group(const Box* chunks, unsigned batch, unsigned n, Box*
 }
 
 // Draw one tile per warp into `out` [B, C, end - first, W], rows [first, end) of the image. With a `target`, `out`
-// gets the difference from it, and `errors` [B, tiles] the tile's sum of squares. With `bad`, a bad row is NaN.
+// gets the gradient of a loss, and `errors` [B, tiles] the tile's sum of squared errors: half the sum of their
+// squares or, with `clamped` the scale of its gradient, their ClampedMean. With `bad`, a bad row is NaN.
 SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* chunks, const Box* groups,
                             const float* colors, long long color_row, long long color_gaussian,
                             long long color_channel, const int* bad, unsigned batch, unsigned n, int first_row,
-                            int end_row, int width, float cutoff, const float* target, float* out, float* errors) {
+                            int end_row, int width, float cutoff, const float* target, float clamped, float* out,
+                            float* errors) {
   const unsigned tile_columns = (width + kTileCells * kSlab - 1) / (kTileCells * kSlab);
   const unsigned tiles = tile_columns * ((end_row + kSlab - 1) / kSlab - first_row / kSlab);
   const Place at(tiles);
@@ -231,9 +235,14 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
   for (int k = 0; k < C; ++k) {
     if (!inside) continue;
     if (bad && bad[at.row]) pixel[k] = float_of(0x7fffffffu);
-    if (target) pixel[k] = pixel[k] - target[at_pixel + k * plane];
+    if (target) {
+      const ClampedMean<float> mean(clamped);
+      const float value = pixel[k], goal = target[at_pixel + k * plane];
+      const float error = clamped > 0.0f ? mean.error(value, goal) : value - goal;
+      pixel[k] = clamped > 0.0f ? mean.gradient(value, error) : error;
+      squares = fma(error, error, squares);
+    }
     out[at_pixel + k * plane] = pixel[k];
-    squares = fma(pixel[k], pixel[k], squares);
   }
   if (!errors) return;
   for (int step = kWarp / 2; step > 0; step /= 2) squares = squares + shuffle_xor(squares, step);
@@ -354,5 +363,7 @@ SPLAT2D_KERNEL splat2d_losses(const float* errors, unsigned batch, unsigned tile
   for (int step_mask = kWarp / 2; step_mask > 0; step_mask /= 2) total += shuffle_xor(total, step_mask);
   if (lane_index() == 0) losses[static_cast<long long>(row) * iterations + step] = total;
 }
+
+#include "published.cuh"
 
 }  // namespace SPLAT2D_NAMESPACE

@@ -34,7 +34,7 @@ inline Lanes fma(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a.x, b.x, c
 inline Mask at_most(Lanes a, Lanes b) { return _mm512_cmp_ps_mask(a.x, b.x, _CMP_LE_OQ); }
 inline Lanes scaled_where(Mask m, Lanes p, Lanes, Lanes n) { return _mm512_maskz_scalef_ps(m, p.x, n.x); }
 inline Lanes where(Mask m, Lanes a) { return _mm512_maskz_mov_ps(m, a.x); }
-inline Lanes smaller(Lanes a, Lanes b) { return _mm512_min_ps(a.x, b.x); }  // of NaN and b: b
+inline Lanes smaller(Lanes a, Lanes b) { return _mm512_min_ps(a.x, b.x); }
 inline Lanes larger(Lanes a, Lanes b) { return _mm512_max_ps(a.x, b.x); }
 // Lanes i and i + 8 of a, then of b.
 inline __m512 add_halves(Lanes a, Lanes b) {
@@ -142,10 +142,10 @@ inline Mask at_most(const Lanes& a, const Lanes& b) {
 }
 inline Lanes where(const Mask& m, const Lanes& a) { return each([&](int i) { return m.x[i] ? a.x[i] : 0.0f; }); }
 inline Lanes smaller(const Lanes& a, const Lanes& b) {
-  return each([&](int i) { return a.x[i] < b.x[i] ? a.x[i] : b.x[i]; });
+  return each([&](int i) { return smaller(a.x[i], b.x[i]); });
 }
 inline Lanes larger(const Lanes& a, const Lanes& b) {
-  return each([&](int i) { return a.x[i] > b.x[i] ? a.x[i] : b.x[i]; });
+  return each([&](int i) { return larger(a.x[i], b.x[i]); });
 }
 inline Lanes scaled_where(const Mask& m, const Lanes& p, const Lanes& whole, const Lanes&) {
   return each([&](int i) { return scaled_where(m.x[i] != 0, p.x[i], whole.x[i], 0.0f); });

@@ -1,5 +1,5 @@
-// One step of the published recipe (GaussianImage, Zhang et al. 2024), for one Gaussian: its parametrisation, and
-// Adan (Xie et al. 2022, Algorithm 1).
+// One step of the published recipe (GaussianImage, Zhang et al. 2024): its parametrisation of a Gaussian, its loss,
+// and Adan (Xie et al. 2022, Algorithm 1). Shared by the CPU and CUDA kernels.
 //
 // A position is extent * (tanh(p) + 1) / 2, and the shape a Cholesky factor whose entries are offset by a bound and
 // may turn negative: a column's sign does not change the covariance L L^T.
@@ -9,12 +9,12 @@
 
 namespace SPLAT2D_NAMESPACE {
 
-struct Place {
+struct Coordinate {
   float value, slope;  // pixels, and pixels per unit of p
 };
 
 // (tanh(p) + 1) / 2 = 1 / (1 + exp(-2 p)), by way of exp(-2 |p|), which neither overflows nor cancels.
-SPLAT2D_FN Place place_of(float p, float extent) {
+SPLAT2D_FN Coordinate coordinate_of(float p, float extent) {
   constexpr float kTwoLog2E = 2.88539008177792681472f;
   const float e = weight_of((p < 0.0f ? -p : p) * kTwoLog2E, 120.0f), share = extent / (1.0f + e);
   return {p < 0.0f ? e * share : share, 2.0f * e * share / (1.0f + e)};
@@ -42,6 +42,18 @@ SPLAT2D_FN Factor factor_gradient(const Gradient& by, const Factor& raw) {
   cholesky_gradient(by, l, g);
   return {is_held(raw.l11) ? 0.0f : g[0], g[1], is_held(raw.l22) ? 0.0f : g[2]};
 }
+
+// The mean squared error of the image clamped to [0, 1], whose gradient is `scale` times the error, and zero where
+// a value is clamped.
+template <class V>
+struct ClampedMean {
+  V zero, one, scale;
+  SPLAT2D_FN explicit ClampedMean(float gradient_scale) : zero(0.0f), one(1.0f), scale(gradient_scale) {}
+  SPLAT2D_FN V error(V value, V target) const { return smaller(larger(value, zero), one) - target; }
+  SPLAT2D_FN V gradient(V value, V error) const {
+    return where(at_most(zero, value), where(at_most(value, one), error * scale));
+  }
+};
 
 struct Adan {
   float beta1, beta2, beta3, epsilon;
