@@ -71,6 +71,11 @@ def test_a_study_documents_its_command_and_its_full_size(name: str) -> None:
     assert "--images DIV2K" in doc or "--store" in doc
 
 
+def test_every_study_has_its_answer_in_the_table_of_results() -> None:
+    results = (FOLDER / "README.md").read_text()
+    assert [name for name in STUDIES if f"`{name}.py" not in results] == []
+
+
 def test_intervals_are_those_of_images(studies, photos: Path) -> None:
     figures = studies("start", "--quick", "--images", photos)["figures"]
     found = figures["start 0.6"]["moments"]["l11"]
