@@ -1,8 +1,8 @@
 """LPIPS, DISTS and FID through their authors' packages: `pip install 'dgp-mining[perceptual]'`.
 
 They need torchvision, and fetch the weights of their networks when first used. Where this was written there
-was no torchvision: the calls follow the packages' sources (lpips 0.1.4, DISTS-pytorch 0.1, torch-fidelity
-0.4) and were tested with stand-ins of the same interfaces, not yet with the packages themselves.
+was no torchvision: the calls follow the sources in the packages' repositories and were tested with stand-ins
+of the same interfaces, not yet with the packages themselves.
 """
 
 from __future__ import annotations
