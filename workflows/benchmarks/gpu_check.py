@@ -3,12 +3,14 @@
     PYTHONPATH=cuda:. python workflows/benchmarks/gpu_check.py --out gpu.json
 
 Needs torch, numpy, safetensors and cuda-core, and no build. First the kernels are held to the dense float64
-reference and to themselves (the same bits on every run, whatever else is in the batch); then it measures
+reference and to themselves (the same bits on every run, whatever else is in the batch), and the fits of all
+recipes to the CPU's bits where the native library is built; then it measures
 
 - rendering an SR field at x4 of 510x340 LR pixels (four Gaussians each, sigma 0.6 spacing), forward and
   backward: the median of CUDA events;
 - fitting 256x256 crops, 0.25 Gaussians per pixel, 300 iterations, from decoded pixels in host memory to
-  fields in host memory: crops a second by the wall clock, and where the time goes, kernel by kernel.
+  fields in host memory: crops a second by the wall clock, and where the time goes, kernel by kernel;
+- an iteration of the published recipe at 0.18 Gaussians per pixel, for each crop of a batch.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from dgp_mining.recipes import FastRecipe
+from dgp_mining.fit import fit_image
+from dgp_mining.gpu_fit import fit_images
+from dgp_mining.recipes import RECIPES, FastRecipe
 from splat2d import gpu, kernels, native, reference
 
 CUTOFF = 3.33
@@ -51,6 +55,7 @@ def main() -> None:
     for line in failures:
         print(f"FAILED  {line}")
     figures |= measure_render() | measure_fit(options.batch, options.batches)
+    figures |= measure_published(options.batch)
     report(figures)
     if options.out:
         with open(options.out, "w") as file:
@@ -70,7 +75,23 @@ def check() -> list[str]:
             inputs = field(3, 400, channels, max(size))
             failures += [f"{channels} channels, {size}: {line}" for line in check_field(inputs, size)]
     failures += [f"awkward field: {line}" for line in check_field(awkward(), (17, 23))]
-    print(f"checked against the float64 reference: {'failed' if failures else 'passed'}")
+    failures += check_fits()
+    print(f"checked against the float64 reference, and fits: {'failed' if failures else 'passed'}")
+    return failures
+
+
+def check_fits() -> list[str]:
+    """Whether a batch of crops leads to the fields that the CPU fits one by one."""
+    if native.LIBRARY is None:
+        return []
+    crops, seeds = list(photographs(3).permute(0, 2, 3, 1)[:, :40, :50]), [4, 5, 6]
+    failures = []
+    for recipe in RECIPES:
+        fits = fit_images(crops, density=0.18, recipe=recipe, iterations=25, seeds=seeds)
+        for ours, crop, seed in zip(fits, crops, seeds, strict=True):
+            cpus = fit_image(crop, density=0.18, recipe=recipe, iterations=25, seed=seed).field
+            if not all(torch.equal(getattr(ours.field, n), getattr(cpus, n)) for n in ("means", "colors")):
+                failures.append(f"a fit by {recipe} differs in its bits from the CPU's")
     return failures
 
 
@@ -195,6 +216,18 @@ def measure_fit(batch: int, batches: int) -> dict[str, float]:
         "mean PSNR of the fits, dB": -10 * error.square().mean((1, 2, 3)).log10().mean().item(),
         **{f"share of the fit: {name}, %": 100 * t / total for name, t in spent.items()},
     }
+
+
+def measure_published(batch: int) -> dict[str, float]:
+    """From the difference of two numbers of iterations: what a fit costs beside them does not count."""
+    crops, taken = list(photographs(batch).permute(0, 2, 3, 1)), []
+    for iterations in (20, 20, 220):  # the first warms up
+        began = time.perf_counter()
+        fit_images(
+            crops, density=0.18, recipe="gaussianimage", iterations=iterations, seeds=list(range(batch))
+        )
+        taken.append(time.perf_counter() - began)
+    return {"gaussianimage, us an iteration and crop": 1e6 * (taken[2] - taken[1]) / 200 / batch}
 
 
 def photographs(count: int) -> Tensor:  # [count, 3, 256, 256]
