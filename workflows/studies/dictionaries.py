@@ -128,7 +128,7 @@ def _with_half_interval(found: dict, factor: float, digits: int) -> str:
 
 def plot(found: dict[str, dict], sizes: list[int]) -> Figure:
     """What cannot be reached by distance, a panel for each space, a line for each method."""
-    figure = Figure(figsize=(13, 4.4), dpi=120, layout="constrained")
+    figure = Figure(figsize=(14.5, 4.4), dpi=120, layout="constrained")
     kinds = list(dict.fromkeys((name.split(",")[0], "symmetric" in name) for name in found))
     methods = list(dict.fromkeys(method for method, _ in kinds))
     for axes, space in zip(figure.subplots(1, len(SPACES), sharey=True), SPACES, strict=True):
@@ -148,7 +148,7 @@ def plot(found: dict[str, dict], sizes: list[int]) -> Figure:
         axes.set(title=f"blended in {space} space", xlabel="distance to the nearest kernel", yscale="log")
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("Gaussians out of reach, %")
-    figure.axes[-1].legend(frameon=False, fontsize=8)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, loc="outside right upper")
     figure.suptitle(
         f"each line: {', '.join(map(str, sizes))} kernels from right to left; lower left is better"
     )
