@@ -2,18 +2,21 @@
 
     python workflows/benchmarks/recipes.py --images KODAK --crops 6
 
-Each row changes one thing about the recipe. `on` is PSNR on the fitted pixels, `off` that of the x2 rendering
-of a fit to the x2-downsampled crop, beside bicubic's. Means over the centre crops (256x256) of the first
-photographs.
+Each row changes one thing about the recipe, or fits in another way altogether (alternatives.py). `on` is
+PSNR on the fitted pixels, `off` that of the x2 rendering of a fit to the x2-downsampled crop, beside
+bicubic's, and seconds are the processor's. Means over the centre crops (256x256) of the first photographs.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import alternatives
 import numpy as np
 import torch
 
@@ -21,65 +24,75 @@ from dgp_mining.fit import fit_image, psnr
 from dgp_mining.images import list_images, read_rgb
 from dgp_mining.recipes import FastRecipe
 from splat2d import GaussianField
-from splat2d.native import render, render_backward
 from splat2d.resample import imresize
 
 SIDE = 256
-Finish = Callable[[GaussianField, torch.Tensor], GaussianField]
 BASE = FastRecipe()
-ARMS: dict[str, FastRecipe] = {
-    "fast, the default": BASE,
-    "start 0.45 spacings": replace(BASE, start_sigma=0.45),
-    "start 0.6": replace(BASE, start_sigma=0.6),
-    "start 0.7": replace(BASE, start_sigma=0.7),
-    "no floor to speak of (0.02)": replace(BASE, min_sigma=0.02),
-    "floor 0.3": replace(BASE, min_sigma=0.3),
-    "rates of means halved": replace(BASE, rate_mean=BASE.rate_mean / 2),
-    "rates of means doubled": replace(BASE, rate_mean=BASE.rate_mean * 2),
-    "rates of shapes halved": replace(BASE, rate_shape=BASE.rate_shape / 2),
-    "rates of shapes doubled": replace(BASE, rate_shape=BASE.rate_shape * 2),
-    "rates of colours doubled": replace(BASE, rate_color=BASE.rate_color * 2),
-    "Adam's usual betas (0.9, 0.999)": replace(BASE, beta1=0.9, beta2=0.999),
-    "betas (0.9, 0.95)": replace(BASE, beta1=0.9, beta2=0.95),
-    "150 iterations": replace(BASE, iterations=150),
-    "600 iterations": replace(BASE, iterations=600),
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to fit."""
+
+    fit: Callable[[torch.Tensor], GaussianField]
+    """Of pixels [C, H, W]."""
+    double: Callable[[GaussianField], GaussianField] = lambda field: field.scale(2)
+    """The field at x2, off the lattice."""
+
+
+def fast(target: torch.Tensor, **changes: float) -> GaussianField:
+    """The recipe with some of its numbers changed."""
+    return fit_image(target.permute(1, 2, 0), recipe=replace(BASE, **changes)).field
+
+
+def with_last_colours(target: torch.Tensor) -> GaussianField:
+    return alternatives.project_colours(fast(target), target)
+
+
+ARMS = {
+    "fast, the default": Arm(fast),
+    "start 0.45 spacings": Arm(partial(fast, start_sigma=0.45)),
+    "start 0.7": Arm(partial(fast, start_sigma=0.7)),
+    "no floor to speak of (0.02)": Arm(partial(fast, min_sigma=0.02)),
+    "floor 0.3": Arm(partial(fast, min_sigma=0.3)),
+    "rates of means halved": Arm(partial(fast, rate_mean=BASE.rate_mean / 2)),
+    "rates of means doubled": Arm(partial(fast, rate_mean=BASE.rate_mean * 2)),
+    "rates of shapes halved": Arm(partial(fast, rate_shape=BASE.rate_shape / 2)),
+    "rates of shapes doubled": Arm(partial(fast, rate_shape=BASE.rate_shape * 2)),
+    "rates of colours halved": Arm(partial(fast, rate_color=BASE.rate_color / 2)),
+    "rates of colours doubled": Arm(partial(fast, rate_color=BASE.rate_color * 2)),
+    "Adam's usual betas (0.9, 0.999)": Arm(partial(fast, beta1=0.9, beta2=0.999)),
+    "betas (0.9, 0.95)": Arm(partial(fast, beta1=0.9, beta2=0.95)),
+    "hardly a warm-up (0.01)": Arm(partial(fast, warm_up=0.01)),
+    "a warm-up of 0.2": Arm(partial(fast, warm_up=0.2)),
+    "constant rates": Arm(partial(fast, final=1.0)),
+    "150 iterations": Arm(partial(fast, iterations=150)),
+    "600 iterations": Arm(partial(fast, iterations=600)),
+    "least-squares colours at last": Arm(with_last_colours),
+    "least-squares colours at first": Arm(alternatives.colours_solved),
+    "variable projection, every 30": Arm(partial(alternatives.colours_solved, every=30)),
+    "Levenberg-Marquardt, equal passes": Arm(alternatives.levenberg_marquardt),
+    "Levenberg-Marquardt, 4 times them": Arm(partial(alternatives.levenberg_marquardt, passes=1200)),
+    "faint Gaussians to the error": Arm(alternatives.relocated),
+    "every second step between pixels": Arm(alternatives.shifted),
+    "every tenth on the pixels only": Arm(partial(alternatives.shifted, of=10)),
+    "with the pixel's footprint": Arm(fast, alternatives.sharpened),
 }
 
 
-def project_colours(field: GaussianField, target: torch.Tensor, steps: int = 40) -> GaussianField:
-    """Variable projection's last step: the kernels' least-squares colours, by conjugate gradients."""
-    means, cholesky, size = field.means, field.cholesky, tuple(target.shape[1:])
-
-    def image(colors: torch.Tensor) -> torch.Tensor:
-        return render(means, cholesky, colors.contiguous(), None, size, 3.33)
-
-    def transposed(pixels: torch.Tensor) -> torch.Tensor:
-        return render_backward(pixels.contiguous(), means, cholesky, field.colors, None, 3.33)[2]
-
-    colors = field.colors
-    residual = transposed(target[None] - image(colors))
-    direction, norm = residual, residual.square().sum()
-    for _ in range(steps):
-        drawn = image(direction)
-        length = norm / drawn.square().sum()
-        colors = colors + length * direction
-        residual = residual - length * transposed(drawn)
-        before, norm = norm, residual.square().sum()
-        direction = residual + norm / before * direction
-    return replace(field, colors=colors)
-
-
-def measure(crop: torch.Tensor, recipe: FastRecipe, finish: Finish) -> tuple[float, float]:
-    """PSNR on and off the lattice of one crop [3, H, W]."""
-    small = imresize(crop, size=(SIDE // 2, SIDE // 2))
-    fields = [finish(fit_image(t.permute(1, 2, 0), recipe=recipe).field, t) for t in (crop, small)]
-    return psnr(fields[0].render()[0], crop), psnr(fields[1].render((SIDE, SIDE))[0], crop)
+def measure(crop: torch.Tensor, arm: Arm) -> tuple[float, float, float]:
+    """PSNR on and off the lattice of one crop [3, H, W], and the seconds of the fit on it."""
+    began = time.process_time()
+    field = arm.fit(crop)
+    seconds = time.process_time() - began
+    between = arm.double(arm.fit(imresize(crop, size=(SIDE // 2, SIDE // 2))))
+    return psnr(field.render()[0], crop), psnr(between.render((SIDE, SIDE))[0], crop), seconds
 
 
 def centre_crop(path: Path) -> torch.Tensor:  # [3, SIDE, SIDE]
     pixels = read_rgb(path)
     row, column = ((extent - SIDE) // 2 for extent in pixels.shape[:2])
-    return torch.from_numpy(pixels[row : row + SIDE, column : column + SIDE].copy()).permute(2, 0, 1)
+    return torch.from_numpy(pixels[row : row + SIDE, column : column + SIDE]).permute(2, 0, 1).contiguous()
 
 
 def main() -> None:
@@ -87,19 +100,18 @@ def main() -> None:
     samples = Path(__file__).resolve().parents[2] / "data" / "samples" / "mining"
     parser.add_argument("--images", type=Path, default=samples, help="folder of photographs")
     parser.add_argument("--crops", type=int, default=6, help="how many of them")
-    parser.add_argument("--arms", type=int, default=len(ARMS) + 1, help="only the first so many rows")
+    parser.add_argument("--arms", default="", help="only the rows with this in their names")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     crops = [centre_crop(path) for path in list_images(arguments.images)[: arguments.crops]]
     halves = [imresize(crop, size=(SIDE // 2, SIDE // 2)) for crop in crops]
     bicubic = np.mean([psnr(imresize(h, size=(SIDE, SIDE)), c) for h, c in zip(halves, crops, strict=True)])
     print(f"{len(crops)} crops of {arguments.images}; bicubic off the lattice: {bicubic:.2f} dB")
-    print(f"{'':34s}{'on, dB':>8s}{'off, dB':>9s}{'less bicubic':>14s}")
-    arms: list[tuple[str, FastRecipe, Finish]] = [(name, r, lambda f, t: f) for name, r in ARMS.items()]
-    arms.insert(1, ("and least-squares colours at last", BASE, project_colours))
-    for name, recipe, finish in arms[: arguments.arms]:
-        on, off = np.mean([measure(crop, recipe, finish) for crop in crops], axis=0)
-        print(f"{name:34s}{on:8.2f}{off:9.2f}{off - bicubic:+14.2f}", flush=True)
+    print(f"{'':34s}{'on, dB':>8s}{'off, dB':>9s}{'less bicubic':>14s}{'seconds':>9s}")
+    for name, arm in ARMS.items():
+        if arguments.arms in name:
+            on, off, seconds = np.mean([measure(crop, arm) for crop in crops], axis=0)
+            print(f"{name:34s}{on:8.2f}{off:9.2f}{off - bicubic:+14.2f}{seconds:9.2f}", flush=True)
 
 
 if __name__ == "__main__":
