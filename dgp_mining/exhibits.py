@@ -115,6 +115,7 @@ def _fit_again(store: Store, pixels: np.ndarray, planned: tuple[str, int, int]) 
     settings = store.settings
     seed = int(np.random.default_rng(seed_of(settings["seed"], *planned)).integers(2**31))
     recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
+    recipe["target_psnr"] = settings.get("target_psnr")  # older stores know of none
     with one_torch_thread():
         return fit_image(pixels, seed=seed, **recipe).field
 

@@ -95,6 +95,8 @@ def _default_dictionary(store: Store, population: Population) -> Dictionary:
 
 def _head(store: Store, population: Population) -> str:
     settings, means = store.settings, population.means()
+    target = settings.get("target_psnr")  # None in most stores, missing in older ones
+    sooner = f", or fewer where they reach {target:g} dB" if target else ""
     on, off = (population.results[:, RESULT.index(name)].mean() for name in ("psnr", "off_lattice_psnr"))
     count = int(population.counts[:, COUNTS.index("gaussians")].sum())
     number = len(population.crops)
@@ -114,8 +116,9 @@ def _head(store: Store, population: Population) -> str:
         "<h1>A Deep Gaussian Prior</h1>"
         f'<p class="lead">The shapes of 2D Gaussians fitted to {number:,} crops of {settings["crop"]}×'
         f"{settings['crop']} pixels, with {settings['density']:g} Gaussians per pixel by the "
-        f"<code>{escape(settings['recipe'])}</code> recipe in {settings['iterations']:,} iterations. Lengths "
-        "are in grid spacings, 1/√(Gaussians per pixel); standard deviations where no square is named.</p>"
+        f"<code>{escape(settings['recipe'])}</code> recipe in {settings['iterations']:,} iterations"
+        f"{sooner}. Lengths are in grid spacings, 1/√(Gaussians per pixel); standard deviations where no square "
+        "is named.</p>"
         f'<div class="tiles">{drawn}</div>'
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from dgp_mining.exhibits import exhibit, export_field
 from dgp_mining.images import ImageError
 from dgp_mining.mining import mine
 from dgp_mining.plan import Settings
+from dgp_mining.results import RESULT
 from dgp_mining.store import Chunk, Store, StoreError
 from splat2d import GaussianField
 
@@ -35,6 +37,14 @@ def test_a_field_fitted_again_is_the_one_that_was_kept(photos: Path, tmp_path: P
             assert torch.equal(getattr(one.field, name), getattr(other.field, name))
         np.testing.assert_array_equal(one.pixels, other.pixels)
         assert one.pixels.shape == (32, 32, 3)
+
+
+def test_a_fit_that_ended_at_its_target_ends_there_again(photos: Path, tmp_path: Path) -> None:
+    settings = Settings(crop=32, max_crops=2, iterations=60, target_psnr=20.0, keep_fields=True)
+    kept = mine(photos, tmp_path / "kept.zarr", settings, scheduler="sync")
+    assert kept.results()[0, RESULT.index("iterations")] < 60
+    bare = mine(photos, tmp_path / "bare.zarr", replace(settings, keep_fields=False), scheduler="sync")
+    assert torch.equal(exhibit(kept, 0).field.means, exhibit(bare, 0).field.means)
 
 
 def test_without_its_image_a_kept_field_can_still_be_shown(photos: Path, tmp_path: Path) -> None:
