@@ -117,8 +117,8 @@ def _head(store: Store, population: Population) -> str:
         f'<p class="lead">The shapes of 2D Gaussians fitted to {number:,} crops of {settings["crop"]}×'
         f"{settings['crop']} pixels, with {settings['density']:g} Gaussians per pixel by the "
         f"<code>{escape(settings['recipe'])}</code> recipe in {settings['iterations']:,} iterations"
-        f"{sooner}. Lengths are in grid spacings, 1/√(Gaussians per pixel); standard deviations where no square "
-        "is named.</p>"
+        f"{sooner}. Lengths are in grid spacings, 1/√(Gaussians per pixel); standard deviations where no "
+        "square is named.</p>"
         f'<div class="tiles">{drawn}</div>'
     )
 
