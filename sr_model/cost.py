@@ -112,12 +112,10 @@ def average_seconds(
         wait = torch.cuda.synchronize if image.device.type == "cuda" else lambda: None
         field = network(image, scales[0])  # warms up
         field.render((height, width))
-        encoding = [
-            _median_seconds(lambda image=image, scale=scale: network(image, scale), wait)
-            for scale in (scales if network.conditioned else scales[:1])
-        ]
-        total = sum(encoding)
+        total = 0.0
         for done, scale in enumerate(scales):
+            if network.conditioned or done == 0:
+                total += _median_seconds(lambda image=image, scale=scale: network(image, scale), wait)
             size = (round(height * scale), round(width * scale))
             total += _median_seconds(lambda size=size, field=field: field.render(size), wait)
             progress("timing", (index + (done + 1) / len(scales)) / len(sizes))

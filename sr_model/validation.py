@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,10 +16,13 @@ from .degradation import Degradation
 from .evaluation import PROTOCOLS, Score, mean, score
 from .network import Network
 
+log = logging.getLogger(__name__)
+
 SCALE = 4.0
 SIDE = 256
 """Centre crops of at most so many HR pixels a side are measured: seconds, not minutes."""
 SMALLEST = 32
+REPORT_SECONDS = 10
 
 
 class Validation:
@@ -36,8 +41,11 @@ class Validation:
     def measure(self, network: Network) -> Score:
         """The mean score of a network."""
         protocol, affects = PROTOCOLS["benchmark"], self.degradation.affects
-        scores = []
+        scores, reported = [], time.monotonic()
         for index, crop in enumerate(self.crops):
+            if time.monotonic() - reported > REPORT_SECONDS:
+                reported = time.monotonic()
+                log.info("validated %d of %d images", index, len(self.crops))
             affect = (
                 partial(self.degradation.affect, random=np.random.default_rng(index)) if affects else None
             )

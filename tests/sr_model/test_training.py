@@ -24,10 +24,12 @@ from sr_model.data import ImageSet
 from sr_model.degradation import Degradation, Noise, Rain
 from sr_model.distributed import World
 from sr_model.encoders import EDSR
+from sr_model.network import Network
 from sr_model.pretrained import load_encoder_weights
 from sr_model.schedule import learning_rate
 from sr_model.state import TrainingState, reconstruction_loss
 from sr_model.training import Report, in_words
+from sr_model.validation import Validation
 
 
 def test_a_resumed_run_ends_with_the_bits_of_an_undisturbed_one(
@@ -332,6 +334,18 @@ def test_reports_say_how_far_a_training_is_and_how_long_it_will_take(monkeypatch
         "step 102 (25 %, about 60 min left): loss 1.0050",  # 12 s for a step's part, and 299 to go
         "step 104 (26 %, about 40 min left): loss 1.0250",  # 24 s for three, and 297
     ]
+
+
+def test_a_long_validation_says_how_far_it_is(
+    photographs: Path, network: Network, cache, monkeypatch, caplog
+):
+    clock = SimpleNamespace(monotonic=itertools.count(0.0, 6.0).__next__)
+    monkeypatch.setattr("sr_model.validation.time", clock)
+    validation = Validation(list_images(photographs), Degradation(), cache)
+    with caplog.at_level(logging.INFO, "sr_model"):
+        validation.measure(network)
+    said = [message for message in caplog.messages if "validated" in message]
+    assert said == ["validated 1 of 4 images", "validated 3 of 4 images"]
 
 
 def test_times_to_go_are_said_in_words():
