@@ -94,7 +94,7 @@ def test_every_arm_is_a_network(prior, start):
 
     mined = Dictionary.load(prior)
     chosen = list(cells(list(ARMS), [start], ["sqrt", "cholesky", "covariance"]))
-    assert len(chosen) == 5 * 3 + 3
+    assert len(chosen) == 6 * 3 + 3
     for cell in chosen:
         network = cell.preset(quick_preset()).network
         kernels = torch.tensor(chosen_kernels(network, mined).cholesky)
