@@ -20,7 +20,7 @@ from .metadata import Metadata
 from .network import Network, scale_between
 from .output import FORMATS, Target, check, write
 from .pictures import pictures_in, read_picture
-from .tiling import FIELD_COPIES, Progress, TooLarge
+from .tiling import FIELD_COPIES, Progress, TooLarge, decisive
 from .upscaling import Scale, check_size, encode_layers, render_layers, scaled
 
 log = logging.getLogger(__name__)
@@ -129,10 +129,11 @@ def enlarge_file(
 def _enlarge(
     source: Source, target: Path | None, request: Request, model: Network | None, progress: Progress
 ) -> tuple[int, int] | None:
-    check_window(request.window, source.size)
+    window = request.window
+    check_window(window, source.size)
     result = scale = None
     if request.enlarges:
-        canvas = (request.window[3], request.window[2]) if request.window else source.size
+        canvas = (window[3], window[2]) if window else source.size
         size = request.of(canvas)
         scale = scale_between(canvas, size)
         result = Target(target, *size, source.channels, source.dtype, source.metadata, request.quality)
@@ -140,6 +141,8 @@ def _enlarge(
         check(result, request.memory or free_memory())
     if request.save_field:
         check_new(request.save_field, source.path, request.overwrite)
+    if window and result and source.field is None and not request.save_field:
+        source, window = around(window, source, model, size)
     layers = _layers(source, request, model, scale, progress)
     if request.save_field:
         if len(layers) > 1:
@@ -147,7 +150,7 @@ def _enlarge(
         save_field(SavedField(layers[0], source.dtype, source.metadata), request.save_field)
     if result is None:
         return None
-    layers = [windowed(layer, request.window) for layer in layers]
+    layers = [windowed(layer, window) for layer in layers]
     rendered = render_layers(layers, size, result.written_dtype, progress)
     write(result, (band for _, band in rendered))
     return size
@@ -181,6 +184,19 @@ def check_window(window: tuple[float, float, float, float] | None, size: tuple[f
             f"the window {x:g},{y:g},{width:g},{height:g} (x,y,width,height) is not within its "
             f"{size[1]:g}x{size[0]:g} pixels"
         )
+
+
+def around(
+    window: tuple[float, float, float, float], source: Source, model: Network, size: tuple[int, int]
+) -> tuple[Source, tuple[float, float, float, float]]:
+    """The part of an image that decides what its window shows at `size`, and the window's place in it."""
+    x, y, width, height = window
+    if size[0] < height or size[1] < width:  # a coarse rendering widens Gaussians
+        return source, window
+    rows, columns = decisive(model, window, source.size)
+    pixels = source.pixels[rows, columns]
+    part = replace(source, size=pixels.shape[:2], pixels=pixels)
+    return part, (x - columns.start, y - rows.start, width, height)
 
 
 def windowed(field: GaussianField, window: tuple[float, float, float, float] | None) -> GaussianField:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil, floor
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ LARGEST_TILE = 512
 """Side in LR pixels that is never exceeded unasked: progress stays visible, and more gains no speed."""
 SMALLEST_TILE = 16
 """Below that, nearly all of a tile is surroundings."""
+LARGEST_DRIFT = 16
+"""LR pixels beyond a window from which a Gaussian may show in it: its offset, and where it is cut off."""
 FIELD_COPIES = 2
 """A field and, while it is rendered, its copy in output pixels."""
 ACTIVATION_COPIES = 2
@@ -76,9 +79,9 @@ def encode(
     if tile is not None and tile < 1:
         raise ValueError(f"a tile must have a pixel or more, got {tile}")
     height, width, channels = image.shape
-    settings, device = network.settings, next(network.parameters()).device
+    device = next(network.parameters()).device
     memory = memory or free_memory(device)
-    k, margins = settings.cells, (network.margins(height), network.margins(width))
+    k, margins = network.settings.cells, (network.margins(height), network.margins(width))
     rows, columns = (k * (n + sum(m)) for n, m in zip((height, width), margins, strict=True))
     needed = FIELD_COPIES * 4 * (5 + channels) * rows * columns
     if needed > memory:
@@ -87,11 +90,10 @@ def encode(
             f"and {memory / 1e9:,.1f} GB may be used: cut the image into parts"
         )
     tile = tile or automatic_tile(network, memory - needed)
-    if settings.positions in ("offsets", "free"):  # ablations: anywhere on the canvas, unknown to a tile
+    if anywhere(network):
         tile = max(height, width)
     whole = [torch.empty(rows, columns, n, device=device) for n in (2, 3, channels)]
-    overlap, align = reach(network), network.window
-    overlap = OVERLAP if overlap is None else overlap
+    overlap, align = surroundings(network), network.window
     across = list(spans(width, tile, overlap, align))
     down = list(spans(height, tile, overlap, align))
     for index, y in enumerate(down):
@@ -107,6 +109,24 @@ def encode(
             progress("encoding", (index * len(across) + step + 1) / (len(down) * len(across)))
     means, cholesky, colors = (part.view(1, rows * columns, -1) for part in whole)
     return GaussianField(means, cholesky, colors, size=(height, width))
+
+
+def decisive(
+    network: Network, window: tuple[float, float, float, float], size: tuple[int, int]
+) -> tuple[slice, slice]:
+    """Rows and columns of an image of `size` (height, width) that decide what one sees in a window of it.
+
+    The window is (x, y, width, height) in the image's pixels, and is not rendered any smaller.
+    """
+    if anywhere(network):
+        return slice(0, size[0]), slice(0, size[1])
+    beyond, align = surroundings(network) + LARGEST_DRIFT, network.window
+    x, y, width, height = window
+    rows, columns = (
+        slice(max(0, floor(first) - beyond) // align * align, min(whole, ceil(first + extent) + beyond))
+        for first, extent, whole in ((y, height, size[0]), (x, width, size[1]))
+    )
+    return rows, columns
 
 
 def to_lr(pixels: np.ndarray, device: torch.device) -> Tensor:
@@ -134,6 +154,17 @@ def kept(span: Span, origin: int, extent: int, k: int, margins: tuple[int, int])
     return slice(k * (first + before - origin), k * (end + before - origin))
 
 
+def anywhere(network: Network) -> bool:
+    """Whether Gaussians may stand anywhere on the canvas, as in ablations: a part of it cannot know."""
+    return network.settings.positions in ("offsets", "free")
+
+
+def surroundings(network: Network) -> int:
+    """LR pixels to each side of a tile that are encoded with it."""
+    bound = reach(network)
+    return OVERLAP if bound is None else bound
+
+
 def reach(network: Network) -> int | None:
     """LR pixels to either side that a Gaussian may depend on; None where attention sets no bound.
 
@@ -148,9 +179,8 @@ def reach(network: Network) -> int | None:
 
 def automatic_tile(network: Network, memory: int) -> int:
     """The largest side, surroundings included in the count, whose activations fit into `memory` bytes."""
-    overlap = reach(network)
     seen = int((max(0, memory) / bytes_per_pixel(network)) ** 0.5)
-    return min(LARGEST_TILE, max(SMALLEST_TILE, seen - 2 * (OVERLAP if overlap is None else overlap)))
+    return min(LARGEST_TILE, max(SMALLEST_TILE, seen - 2 * surroundings(network)))
 
 
 def bytes_per_pixel(network: Network) -> int:

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 
 from dgp_mining.images import ImageError
 from splat2d import GaussianField, native
-from sr_model import upscale
+from sr_model import GSASR, PRESETS, ContinuousSR, upscale, upscaling
 from sr_model.enlarging import Request, enlarge_file
 from sr_model.fieldfile import SavedField, load_field, save_field
 from sr_model.metadata import Metadata
@@ -82,6 +82,35 @@ def test_a_window_is_that_part_of_the_whole(network, photographs, tmp_path, scal
     top, left = round(4 * scale), round(10 * scale)
     assert part.shape == (round(30 * scale), round(20 * scale), 3)
     assert abs(part - whole[top : top + part.shape[0], left : left + part.shape[1]]).max() <= 1
+
+
+@pytest.mark.parametrize("architecture", ["edsr", "swinir", "gsasr"])
+def test_of_a_window_no_more_is_encoded_than_shows_in_it(
+    tiny, dictionary, tmp_path, monkeypatch, architecture
+):
+    torch.manual_seed(0)
+    if architecture == "gsasr":
+        model = GSASR(replace(PRESETS["gsasr-demo"].network, channels=12, width=12, depth=1)).eval()
+    else:
+        settings = replace(tiny.network, encoder=architecture, width=12)
+        model = ContinuousSR(settings, torch.tensor(dictionary.cholesky)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.03 * torch.randn_like(parameter))
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
+    Image.fromarray(pixels).resize((240, 200), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
+    window, encoded = (101.5, 90, 20, 11), []
+    encode = upscaling.encode
+    monkeypatch.setattr(upscaling, "encode", lambda net, image, **how: encoded.append(image.shape[:2])
+                        or encode(net, image, **how))  # fmt: skip
+    part, whole = tmp_path / "part.png", tmp_path / "whole.png"
+    enlarge_file(tmp_path / "a.png", part, Request(3.0, window=window), model)
+    keeping = Request(3.0, window=window, save_field=tmp_path / "a.safetensors")  # which encodes all
+    enlarge_file(tmp_path / "a.png", whole, keeping, model)
+    assert encoded[0][0] * encoded[0][1] < 0.7 * 200 * 240
+    assert encoded[1] == (200, 240)
+    apart = read_picture(part).pixels.astype(int) - read_picture(whole).pixels
+    assert abs(apart).max() <= (1 if architecture == "edsr" else 2)
 
 
 def test_a_saved_field_carries_what_its_picture_needs(network, tmp_path, caplog):
