@@ -44,7 +44,10 @@ def chosen_kernels(settings: NetworkSettings, mined: Dictionary) -> Dictionary:
             return mined
         case "mined":
             if size > len(mined):
-                raise ValueError(f"dictionary_size is {size}, but the prior has {len(mined)} kernels")
+                raise ValueError(
+                    f"dictionary_size is {size}, but the prior has {len(mined)} kernels: set "
+                    f"network.dictionary_size to {len(mined)} or less, or build a larger dictionary"
+                )
             entries = to_blending(
                 torch.tensor(mined.cholesky, dtype=torch.float64), settings.blending
             ).numpy()

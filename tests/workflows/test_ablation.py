@@ -29,7 +29,7 @@ def benchmarks(monkeypatch):
 @pytest.fixture
 def prior(tmp_path) -> Path:
     random = np.random.default_rng(0)
-    cholesky = random.normal([0.62, 0.0, 0.62], 0.2, (60, 3))
+    cholesky = random.normal([0.62, 0.0, 0.62], 0.2, (70, 3))
     cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(0.1)
     Dictionary(cholesky).save(tmp_path / "dict.npz")
     return tmp_path / "dict.npz"
