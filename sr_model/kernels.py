@@ -9,7 +9,7 @@ import torch
 
 from dgp_mining.dictionary import Dictionary
 
-from .blending import NARROWEST, to_blending
+from .blending import NARROWEST, Blending, to_blending
 from .covariance import PIXELS_AT_X4
 from .settings import NetworkSettings
 
@@ -43,15 +43,7 @@ def chosen_kernels(settings: NetworkSettings, mined: Dictionary) -> Dictionary:
         case "mined" if size is None:
             return mined
         case "mined":
-            if size > len(mined):
-                raise ValueError(
-                    f"dictionary_size is {size}, but the prior has {len(mined)} kernels: set "
-                    f"network.dictionary_size to {len(mined)} or less, or build a larger dictionary"
-                )
-            entries = to_blending(
-                torch.tensor(mined.cholesky, dtype=torch.float64), settings.blending
-            ).numpy()
-            cholesky = mined.cholesky[farthest_points(entries, size)]
+            return fewer(mined, size, settings.blending)
         case "released":
             cholesky = released_kernels()
         case "corners":
@@ -63,6 +55,22 @@ def chosen_kernels(settings: NetworkSettings, mined: Dictionary) -> Dictionary:
     cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(NARROWEST)
     kept = {key: mined.metadata[key] for key in ("images",) if key in mined.metadata}
     return Dictionary(cholesky, {**kept, "ablation": settings.dictionary})
+
+
+def fewer(mined: Dictionary, size: int, blending: Blending) -> Dictionary:
+    """The `size` kernels that stand farthest apart where they are blended; their origin stays known.
+
+    Raises ValueError where there are not as many.
+    """
+    if size > len(mined):
+        raise ValueError(
+            f"dictionary_size is {size}, but the prior has {len(mined)} kernels: set "
+            f"network.dictionary_size to {len(mined)} or less, or build a larger dictionary"
+        )
+    entries = to_blending(torch.tensor(mined.cholesky, dtype=torch.float64), blending).numpy()
+    origin = {key: value for key, value in mined.metadata.items() if key != "coverage"}
+    chosen = f"{size} of {len(mined)} kernels, the farthest apart"
+    return Dictionary(mined.cholesky[farthest_points(entries, size)], {**origin, "chosen": chosen})
 
 
 def farthest_points(points: np.ndarray, size: int) -> np.ndarray:  # [K, D] -> [size] indices, ascending

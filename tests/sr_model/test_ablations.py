@@ -185,13 +185,16 @@ def test_positive_keeps_the_covariance():
 
 
 def test_dictionaries_that_know_less_than_the_mined_one(tiny: Preset, dictionary: Dictionary):
-    given = Dictionary(dictionary.cholesky, {"images": "photos"})
+    given = Dictionary(dictionary.cholesky, {"images": "photos", "recipe": "fast", "coverage": {"sqrt": 1}})
     network = tiny.network
     assert chosen_kernels(network, given) is given
 
     few = chosen_kernels(replace(network, dictionary_size=10), given)
     assert len(few) == 10
     assert {tuple(k) for k in few.cholesky} <= {tuple(k) for k in given.cholesky}
+    assert few.metadata["recipe"] == "fast"
+    assert few.metadata["chosen"] == "10 of 60 kernels, the farthest apart"
+    assert "coverage" not in few.metadata  # which is that of all kernels
 
     corners = chosen_kernels(replace(network, dictionary="corners"), given).cholesky
     assert len({tuple(k) for k in corners}) == 8
