@@ -39,6 +39,7 @@ from sr_model.data import Batch, ImageSet, enlarged
 from sr_model.encoders import EDSR
 from sr_model.evaluation import mean, score
 from sr_model.kernels import chosen_kernels
+from sr_model.memory import keep_freed_memory
 from sr_model.network import Network
 from sr_model.schedule import Budget, learning_rate
 from sr_model.settings import TrainSettings
@@ -113,6 +114,7 @@ def main() -> None:
 
 def compete(chosen, device: torch.device, scales: tuple[int, ...], minutes: float, side: int) -> dict:
     """Figures of every network by its name."""
+    keep_freed_memory()
     settings = replace(PRESETS[chosen.preset].train, scales=(1.0, 4.0), scale_of="batch")
     crop = enlarged(settings.crop, settings.scales[1])
     images = ImageSet(list_images(chosen.images), smallest=crop, cache=default_folder())

@@ -1,0 +1,36 @@
+"""The reference model promises to be there, small, of known descent, and better than bicubic interpolation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dgp_mining.dictionary import Dictionary
+from dgp_mining.images import read_rgb
+from sr_model import PRESETS, PROTOCOLS, Checkpoint
+from sr_model.evaluation import score
+from sr_model.kernels import chosen_kernels
+from sr_model.reference import NAME, load_reference
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def test_it_is_preset_fast_on_the_reference_prior():
+    path = DATA / "models" / NAME
+    assert path.stat().st_size < 16e6
+    checkpoint = Checkpoint.load(path)
+    assert asdict(checkpoint.network) == asdict(PRESETS["fast"].network)
+    kernels = chosen_kernels(checkpoint.network, Dictionary.reference())
+    assert np.array_equal(checkpoint.dictionary.numpy(), kernels.cholesky)
+    assert checkpoint.notes["dictionary"]["fingerprint"] == kernels.metadata["fingerprint"]
+
+
+def test_it_is_better_than_bicubic_on_a_photograph_that_it_has_not_seen():
+    pixels = read_rgb(DATA / "samples" / "heldout" / "chelsea.png")[60:188, 80:208]
+    image = torch.from_numpy((pixels * 255 + 0.5).astype(np.uint8)).permute(2, 0, 1)
+    for scale in (2.0, 3.7):
+        scored = score(load_reference(), image, scale, PROTOCOLS["benchmark"])
+        assert scored.psnr > scored.bicubic_psnr + 0.5
