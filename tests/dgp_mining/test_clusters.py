@@ -100,8 +100,10 @@ def test_a_run_waits_for_workers_that_have_gone_and_goes_on_with_others(
     done = []
 
     def replace_when_missed() -> None:
-        until(lambda: bool(said))
-        start(*worker(address))
+        try:
+            until(lambda: bool(said))
+        finally:  # without it the run below would wait for ever
+            start(*worker(address))
 
     with open_executor(address, say=said.append) as run:
         for task, _ in run(nap, numbers(30), Stop()):
