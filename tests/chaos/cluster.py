@@ -77,11 +77,11 @@ class Cluster:
         """Everything alive that this cluster has started, and what that has started."""
         return [process for process in psutil.process_iter() if _marked(process, self.mark)]
 
-    def mend(self) -> bool:
-        """Start whatever is not running; whether the client has finished its work."""
+    def mend(self, but: str = "") -> bool:
+        """Start whatever is not running, but the one of that name; whether the client has finished."""
         for name, command in self.commands.items():
             process = self.running.get(name)
-            if process is not None and process.poll() is None:
+            if name == but or (process is not None and process.poll() is None):
                 continue
             if process is not None and name == "client":
                 if process.returncode == 0:
@@ -93,6 +93,15 @@ class Cluster:
                     command, stdout=log, stderr=log, env=self.environment, start_new_session=True
                 )
         return False
+
+    def client_ends(self, seconds: float) -> int:
+        """Wait for the client, while all else is kept running; its exit status."""
+        end = time.monotonic() + seconds
+        while (status := self.running["client"].poll()) is None:
+            assert time.monotonic() < end
+            self.mend(but="client")
+            time.sleep(0.2)
+        return status
 
     def kill(self, victim: str) -> bool:
         """SIGKILL a process, by name; "worker-0/child" is the one below its nanny. Whether it was alive."""
