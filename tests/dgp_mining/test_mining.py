@@ -163,7 +163,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
     assert 2 < done < 24  # one at least was under way
     log = (tmp_path / "a.zarr.log").read_text()
     assert f"end: Interrupted: {done} of 24 crops" in log
-    assert 2 <= log.count(": 1 fitted, ") <= done  # a worker may end before it has told
+    assert 2 <= log.count(": 1 fitted, ") <= done  # on a starved machine some were missing
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert f"has {done} of them already; going on" in finished.stderr
     assert dictionary_bytes(path) == undisturbed

@@ -201,34 +201,6 @@ def test_images_are_enlarged_by_whole_broken_and_unequal_scales(tiny, scale):
     assert abs(enlarged.mean() / image.mean() - 1) < 0.05
 
 
-@torch.inference_mode()
-def test_a_start_near_carries_the_image_to_the_heads():
-    """Without it, what tells two images apart is less than what bfloat16 rounds."""
-    settings = PRESETS["gsasr-demo"].network
-    image = torch.from_numpy(photograph(16, 32)).permute(2, 0, 1)[None] / 255
-    images = torch.cat(image.split(16, -1))
-
-    def told_apart(near: bool) -> float:
-        torch.manual_seed(0)
-        network = GSASR(replace(settings, near=near))
-        cells = network.cell_features(images, torch.tensor([2.0, 2.0]))
-        return float((cells[0] - cells[1]).std() / cells.std())
-
-    assert told_apart(True) > 0.1 > 2**-8 > told_apart(False)
-
-
-@torch.inference_mode()
-def test_a_start_near_looks_at_the_pixel_itself():
-    torch.manual_seed(0)
-    network = GSASR(PRESETS["gsasr-demo"].network)
-    attention = network.injection[0].layers[0].attention
-    features = torch.zeros(1, 16, 16, network.settings.channels)
-    features[0, 5, 11] = 1
-    seen = attention(torch.zeros_like(features), torch.zeros(16, 16, network.settings.channels), features)
-    seen = (seen - seen[0, 0, 0]).abs().sum(-1)[0]
-    assert seen[5, 11] > 0.9 * seen.sum()
-
-
 def test_unequal_scales_are_told_as_the_one_that_makes_as_many_pixels():
     assert scale_between((10, 20), (20, 40)) == 2
     assert scale_between((10, 20), (20, 160)) == 4
