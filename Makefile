@@ -15,7 +15,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
 
 # The stamp is renewed when what is compiled or required changes; Python edits need no reinstall.
-$(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt $(wildcard cuda/splat2d/src/*)
+$(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt $(wildcard cuda/splat2d/src/*/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"

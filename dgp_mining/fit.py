@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from splat2d import DEFAULT_CUTOFF, GaussianField, backend, native, vectorised
+from splat2d import DEFAULT_CUTOFF, GaussianField, backend
+from splat2d.backends import cpu, fallback
 from splat2d.resample import imresize
 
 from . import published
@@ -135,7 +136,7 @@ def halved(pixels: np.ndarray | Tensor) -> tuple[Tensor, Tensor]:  # [h, w, C], 
 def planar(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
     """Pixels [H, W, C] as the kernels take them. Raises ValueError where they cannot be fitted."""
     tensor = torch.as_tensor(pixels, dtype=torch.float32)
-    if tensor.ndim != 3 or not 1 <= tensor.shape[2] <= native.MAX_CHANNELS:
+    if tensor.ndim != 3 or not 1 <= tensor.shape[2] <= cpu.MAX_CHANNELS:
         raise ValueError(f"pixels must be [H, W, C] with 1 to 8 channels, got {list(tensor.shape)}")
     if min(tensor.shape[:2]) < 2:
         raise ValueError(f"pixels must be at least 2 by 2, got {list(tensor.shape[:2])}")
@@ -166,7 +167,7 @@ def _fit_fast(
     start = parameters[:2].T.clone()
     first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
     rates = recipe.rates(spacing)
-    run = native.fit if backend() == "cpu" else vectorised.fit
+    run = cpu.fit if backend() == "cpu" else fallback.fit
 
     def look() -> GaussianField:
         return field_of(parameters.clone(), size)
@@ -239,7 +240,7 @@ def _fit_gaussianimage(
     parameters = published.random_start(target, density, seed)
     state = parameters.new_zeros(4, *parameters.shape)
     rates = recipe.rates()
-    run = native.fit_published if backend() == "cpu" else published.iterate
+    run = cpu.fit_gaussianimage if backend() == "cpu" else published.iterate
 
     def look() -> GaussianField:
         return published.field_of(parameters, recipe.cholesky_bound, size)

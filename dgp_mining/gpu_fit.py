@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from splat2d import DEFAULT_CUTOFF, GaussianField, gpu, render
+from splat2d import DEFAULT_CUTOFF, GaussianField, render
+from splat2d.backends import cuda
 
 from . import published
 from .fit import (
@@ -129,7 +130,7 @@ def _fast(targets: Tensor, recipe: FastRecipe, density: float, seeds: Sequence[i
     goal, rates = targets.to(device), recipe.rates(spacings[0])
 
     def advance(begin: int, end: int) -> Tensor:
-        return gpu.fit(
+        return cuda.fit(
             goal,
             parameters,
             first,
@@ -161,7 +162,7 @@ def _published(
         return published.field_of(row, recipe.cholesky_bound, size)
 
     def advance(begin: int, end: int) -> Tensor:
-        return gpu.fit_published(
+        return cuda.fit_gaussianimage(
             goal,
             parameters,
             state,

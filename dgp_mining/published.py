@@ -1,6 +1,6 @@
 """The published recipe, GaussianImage (Zhang et al. 2024): its start, its field, and its iterations in torch.
 
-Fits run fused kernels (`splat2d.native.fit_published`, `splat2d.gpu.fit_published`); `iterate` does the same
+Fits run fused kernels (`fit_gaussianimage` of splat2d's backends); `iterate` does the same
 without them, and with automatic differentiation instead of formulas written by hand.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from splat2d import GaussianField, render
 
 NARROWEST = 1e-3
-"""Pixels: the Cholesky factor's diagonal keeps this distance from zero (src/published.h)."""
+"""Pixels: the Cholesky factor's diagonal keeps this distance from zero (src/shared/gaussianimage_step.h)."""
 
 
 def random_start(target: Tensor, density: float, seed: int) -> Tensor:  # [5 + C, N]
@@ -56,7 +56,7 @@ def iterate(
     betas: tuple[float, float, float],
     epsilon: float,
 ) -> Tensor:
-    """As `splat2d.native.fit_published`, which says what the arguments are."""
+    """As `splat2d.backends.cpu.fit_gaussianimage`, which says what the arguments are."""
     size = (target.shape[1], target.shape[2])
     losses = torch.empty(len(rates), dtype=torch.float64)
     for step, rate in enumerate(rates.tolist()):

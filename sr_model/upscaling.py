@@ -16,7 +16,7 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from splat2d import GaussianField
-from splat2d.native import MAX_EXTENT
+from splat2d.backends.cpu import MAX_EXTENT
 
 from .checkpoint import load
 from .data import enlarged

@@ -50,7 +50,7 @@ def test_the_wheel_works_in_a_clean_environment_from_another_folder(tmp_path):
     assert "-py3-none-" in wheel.name, "one wheel serves every Python and torch"
     names = zipfile.ZipFile(wheel).namelist()
     assert "dgp_mining/data/samples/heldout/chelsea.png" in names
-    assert "splat2d/src/kernels.cu" in names, "CUDA kernels are compiled from their text at run time"
+    assert "splat2d/src/cuda/kernels.cu" in names, "CUDA kernels are compiled from their text at run time"
     assert not [name for name in names if name.startswith(("tests/", "workflows/", "build/"))]
     where, used = run(python, "-c", PROGRAM).splitlines()
     assert Path(where).is_relative_to(tmp_path)

@@ -7,7 +7,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from . import gpu, native, reference, vectorised
+from .backends import cpu, cuda, fallback, reference
 
 DEFAULT_CUTOFF = 3.33
 """Mahalanobis radius beyond which a Gaussian is dropped: weight below 1/255 (GaussianImage)."""
@@ -15,7 +15,7 @@ DEFAULT_CUTOFF = 3.33
 
 def backend() -> str:
     """What renders float32 tensors on the CPU here: "cpu" (native kernels) or "torch" (no library found)."""
-    return "torch" if native.LIBRARY is None else "cpu"
+    return "torch" if cpu.LIBRARY is None else "cpu"
 
 
 def render(
@@ -37,9 +37,9 @@ def render(
         counts: [B] int64, row b uses its first counts[b] Gaussians; default all N.
         cutoff: Mahalanobis radius of the footprint, up to 12.
 
-    Returns [B, C, height, width] in float32, or float64 where the inputs are float64 (then by the dense
-    `splat2d.reference`). Half-precision inputs, as under autocast, are rendered in float32. Differentiable in
-    means, cholesky and colors, exactly: the footprint's edge is held fixed. A row's result does not depend,
+    Returns [B, C, height, width] in float32, or float64 if the inputs are float64 (then by the dense
+    `backends.reference`). Half-precision inputs, as under autocast, are rendered in float32. Differentiable
+    in means, cholesky and colors, exactly: the footprint's edge is held fixed. A row does not depend,
     to the bit, on what else is in the batch, nor on the number of threads.
 
     Raises ValueError for shapes or values that cannot be rendered: non-finite entries, or l11 or l22 < 1e-15.
@@ -101,27 +101,27 @@ def _check(
         )
     if colors.ndim != 3 or colors.shape[:2] != means.shape[:2]:
         raise ValueError(f"colors must be {[*means.shape[:2], 'C']} to match means, got {list(colors.shape)}")
-    if not 1 <= colors.shape[2] <= native.MAX_CHANNELS:
-        raise ValueError(f"colors must have 1 to {native.MAX_CHANNELS} channels, got {colors.shape[2]}")
+    if not 1 <= colors.shape[2] <= cpu.MAX_CHANNELS:
+        raise ValueError(f"colors must have 1 to {cpu.MAX_CHANNELS} channels, got {colors.shape[2]}")
     if len({means.device, cholesky.device, colors.device}) > 1:
         raise ValueError("means, cholesky and colors must be on one device")
     if counts is not None and (counts.shape != means.shape[:1] or counts.dtype != torch.int64):
         raise ValueError(f"counts must be int64 [{means.shape[0]}], got {counts.dtype} {list(counts.shape)}")
-    if len(size) != 2 or not all(0 <= extent <= native.MAX_EXTENT for extent in size):
-        raise ValueError(f"size must be (height, width), each from 0 to {native.MAX_EXTENT}, got {size}")
-    if not 0 < cutoff <= native.MAX_CUTOFF:
-        raise ValueError(f"cutoff must be above 0 and at most {native.MAX_CUTOFF:g}, got {cutoff}")
+    if len(size) != 2 or not all(0 <= extent <= cpu.MAX_EXTENT for extent in size):
+        raise ValueError(f"size must be (height, width), each from 0 to {cpu.MAX_EXTENT}, got {size}")
+    if not 0 < cutoff <= cpu.MAX_CUTOFF:
+        raise ValueError(f"cutoff must be above 0 and at most {cpu.MAX_CUTOFF:g}, got {cutoff}")
 
 
 def _implementation(device: torch.device) -> ModuleType:
     if device.type == "cuda":
-        return gpu
+        return cuda
     if device.type != "cpu":
         raise ValueError(f"splat2d renders on CPU and CUDA, not on {device.type}: move the field with .cpu()")
-    if native.LIBRARY is None:
-        native.say_missing()
-        return vectorised
-    return native
+    if cpu.LIBRARY is None:
+        cpu.say_missing()
+        return fallback
+    return cpu
 
 
 @torch.library.custom_op("splat2d::render", mutates_args=())

@@ -7,11 +7,7 @@ import pytest
 
 from dgp_mining.condense import METHODS, condense
 from dgp_mining.coverage import coverage, square_root
-from dgp_mining.dictionary import (
-    DictionaryError,
-    covariance_from_cholesky,
-    smallest_eigenvalue,
-)
+from dgp_mining.dictionary import DictionaryError, covariance_from_cholesky, smallest_eigenvalue
 
 
 def mined(n: int = 5000, seed: int = 0) -> np.ndarray:

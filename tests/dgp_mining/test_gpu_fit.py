@@ -11,15 +11,15 @@ from torch import Tensor
 
 from dgp_mining import gpu_fit, published
 from dgp_mining.fit import fit_image, off_lattice_psnr
-from splat2d import native, vectorised
+from splat2d.backends import cpu, fallback
 
 
 @pytest.fixture(autouse=True)
 def kernels_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the place of the GPU's, crop by crop."""
-    fused = native.LIBRARY is not None
-    fast = native.fit if fused else vectorised.fit
-    gaussianimage = native.fit_published if fused else published.iterate
+    fused = cpu.LIBRARY is not None
+    fast = cpu.fit if fused else fallback.fit
+    gaussianimage = cpu.fit_gaussianimage if fused else published.iterate
 
     def fit(
         target: Tensor, parameters: Tensor, first: Tensor, second: Tensor, rates: Tensor, **settings: Any
@@ -27,14 +27,14 @@ def kernels_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
         rows = zip(target, parameters, first, second, strict=True)
         return torch.stack([fast(*row, rates, **settings) for row in rows])
 
-    def fit_published(
+    def fit_gaussianimage(
         target: Tensor, parameters: Tensor, state: Tensor, rates: Tensor, **settings: Any
     ) -> Tensor:
         rows = zip(target, parameters, state, strict=True)
         return torch.stack([gaussianimage(*row, rates, **settings) for row in rows])
 
     monkeypatch.setattr(gpu_fit.gpu, "fit", fit)
-    monkeypatch.setattr(gpu_fit.gpu, "fit_published", fit_published)
+    monkeypatch.setattr(gpu_fit.gpu, "fit_gaussianimage", fit_gaussianimage)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from dgp_mining import published
 from dgp_mining.fit import fit_image
 from dgp_mining.recipes import GaussianImageRecipe
-from splat2d import native
+from splat2d.backends import cpu
 
 
 def textured(channels: int = 3) -> torch.Tensor:
@@ -33,7 +33,7 @@ def test_adan_takes_the_steps_of_algorithm_1():
     assert parameters.item() == pytest.approx(x, abs=1e-12)
 
 
-@pytest.mark.skipif(native.LIBRARY is None, reason="built without the native library")
+@pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the native library")
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_fused_iterations_are_those_of_torch_with_automatic_differentiation(channels):
     target = textured(channels)
@@ -41,7 +41,7 @@ def test_the_fused_iterations_are_those_of_torch_with_automatic_differentiation(
     start = published.random_start(target, 0.18, seed=2)
     start[2, :20] -= 2  # negative entries are part of the recipe
     results = []
-    for run in (native.fit_published, published.iterate):
+    for run in (cpu.fit_gaussianimage, published.iterate):
         parameters, state = start.clone(), start.new_zeros(4, *start.shape)
         rates = torch.full((30,), 0.01)
         losses = run(
@@ -79,10 +79,10 @@ def test_the_rate_is_halved_when_the_recipe_says():
 
 
 def test_without_the_library_torch_fits(monkeypatch):
-    monkeypatch.setattr(native, "say_missing", lambda: None)
+    monkeypatch.setattr(cpu, "say_missing", lambda: None)
     pixels = textured().permute(1, 2, 0)
     fused = fit_image(pixels, density=0.18, recipe="gaussianimage", iterations=10)
-    monkeypatch.setattr(native, "LIBRARY", None)
+    monkeypatch.setattr(cpu, "LIBRARY", None)
     plain = fit_image(pixels, density=0.18, recipe="gaussianimage", iterations=10)
     assert plain.psnr == pytest.approx(fused.psnr, abs=1e-3)
     assert torch.allclose(plain.field.means, fused.field.means, atol=1e-2)

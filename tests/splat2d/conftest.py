@@ -3,16 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from splat2d import native
+from splat2d.backends import cpu
 
 sys.path.insert(0, str(Path(__file__).parent))  # fields.py
 
 
-@pytest.fixture(params=["native", "vectorised"])
+@pytest.fixture(params=["cpu", "fallback"])
 def implementation(request, monkeypatch):
     """Both implementations on the CPU, one after the other."""
-    if request.param == "native" and native.LIBRARY is None:
+    if request.param == "cpu" and cpu.LIBRARY is None:
         pytest.skip("built without the native library")
-    if request.param == "vectorised":
-        monkeypatch.setattr(native, "LIBRARY", None)
-        monkeypatch.setattr(native, "say_missing", lambda: None)
+    if request.param == "fallback":
+        monkeypatch.setattr(cpu, "LIBRARY", None)
+        monkeypatch.setattr(cpu, "say_missing", lambda: None)

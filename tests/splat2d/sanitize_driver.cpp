@@ -21,7 +21,7 @@ int splat2d_render_backward(const float* means, const float* cholesky, const flo
 int splat2d_fit(const float* target, int channels, int height, int width, int64_t n, float cutoff, float min_sigma,
                 float beta1, float beta2, float epsilon, const float* rates, int64_t start, int64_t iterations,
                 float* parameters, float* first, float* second, double* losses);
-int splat2d_fit_published(const float* target, int channels, int height, int width, int64_t n, float cutoff,
+int splat2d_fit_gaussianimage(const float* target, int channels, int height, int width, int64_t n, float cutoff,
                           const float* bound, const float* betas, float epsilon, const float* rates, int64_t start,
                           int64_t iterations, float* parameters, float* state, double* losses);
 }
@@ -120,7 +120,7 @@ Floats run_fit(bool published, int channels, int height, int width, int n, bool 
   if (published) {
     const Floats bound = {0.5f, 0.0f, 0.5f}, betas = {0.98f, 0.92f, 0.99f};
     Floats state(4 * parameters.size());
-    splat2d_fit_published(target.data(), channels, height, width, n, 3.33f, bound.data(), betas.data(), 1e-8f,
+    splat2d_fit_gaussianimage(target.data(), channels, height, width, n, 3.33f, bound.data(), betas.data(), 1e-8f,
                           rates.data(), 0, kIterations, parameters.data(), state.data(), losses.data());
     return parameters;
   }

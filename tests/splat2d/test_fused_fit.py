@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from splat2d import native, reference
+from splat2d.backends import cpu, reference
 
-pytestmark = pytest.mark.skipif(native.LIBRARY is None, reason="built without the native library")
+pytestmark = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the native library")
 CUTOFF = 12.0
 """No pixel of these images lies beyond it: finite differences cross no edge."""
 
@@ -39,7 +39,7 @@ def run(
     state = [parameters.clone(), torch.zeros_like(parameters), torch.zeros_like(parameters)]
     settings = {"cutoff": CUTOFF, "min_sigma": 1e-3, "betas": (beta1, 0.95), "epsilon": 1e-4}
     losses = [
-        native.fit(target, *state, rates[begin:end].contiguous(), start=begin, **settings)
+        cpu.fit(target, *state, rates[begin:end].contiguous(), start=begin, **settings)
         for begin, end in zip((0, *calls), calls, strict=False)
     ]
     return [torch.cat(losses), *state]

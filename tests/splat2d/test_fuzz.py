@@ -9,7 +9,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from dgp_mining import fit_image
-from splat2d import native, render
+from splat2d import render
+from splat2d.backends import cpu
 
 SEARCH = settings(max_examples=400, deadline=None, derandomize=True)
 
@@ -63,25 +64,25 @@ def possible_fields(draw):
 @pytest.fixture(scope="module")
 def instruction_sets():
     """Those of this machine; the library's own choice is restored afterwards."""
-    if native.LIBRARY is None:
+    if cpu.LIBRARY is None:
         pytest.skip("built without the native library")
-    chosen = native.instruction_set()
+    chosen = cpu.instruction_set()
     available = []
-    for name in native.INSTRUCTION_SETS:
+    for name in cpu.INSTRUCTION_SETS:
         try:
-            native.set_instruction_set(name)
+            cpu.set_instruction_set(name)
         except ValueError:
             continue
         available.append(name)
     yield available
-    native.set_instruction_set(chosen)
+    cpu.set_instruction_set(chosen)
 
 
 def on_each(instruction_sets, run):
     """The result of `run`, a list of tensors or None, on every instruction set: it must be the same."""
     results = []
     for name in instruction_sets:
-        native.set_instruction_set(name)
+        cpu.set_instruction_set(name)
         results.append(run())
     for name, result in zip(instruction_sets, results, strict=True):
         assert (result is None) == (results[0] is None), name
@@ -163,7 +164,7 @@ def test_the_fused_fit_ends_whatever_its_parameters(instruction_sets, rows, valu
     def run():
         state = [parameters.clone(), torch.zeros_like(parameters), torch.zeros_like(parameters)]
         settings = {"start": 0, "cutoff": 3.33, "min_sigma": 0.4, "betas": (0.8, 0.98), "epsilon": 1e-4}
-        return [native.fit(target, *state, rates, **settings), *state]
+        return [cpu.fit(target, *state, rates, **settings), *state]
 
     on_each(instruction_sets, run)
 
@@ -188,6 +189,6 @@ def test_the_published_recipes_fit_ends_whatever_its_parameters(instruction_sets
 
     def run():
         state = [parameters.clone(), torch.zeros(4, *parameters.shape)]
-        return [native.fit_published(target, *state, rates, **settings), *state]
+        return [cpu.fit_gaussianimage(target, *state, rates, **settings), *state]
 
     on_each(instruction_sets, run)

@@ -7,7 +7,7 @@ import torch
 import warp_shim
 from fields import AWKWARD, awkward_inputs, near_cutoff, random_inputs
 
-from splat2d import gpu, kernels, native, reference
+from splat2d.backends import cpu, cuda, cuda_runtime, reference
 
 CUTOFF = 3.33
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -23,7 +23,7 @@ def on_cpu(monkeypatch, shim_folder):
     """Kernels launched here run on the CPU."""
     if warp_shim.COMPILER is None:
         pytest.skip("no g++ to compile the host shim with")
-    monkeypatch.setattr(kernels, "launcher", warp_shim.host_launcher(shim_folder))
+    monkeypatch.setattr(cuda_runtime, "launcher", warp_shim.host_launcher(shim_folder))
     return torch.device("cpu")
 
 
@@ -45,8 +45,8 @@ def compare(device, inputs, size, counts=None, cutoff=CUTOFF):
     )
     weight = (weight * clear).contiguous()
     *placed, used, grad = to(device, *inputs, counts, weight)
-    out = gpu.render(*placed, used, size, cutoff).cpu()
-    gradients = to("cpu", *gpu.render_backward(grad, *placed, used, cutoff))
+    out = cuda.render(*placed, used, size, cutoff).cpu()
+    gradients = to("cpu", *cuda.render_backward(grad, *placed, used, cutoff))
 
     leaves = [t.double().requires_grad_() for t in inputs]
     exact = reference.render(*leaves, size, counts, cutoff)
@@ -58,10 +58,11 @@ def compare(device, inputs, size, counts=None, cutoff=CUTOFF):
     for ours, leaf in zip(gradients, leaves, strict=True):
         assert (ours - leaf.grad).abs().max() <= 2e-5 * leaf.grad.abs().max() + 5e-6 * condition
 
-    if native.LIBRARY is not None:
-        assert torch.equal(out, native.render(*inputs, counts, size, cutoff))
-        for ours, cpu in zip(gradients, native.render_backward(weight, *inputs, counts, cutoff), strict=True):
-            assert torch.equal(ours, cpu)
+    if cpu.LIBRARY is not None:
+        assert torch.equal(out, cpu.render(*inputs, counts, size, cutoff))
+        backward = cpu.render_backward(weight, *inputs, counts, cutoff)
+        for ours, expected in zip(gradients, backward, strict=True):
+            assert torch.equal(ours, expected)
 
 
 @pytest.mark.parametrize("size", [(17, 23), (1, 1), (40, 70), (5, 130)])
@@ -85,7 +86,7 @@ def test_ragged_rows_use_their_first_gaussians_only(device):
     compare(device, inputs, (17, 23), counts=torch.tensor([0, 70, 33, 1]))
     inputs[1][0] = float("nan")  # an unused Gaussian is never looked at
     used = torch.tensor([0, 70, 33, 1])
-    out = gpu.render(*to(device, *inputs, used), (17, 23), CUTOFF)
+    out = cuda.render(*to(device, *inputs, used), (17, 23), CUTOFF)
     assert torch.isfinite(out).all()
 
 
@@ -96,13 +97,13 @@ def test_no_gaussian_is_dropped_however_many_meet_in_one_tile(device):
     means = 4 + 0.3 * torch.randn(1, n, 2, generator=generator)
     cholesky = torch.tensor([0.8, 0.2, 0.7]).expand(1, n, 3).contiguous()
     colors = torch.rand(1, n, 1, generator=generator)
-    out = gpu.render(*to(device, means, cholesky, colors), None, size, CUTOFF).cpu()
+    out = cuda.render(*to(device, means, cholesky, colors), None, size, CUTOFF).cpu()
     exact = reference.render(means.double(), cholesky.double(), colors.double(), size, None, CUTOFF)
     clear = ~near_cutoff(means, cholesky, size, CUTOFF)[:, None]
     assert clear.sum() > 20
     assert ((out - exact).abs() <= 1e-5 * exact)[clear].all()  # one of them is 3e-5 of the sum
-    if native.LIBRARY is not None:
-        assert torch.equal(out, native.render(means, cholesky, colors, None, size, CUTOFF))
+    if cpu.LIBRARY is not None:
+        assert torch.equal(out, cpu.render(means, cholesky, colors, None, size, CUTOFF))
 
 
 def test_a_grid_in_row_order_loses_nothing_to_the_boxes_that_skip_most_of_it(device):
@@ -116,18 +117,18 @@ def test_a_grid_in_row_order_loses_nothing_to_the_boxes_that_skip_most_of_it(dev
 @pytest.mark.parametrize("rows", [(0, 17), (3, 9), (8, 12), (16, 17), (5, 5)])
 def test_a_band_of_rows_is_that_part_of_the_image(device, rows):
     inputs = to(device, *random_inputs(2, 60, 3, (17, 23)))
-    whole = gpu.render(*inputs, None, (17, 23), CUTOFF)
-    assert torch.equal(gpu.render(*inputs, None, (17, 23), CUTOFF, rows), whole[:, :, slice(*rows)])
+    whole = cuda.render(*inputs, None, (17, 23), CUTOFF)
+    assert torch.equal(cuda.render(*inputs, None, (17, 23), CUTOFF, rows), whole[:, :, slice(*rows)])
 
 
 def test_empty_fields_images_and_batches_render(device):
     nothing = to(device, *(torch.zeros(2, 0, k) for k in (2, 3, 3)))
-    assert torch.equal(gpu.render(*nothing, None, (4, 5), CUTOFF).cpu(), torch.zeros(2, 3, 4, 5))
-    gradients = gpu.render_backward(torch.ones(2, 3, 4, 5, device=device), *nothing, None, CUTOFF)
+    assert torch.equal(cuda.render(*nothing, None, (4, 5), CUTOFF).cpu(), torch.zeros(2, 3, 4, 5))
+    gradients = cuda.render_backward(torch.ones(2, 3, 4, 5, device=device), *nothing, None, CUTOFF)
     assert [g.shape for g in gradients] == [(2, 0, 2), (2, 0, 3), (2, 0, 3)]
     some = to(device, *random_inputs(2, 3, 3, (4, 5)))
-    assert gpu.render(*some, None, (0, 5), CUTOFF).shape == (2, 3, 0, 5)
-    assert gpu.render(*(t[:0] for t in some), None, (4, 5), CUTOFF).shape == (0, 3, 4, 5)
+    assert cuda.render(*some, None, (0, 5), CUTOFF).shape == (2, 3, 0, 5)
+    assert cuda.render(*(t[:0] for t in some), None, (4, 5), CUTOFF).shape == (0, 3, 4, 5)
 
 
 @pytest.mark.parametrize("spoil", ["mean", "diagonal", "color", "count"])
@@ -143,8 +144,8 @@ def test_what_cannot_be_rendered_makes_its_row_nan_and_no_other(device, spoil):
     else:
         counts[1] = 41
     *inputs, used = to(device, means, cholesky, colors, counts)
-    out = gpu.render(*inputs, used, (9, 11), CUTOFF)
-    gradients = gpu.render_backward(torch.ones_like(out), *inputs, used, CUTOFF)
+    out = cuda.render(*inputs, used, (9, 11), CUTOFF)
+    gradients = cuda.render_backward(torch.ones_like(out), *inputs, used, CUTOFF)
     for tensor in (out, *gradients):
         assert tensor[1].isnan().all()
         assert tensor[[0, 2]].isfinite().all()
@@ -154,19 +155,19 @@ def test_a_rows_bits_depend_on_neither_batch_nor_run(device):
     size = (30, 45)
     inputs = to(device, *random_inputs(3, 200, 3, size))
     grad = torch.randn(3, 3, *size, generator=torch.Generator().manual_seed(2)).to(device)
-    together = (gpu.render(*inputs, None, size, CUTOFF), *gpu.render_backward(grad, *inputs, None, CUTOFF))
+    together = (cuda.render(*inputs, None, size, CUTOFF), *cuda.render_backward(grad, *inputs, None, CUTOFF))
     row = [t[1:2].contiguous() for t in inputs]
     for _ in range(2):
         alone = (
-            gpu.render(*row, None, size, CUTOFF),
-            *gpu.render_backward(grad[1:2].contiguous(), *row, None, CUTOFF),
+            cuda.render(*row, None, size, CUTOFF),
+            *cuda.render_backward(grad[1:2].contiguous(), *row, None, CUTOFF),
         )
         for one, all_rows in zip(alone, together, strict=True):
             assert torch.equal(one, all_rows[1:2])
 
 
 def test_fits_of_a_batch_are_the_fits_of_the_cpu_to_the_bit(device):
-    if native.LIBRARY is None:
+    if cpu.LIBRARY is None:
         pytest.skip("built without the native library")
     crops, n, size = 2, 70, (20, 26)
     generator = torch.Generator().manual_seed(3)
@@ -184,13 +185,11 @@ def test_fits_of_a_batch_are_the_fits_of_the_cpu_to_the_bit(device):
         rows = [t[crop] for t in state]
         for begin in (0, 4):
             block = rates[begin : begin + 4].contiguous()
-            expected[crop, begin : begin + 4] = native.fit(
-                target[crop], *rows, block, start=begin, **settings
-            )
+            expected[crop, begin : begin + 4] = cpu.fit(target[crop], *rows, block, start=begin, **settings)
 
     ours = list(to(device, parameters, first, second))
     losses = [
-        gpu.fit(target.to(device), *ours, rates[begin : begin + 4], start=begin, **settings)
+        cuda.fit(target.to(device), *ours, rates[begin : begin + 4], start=begin, **settings)
         for begin in (0, 4)
     ]
     assert torch.allclose(torch.cat(losses, 1).cpu(), expected, rtol=1e-6)
@@ -199,7 +198,7 @@ def test_fits_of_a_batch_are_the_fits_of_the_cpu_to_the_bit(device):
 
 
 def test_published_fits_of_a_batch_are_those_of_the_cpu_to_the_bit(device):
-    if native.LIBRARY is None:
+    if cpu.LIBRARY is None:
         pytest.skip("built without the native library")
     crops, n, size = 2, 70, (20, 26)
     generator = torch.Generator().manual_seed(3)
@@ -211,17 +210,17 @@ def test_published_fits_of_a_batch_are_those_of_the_cpu_to_the_bit(device):
     rates = 0.02 * torch.rand(6, generator=generator)
     settings = {"cutoff": CUTOFF, "bound": (0.5, 0.0, 0.5), "betas": (0.98, 0.92, 0.99), "epsilon": 1e-8}
 
-    cpu = [parameters.clone(), torch.zeros(crops, 4, 8, n)]
+    theirs = [parameters.clone(), torch.zeros(crops, 4, 8, n)]
     ours = list(to(device, parameters.clone(), torch.zeros(crops, 4, 8, n)))
     for begin in (0, 4):
         block = rates[begin : begin + 4].contiguous()
-        losses = gpu.fit_published(target.to(device), *ours, block, start=begin, **settings)
+        losses = cuda.fit_gaussianimage(target.to(device), *ours, block, start=begin, **settings)
         for crop in range(crops):
-            rows = [t[crop] for t in cpu]
-            expected = native.fit_published(target[crop], *rows, block, start=begin, **settings)
+            rows = [t[crop] for t in theirs]
+            expected = cpu.fit_gaussianimage(target[crop], *rows, block, start=begin, **settings)
             assert torch.allclose(losses[crop].cpu(), expected, rtol=1e-6)
-    assert not torch.equal(cpu[0], parameters)
-    for name, mine, cpus in zip(("parameters", "state"), ours, cpu, strict=True):
+    assert not torch.equal(theirs[0], parameters)
+    for name, mine, cpus in zip(("parameters", "state"), ours, theirs, strict=True):
         assert torch.equal(mine.cpu(), cpus), name
 
 
@@ -236,5 +235,5 @@ def test_render_on_a_gpu_is_differentiable_and_agrees_with_the_cpu():
         out = render(*leaves, (64, 40))
         out.square().sum().backward()
         results.append([out.detach().cpu(), *(leaf.grad.cpu() for leaf in leaves)])
-    for cpu, cuda in zip(*results, strict=True):
-        assert torch.equal(cpu, cuda)
+    for on_cpu, on_gpu in zip(*results, strict=True):
+        assert torch.equal(on_cpu, on_gpu)

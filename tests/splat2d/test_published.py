@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from splat2d import native, reference
+from splat2d.backends import cpu, reference
 
-pytestmark = pytest.mark.skipif(native.LIBRARY is None, reason="built without the native library")
+pytestmark = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the native library")
 SIZE = (9, 11)
 SETTINGS = {"cutoff": 12.0, "bound": (0.5, 0.0, 0.5), "betas": (0.98, 0.92, 0.99), "epsilon": 1e-8}
 
@@ -25,7 +25,7 @@ def scene(n: int = 7, size: tuple[int, int] = SIZE) -> tuple[Tensor, Tensor]:
 def step(target: Tensor, parameters: Tensor) -> tuple[float, Tensor]:
     """The squared error and the gradient that one iteration finds."""
     state = torch.zeros(4, *parameters.shape)
-    losses = native.fit_published(target, parameters.clone(), state, torch.zeros(1), start=0, **SETTINGS)
+    losses = cpu.fit_gaussianimage(target, parameters.clone(), state, torch.zeros(1), start=0, **SETTINGS)
     return losses.item(), state[3]
 
 
@@ -83,11 +83,11 @@ def test_every_instruction_set_and_every_division_into_calls_gives_the_same_bits
     target = torch.rand(channels, *size, generator=generator)
     rates = torch.full((12,), 0.01)
     results = {}
-    before = native.instruction_set()
+    before = cpu.instruction_set()
     try:
-        for name in native.INSTRUCTION_SETS:
+        for name in cpu.INSTRUCTION_SETS:
             try:
-                native.set_instruction_set(name)
+                cpu.set_instruction_set(name)
             except ValueError:
                 continue
             for ends in ((12,), (1, 5, 12)):
@@ -95,11 +95,11 @@ def test_every_instruction_set_and_every_division_into_calls_gives_the_same_bits
                 for begin, end in zip((0, *ends), ends, strict=False):
                     block = rates[begin:end].contiguous()
                     losses.append(
-                        native.fit_published(target, parameters, state, block, start=begin, **SETTINGS)
+                        cpu.fit_gaussianimage(target, parameters, state, block, start=begin, **SETTINGS)
                     )
                 results[name, ends] = (parameters, state, torch.cat(losses))
     finally:
-        native.set_instruction_set(before)
+        cpu.set_instruction_set(before)
     first = results["portable", (12,)]
     assert not torch.equal(first[0], start)
     for key, result in results.items():
@@ -110,6 +110,6 @@ def test_every_instruction_set_and_every_division_into_calls_gives_the_same_bits
 def test_what_its_callers_should_have_checked_is_refused():
     target, parameters = scene()
     with pytest.raises(ValueError, match="refused"):
-        native.fit_published(
+        cpu.fit_gaussianimage(
             target, parameters, torch.zeros(4, 7, 7), torch.zeros(1), start=0, **{**SETTINGS, "cutoff": 0.0}
         )

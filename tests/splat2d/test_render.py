@@ -6,10 +6,11 @@ import pytest
 import torch
 from fields import AWKWARD, awkward_inputs, near_cutoff, random_inputs
 
-from splat2d import backend, native, reference, render, vectorised
+from splat2d import backend, render
+from splat2d.backends import cpu, fallback, reference
 
 SIZES = [(17, 23), (1, 1), (64, 40), (5, 130)]
-needs_library = pytest.mark.skipif(native.LIBRARY is None, reason="built without the native library")
+needs_library = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the native library")
 
 
 def compare(means, cholesky, colors, size, counts=None, cutoff=3.33, seed=0):
@@ -143,21 +144,21 @@ def test_a_crop_of_the_canvas_renders_the_same_pixels(implementation):
 def test_every_instruction_set_gives_the_same_bits():
     inputs = random_inputs(2, 200, 3, (70, 50))
     awkward = awkward_inputs()
-    before = native.instruction_set()
+    before = cpu.instruction_set()
     results = {}
     try:
-        for name in native.INSTRUCTION_SETS:
+        for name in cpu.INSTRUCTION_SETS:
             try:
-                native.set_instruction_set(name)
+                cpu.set_instruction_set(name)
             except ValueError:
                 continue
             results[name] = [
-                *(native.render(*fields, None, (70, 50), 3.33) for fields in (inputs, awkward)),
-                *native.render_backward(torch.ones(2, 3, 70, 50), *inputs, None, 3.33),
-                *native.render_backward(torch.ones(1, 3, 70, 50), *awkward, None, 3.33),
+                *(cpu.render(*fields, None, (70, 50), 3.33) for fields in (inputs, awkward)),
+                *cpu.render_backward(torch.ones(2, 3, 70, 50), *inputs, None, 3.33),
+                *cpu.render_backward(torch.ones(1, 3, 70, 50), *awkward, None, 3.33),
             ]
     finally:
-        native.set_instruction_set(before)
+        cpu.set_instruction_set(before)
     for name, tensors in results.items():
         for ours, portable in zip(tensors, results["portable"], strict=True):
             assert torch.equal(ours, portable), name
@@ -208,8 +209,8 @@ def test_what_cannot_be_rendered_is_refused_in_a_sentence(implementation, change
 
 
 def test_without_the_library_one_line_says_so(monkeypatch):
-    monkeypatch.setattr(native, "LIBRARY", None)
-    native.say_missing.cache_clear()
+    monkeypatch.setattr(cpu, "LIBRARY", None)
+    cpu.say_missing.cache_clear()
     assert backend() == "torch"
     inputs = random_inputs(1, 2, 3, (4, 4))
     with pytest.warns(UserWarning, match="no native library") as caught:
@@ -218,7 +219,7 @@ def test_without_the_library_one_line_says_so(monkeypatch):
 
 
 def test_the_native_fit_and_the_torch_fit_take_the_same_steps():
-    if native.LIBRARY is None:
+    if cpu.LIBRARY is None:
         pytest.skip("built without the native library")
     generator = torch.Generator().manual_seed(3)
     target = torch.rand(3, 20, 26, generator=generator)
@@ -229,7 +230,7 @@ def test_the_native_fit_and_the_torch_fit_take_the_same_steps():
     rates = torch.tensor([[0.02, 0.01, 0.01]]).expand(8, 3).contiguous()
     settings = {"start": 0, "cutoff": 3.33, "min_sigma": 0.8, "betas": (0.9, 0.99), "epsilon": 1e-4}
     results = []
-    for run in (native.fit, vectorised.fit):
+    for run in (cpu.fit, fallback.fit):
         state = [start.clone(), torch.zeros_like(start), torch.zeros_like(start)]
         losses = run(target, *state, rates, **settings)
         assert losses[-1] < losses[0]

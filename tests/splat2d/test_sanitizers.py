@@ -13,7 +13,7 @@ import pytest
 
 import splat2d
 
-SOURCES = Path(splat2d.__file__).parent / "src"
+SOURCES = Path(splat2d.__file__).parent / "src" / "cpu"
 DRIVER = Path(__file__).with_name("sanitize_driver.cpp")
 SANITIZE = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
 # As CMakeLists.txt builds them, but for the level of optimisation.

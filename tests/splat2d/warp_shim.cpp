@@ -127,7 +127,7 @@ T shuffle_xor(T value, int mask) {
 extern "C" int launch(const char* name, unsigned warps, const uint64_t* words, int count) {
 #define TRY(kernel) run_if(name, #kernel, splat2d::splat2d_##kernel, warps, words, count)
   const bool found = TRY(prepare) || TRY(prepare_fit) || TRY(group) || TRY(draw) || TRY(gather) || TRY(gradients) ||
-                     TRY(update) || TRY(losses) || TRY(prepare_published) || TRY(update_published);
+                     TRY(update) || TRY(losses) || TRY(prepare_gaussianimage) || TRY(update_gaussianimage);
 #undef TRY
   return found ? 0 : -1;
 }

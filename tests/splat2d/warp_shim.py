@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import splat2d
-from splat2d import kernels
+from splat2d.backends import cuda_runtime
 
 HERE = Path(__file__).parent
 COMPILER = shutil.which("g++")
@@ -22,7 +22,7 @@ COMPILER = shutil.which("g++")
 def library(channels: int, folder: Path) -> ctypes.CDLL:
     """The kernels for so many channels, compiled into `folder` at first use."""
     path = folder / f"warp_shim_{channels}.so"
-    sources = Path(splat2d.__file__).parent / "src"
+    sources = Path(splat2d.__file__).parent / "src" / "cuda"
     flags = ["-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", f"-DSPLAT2D_CHANNELS={channels}"]
     subprocess.run(
         [COMPILER, *flags, f"-I{sources}", str(HERE / "warp_shim.cpp"), "-o", str(path)], check=True
@@ -33,14 +33,14 @@ def library(channels: int, folder: Path) -> ctypes.CDLL:
 
 
 def host_launcher(folder: Path):
-    """Stands in for `splat2d.kernels.launcher`: the same launches, on tensors in the CPU's memory."""
+    """Stands in for `cuda_runtime.launcher`: the same launches, on tensors in the CPU's memory."""
 
-    def launcher(device, channels: int) -> kernels.Launch:
+    def launcher(device, channels: int) -> cuda_runtime.Launch:
         assert device.type == "cpu"
         shim = library(channels, folder)
 
-        def launch(name: str, warps: int, *values: kernels.Argument) -> None:
-            words = [word(value) for value in kernels.arguments(values)]
+        def launch(name: str, warps: int, *values: cuda_runtime.Argument) -> None:
+            words = [word(value) for value in cuda_runtime.arguments(values)]
             assert shim.launch(name.encode(), warps, (c_uint64 * len(words))(*words), len(words)) == 0, name
 
         return launch

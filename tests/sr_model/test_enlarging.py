@@ -14,7 +14,8 @@ import torch
 from PIL import ExifTags, Image
 
 from dgp_mining.images import ImageError
-from splat2d import GaussianField, native
+from splat2d import GaussianField
+from splat2d.backends import cpu
 from sr_model import GSASR, PRESETS, ContinuousSR, upscale, upscaling
 from sr_model.enlarging import Request, enlarge_file
 from sr_model.fieldfile import SavedField, load_field, save_field
@@ -148,7 +149,7 @@ def test_fields_of_others_are_rendered_and_broken_ones_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["large.tif", "large.png"])
 def test_large_results_take_the_memory_of_a_band(tmp_path, name):
-    if native.LIBRARY is None:
+    if cpu.LIBRARY is None:
         pytest.skip("built without the native library")
     command = [sys.executable, "-c", PEAK, name]
     grown = int(subprocess.run(command, check=True, capture_output=True, cwd=tmp_path).stdout)

@@ -10,16 +10,7 @@ from dgp_mining.dictionary import Dictionary
 from splat2d.resample import imresize
 from sr_model import ContinuousSR, Preset
 from sr_model.metrics import psnr
-from sr_model.tiling import (
-    OVERLAP,
-    TooLarge,
-    automatic_tile,
-    bytes_per_pixel,
-    encode,
-    reach,
-    spans,
-    to_lr,
-)
+from sr_model.tiling import OVERLAP, TooLarge, automatic_tile, bytes_per_pixel, encode, reach, spans, to_lr
 
 PARTS = ("means", "cholesky", "colors")
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from dgp_mining.fit import field_of, grid_start
 from dgp_mining.recipes import DEFAULT_DENSITY, FastRecipe
-from splat2d import DEFAULT_CUTOFF, GaussianField, native
+from splat2d import DEFAULT_CUTOFF, GaussianField
+from splat2d.backends import cpu
 from splat2d.resample import imresize
 
 RECIPE = FastRecipe()
@@ -27,12 +28,12 @@ def project_colours(field: GaussianField, target: Tensor, steps: int = 40) -> Ga
     means, cholesky, size = field.means, field.cholesky, tuple(target.shape[1:])
 
     def image(colors: Tensor) -> Tensor:
-        return native.render(means, cholesky, colors.contiguous(), None, size, DEFAULT_CUTOFF)
+        return cpu.render(means, cholesky, colors.contiguous(), None, size, DEFAULT_CUTOFF)
 
     def transposed(pixels: Tensor) -> Tensor:
-        return native.render_backward(
-            pixels.contiguous(), means, cholesky, field.colors, None, DEFAULT_CUTOFF
-        )[2]
+        return cpu.render_backward(pixels.contiguous(), means, cholesky, field.colors, None, DEFAULT_CUTOFF)[
+            2
+        ]
 
     def normal(colors: Tensor) -> Tensor:
         return transposed(image(colors))
@@ -72,7 +73,7 @@ class Descent:
 
     def run(self, end: int, target: Tensor | None = None) -> None:
         """Iterate until `end` have been done, towards another target if one is given."""
-        native.fit(
+        cpu.fit(
             self.target if target is None else target,
             *(self.parameters, self.first, self.second, self.rates[self.done : end].contiguous()),
             start=self.done,
@@ -160,11 +161,11 @@ def levenberg_marquardt(target: Tensor, passes: int = 300, inner: int = 12) -> G
 
     def image(x: Tensor) -> Tensor:
         parts = (part.contiguous() for part in x.split(widths, -1))
-        return native.render(*parts, None, size, DEFAULT_CUTOFF)
+        return cpu.render(*parts, None, size, DEFAULT_CUTOFF)
 
     def transposed(x: Tensor, pixels: Tensor) -> Tensor:
         parts = (part.contiguous() for part in x.split(widths, -1))
-        return torch.cat(native.render_backward(pixels.contiguous(), *parts, None, DEFAULT_CUTOFF), -1)
+        return torch.cat(cpu.render_backward(pixels.contiguous(), *parts, None, DEFAULT_CUTOFF), -1)
 
     def product(x: Tensor, drawn: Tensor, scale: Tensor, damping: float, v: Tensor) -> Tensor:
         """The damped normal matrix times v; the image's derivative along v is a difference."""

@@ -1,6 +1,6 @@
 """Check and measure the CUDA kernels on this machine's GPU.
 
-    PYTHONPATH=cuda:. python workflows/benchmarks/gpu_check.py --out gpu.json
+    PYTHONPATH=cuda:. python workflows/benchmarks/gpu_check.py --out cuda.json
 
 Needs torch, numpy, safetensors and cuda-core, and no build. First the kernels are held to the dense float64
 reference and to themselves (the same bits on every run, whatever else is in the batch), and the fits of all
@@ -32,7 +32,7 @@ from torch import Tensor
 from dgp_mining.fit import fit_image
 from dgp_mining.gpu_fit import fit_images
 from dgp_mining.recipes import RECIPES, FastRecipe
-from splat2d import gpu, kernels, native, reference
+from splat2d.backends import cpu, cuda, cuda_runtime, reference
 
 CUTOFF = 3.33
 TARGETS = {"render x4 of 510x340, ms": 0.3, "crops a second": 100.0}
@@ -48,7 +48,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         sys.exit("gpu_check: no CUDA device found: run this on a machine with an NVIDIA GPU")
     began = time.perf_counter()
-    gpu.render(*field(1, 1, 3, 1), None, (8, 8), CUTOFF)
+    cuda.render(*field(1, 1, 3, 1), None, (8, 8), CUTOFF)
     torch.cuda.synchronize()
     figures = {"kernels compiled or loaded, s": time.perf_counter() - began}
     failures = check()
@@ -82,7 +82,7 @@ def check() -> list[str]:
 
 def check_fits() -> list[str]:
     """Whether a batch of crops leads to the fields that the CPU fits one by one."""
-    if native.LIBRARY is None:
+    if cpu.LIBRARY is None:
         return []
     crops, seeds = list(photographs(3).permute(0, 2, 3, 1)[:, :40, :50]), [4, 5, 6]
     failures = []
@@ -98,7 +98,7 @@ def check_fits() -> list[str]:
 def check_field(inputs: tuple[Tensor, ...], size: tuple[int, int]) -> list[str]:
     clear = ~near_cutoff(*inputs[:2], size)[:, None]
     weight = (torch.randn(len(clear), inputs[2].shape[2], *size, device="cuda") * clear).contiguous()
-    ours = (gpu.render(*inputs, None, size, CUTOFF), *gpu.render_backward(weight, *inputs, None, CUTOFF))
+    ours = (cuda.render(*inputs, None, size, CUTOFF), *cuda.render_backward(weight, *inputs, None, CUTOFF))
     leaves = [t.double().requires_grad_() for t in inputs]
     exact = reference.render(*leaves, size, None, CUTOFF)
     (exact * weight).sum().backward()
@@ -111,16 +111,16 @@ def check_field(inputs: tuple[Tensor, ...], size: tuple[int, int]) -> list[str]:
             failures.append(f"the gradient by {name} differs from the reference's")
     row = tuple(t[-1:].contiguous() for t in inputs)
     again = (
-        gpu.render(*row, None, size, CUTOFF),
-        *gpu.render_backward(weight[-1:].contiguous(), *row, None, CUTOFF),
+        cuda.render(*row, None, size, CUTOFF),
+        *cuda.render_backward(weight[-1:].contiguous(), *row, None, CUTOFF),
     )
     if not all(torch.equal(one, batch[-1:]) for one, batch in zip(again, ours, strict=True)):
         failures.append("a row alone differs in its bits from the row in a batch")
-    if native.LIBRARY is not None:
+    if cpu.LIBRARY is not None:
         on_cpu = [t.cpu() for t in inputs]
         cpus = (
-            native.render(*on_cpu, None, size, CUTOFF),
-            *native.render_backward(weight.cpu(), *on_cpu, None, CUTOFF),
+            cpu.render(*on_cpu, None, size, CUTOFF),
+            *cpu.render_backward(weight.cpu(), *on_cpu, None, CUTOFF),
         )
         if not all(torch.equal(one.cpu(), cpu) for one, cpu in zip(ours, cpus, strict=True)):
             failures.append("the bits differ from the CPU kernels'")
@@ -178,10 +178,10 @@ def measure_render() -> dict[str, float]:
     grad = torch.rand(1, 3, *size, device="cuda")
     return {
         "render x4 of 510x340, ms": milliseconds(
-            lambda: gpu.render(means, cholesky, colors, None, size, CUTOFF)
+            lambda: cuda.render(means, cholesky, colors, None, size, CUTOFF)
         ),
         "its gradient, ms": milliseconds(
-            lambda: gpu.render_backward(grad, means, cholesky, colors, None, CUTOFF)
+            lambda: cuda.render_backward(grad, means, cholesky, colors, None, CUTOFF)
         ),
     }
 
@@ -207,7 +207,7 @@ def measure_fit(batch: int, batches: int) -> dict[str, float]:
         means, cholesky, colors = fit_crops(crops)
     seconds = (time.perf_counter() - began) / batches
     fitted = (t.cuda() for t in (means, cholesky, colors))
-    error = gpu.render(*fitted, None, (256, 256), CUTOFF).clamp(0, 1).cpu() - crops
+    error = cuda.render(*fitted, None, (256, 256), CUTOFF).clamp(0, 1).cpu() - crops
     with timed_kernels() as spent:
         fit_crops(crops)
     total = sum(spent.values())
@@ -249,7 +249,7 @@ def fit_crops(crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     shape = torch.stack([x, y, sigma, torch.zeros_like(x), sigma]).expand(len(crops), 5, 128, 128)
     color = torch.nn.functional.avg_pool2d(target, 2) / (2 * math.pi * recipe.start_sigma**2)
     parameters = torch.cat([shape, color], 1).flatten(2)
-    gpu.fit(
+    cuda.fit(
         target,
         parameters,
         torch.zeros_like(parameters),
@@ -270,12 +270,12 @@ def fit_crops(crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @contextmanager
 def timed_kernels():
     """Inside, every launch is between two CUDA events; yields name -> milliseconds, filled in at the end."""
-    untimed, events, spent = kernels.launcher, [], defaultdict(float)
+    untimed, events, spent = cuda_runtime.launcher, [], defaultdict(float)
 
-    def launcher(device: torch.device, channels: int) -> kernels.Launch:
+    def launcher(device: torch.device, channels: int) -> cuda_runtime.Launch:
         launch = untimed(device, channels)
 
-        def timed(name: str, warps: int, *arguments: kernels.Argument) -> None:
+        def timed(name: str, warps: int, *arguments: cuda_runtime.Argument) -> None:
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
             launch(name, warps, *arguments)
@@ -284,11 +284,11 @@ def timed_kernels():
 
         return timed
 
-    kernels.launcher = launcher
+    cuda_runtime.launcher = launcher
     try:
         yield spent
     finally:
-        kernels.launcher = untimed
+        cuda_runtime.launcher = untimed
     torch.cuda.synchronize()
     for name, begin, end in events:
         spent[name] += begin.elapsed_time(end)

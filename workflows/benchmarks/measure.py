@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from splat2d import backend, native
+from splat2d import backend
+from splat2d.backends import cpu
 
 NOT_MEASURED = "not measured yet"
 
@@ -38,7 +39,7 @@ def machine() -> dict[str, str | int]:
     return {
         "CPU": _cpu_model(),
         "cores": os.cpu_count() or 1,
-        "instruction set": native.instruction_set() if backend() == "cpu" else "torch",
+        "instruction set": cpu.instruction_set() if backend() == "cpu" else "torch",
         "GPU": gpu,
         "system": platform.platform(),
         "python": platform.python_version(),

@@ -1,8 +1,8 @@
-// Fitting as published, with Adan and one rate for all parameters; see published.h.
+// Fitting as published, with Adan and one rate for all parameters; see gaussianimage_step.h.
 #pragma once
 
-#include "crop.h"
-#include "published.h"
+#include "fit_workspace.h"
+#include "../shared/gaussianimage_step.h"
 
 namespace SPLAT2D_NAMESPACE {
 
@@ -11,7 +11,7 @@ struct Published {
   const float *__restrict x, *__restrict y, *__restrict l11, *__restrict l21, *__restrict l22;
   float width, height, bound[3];
 
-  Published(const splat2d::PublishedFit& f, int64_t begin)
+  Published(const splat2d::GaussianImageFit& f, int64_t begin)
       : x(f.parameters + begin), y(x + f.n), l11(y + f.n), l21(l11 + f.n), l22(l21 + f.n),
         width(static_cast<float>(f.width)), height(static_cast<float>(f.height)),
         bound{f.bound[0], f.bound[1], f.bound[2]} {}
@@ -26,7 +26,7 @@ struct Published {
   }
 };
 
-inline Adan adan_at(const splat2d::PublishedFit& f, int64_t count) {
+inline Adan adan_at(const splat2d::GaussianImageFit& f, int64_t count) {
   const double share[3] = {remembered(f.betas[0], count), remembered(f.betas[1], count), remembered(f.betas[2], count)};
   return {f.betas[0], f.betas[1], f.betas[2], f.epsilon, static_cast<float>(1.0 / share[0]),
           static_cast<float>(f.betas[1] / share[1]), static_cast<float>(1.0 / share[2])};
@@ -45,7 +45,7 @@ inline void take_step(const Adan& adan, float rate, bool first, int64_t n, const
 }
 
 template <int C>
-void fit_published(const splat2d::PublishedFit& f) {
+void fit_gaussianimage(const splat2d::GaussianImageFit& f) {
   Crop<C> crop(f.target, f.width, f.height, f.n, f.cutoff);
   const Canvas& canvas = crop.canvas;
   const ClampedMean<Lanes> loss(static_cast<float>(2.0 / (static_cast<double>(C) * f.width * f.height)));

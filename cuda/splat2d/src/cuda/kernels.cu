@@ -1,6 +1,6 @@
 // The CUDA kernels: render, its gradient, and the step of a fit, for batches of fields. Compiled by NVRTC, once
-// for each number of channels (SPLAT2D_CHANNELS); ../gpu.py launches them, in this order. Those of the published
-// recipe's fit lie in published.cuh.
+// for each number of channels (SPLAT2D_CHANNELS); ../../backends/cuda.py launches them, in this order. Those of the published
+// recipe's fit lie in gaussianimage.cuh.
 //
 // Binning has no lists, so nothing to size, sort, overflow or wait for. Gaussians stay in index order, 32 to a
 // chunk and 32 chunks to a group, and all three carry the box of their footprints: a tree, made anew at each call
@@ -13,9 +13,9 @@
 // CPU (gaussian.h), reduced in the same tree of sixteen lanes: both give the bits of the CPU kernels, on every
 // run, whatever else is in the batch. A Gaussian that cannot be rendered turns its row and the row's gradients
 // into NaN: raising an error would mean waiting for the device at every call.
-#include "gaussian.h"
-#include "published.h"
-#include "step.h"
+#include "../shared/gaussian.h"
+#include "../shared/gaussianimage_step.h"
+#include "../shared/fast_step.h"
 #include "warp.h"
 
 namespace SPLAT2D_NAMESPACE {
@@ -101,7 +101,7 @@ struct Colors {
   }
 };
 
-// Sum each of W values over 16 lanes, in the order of lanes.h; lane l of the 16 returns value l W / 16. Lanes
+// Sum each of W values over 16 lanes, in the order of cpu/simd.h; lane l of the 16 returns value l W / 16. Lanes
 // trade halves of what they hold, so W values cost W shuffles, not 4 W.
 template <int W>
 SPLAT2D_DEVICE float transposed_sum(float (&x)[W], int lane) {
@@ -148,7 +148,7 @@ SPLAT2D_KERNEL splat2d_prepare(const float* means, const float* cholesky, const 
   if (lane_index() == 0) chunks[at.row * groups_of(n) + at.item] = box;
 }
 
-// The same for the parameters of a fit (fit.h), [B, 5 + C, N].
+// The same for the parameters of a fit (cpu/fit_fast.h), [B, 5 + C, N].
 SPLAT2D_KERNEL splat2d_prepare_fit(const float* parameters, unsigned batch, unsigned n, int height, int width,
                                    float cutoff, Record* records, Box* boxes, Box* chunks) {
   const Place at(groups_of(n));
@@ -322,7 +322,7 @@ SPLAT2D_KERNEL splat2d_gradients(const float* sums, const Record* records, const
   for (int k = 0; k < C; ++k) by_colors[C * flat + k] = spoiled ? nan : t[5 + k];
 }
 
-// One Adam step of every parameter of every crop, as in fit.h; a lane per Gaussian. `schedule` [iterations, 5]: the
+// One Adam step of every parameter of every crop, as in cpu/fit_fast.h; a lane per Gaussian. `schedule` [iterations, 5]: the
 // rates of means, roots and colours, and Adam's two corrections.
 SPLAT2D_KERNEL splat2d_update(const float* sums, const Record* records, const float* schedule, unsigned step,
                               unsigned batch, unsigned n, float min_sigma, float beta1, float beta2, float epsilon, float* parameters,
@@ -364,6 +364,6 @@ SPLAT2D_KERNEL splat2d_losses(const float* errors, unsigned batch, unsigned tile
   if (lane_index() == 0) losses[static_cast<long long>(row) * iterations + step] = total;
 }
 
-#include "published.cuh"
+#include "gaussianimage.cuh"
 
 }  // namespace SPLAT2D_NAMESPACE

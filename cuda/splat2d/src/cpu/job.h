@@ -8,7 +8,7 @@ namespace splat2d {
 
 constexpr int kRuns = 8;
 
-// Where one Gaussian is drawn (plan.h).
+// Where one Gaussian is drawn (footprints.h).
 struct alignas(64) Plan {
   float s, t, jv, bx, by, ox, oy;  // gaussian.h's Shape, whose namespace differs per instruction set
   int32_t first, slabs;            // the slabs that it may touch
@@ -48,7 +48,7 @@ struct Band {
   int64_t size;
 };
 
-// A run of Adam iterations on one crop (see fit.h).
+// A run of Adam iterations on one crop (see fit_fast.h).
 struct Fit {
   int channels, height, width;
   int64_t n;
@@ -63,8 +63,8 @@ struct Fit {
   double* losses;       // [iterations]: sum of squared errors before each update
 };
 
-// A run of the published recipe's iterations on one crop (see fit_published.h).
-struct PublishedFit {
+// A run of the published recipe's iterations on one crop (see fit_gaussianimage.h).
+struct GaussianImageFit {
   int channels, height, width;
   int64_t n;
   float cutoff, epsilon;

@@ -15,7 +15,7 @@ struct Kernels {
   void (*slab_gradient)(const Job& job, int64_t row, int first, int last);
   void (*gather)(const Job& job, int64_t begin, int64_t end);
   void (*fit)(const Fit& fit);
-  void (*fit_published)(const PublishedFit& fit);
+  void (*fit_gaussianimage)(const GaussianImageFit& fit);
 };
 
 const Kernels& avx512_kernels(int channels);

@@ -1,4 +1,4 @@
-"""The CUDA kernels (src/kernels.cu): compiled on first use, kept on disk, launched on torch's stream.
+"""The CUDA kernels (src/cuda/kernels.cu): compiled on first use, kept on disk, launched on torch's stream.
 
 NVIDIA's `cuda-core` (the extra `gpu`) compiles with NVRTC to machine code for the GPU at hand: nothing for a
 user to build, and no CUDA toolkit. Nothing here calls CUDA at import.
@@ -18,7 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SOURCES = ("kernels.cu", "published.cuh", "gaussian.h", "published.h", "step.h", "warp.h")
+SOURCES = (
+    "cuda/kernels.cu",
+    "cuda/gaussianimage.cuh",
+    "cuda/warp.h",
+    "shared/gaussian.h",
+    "shared/fast_step.h",
+    "shared/gaussianimage_step.h",
+)
 WARP = 32
 WARPS_PER_BLOCK = 8
 
@@ -107,7 +114,7 @@ def cubin(architecture: str, channels: int) -> bytes:
 
 
 def compile_kernels(architecture: str, channels: int) -> bytes:
-    """Compile src/kernels.cu with NVRTC; needs no GPU and no driver.
+    """Compile src/cuda/kernels.cu with NVRTC; needs no GPU and no driver.
 
     Division and square root are rounded correctly, and only what the source says is fused: the bits are the
     CPU kernels'. Raises RuntimeError for an architecture that the installed NVRTC does not know.
@@ -121,10 +128,10 @@ def compile_kernels(architecture: str, channels: int) -> bytes:
         ftz=False,
         prec_div=True,
         prec_sqrt=True,
-        include_path=str(_source_folder()),
+        include_path=str(_source_folder() / "cuda"),
         define_macro=("SPLAT2D_CHANNELS", str(channels)),
     )
-    text = (_source_folder() / "kernels.cu").read_text()
+    text = (_source_folder() / "cuda" / "kernels.cu").read_text()
     return bytes(core.Program(text, "c++", options).compile("cubin").code)
 
 
@@ -151,8 +158,8 @@ def _key(architecture: str, channels: int) -> str:
     from cuda.bindings import nvrtc
 
     digest = hashlib.sha256(repr((nvrtc.nvrtcVersion()[1:], architecture, channels)).encode())
-    for name in (*SOURCES, "../kernels.py"):  # the options stand in this file
-        digest.update((_source_folder() / name).read_bytes())
+    for path in (Path(__file__), *(_source_folder() / name for name in SOURCES)):  # the options stand here
+        digest.update(path.read_bytes())
     return f"{architecture}-{digest.hexdigest()[:32]}"
 
 

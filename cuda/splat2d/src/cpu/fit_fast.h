@@ -1,8 +1,8 @@
-// Fitting with Adam (Kingma and Ba 2015), with rates of their own for means, roots and colours; see step.h.
+// Fitting with Adam (Kingma and Ba 2015), with rates of their own for means, roots and colours; see fast_step.h.
 #pragma once
 
-#include "crop.h"
-#include "step.h"
+#include "fit_workspace.h"
+#include "../shared/fast_step.h"
 
 namespace SPLAT2D_NAMESPACE {
 

@@ -4,7 +4,7 @@
 // outside CUDA these functions are declared for the shim of the tests to define (tests/splat2d/warp_shim.cpp).
 #pragma once
 
-#include "gaussian.h"
+#include "../shared/gaussian.h"
 
 namespace SPLAT2D_NAMESPACE {
 

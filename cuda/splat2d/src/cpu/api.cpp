@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "table.h"
+#include "dispatch.h"
 
 #if defined(_WIN32)
 #define SPLAT2D_API extern "C" __declspec(dllexport)
@@ -263,15 +263,15 @@ SPLAT2D_API int splat2d_fit(const float* target, int channels, int height, int w
   });
 }
 
-SPLAT2D_API int splat2d_fit_published(const float* target, int channels, int height, int width, int64_t n, float cutoff,
+SPLAT2D_API int splat2d_fit_gaussianimage(const float* target, int channels, int height, int width, int64_t n, float cutoff,
                                       const float* bound, const float* betas, float epsilon, const float* rates,
                                       int64_t start, int64_t iterations, float* parameters, float* state,
                                       double* losses) {
   return guarded([&]() -> int {
     if (!can_be_fitted(channels, height, width, n, cutoff, start, iterations)) return kBadArgument;
-    const PublishedFit fit = {channels, height, width,      n,     cutoff, epsilon, bound,     betas,
+    const GaussianImageFit fit = {channels, height, width,      n,     cutoff, epsilon, bound,     betas,
                               target,   parameters, state, rates, start,   iterations, losses};
-    kernels(channels).fit_published(fit);
+    kernels(channels).fit_gaussianimage(fit);
     return kOk;
   });
 }

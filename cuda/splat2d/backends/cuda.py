@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import kernels
-from .kernels import WARP, Launch
+from . import cuda_runtime
+from .cuda_runtime import WARP, Launch
 
 RECORD_FLOATS, BOX_FLOATS = 8, 4
 TILE_WIDTH, TILE_HEIGHT = 8, 4
@@ -52,7 +52,7 @@ class _Scene:
         """Tiles of rows [first, end) of one image; they are aligned to the whole image."""
         return (-(-end // TILE_HEIGHT) - first // TILE_HEIGHT) * -(-self.size[1] // TILE_WIDTH)
 
-    def per_gaussian(self, name: str, *arguments: kernels.Argument) -> None:
+    def per_gaussian(self, name: str, *arguments: cuda_runtime.Argument) -> None:
         """Launch a kernel with a lane for every Gaussian."""
         self.launch(name, self.chunks[..., 0].numel(), *arguments)
 
@@ -90,7 +90,7 @@ def _scene(
 ) -> _Scene:
     chunks = -(-n // WARP)
     return _Scene(
-        kernels.launcher(like.device, channels),
+        cuda_runtime.launcher(like.device, channels),
         *(batch, n, size, float(cutoff)),
         records=like.new_empty(batch, n, RECORD_FLOATS),
         boxes=like.new_empty(batch, n, BOX_FLOATS),
@@ -130,7 +130,7 @@ def render(
     cutoff: float,
     rows: tuple[int, int] | None = None,
 ) -> Tensor:
-    """As `native.render`, for CUDA tensors; a row that cannot be rendered is NaN."""
+    """As `cpu.render`, for CUDA tensors; a row that cannot be rendered is NaN."""
     first, end = rows or (0, size[0])
     with torch.cuda.device_of(colors):
         out = colors.new_empty(colors.shape[0], colors.shape[2], end - first, size[1])
@@ -143,7 +143,7 @@ def render(
 def render_backward(
     grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `native.render_backward`, for CUDA tensors; NaN for a row that cannot be rendered."""
+    """As `cpu.render_backward`, for CUDA tensors; NaN for a row that cannot be rendered."""
     with torch.cuda.device_of(colors):
         gradients = tuple(torch.empty_like(t) for t in (means, cholesky, colors))
         batch, n, channels = colors.shape
@@ -170,7 +170,7 @@ def fit(
     betas: tuple[float, float],
     epsilon: float,
 ) -> Tensor:  # [B, iterations] float64
-    """As `native.fit`, for B crops of one size at once; returns the squared errors of each before each step.
+    """As `cpu.fit`, for B crops of one size at once; returns the squared errors of each before each step.
 
     Queues every iteration and returns: reading the losses or the parameters waits for the device. The six
     launches of an iteration are lost in the work on a dozen crops or more; a CUDA graph of them would gain
@@ -187,7 +187,7 @@ def fit(
     return _descend(target, parameters, len(rates), cutoff, ("prepare_fit", parameters), update)
 
 
-def fit_published(
+def fit_gaussianimage(
     target: Tensor,  # [B, C, H, W]
     parameters: Tensor,  # [B, 5 + C, N]
     state: Tensor,  # [B, 4, 5 + C, N]
@@ -199,7 +199,7 @@ def fit_published(
     betas: tuple[float, float, float],
     epsilon: float,
 ) -> Tensor:  # [B, iterations] float64
-    """As `native.fit_published`, for B crops of one size at once; queues all and returns, as `fit` does."""
+    """As `cpu.fit_gaussianimage`, for B crops of one size at once; queues all and returns, as `fit` does."""
     gains = torch.tensor([1.0, betas[1], 1.0]).double()  # as float32: the kernels' own
     corrections = gains / _remembered(betas, start, len(rates))
     schedule = torch.cat([rates.cpu()[:, None], corrections.float()], 1).to(target.device, non_blocking=True)
@@ -207,9 +207,9 @@ def fit_published(
 
     def update(scene: _Scene, sums: Tensor, step: int) -> None:
         given = (sums, scene.records, schedule, step, start + step, *scene.extent, *scene.size)
-        scene.per_gaussian("update_published", *given, *bound, *settings, parameters, state)
+        scene.per_gaussian("update_gaussianimage", *given, *bound, *settings, parameters, state)
 
-    prepare = ("prepare_published", parameters, *bound)
+    prepare = ("prepare_gaussianimage", parameters, *bound)
     clamped = 2 / target[0].numel()
     return _descend(target, parameters, len(rates), cutoff, prepare, update, clamped)
 
@@ -219,7 +219,7 @@ def _descend(
     parameters: Tensor,
     iterations: int,
     cutoff: float,
-    prepare: tuple[str, *tuple[kernels.Argument, ...]],
+    prepare: tuple[str, *tuple[cuda_runtime.Argument, ...]],
     update: Callable[[_Scene, Tensor, int], None],
     clamped: float = 0.0,
 ) -> Tensor:
@@ -251,7 +251,7 @@ def _descend(
 def _remembered(
     betas: tuple[float, ...], start: int, iterations: int
 ) -> Tensor:  # [iterations, betas] float64
-    """1 - beta^count for the counts from start + 1 on, in double precision as src/crop.h has it."""
+    """1 - beta^count for the counts from start + 1 on, in double precision as fit_workspace.h has it."""
     kernels_own = torch.tensor(betas).tolist()  # float32
     counts = range(start + 1, start + iterations + 1)
     rows = [[1 - beta**count for beta in kernels_own] for count in counts]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from . import native
+from . import cpu
 
 ELEMENTS_AT_ONCE = 1 << 22
 """Pixel terms evaluated at once; bounds the memory."""
@@ -80,12 +80,12 @@ def _patches(
 
 def _check_values(means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None) -> None:
     values = torch.cat([means, cholesky, colors], -1)
-    good = (values.abs() <= native.LARGEST).all(-1) & (cholesky[..., 0::2] >= native.SMALLEST).all(-1)
+    good = (values.abs() <= cpu.LARGEST).all(-1) & (cholesky[..., 0::2] >= cpu.SMALLEST).all(-1)
     if counts is not None:
         good |= torch.arange(means.shape[1])[None] >= counts[:, None]
     if not good.all():
         row, index = torch.nonzero(~good)[0].tolist()
-        raise ValueError(native.bad_gaussian(row, index))
+        raise ValueError(cpu.bad_gaussian(row, index))
 
 
 def render(
@@ -97,12 +97,12 @@ def render(
     cutoff: float,
     rows: tuple[int, int] | None = None,
 ) -> Tensor:
-    """As `native.render`, field by field so that a field's sums do not depend on the batch it is in."""
+    """As `cpu.render`, field by field so that a field's sums do not depend on the batch it is in."""
     batch, n, channels = colors.shape
     rows = rows or (0, size[0])
     extent = (rows[1] - rows[0], size[1])
     pixels = extent[0] * extent[1]
-    native.check_counts(counts, n)
+    cpu.check_counts(counts, n)
     _check_values(means, cholesky, colors, counts)
     out = colors.new_zeros(batch, channels, max(1, pixels))
     for b in range(batch):
@@ -120,7 +120,7 @@ def render(
 def render_backward(
     grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `native.render_backward`; the formulas are those of src/gaussian.h without its scaling by k."""
+    """As `cpu.render_backward`; the formulas are those of src/gaussian.h without its scaling by k."""
     batch, _, channels = colors.shape
     height, width = grad.shape[-2:]
     gradients = tuple(torch.zeros_like(t) for t in (means, cholesky, colors))
@@ -155,7 +155,7 @@ def fit(
     betas: tuple[float, float],
     epsilon: float,
 ) -> Tensor:
-    """As `native.fit`, step by step (src/fit.h)."""
+    """As `cpu.fit`, step by step (src/cpu/fit_fast.h)."""
     size = (target.shape[1], target.shape[2])
     losses = torch.empty(len(rates), dtype=torch.float64)
     for step, rate in enumerate(rates):

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "job.h"
-#include "kernels.h"
+#include "rasterize.h"
 
 namespace SPLAT2D_NAMESPACE {
 

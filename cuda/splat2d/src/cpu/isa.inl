@@ -2,10 +2,10 @@
 // channels and exports them as a table.
 #include <utility>
 
-#include "fit.h"
-#include "fit_published.h"
-#include "kernels.h"
-#include "table.h"
+#include "fit_fast.h"
+#include "fit_gaussianimage.h"
+#include "rasterize.h"
+#include "dispatch.h"
 
 namespace SPLAT2D_NAMESPACE {
 
@@ -57,7 +57,7 @@ struct Instance {
   }
 
   static constexpr splat2d::Kernels table = {plan, render_band, slab_gradient, gather_range, fit<C>,
-                                            fit_published<C>};
+                                            fit_gaussianimage<C>};
 };
 
 template <int... C>

@@ -1,7 +1,7 @@
 """The native CPU kernels behind their C interface, called through ctypes.
 
 ctypes releases the interpreter lock for the length of a call, so worker threads render in parallel. The
-library has no Python or torch in it; where it is missing, `LIBRARY` is None and `splat2d.vectorised` is used.
+library has no Python or torch in it; where it is missing, `LIBRARY` is None and `fallback` is used.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _load() -> ctypes.CDLL | None:
                     *[c_void_p, c_int64, c_int64],
                     *[c_void_p] * 4,
                 ]
-                library.splat2d_fit_published.argtypes = [
+                library.splat2d_fit_gaussianimage.argtypes = [
                     *[c_void_p, c_int, c_int, c_int, c_int64, c_float],
                     *[c_void_p, c_void_p, c_float],
                     *[c_void_p, c_int64, c_int64],
@@ -195,7 +195,7 @@ def fit(
     return losses
 
 
-def fit_published(
+def fit_gaussianimage(
     target: Tensor,  # [C, H, W]
     parameters: Tensor,  # [5 + C, N]
     state: Tensor,  # [4, 5 + C, N]
@@ -217,7 +217,7 @@ def fit_published(
     channels, height, width = target.shape
     losses = torch.empty(len(rates), dtype=torch.float64)
     bound, betas = torch.tensor(bound), torch.tensor(betas)
-    status = LIBRARY.splat2d_fit_published(
+    status = LIBRARY.splat2d_fit_gaussianimage(
         *(_pointer(target), channels, height, width, parameters.shape[1], cutoff),
         *(_pointer(bound), _pointer(betas), epsilon),
         *(_pointer(rates), start, len(rates)),

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "gaussian.h"
+#include "../shared/gaussian.h"
 
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>

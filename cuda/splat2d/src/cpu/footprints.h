@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "gaussian.h"
+#include "../shared/gaussian.h"
 #include "job.h"
 
 namespace SPLAT2D_NAMESPACE {

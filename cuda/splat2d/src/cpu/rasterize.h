@@ -9,8 +9,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "lanes.h"
-#include "plan.h"
+#include "simd.h"
+#include "footprints.h"
 
 namespace SPLAT2D_NAMESPACE {
 

@@ -1,8 +1,8 @@
-// The CUDA kernels of the published recipe's fit (fit_published.h), where they differ from those of kernels.cu, whose
+// The CUDA kernels of the published recipe's fit (fit_gaussianimage.h), where they differ from those of kernels.cu, whose
 // part this is. `parameters` [B, 5 + C, N]; a lane per Gaussian.
 
 // As splat2d_prepare_fit.
-SPLAT2D_KERNEL splat2d_prepare_published(const float* parameters, float bound11, float bound21, float bound22,
+SPLAT2D_KERNEL splat2d_prepare_gaussianimage(const float* parameters, float bound11, float bound21, float bound22,
                                          unsigned batch, unsigned n, int height, int width, float cutoff,
                                          Record* records, Box* boxes, Box* chunks) {
   const Place at(groups_of(n));
@@ -26,7 +26,7 @@ SPLAT2D_KERNEL splat2d_prepare_published(const float* parameters, float bound11,
 
 // One step of Adan for every parameter of every crop. `schedule` [iterations, 4]: the rate, and Adan's corrections.
 // `state` [B, 4, 5 + C, N]: momentum, change and second moment, and the gradient before, if `started`.
-SPLAT2D_KERNEL splat2d_update_published(const float* sums, const Record* records, const float* schedule, unsigned step,
+SPLAT2D_KERNEL splat2d_update_gaussianimage(const float* sums, const Record* records, const float* schedule, unsigned step,
                                         unsigned started, unsigned batch, unsigned n, int height, int width,
                                         float bound11, float bound21, float bound22, float beta1, float beta2,
                                         float beta3, float epsilon, float* parameters, float* state) {
