@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import statistics
-from .chunk import FITTERS, batch_size, check_worker, fit_crops, load_fitter, one_torch_thread
-from .images import ImageError
-from .loading import LoadedCrop, load_crops
-from .plan import Plan
-from .results import CropResult
-from .task import PlannedChunk, Task
+from .fitting import statistics
+from .fitting.loop import one_torch_thread
+from .images.reader import ImageError
+from .planning.crop_loader import LoadedCrop, load_crops
+from .planning.plan import Plan
+from .store.crop_results import CropResult
+from .workers.worker import FITTERS, batch_size, check_worker, fit_crops, load_fitter
 
 TRIALS = (5, 5, 50)
 """Optimiser steps of the trial fits: the first warms up, the others give the time per fit and per step."""
@@ -61,8 +61,7 @@ def estimate(plan: Plan, fitter: str | None = None) -> Estimate:
 
 def _load(plan: Plan, crop: int) -> LoadedCrop:
     at = (plan.names[plan.image[crop]], *plan.position[crop].tolist())
-    task = Task(store="", images=plan.folder, fitter="", chunks=(PlannedChunk(0, (at,)),))
-    return next(load_crops(task, plan.settings["crop"]))
+    return next(load_crops(plan.folder, [at], plan.settings["crop"]))
 
 
 def _timed(loaded: LoadedCrop, plan: Plan, fitter: str) -> list[tuple[CropResult, float]]:

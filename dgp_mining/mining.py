@@ -16,19 +16,20 @@ import numpy as np
 
 import splat2d
 
-from . import statistics
-from .chunk import FITTERS, fit_task, prepare_worker
-from .executors import default_workers, open_executor
-from .faults import RunError
-from .flow import Flow
-from .interruption import stop_at_signals
-from .layout import STATUS
-from .part import Chunk
-from .plan import Plan, Settings, chunk_length, make_plan
-from .recipes import recipe_settings
-from .results import FAILED
-from .store import Store
-from .task import PlannedChunk, Progress, Task
+from .fitting import statistics
+from .fitting.recipes import recipe_settings
+from .planning.plan import Plan, chunk_length, make_plan
+from .planning.settings import Settings
+from .retry import RunError
+from .store.crop_results import FAILED
+from .store.layout import STATUS
+from .store.part import Chunk
+from .store.store import Store
+from .workers.executors import default_workers, open_executor
+from .workers.messages import PlannedChunk, Progress, Task
+from .workers.scheduling import Flow
+from .workers.signals import stop_at_signals
+from .workers.worker import FITTERS, fit_task, prepare_worker
 
 __all__ = ["Progress", "mine", "open_store", "plan_run"]
 
@@ -72,7 +73,7 @@ def mine(
     plan = plan_run(images, settings or Settings(), device)
     opened = open_store(store, plan, overwrite)
     if retry_failed:
-        forget_failed(opened)
+        mark_failed_pending(opened)
     on_plan(plan, opened)
     failures = [*filter(None, plan.problems), *(text for _, text in opened.errors())] if strict else []
     pending = opened.pending_chunks() if not failures else []
@@ -122,16 +123,16 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
         return Store.create(path, plan, chunk_length(plan.crops, side, iterations), gaussians)
     store = Store.open(path)
     store.check(plan)
-    store.sweep()
-    fresh = store.fresh(plan)
-    if fresh.names:
-        store = store.add(fresh, chunk_length(fresh.crops, side, iterations), gaussians)
+    store.remove_stale_files()
+    missing_crops = store.missing_crops(plan)
+    if missing_crops.names:
+        store = store.add(missing_crops, chunk_length(missing_crops.crops, side, iterations), gaussians)
     return store
 
 
-def forget_failed(store: Store) -> None:
+def mark_failed_pending(store: Store) -> None:
     """Make the chunks pending in which a crop has failed."""
     for part in store.parts:
         failed = np.flatnonzero(part.read(STATUS) == FAILED)
         for index in np.unique(failed // part.extent.chunk).tolist():
-            store.forget(Chunk(part.name, index))
+            store.mark_pending(Chunk(part.name, index))

@@ -1,32 +1,8 @@
 """Arbitrary-scale super-resolution by fields of 2D Gaussians: networks, training, evaluation, upscaling."""
 
-from .checkpoint import Checkpoint, CheckpointError, load
-from .continuoussr import ContinuousSR
-from .evaluation import PROTOCOLS, evaluate
-from .gsasr import GSASR
-from .gsasr_settings import GSASRSettings
-from .presets import PRESETS, Preset
-from .schedule import Budget
-from .settings import NetworkSettings, TrainSettings
-from .state import TrainingError
-from .training import train
-from .upscaling import upscale
+import lazy_loader
 
-__all__ = [
-    "GSASR",
-    "PRESETS",
-    "PROTOCOLS",
-    "Budget",
-    "Checkpoint",
-    "CheckpointError",
-    "ContinuousSR",
-    "GSASRSettings",
-    "NetworkSettings",
-    "Preset",
-    "TrainSettings",
-    "TrainingError",
-    "evaluate",
-    "load",
-    "train",
-    "upscale",
-]
+from splat2d.version import __version__ as __version__
+
+# The public names are listed in __init__.pyi and imported on first use: importing this imports no torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

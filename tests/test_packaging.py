@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """
-import torch, splat2d, dgp_mining.dictionary, sr_model
+import torch, splat2d, dgp_mining.prior.dictionary, sr_model
 from dgp_mining import fit_image
 fit = fit_image(torch.rand(16, 16, 3), iterations=2)
 print(splat2d.__file__)
@@ -67,5 +67,8 @@ def test_without_a_compiler_it_installs_all_the_same_and_says_that_it_is_slower(
 
 
 def test_importing_the_parts_that_the_trainer_uses_imports_no_dask():
-    program = "import sys, dgp_mining.dictionary, dgp_mining.images, sr_model; print('dask' in sys.modules)"
+    program = (
+        "import sys, dgp_mining.prior.dictionary, dgp_mining.images.reader, sr_model.training.train;"
+        "print('dask' in sys.modules)"
+    )
     assert run(sys.executable, "-c", program) == "False\n"

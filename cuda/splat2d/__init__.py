@@ -1,6 +1,8 @@
 """Rendering of sums of 2D Gaussians, forward and backward, and the field type that holds them."""
 
-from .field import GaussianField
-from .render import DEFAULT_CUTOFF, backend, render
+import lazy_loader
 
-__all__ = ["DEFAULT_CUTOFF", "GaussianField", "backend", "render"]
+from .version import __version__ as __version__
+
+# The public names are listed in __init__.pyi and imported on first use: importing this imports no torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

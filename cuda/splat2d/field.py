@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .render import DEFAULT_CUTOFF, render, render_rows
+from .atomic_write import atomic_write
+from .rendering import DEFAULT_CUTOFF, render, render_rows
 
 FORMAT = "splat2d-field/1"
 BAND_BYTES = 1 << 28
@@ -195,7 +196,9 @@ class GaussianField:
         if self.counts is not None:
             tensors["counts"] = self.counts
         header = {"format": FORMAT, "size": json.dumps([float(s) for s in self.size]), **metadata}
-        save_file({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, str(path), metadata=header)
+        stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        with atomic_write(path) as partial:
+            save_file(stored, str(partial), metadata=header)
 
     @staticmethod
     def load(path: str | Path) -> GaussianField:

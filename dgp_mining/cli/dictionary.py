@@ -32,8 +32,8 @@ def dictionary() -> None:
 )
 def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bool | None) -> None:
     """Condense the Gaussians of a finished store into a dictionary."""
-    from ..console.store import progress_bar
-    from ..prior import build_dictionary
+    from ..prior.build import build_dictionary
+    from .progress import progress_bar
 
     with progress_bar("Reading") as on_progress:
         built = build_dictionary(store, size, method, seed, symmetric, on_progress=on_progress)
@@ -52,15 +52,15 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
 @click.option("--plot", metavar="FILE.png", help="Draw the distributions and the kernels.")
 def show(path: str, as_json: bool, plot: str | None) -> None:
     """Say what a dictionary holds and where it comes from."""
-    from ..console.dictionary import dictionary_text
-    from ..dictionary import Dictionary
-    from ..prior import describe
+    from ..prior.build import describe
+    from ..prior.dictionary import Dictionary
+    from .dictionary_output import dictionary_text
 
     loaded = Dictionary.load(path)
     described = describe(loaded)
     click.echo(json.dumps(described, indent=2) if as_json else dictionary_text(described))
     if plot:
-        from ..plots import plot_dictionary
+        from ..prior.plot import plot_dictionary
 
         plot_dictionary(loaded, plot)
 
@@ -72,11 +72,11 @@ def show(path: str, as_json: bool, plot: str | None) -> None:
 @JSON_OPTION
 def compare(a: str, b: str, store: str | None, as_json: bool) -> None:
     """Say how two dictionaries differ: kernels, what each can blend of the other, provenance."""
-    from ..console.dictionary import comparison_text
-    from ..console.store import progress_bar
-    from ..dictionary import Dictionary
-    from ..prior import gaussians_of_both
-    from ..quality import compare as compare_dictionaries
+    from ..prior.build import gaussians_of_both
+    from ..prior.dictionary import Dictionary
+    from ..prior.quality import compare as compare_dictionaries
+    from .dictionary_output import comparison_text
+    from .progress import progress_bar
 
     pair, gaussians = [Dictionary.load(path) for path in (a, b)], None
     if store:
@@ -95,7 +95,7 @@ def import_(source: str | None, released: bool, out: str) -> None:
 
     FILE is an .npy file [K, 3], or text with three numbers a line: l11, l21, l22 in pixels at x4.
     """
-    from ..released import read_released, released_dictionary
+    from ..prior.continuoussr_table import read_released, released_dictionary
 
     if released == bool(source):
         raise click.UsageError("Name a FILE, or take --released.")
@@ -110,8 +110,8 @@ def import_(source: str | None, released: bool, out: str) -> None:
 @click.option("--to", required=True, metavar="FILE", help="The file to write: .npy, else text.")
 def export(path: str, to: str) -> None:
     """Write a dictionary in the layout of ContinuousSR's released code: a table in pixels at x4."""
-    from ..dictionary import Dictionary
-    from ..released import write_released
+    from ..prior.continuoussr_table import write_released
+    from ..prior.dictionary import Dictionary
 
     loaded = Dictionary.load(path)
     write_released(loaded, to)

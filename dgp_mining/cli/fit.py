@@ -12,7 +12,7 @@ import click
 from .group import FINISHED_WITH_FAILURES, INTERRUPTED, STORE_OPTION
 
 if TYPE_CHECKING:
-    from ..plan import Settings
+    from ..planning.settings import Settings
 
 
 @click.command()
@@ -60,9 +60,9 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, how long it takes and how much disk.")
 def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any) -> None:
     """Fit 2D Gaussians to crops of photographs; go on where an earlier run stopped."""
-    from ..console.fit import FitReport
     from ..mining import mine
-    from ..runlog import log_beside
+    from .fit_output import FitReport
+    from .run_log import log_beside
 
     settings, how = _split(options)
     if dry_run:
@@ -91,7 +91,7 @@ def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any
 
 def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
     """The options that determine the results, and those that say how to come by them. Raises UsageError."""
-    from ..plan import Settings
+    from ..planning.settings import Settings
 
     names = {field.name for field in fields(Settings)}
     how = {name: value for name, value in options.items() if name not in names}
@@ -125,10 +125,10 @@ def _iterations(text: str | None) -> tuple[int, ...] | None:
 
 def _estimate(images: str, settings: Settings, how: dict[str, Any]) -> None:
     """What --dry-run does."""
-    from ..console.fit import describe_plan, estimate_text
     from ..estimate import estimate
-    from ..executors import default_workers
     from ..mining import plan_run
+    from ..workers.executors import default_workers
+    from .fit_output import describe_plan, estimate_text
 
     plan = plan_run(images, settings, how["device"])
     click.echo(describe_plan(plan))

@@ -19,7 +19,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except Exception as error:
-            from ..faults import RunError
+            from ..retry import RunError
 
             if isinstance(error, (ValueError, OSError, RunError)):
                 raise click.ClickException(str(error)) from error

@@ -12,9 +12,9 @@ import click
 @click.option("--dictionary", metavar="DICT.NPZ", help="The one to show.  [default: the store's own]")
 def report(store: str, out: str, images: str | None, dictionary: str | None) -> None:
     """Write one self-contained HTML page on what was mined: distributions, symmetry, quality, pictures."""
-    from ..console.store import stages
-    from ..dictionary import Dictionary
-    from ..report import write_report
+    from ..prior.dictionary import Dictionary
+    from ..report.report import write_report
+    from .progress import stages
 
     loaded = Dictionary.load(dictionary) if dictionary else None
     with stages() as on_progress:
@@ -35,11 +35,12 @@ def export(store: str, crop: int, to: str, images: str | None) -> None:
     Viewers of .ply composite splats with opacity, where a field is a plain sum: look at shapes and places
     there, not at colours.
     """
-    from ..exhibits import check_format, exhibit, export_field
-    from ..store import Store
+    from ..report.export import check_format, export_field
+    from ..report.fitted_crops import fitted_crop
+    from ..store.store import Store
 
     check_format(to)
-    shown = exhibit(Store.open(store), crop, images)
+    shown = fitted_crop(Store.open(store), crop, images)
     export_field(shown, to)
     row, column = shown.position
     count = shown.field.means.shape[1]

@@ -21,9 +21,10 @@ def status(store: str, as_json: bool) -> None:
 
     Exit status 3: finished, with crops that failed or images that were skipped.
     """
-    from ..console.store import progress_bar, status_text
-    from ..store import Store
-    from ..summary import summarise
+    from ..store.store import Store
+    from ..store.summary import summarise
+    from .progress import progress_bar
+    from .store_output import status_text
 
     with progress_bar("Reading") as on_progress:
         summary = summarise(Store.open(store), on_progress)
@@ -42,8 +43,9 @@ def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> 
 
     Exit status 1: something is damaged, or an image file is not what it was when it was fitted.
     """
-    from .. import verification
-    from ..console.store import progress_bar, verification_text
+    from ..store import verify as verification
+    from .progress import progress_bar
+    from .store_output import verification_text
 
     with progress_bar("Verifying") as on_progress:
         found = verification.verify(store, images, repair=repair, on_progress=on_progress)
@@ -58,8 +60,8 @@ def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> 
 @click.option("--out", required=True, metavar="STORE", help="The store to write.")
 def merge(stores: tuple[str, ...], out: str) -> None:
     """Write the crops of several finished stores of equal settings into one, each crop once."""
-    from .. import merging
-    from ..console.store import progress_bar
+    from ..store import merge as merging
+    from .progress import progress_bar
 
     with progress_bar("Merging") as on_progress:
         merged = merging.merge(stores, out, on_progress=on_progress)

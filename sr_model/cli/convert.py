@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..convert import convert
-from ..gsasr_convert import convert_gsasr
+from ..checkpoints.convert_continuoussr import convert
+from ..checkpoints.convert_gsasr import convert_gsasr
 from . import Command
 
 

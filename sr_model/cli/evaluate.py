@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
-from ..cost import average_seconds, macs, peak_memory
-from ..evaluation import PROTOCOLS, Score, evaluate
-from ..perceptual import METRICS, Perceptual
-from ..report import Report, cost_rows, key
-from ..upscaling import network
-from . import Command, Scales
+from ..evaluation.cost import average_seconds, macs, peak_memory
+from ..evaluation.evaluate import evaluate
+from ..evaluation.perceptual import METRICS, Perceptual
+from ..evaluation.protocol import PROTOCOLS, Score
+from ..evaluation.tables import Report, cost_rows, key
+from ..upscaling.upscale import network
+from . import Command
 from .progress import ProgressLine
+from .types import Scales
 
 
 @click.command(cls=Command)

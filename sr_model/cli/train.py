@@ -10,19 +10,19 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from dgp_mining.dictionary import Dictionary
-from dgp_mining.images import list_images
+from dgp_mining.images.paths import list_images
+from dgp_mining.prior.dictionary import Dictionary
 
-from ..architectures import ARCHITECTURES, architecture
-from ..board import TensorBoard
-from ..config import Config, ConfigError, configured, read_config
-from ..data import hold_out, mined_from
-from ..distributed import leads
-from ..pictures import pictures_in
-from ..presets import PRESETS, Preset, default_preset
-from ..rehearsal import rehearse
-from ..schedule import Budget
-from ..training import train
+from ..config.presets import PRESETS, Preset, default_preset
+from ..config.toml import Config, ConfigError, configured, read_config
+from ..image_io.reader import pictures_in
+from ..networks.registry import ARCHITECTURES, architecture
+from ..training.distributed import is_main_process
+from ..training.dry_run import estimate_training
+from ..training.samples import hold_out, mined_from
+from ..training.schedule import Budget
+from ..training.tensorboard import TensorBoard
+from ..training.train import train
 from . import INTERRUPTED, Command
 
 UNCONFIGURED = frozenset({"config", "overrides", "resume", "dry_run", "help"})
@@ -131,7 +131,7 @@ def main(
     if not (prior or images):
         raise click.UsageError("Name training images with --images, or a dictionary with --prior.")
     budget = length(ctx, steps, minutes)
-    if not leads():
+    if not is_main_process():
         logging.getLogger("sr_model").setLevel(logging.WARNING)
     dictionary = Dictionary.load(prior) if prior else None
     if dictionary is None and architecture(chosen.network) != "gsasr":
@@ -150,7 +150,7 @@ def main(
         "cache": cache,
     }
     if dry_run:
-        _say(*rehearse(*run, **how).lines())
+        _say(*estimate_training(*run, **how).lines())
         return
     board = TensorBoard(out / "tensorboard") if tensorboard else None
     stop = stop_at_signals()
@@ -165,7 +165,7 @@ def main(
         )
         raise SystemExit(INTERRUPTED)
     _say(best)
-    if leads():
+    if is_main_process():
         click.echo(f"Next: sr-upscale IMAGE --scale 4 --model {best}", err=True)
 
 
@@ -204,7 +204,7 @@ def length(ctx: click.Context, steps: int | None, minutes: float | None) -> Budg
 
 def _say(*lines: object) -> None:
     """Print lines, once for all processes that train together."""
-    if leads():
+    if is_main_process():
         click.echo("\n".join(map(str, lines)))
 
 

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
-from dgp_mining.images import ImageError
+from dgp_mining.images.reader import ImageError
 
-from ..enlarging import Request, enlarge_file, enlarge_folder, is_field
-from ..network import Network
-from ..output import FORMATS
-from ..upscaling import Scale, network
-from . import FAILED_PARTLY, Command, Scales2D, Size, Window
+from ..image_io.writer import FORMATS
+from ..networks.base import Network
+from ..scaling import Scale
+from ..upscaling.files import Request, is_field, upscale_file, upscale_folder
+from ..upscaling.upscale import network
+from . import FAILED_PARTLY, Command
 from .progress import ProgressLine
+from .types import Scales2D, Size, Window
 
 
 @click.command(cls=Command)
@@ -87,7 +89,7 @@ def main(
     if target is None and request.enlarges:
         suffix = FORMATS[form or "png"].suffixes[0]
         target = source.with_name(f"{source.stem}_{_name(scale, size)}{suffix}")
-    done = enlarge_file(source, target, request, None if is_field(source) else network(model), line)
+    done = upscale_file(source, target, request, None if is_field(source) else network(model), line)
     line.clear()
     if save_field:
         click.echo(f"{save_field}: the field")
@@ -99,7 +101,7 @@ def _enlarge_all(
     source: Path, target: Path, request: Request, model: Network, form: str, line: ProgressLine
 ) -> None:
     count = failed = 0
-    for _, into, result in enlarge_folder(source, target, request, model, form, line):
+    for _, into, result in upscale_folder(source, target, request, model, form, line):
         line.clear()
         count += 1
         if isinstance(result, ImageError):

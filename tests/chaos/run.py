@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dgp_mining.integrity import StoreError
-from dgp_mining.results import DONE, RESULT
-from dgp_mining.store import Store
+from dgp_mining.store.crop_results import DONE, RESULT
+from dgp_mining.store.integrity import StoreError
+from dgp_mining.store.store import Store
 
 CROPS = 320
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 FAKE_FITTER = '''
-"""Stands in for dgp_mining.fit: Gaussians on a grid, shaped by the pixels they lie on."""
+"""Stands in for dgp_mining.fitting.fit: Gaussians on a grid, shaped by the pixels they lie on."""
 import os
 import time
 from types import SimpleNamespace
@@ -44,7 +44,7 @@ def fit_image(pixels, *, density, recipe, iterations, seed):
     )
 
 
-def off_lattice_psnr(pixels, *, density, recipe, iterations, seed):
+def held_out_psnr(pixels, *, density, recipe, iterations, seed):
     return 25 + float(pixels.mean())
 '''
 
@@ -72,7 +72,7 @@ from pathlib import Path
 import torch
 
 from fake_fitter import fit_image as fit
-from fake_fitter import off_lattice_psnr
+from fake_fitter import held_out_psnr
 
 HERE = Path(__file__).parent
 
@@ -103,8 +103,8 @@ def fit_images(crops, *, seeds, **settings):
     return [fit_image(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)]
 
 
-def off_lattice_psnrs(crops, *, seeds, **settings):
-    return [off_lattice_psnr(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)]
+def held_out_psnrs(crops, *, seeds, **settings):
+    return [held_out_psnr(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)]
 '''
 
 

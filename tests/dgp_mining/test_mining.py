@@ -16,14 +16,14 @@ import pytest
 import torch
 from PIL import Image
 
-from dgp_mining import flow
-from dgp_mining.dictionary import DictionaryError
+from dgp_mining.fitting.statistics import prior_sample
 from dgp_mining.mining import Progress, mine
-from dgp_mining.plan import Settings
-from dgp_mining.prior import build_dictionary, describe, split
-from dgp_mining.statistics import prior_sample
-from dgp_mining.store import DONE, FAILED, Chunk, Store, StoreError
-from dgp_mining.summary import summarise
+from dgp_mining.planning.settings import Settings
+from dgp_mining.prior.build import build_dictionary, describe, split
+from dgp_mining.prior.dictionary import DictionaryError
+from dgp_mining.store.store import DONE, FAILED, Chunk, Store, StoreError
+from dgp_mining.store.summary import summarise
+from dgp_mining.workers import scheduling
 
 SETTINGS = Settings(crop=32, max_crops=24)
 
@@ -88,7 +88,7 @@ def test_a_chunk_killed_before_its_status_is_fitted_again(
 ) -> None:
     path = tmp_path / "sync.zarr"
     store = Store.open(path)
-    store.forget(Chunk(store.parts[0].name, 5))
+    store.mark_pending(Chunk(store.parts[0].name, 5))
     assert store.pending_chunks() == [Chunk(store.parts[0].name, 5)]
     mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
     assert dictionary_bytes(path) == undisturbed
@@ -105,7 +105,7 @@ def test_a_killed_worker_loses_nothing(
             import os, signal
             from pathlib import Path
             import fake_fitter
-            off_lattice_psnr = fake_fitter.off_lattice_psnr
+            held_out_psnr = fake_fitter.held_out_psnr
 
             def fit_image(pixels, **settings):
                 sword = Path(__file__).with_name("sword")
@@ -190,7 +190,7 @@ def test_a_second_ctrl_c_stops_at_once_and_loses_what_was_under_way(
 def test_how_chunks_are_bundled_changes_no_byte(
     most: int, photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow, "MOST_CROPS", most)
+    monkeypatch.setattr(scheduling, "MOST_CROPS", most)
     mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
     assert dictionary_bytes(tmp_path / "a.zarr") == undisturbed
 
@@ -251,7 +251,7 @@ def test_a_thread_count_cannot_change_a_result(photos: Path, tmp_path: Path, fit
     folder = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
     (folder / "counting_fitter.py").write_text(
         "import torch, fake_fitter\n"
-        "off_lattice_psnr = fake_fitter.off_lattice_psnr\n"
+        "held_out_psnr = fake_fitter.held_out_psnr\n"
         "def fit_image(pixels, **settings):\n"
         "    assert torch.get_num_threads() == 1\n"
         "    return fake_fitter.fit_image(pixels, **settings)\n"
@@ -298,6 +298,6 @@ def test_the_dictionary_says_where_it_comes_from_and_is_measured_on_other_crops(
 def test_an_unfinished_store_makes_no_dictionary(photos: Path, tmp_path: Path, fitter: str) -> None:
     path = tmp_path / "a.zarr"
     store = mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
-    store.forget(Chunk(store.parts[0].name, 3))
+    store.mark_pending(Chunk(store.parts[0].name, 3))
     with pytest.raises(DictionaryError, match=r"still has 1 of 24 crops to fit: .*dgp-mine fit --images"):
         build_dictionary(path)

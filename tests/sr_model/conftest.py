@@ -9,10 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from dgp_mining.dictionary import Dictionary
+from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, Checkpoint, ContinuousSR, Preset
 
 sys.path.insert(0, str(Path(__file__).parent))  # commands.py, public_layouts.py and the like
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflows" / "benchmarks"))  # gsasr_renderer.py
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from dgp_mining.dictionary import Dictionary
+from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS
-from sr_model.architectures import build_network
-from sr_model.kernels import chosen_kernels
+from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
+from sr_model.networks.registry import build_network
 
 FOLDER = Path(__file__).parents[2] / "workflows" / "benchmarks"
 

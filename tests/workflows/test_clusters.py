@@ -17,9 +17,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from dgp_mining.integrity import StoreError
-from dgp_mining.store import Store
-from dgp_mining.summary import summarise
+from dgp_mining.store.integrity import StoreError
+from dgp_mining.store.store import Store
+from dgp_mining.store.summary import summarise
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 SMALL = ["--crop", "16", "--max-crops", "12", "--iterations", "50"]

@@ -49,8 +49,8 @@ def test_liif_learns_from_the_pixels_that_it_renders(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     from architectures import LIIFNetwork
 
-    from sr_model.data import Batch
     from sr_model.encoders import EDSR
+    from sr_model.training.samples import Batch
 
     torch.manual_seed(0)
     network = LIIFNetwork(EDSR(8, 1)).requires_grad_(False)

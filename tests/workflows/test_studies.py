@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dgp_mining.fitting.statistics import prior_sample
 from dgp_mining.mining import mine
-from dgp_mining.plan import Settings
-from dgp_mining.statistics import prior_sample
+from dgp_mining.planning.settings import Settings
 
 FOLDER = Path(__file__).parents[2] / "workflows" / "studies"
 STUDIES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "study")

@@ -37,13 +37,14 @@ import torch
 from measure import machine, parser, say
 from usage import usage
 
-from dgp_mining.dictionary import Dictionary
-from dgp_mining.images import list_images, read_rgb
+from dgp_mining.images.paths import list_images
+from dgp_mining.images.reader import read_rgb
+from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, PROTOCOLS, Budget, Preset, TrainingError, load, train
-from sr_model.data import hold_out
-from sr_model.evaluation import low_resolution, score
-from sr_model.network import Network
-from sr_model.validation import centre_crop
+from sr_model.evaluation.protocol import low_resolution, score
+from sr_model.networks.base import Network
+from sr_model.training.samples import hold_out
+from sr_model.training.validation import centre_crop
 
 MINED = "mined dictionary"
 RELEASED_BOX = (0.0, 2.36, -0.86, 1.54, 0.0, 2.23)

@@ -14,8 +14,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from dgp_mining.fit import field_of, grid_start
-from dgp_mining.recipes import DEFAULT_DENSITY, FastRecipe
+from dgp_mining.fitting.fast import field_of, grid_start
+from dgp_mining.fitting.recipes import DEFAULT_DENSITY, FastRecipe
 from splat2d import DEFAULT_CUTOFF, GaussianField
 from splat2d.backends import cpu
 from splat2d.resample import imresize

@@ -29,21 +29,24 @@ from liif import LIIF
 from measure import machine, parser, print_table, say, threads, write_json
 from torch import Tensor, nn
 
-from dgp_mining.dictionary import Dictionary
-from dgp_mining.images import ImageError, list_images, read_rgb
+from dgp_mining.images.paths import list_images
+from dgp_mining.images.reader import ImageError, read_rgb
+from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, PROTOCOLS
-from sr_model.architectures import build_network
-from sr_model.cache import default_folder
-from sr_model.cost import TensorMemory
-from sr_model.data import Batch, ImageSet, enlarged
+from sr_model.config.training_settings import TrainSettings
 from sr_model.encoders import EDSR
-from sr_model.evaluation import mean, score
-from sr_model.kernels import chosen_kernels
+from sr_model.evaluation.cost import TensorMemory
+from sr_model.evaluation.protocol import mean, score
 from sr_model.memory import keep_freed_memory
-from sr_model.network import Network
-from sr_model.schedule import Budget, learning_rate
-from sr_model.settings import TrainSettings
-from sr_model.state import WARM_EMA, batch_loss, fast_bf16
+from sr_model.networks.base import Network
+from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
+from sr_model.networks.registry import build_network
+from sr_model.scaling import scaled_extent
+from sr_model.training.image_cache import default_folder
+from sr_model.training.loss import batch_loss
+from sr_model.training.samples import Batch, ImageSet
+from sr_model.training.schedule import Budget, learning_rate
+from sr_model.training.state import WARM_EMA, fast_bf16
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 SCALES = (2, 3, 4, 6, 8, 12)
@@ -116,7 +119,7 @@ def compete(chosen, device: torch.device, scales: tuple[int, ...], minutes: floa
     """Figures of every network by its name."""
     keep_freed_memory()
     settings = replace(PRESETS[chosen.preset].train, scales=(1.0, 4.0), scale_of="batch")
-    crop = enlarged(settings.crop, settings.scales[1])
+    crop = scaled_extent(settings.crop, settings.scales[1])
     images = ImageSet(list_images(chosen.images), smallest=crop, cache=default_folder())
     held_out = [read(path) for path in list_images(chosen.data)]
     if chosen.quick:

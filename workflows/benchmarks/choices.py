@@ -31,11 +31,11 @@ import numpy as np
 from ablation import hr_crop, recorded, standard_error
 from measure import machine, parser, print_table, say, threads
 
-from dgp_mining.dictionary import Dictionary
-from dgp_mining.images import list_images
+from dgp_mining.images.paths import list_images
+from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, PROTOCOLS, Budget, Preset, load, train
-from sr_model.evaluation import score
-from sr_model.training import LAST
+from sr_model.evaluation.protocol import score
+from sr_model.training.train import LAST
 
 SCALES = (2.0, 3.0, 4.0)
 PROBE = 12

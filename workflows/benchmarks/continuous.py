@@ -26,9 +26,9 @@ from measure import NOT_MEASURED, machine, parser, print_table, say, threads, wr
 from torch import Tensor, nn
 
 from sr_model import PRESETS
-from sr_model.continuoussr import ContinuousSR
 from sr_model.encoders import EDSR
-from sr_model.settings import NetworkSettings
+from sr_model.networks.continuoussr.network import ContinuousSR
+from sr_model.networks.continuoussr.settings import NetworkSettings
 
 SIZES = ((13, 21), (28, 42), (19, 29))
 """(height, width) of the LR images."""

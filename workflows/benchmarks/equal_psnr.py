@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from measure import print_table, say, write_json
 
-from dgp_mining.fit import fit_image
+from dgp_mining.fitting.fit import fit_image
 
 DENSITY = 0.18
 """Gaussians per pixel: the published 70,000 on a whole Kodak image."""

@@ -13,7 +13,7 @@ whole Kodak image):
   where matplotlib is installed;
 - kodim13's crop at row 120 and column 200 to 42.1 dB, where the published recipe ends after 50,000
   iterations, in seconds and in iterations of the yardstick (render.py), if the folder has kodim13.png;
-- off-lattice PSNR (dgp_mining.off_lattice_psnr) of `fast` at the default density, beside bicubic's.
+- off-lattice PSNR (dgp_mining.fitting.fit.held_out_psnr) of `fast` at the default density, beside bicubic's.
 
 Seconds are those of the one thread's processor, which load on the machine disturbs less than the clock.
 """
@@ -29,9 +29,11 @@ import torch
 import yardstick
 from measure import NOT_MEASURED, in_turns, machine, medians, parser, print_table, say, threads, write_json
 
-from dgp_mining.fit import Fit, fit_image, off_lattice_psnr, psnr
-from dgp_mining.images import ImageError, list_images, read_rgb
-from dgp_mining.recipes import RECIPES
+from dgp_mining.fitting.fit import Fit, fit_image, held_out_psnr
+from dgp_mining.fitting.recipes import RECIPES
+from dgp_mining.fitting.target import psnr
+from dgp_mining.images.paths import list_images
+from dgp_mining.images.reader import ImageError, read_rgb
 from splat2d.resample import imresize
 
 KODIM13, KODIM13_PSNR = "kodim13.png", 42.1
@@ -70,7 +72,7 @@ def main() -> None:
             "equal PSNR": equal,
             "curves": curves(crops[first], equal[first]),
             "kodim13": reach_kodim13(kodim13[0]) if kodim13 else None,
-            "off-lattice": {name: off_lattice(crop, name) for name, crop in crops.items()},
+            "off-lattice": {name: held_out(crop, name) for name, crop in crops.items()},
             "gpu": measure_gpu(),
         }
     plot(figures["curves"], chosen.plot)
@@ -129,11 +131,11 @@ def reach_with(crop: np.ndarray, schedule: int) -> Fit:
     )
 
 
-def off_lattice(crop: np.ndarray, name: str) -> dict[str, float]:
+def held_out(crop: np.ndarray, name: str) -> dict[str, float]:
     """PSNR at x2 of a fit to the x2-downsampled crop, and of that crop's bicubic interpolation."""
     target = torch.from_numpy(crop).permute(2, 0, 1)
     bicubic = psnr(imresize(imresize(target, scale=0.5), size=target.shape[1:]), target)
-    ours = off_lattice_psnr(crop)
+    ours = held_out_psnr(crop)
     say(f"{name}: off the lattice {ours:.2f} dB, bicubic {bicubic:.2f} dB")
     return {"fast": ours, "bicubic": bicubic}
 

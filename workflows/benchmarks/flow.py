@@ -21,10 +21,10 @@ from typing import Any
 from measure import machine, parser, print_table, say, write_json
 from PIL import Image
 
-from dgp_mining.images import ImageError
+from dgp_mining.images.reader import ImageError
 from dgp_mining.mining import mine, open_store, plan_run
-from dgp_mining.plan import Settings
-from dgp_mining.task import Progress
+from dgp_mining.planning.settings import Settings
+from dgp_mining.workers.messages import Progress
 
 PLAN_SECONDS, OVERHEAD_MS, SCALING = 10, 5, 0.9
 """Targets: the plan, the overhead per crop, and two workers as a part of twice one worker."""

@@ -29,9 +29,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from dgp_mining.fit import fit_image
-from dgp_mining.gpu_fit import fit_images
-from dgp_mining.recipes import RECIPES, FastRecipe
+from dgp_mining.fitting.batch import fit_images
+from dgp_mining.fitting.fit import fit_image
+from dgp_mining.fitting.recipes import RECIPES, FastRecipe
 from splat2d.backends import cpu, cuda, cuda_runtime, reference
 
 CUTOFF = 3.33

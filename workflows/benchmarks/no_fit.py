@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dgp_mining import loading
-from dgp_mining.fit import Fit, field_of, grid_start
-from dgp_mining.images import DecodedImage, image_size
+from dgp_mining.fitting.fast import field_of, grid_start
+from dgp_mining.fitting.fit import Fit
+from dgp_mining.images.reader import DecodedImage, image_size
+from dgp_mining.planning import crop_loader
 
 
 @functools.cache
@@ -18,7 +19,7 @@ def _pixels(size: tuple[int, int]) -> DecodedImage:
     return DecodedImage(np.full((*size, 3), 0.5, np.float32), notes=())
 
 
-loading.decode_image = lambda path: _pixels(image_size(Path(path)))
+crop_loader.decode_image = lambda path: _pixels(image_size(Path(path)))
 
 
 @functools.cache
@@ -32,6 +33,6 @@ def fit_image(pixels: np.ndarray, *, density: float, recipe: str, iterations: in
     return _fit(pixels.shape, density)
 
 
-def off_lattice_psnr(pixels: np.ndarray, *, density: float, recipe: str, iterations: int, seed: int) -> float:
+def held_out_psnr(pixels: np.ndarray, *, density: float, recipe: str, iterations: int, seed: int) -> float:
     """Any number."""
     return 30.0

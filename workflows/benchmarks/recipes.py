@@ -20,9 +20,11 @@ import alternatives
 import numpy as np
 import torch
 
-from dgp_mining.fit import fit_image, psnr
-from dgp_mining.images import list_images, read_rgb
-from dgp_mining.recipes import FastRecipe
+from dgp_mining.fitting.fit import fit_image
+from dgp_mining.fitting.recipes import FastRecipe
+from dgp_mining.fitting.target import psnr
+from dgp_mining.images.paths import list_images
+from dgp_mining.images.reader import read_rgb
 from splat2d import GaussianField
 from splat2d.resample import imresize
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sr_model.continuoussr import ContinuousSR
+from sr_model.networks.continuoussr.network import ContinuousSR
 
 SATURATED = 0.9
 """Part of the largest offset from which one counts as at its limit."""

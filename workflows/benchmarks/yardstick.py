@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dgp_mining.recipes import FastRecipe
+from dgp_mining.fitting.recipes import FastRecipe
 
 FLAGS = ("-O3", "-march=native", "-ffast-math")
 SOURCE = Path(__file__).with_name("yardstick.cpp")

@@ -5,13 +5,13 @@
 
 A third of the crops, those with the smallest gradients, are called flat; of the others, edged are those
 whose gradients are more of one direction within 8x8 pixels than the median's, textured the rest
-(dgp_mining.content).
+(dgp_mining.fitting.content).
 """
 
 import numpy as np
 from study import Arm, fit_arms, parse, print_rows, read_crops, summarise, write
 
-from dgp_mining.content import CONTENT, measure_content
+from dgp_mining.fitting.content import CONTENT, measure_content
 
 
 def main() -> None:

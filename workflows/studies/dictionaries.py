@@ -18,17 +18,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from study import Arm, Crop, fit_arms, parse, print_table, read_crops, save, write_json
 
-from dgp_mining.condense import METHODS, can_be_symmetric, condense
-from dgp_mining.coverage import SPACES, coverage, covered
-from dgp_mining.dictionary import Dictionary, DictionaryError
-from dgp_mining.distance import nearest
-from dgp_mining.population import Estimate, estimate_ratio
-from dgp_mining.prior import gaussians_of_both
-from dgp_mining.quality import kernel_quality
-from dgp_mining.recipes import make_recipe
-from dgp_mining.released import released_dictionary
-from dgp_mining.statistics import prior_sample
-from dgp_mining.store import Store, StoreError
+from dgp_mining.fitting.recipes import make_recipe
+from dgp_mining.fitting.statistics import prior_sample
+from dgp_mining.prior.build import gaussians_of_both
+from dgp_mining.prior.condense import METHODS, can_be_symmetric, condense
+from dgp_mining.prior.continuoussr_table import released_dictionary
+from dgp_mining.prior.coverage import SPACES, coverage, covered
+from dgp_mining.prior.dictionary import Dictionary, DictionaryError
+from dgp_mining.prior.distance import nearest
+from dgp_mining.prior.quality import kernel_quality
+from dgp_mining.report.bootstrap import Estimate, estimate_ratio
+from dgp_mining.store.store import Store, StoreError
 
 SIZES = (9, 65, 217, 730, 9262)
 """n^3 + 1, which a grid can have."""

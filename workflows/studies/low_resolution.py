@@ -28,10 +28,11 @@ from study import (
     write_json,
 )
 
-from dgp_mining.fit import fit_image, psnr
-from dgp_mining.population import Estimate
-from dgp_mining.recipes import LATTICE, FastRecipe, Recipe
-from dgp_mining.results import EXACT_PSNR
+from dgp_mining.fitting.fit import fit_image
+from dgp_mining.fitting.recipes import LATTICE, FastRecipe, Recipe
+from dgp_mining.fitting.target import psnr
+from dgp_mining.report.bootstrap import Estimate
+from dgp_mining.store.crop_results import EXACT_PSNR
 from splat2d.resample import imresize
 
 SCALE = 4

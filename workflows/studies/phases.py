@@ -23,8 +23,8 @@ from study import (
     write,
 )
 
-from dgp_mining.population import Estimate
-from dgp_mining.statistics import BINS, ENTRIES, RANGES
+from dgp_mining.fitting.statistics import BINS, ENTRIES, RANGES
+from dgp_mining.report.bootstrap import Estimate
 
 
 def random_phases(pixels: np.ndarray) -> np.ndarray:

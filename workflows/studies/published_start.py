@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from study import Arm, compare, parse, print_rows, read_crops, write
 
-from dgp_mining.recipes import FastRecipe, GaussianImageRecipe
+from dgp_mining.fitting.recipes import FastRecipe, GaussianImageRecipe
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from study import Arm, Crop, compare, parse, print_rows, read_crops, write
 
-from dgp_mining.recipes import LATTICE, FastRecipe
+from dgp_mining.fitting.recipes import LATTICE, FastRecipe
 
 CANDIDATES = {
     "density": (1 / 9, 1 / 4, 1 / 2),
@@ -55,7 +55,7 @@ def main() -> None:
         arms = [changed(best, setting, value) for value in candidates]
         rows = compare(arms, chosen_on, options.quick)
         print_rows(rows, ("long_axis", "ratio"))
-        best = arms[int(np.argmax([row.off_lattice.value for row in rows]))]
+        best = arms[int(np.argmax([row.held_out.value for row in rows]))]
     print(f"\njudged on {len(judged_on)} others:")
     arms = [Arm("the default"), replace(best, name="the chosen"), Arm("lattice", LATTICE)]
     rows = compare(arms, judged_on, options.quick, "the default")

@@ -25,8 +25,9 @@ from study import (
     write_json,
 )
 
-from dgp_mining.fit import fit_image, psnr
-from dgp_mining.recipes import FastRecipe
+from dgp_mining.fitting.fit import fit_image
+from dgp_mining.fitting.recipes import FastRecipe
+from dgp_mining.fitting.target import psnr
 from splat2d import GaussianField
 
 SIGMA = 0.05

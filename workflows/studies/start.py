@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from study import Arm, compare, parse, print_rows, read_crops, write
 
-from dgp_mining.recipes import FastRecipe
+from dgp_mining.fitting.recipes import FastRecipe
 
 WIDTHS = (0.4, 0.5, 0.55, 0.6, 0.7, 0.9)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from study import Arm, compare, parse, print_rows, read_crops, write
 
-from dgp_mining.recipes import FastRecipe
+from dgp_mining.fitting.recipes import FastRecipe
 
 ITERATIONS = (30, 75, 150, 300, 600, 1200)
 

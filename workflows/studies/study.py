@@ -15,13 +15,15 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dgp_mining.fit import fit_image, halved, off_lattice_psnr, psnr
-from dgp_mining.images import ImageError, read_rgb
-from dgp_mining.plan import Settings, make_plan
-from dgp_mining.population import Estimate, estimate_ratio
-from dgp_mining.recipes import DEFAULT_DENSITY, FastRecipe, Recipe
-from dgp_mining.results import EXACT_PSNR
-from dgp_mining.statistics import MOMENTS, Statistics, measure
+from dgp_mining.fitting.fit import fit_image, held_out_psnr
+from dgp_mining.fitting.recipes import DEFAULT_DENSITY, FastRecipe, Recipe
+from dgp_mining.fitting.statistics import MOMENTS, Statistics, measure
+from dgp_mining.fitting.target import halved, psnr
+from dgp_mining.images.reader import ImageError, read_rgb
+from dgp_mining.planning.plan import make_plan
+from dgp_mining.planning.settings import Settings
+from dgp_mining.report.bootstrap import Estimate, estimate_ratio
+from dgp_mining.store.crop_results import EXACT_PSNR
 from splat2d.resample import imresize
 
 SHOWN = ("l11", "l21", "l22", "long_axis", "ratio")
@@ -65,7 +67,7 @@ class Fitted:
     image: str
     """The photograph."""
     psnr: float
-    off_lattice: float
+    held_out: float
     bicubic: float
     """dB of bicubic between the pixels."""
     statistics: Statistics
@@ -77,7 +79,7 @@ class Row:
 
     arm: Arm
     psnr: Estimate
-    off_lattice: Estimate
+    held_out: Estimate
     gain: Estimate
     """off_lattice less bicubic's."""
     against: Estimate | None
@@ -174,7 +176,7 @@ def fit_one(arm: Arm, crop: Crop, quick: bool = False) -> Fitted:
     return Fitted(
         image=crop.image,
         psnr=capped(fit.psnr),
-        off_lattice=capped(off_lattice_psnr(pixels, density=arm.density, recipe=recipe)),
+        held_out=capped(held_out_psnr(pixels, density=arm.density, recipe=recipe)),
         bicubic=capped(psnr(enlarged, target)),
         statistics=measure(fit.field, fit.start.numpy(), np.random.default_rng(0)),
     )
@@ -193,11 +195,9 @@ def summarise(arm: Arm, fitted: Sequence[Fitted], base: Sequence[Fitted] = ()) -
     return Row(
         arm,
         psnr=mean_over_images(images, [one.psnr for one in fitted]),
-        off_lattice=mean_over_images(images, [one.off_lattice for one in fitted]),
-        gain=mean_over_images(images, [one.off_lattice - one.bicubic for one in fitted]),
-        against=mean_over_images(
-            images, [a.off_lattice - b.off_lattice for a, b in zip(fitted, base, strict=True)]
-        )
+        held_out=mean_over_images(images, [one.held_out for one in fitted]),
+        gain=mean_over_images(images, [one.held_out - one.bicubic for one in fitted]),
+        against=mean_over_images(images, [a.held_out - b.held_out for a, b in zip(fitted, base, strict=True)])
         if base
         else None,
         moments={
@@ -238,7 +238,7 @@ def print_rows(rows: Sequence[Row], shown: Sequence[str] = SHOWN) -> None:
         [
             [
                 row.arm.name,
-                *(within(found, 2) for found in (row.psnr, row.off_lattice, row.gain)),
+                *(within(found, 2) for found in (row.psnr, row.held_out, row.gain)),
                 *([within(row.against, 2) if row.against else ""] * compared),
                 *(within(row.moments[name]) for name in shown),
             ]
@@ -266,7 +266,7 @@ def write(
         {
             row.arm.name: {
                 "psnr": vars(row.psnr),
-                "off_lattice_psnr": vars(row.off_lattice),
+                "off_lattice_psnr": vars(row.held_out),
                 "over_bicubic": vars(row.gain),
                 "over_base": vars(row.against) if row.against else None,
                 "moments": {name: vars(found) for name, found in row.moments.items()},

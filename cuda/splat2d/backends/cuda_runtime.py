@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -17,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..atomic_write import atomic_write
 
 SOURCES = (
     "cuda/kernels.cu",
@@ -167,8 +168,7 @@ def _keep(path: Path, code: bytes) -> None:
     """Write aside and rename: another process sees the whole file or none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(code)
-        os.replace(file.name, path)
+        with atomic_write(path) as partial:
+            partial.write_bytes(code)
     except OSError:
         return

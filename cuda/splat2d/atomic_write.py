@@ -1,0 +1,40 @@
+"""Writing a file whole or not at all: written beside its place, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
+    """A path beside `path` to write to, renamed to `path` at the end, or removed after an error.
+
+    Readers of `path` see the former file or the whole new one. The new file has the mode that `open` would
+    give it, also if it is written by a library that makes files private. With `durable`, the bytes are on
+    the disk before the file takes its name: a loss of power leaves no half of it. Raises OSError
+    if it cannot be written.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "numbers.txt"
+    >>> with atomic_write(target) as partial:
+    ...     _ = partial.write_text("1 2 3")
+    >>> target.read_text()
+    '1 2 3'
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            mode = os.stat(file.fileno()).st_mode & 0o777
+        yield partial
+        os.chmod(partial, mode)
+        if durable:
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,12 @@
+from .fitting.fit import Fit as Fit
+from .fitting.fit import fit_image as fit_image
+from .mining import mine as mine
+from .planning.settings import Settings as Settings
+from .prior.build import build_dictionary as build_dictionary
+from .prior.dictionary import Dictionary as Dictionary
+from .store.merge import merge as merge
+from .store.store import Store as Store
+from .store.summary import summarise as summarise
+from .store.verify import verify as verify
+
+__version__: str

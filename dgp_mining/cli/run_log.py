@@ -1,0 +1,63 @@
+"""The log of runs: what a run was asked, how each chunk ended, what failed and why. One line for each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+
+from ..planning.plan import Plan
+from ..retry import RunError
+from ..store.store import Store, versions
+from ..workers.messages import Progress
+
+
+class RunLog:
+    """Appends to a text file, which is opened for each line: it may be moved, and runs may share it."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises RunError where the file cannot be written."""
+        self.path = Path(path)
+        try:
+            self.path.open("a").close()
+        except OSError as error:
+            raise RunError(
+                f"The log {path} cannot be written ({error.strerror}): name another with --log."
+            ) from error
+
+    def write(self, text: str) -> None:
+        """Append lines, each with the time. A disk that is full ends the run by the store, not by its log."""
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+        with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8", errors="replace") as file:
+            file.write("".join(f"{stamp} {line}\n" for line in text.splitlines()))
+
+    def start(self, plan: Plan, store: Store, pending: int) -> None:
+        """What is to be done, and with what."""
+        self.write(
+            f"start: {store.path}, {plan.crops} crops of {len(plan.names)} images in {plan.folder}, "
+            f"{pending} pending\n"
+            f"settings: {json.dumps(plan.settings, sort_keys=True)}\n"
+            f"versions: {json.dumps(versions(), sort_keys=True)}"
+        )
+        for problem in filter(None, plan.problems):
+            self.write(f"skipped: {problem}")
+
+    def chunk(self, progress: Progress) -> None:
+        """How a chunk has ended."""
+        text = f"chunk {progress.chunk}: {progress.done} fitted"
+        if progress.done:
+            text += f", {progress.psnr / progress.done:.2f} dB"
+        self.write(f"{text}, {progress.failed} failed, {progress.seconds:.1f} s")
+        self.write("\n".join(f"failed: {failure}" for failure in progress.failures))
+        self.write("\n".join(f"warning: {note}" for note in progress.notes))
+
+    def end(self, text: str) -> None:
+        """How the run has ended."""
+        self.write(f"end: {text}")
+
+
+def log_beside(store: str) -> Path:
+    """Where the log of a store is, unless told otherwise: beside it, or here where it is remote."""
+    name = store.rstrip("/") + ".log"
+    return Path(name.rpartition("/")[2] if "://" in name else name)

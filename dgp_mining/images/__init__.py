@@ -1,0 +1,1 @@
+"""Any image file -> float32 sRGB pixels."""

@@ -1,0 +1,160 @@
+"""Finding and decoding images: whatever is in the file becomes sRGB values in [0, 1] as float32.
+
+The formats are decoded in `decoding.py` and `tiff.py`; here is what holds for all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import logging
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from .pillow_reader import plain_size, read_plain
+from .pixels import MAX_CHANNELS, ImageError, too_large, turn
+from .tiff_reader import is_grey_or_rgb_tiff, read_tiff, tiff_size
+
+__all__ = [
+    "MAX_CHANNELS",
+    "DecodedImage",
+    "ImageError",
+    "decode_image",
+    "image_size",
+    "read_image",
+    "read_rgb",
+    "turn",
+]
+
+
+_PASSING = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+"""Faults of a machine or a network, not of the image: raised as OSError, for who can try again."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """An image, and what its user should know about it."""
+
+    pixels: np.ndarray
+    """[H, W, C] float32 sRGB values in [0, 1], C = 1 (grey), 3 (RGB) or up to 8."""
+    notes: tuple[str, ...]
+    """What was left out, such as 'the alpha channel is dropped'; mostly nothing."""
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) as `read_image` will return it, from the file's header alone. Raises ImageError."""
+    path = Path(path)
+    with _one_sentence(path):
+        _check_file(path)
+        return tiff_size(path) if is_grey_or_rgb_tiff(path) else plain_size(path)
+
+
+def decode_image(path: str | Path) -> DecodedImage:
+    """Decode an image, whatever is in the file.
+
+    Palettes and CMYK become RGB, an ICC profile is converted to sRGB, 8 or 16 bits are divided by their
+    largest value, the EXIF orientation is applied, an alpha channel is dropped; of a stack of pages or frames
+    the first is read, unless they are an image's channels. Raises ImageError, in one sentence naming the
+    file, where it cannot be read, is too large, or holds numbers whose white is unknown; OSError where the
+    disk or the network is at fault.
+    """
+    path, notes = Path(path), []
+    with _one_sentence(path):
+        _check_file(path)
+        read = read_tiff if is_grey_or_rgb_tiff(path) else read_plain
+        pixels = _to_floats(path, read(path, notes.append))
+    return DecodedImage(pixels, tuple(notes))
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """The pixels of `decode_image`, [H, W, C] float32; its notes are logged, once. Raises ImageError."""
+    decoded = decode_image(path)
+    for note in decoded.notes:
+        _log_once(str(path), note)
+    return decoded.pixels
+
+
+def read_rgb(path: str | Path) -> np.ndarray:
+    """`read_image` as three channels, [H, W, 3]: grey is repeated. Raises ImageError for other numbers."""
+    pixels = read_image(path)
+    if pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)
+    if pixels.shape[2] != 3:
+        raise ImageError(f"{path} has {pixels.shape[2]} channels where grey or RGB is needed: convert it.")
+    return pixels
+
+
+@functools.lru_cache(10_000)
+def _log_once(path: str, note: str) -> None:
+    log.warning("%s: %s", path, note)
+
+
+def _check_file(path: Path) -> None:
+    """Raise ImageError for what would block or mislead a decoder: only files with content are opened."""
+    about = path.stat()
+    if stat.S_ISDIR(about.st_mode):
+        os.scandir(path).close()  # `list_images` lists a folder where it may not be read
+        raise ImageError(f"{path} is a folder where an image is needed.")
+    if not stat.S_ISREG(about.st_mode):
+        raise ImageError(f"{path} is a pipe, a socket or a device, not a file: remove it.")
+    if about.st_size == 0:
+        raise ImageError(f"{path} is empty: replace or remove it.")
+
+
+def _to_floats(path: Path, pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    if pixels.dtype.kind != "f":
+        raise ImageError(
+            f"{path} holds {pixels.dtype} values, of which none is known to be white: "
+            "convert it to 8 bits, 16 bits or floats in [0, 1]."
+        )
+    if not np.isfinite(pixels).all():
+        raise ImageError(f"{path} holds values that are not finite numbers: replace them.")
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise ImageError(
+            f"{path} holds floats from {pixels.min():g} to {pixels.max():g}: scale them into [0, 1]."
+        )
+    return pixels.astype(np.float32)
+
+
+@contextlib.contextmanager
+def _one_sentence(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises into an ImageError naming the file; what it mutters is not passed on."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ImageError:
+        raise
+    except FileNotFoundError as error:
+        what = "is a link that leads nowhere" if path.is_symlink() else "does not exist"
+        raise ImageError(f"{path} {what}: replace or remove it.") from error
+    except PermissionError as error:
+        raise ImageError(f"{path} may not be read: check its permissions.") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{path} is not a PNG, JPEG, TIFF, BMP, WebP or JPEG 2000 image: remove or convert it."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise too_large(path) from error
+    except MemoryError as error:
+        raise ImageError(f"{path} does not fit into memory: cut it into smaller images.") from error
+    except Exception as error:  # decoders raise all kinds of things
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _PASSING:
+            raise OSError(number, os.strerror(number), str(path)) from error
+        if number == errno.ELOOP:
+            raise ImageError(f"{path} is a link that leads back to itself: remove it.") from error
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ImageError(f"{path} cannot be decoded ({reason}): replace or remove it.") from error

@@ -1,0 +1,1 @@
+"""Which crops of which images, with what settings; planned crops -> pixels."""

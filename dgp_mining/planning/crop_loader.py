@@ -1,0 +1,107 @@
+"""From files to crops: each image decoded once for all its crops in a task."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..images.paths import unsafe_name
+from ..images.reader import ImageError, decode_image
+from ..retry import RunError, retry
+from .plan import Crop
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedCrop:
+    """A crop on its way from the file to the store."""
+
+    name: str
+    """The image's."""
+    position: tuple[int, int] = (0, 0)
+    """(row, column) of its first pixel."""
+    sha256: bytes = b""
+    """Of the image file; empty where it could not be read."""
+    pixels: np.ndarray | None = None
+    """[side, side, C] float32; None where there is nothing to fit."""
+    error: str = ""
+    """Why there is nothing to fit, one sentence."""
+    notes: tuple[str, ...] = ()
+    """What was left out of the image, if it was decoded for this crop."""
+
+
+def load_crops(
+    folder: str | Path, crops: Iterable[Crop], side: int, *, deadly: Container[int] = ()
+) -> Iterator[LoadedCrop]:
+    """The crops of images in `folder` in their order; consecutive crops of one image decode it once.
+
+    Args:
+        side: of the square crops, pixels.
+        deadly: indices into `crops` of those that killed every worker that took them, which are not read.
+
+    An image that cannot be read gives crops without pixels and the reason. Raises RunError if the folder
+    itself is not there: no crop has failed then.
+    """
+    folder = Path(folder)
+    for name, numbered in itertools.groupby(enumerate(crops), key=lambda numbered: numbered[1][0]):
+        image: _Image | None = None
+        for number, (_, row, column) in numbered:
+            if number in deadly:
+                reason = f"{name}: the crop at {(row, column)} killed every worker that took it (no memory?)."
+                yield LoadedCrop(name, error=reason)
+                continue
+            first, image = image is None, image or _load_image(folder, name)
+            yield _cut(image, name, (row, column), side, image.notes if first else ())
+
+
+@dataclass(frozen=True, eq=False)
+class _Image:
+    pixels: np.ndarray | None = None
+    sha256: bytes = b""
+    error: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def _load_image(folder: Path, name: str) -> _Image:
+    path = folder / name
+    if reason := unsafe_name(name):
+        return _Image(error=f"{name} {reason}: it is not read.")
+    try:
+        decoded = retry(lambda: decode_image(path))
+        sha256 = hashlib.sha256(retry(path.read_bytes)).digest()
+    except (ImageError, OSError) as error:
+        _check_folder(folder)
+        # The image is named as in its folder: a store says nothing about the machine.
+        reason = str(error) if isinstance(error, ImageError) else f"{name} cannot be read ({error.strerror})."
+        return _Image(error=reason.replace(str(path), name))
+    return _Image(decoded.pixels, sha256, notes=tuple(f"{name}: {note}" for note in decoded.notes))
+
+
+def _check_folder(folder: Path) -> None:
+    """Tell a bad file from a folder that this machine does not have, or has lost."""
+    try:
+        with os.scandir(folder):
+            return
+    except OSError as error:
+        raise RunError(
+            f"A worker cannot read the folder {folder} ({error.strerror}): mount it at the same path on "
+            "every machine, then repeat the command to go on."
+        ) from None
+
+
+def _cut(
+    image: _Image, name: str, position: tuple[int, int], side: int, notes: tuple[str, ...]
+) -> LoadedCrop:
+    crop = LoadedCrop(name, position, image.sha256, notes=notes)
+    if image.pixels is None:
+        return replace(crop, error=image.error)
+    top, left = position
+    pixels = np.ascontiguousarray(image.pixels[top : top + side, left : left + side])
+    if pixels.shape[:2] != (side, side):
+        return replace(crop, error=f"{name} has become smaller since the run was planned: start anew.")
+    return replace(crop, pixels=pixels)

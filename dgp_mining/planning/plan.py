@@ -1,0 +1,156 @@
+"""The plan: which crops of which images are fitted, with what settings, in which chunks.
+
+A plan follows from the images and the settings alone, so that every machine makes the same one.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..images.paths import list_images, printable_name, unsafe_name
+from ..images.reader import ImageError, image_size
+from ..retry import retry
+from .settings import Settings
+
+CHUNK_WORK = 250_000_000
+"""Pixel-iterations of a chunk: about 15 s with the native kernel on one core."""
+
+CHUNKS = 64
+"""A run is cut into at least about this many chunks, so that workers finish together."""
+
+READERS = 16
+"""Threads that read the headers of images."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Images, their crops in order, and the settings in full."""
+
+    folder: str | None
+    """The folder of images as the user named it; None where a store has images of several."""
+    settings: dict[str, Any]
+    """Everything that determines the results, JSON-serialisable: `Settings` and what they stand for."""
+    names: list[str]
+    """[I] image paths in the folder, with '/' between their parts, sorted."""
+    sizes: np.ndarray
+    """[I, 2] int64, (height, width); zero where the header cannot be read."""
+    nbytes: np.ndarray
+    """[I] int64, file sizes."""
+    problems: list[str]
+    """[I] why an image has no crops, one sentence; empty where it has."""
+    image: np.ndarray
+    """[n] int64, the image of each crop, ascending."""
+    position: np.ndarray
+    """[n, 2] int64, (row, column) of each crop's first pixel."""
+
+    @property
+    def crops(self) -> int:
+        """Number of crops, n."""
+        return len(self.image)
+
+
+def make_plan(folder: str | Path, settings: Settings, fixed: dict[str, Any]) -> Plan:
+    """Choose the crops of the images in `folder`; `fixed` joins the settings as given (recipe, backend).
+
+    Each image is cut into non-overlapping crops, on a grid at an offset drawn from the seed and the image's
+    name. Of these, `max_crops` are taken in rounds, one crop of every image in each round, both in random
+    order; so a small number still sees as many images as it can. Images that are unreadable or smaller than
+    a crop keep a sentence that says so. Raises ImageError where no crop is left.
+    """
+    paths = list_images(folder)
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    sizes, nbytes, problems = zip(*_headers(paths, settings.crop), strict=True)
+    sizes, problems = np.array(sizes, np.int64), list(problems)
+    for i, name in enumerate(names):
+        if reason := unsafe_name(name):
+            names[i], sizes[i] = printable_name(name), 0
+            problems[i] = f"{folder}/{names[i]} {reason}: rename it."
+    image, position = choose_crops(names, sizes, settings)
+    if not len(image):
+        more = f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""
+        raise ImageError(f"No image in {folder} can be mined{more}: {problems[0]}")
+    return Plan(
+        folder=str(folder),
+        settings=json.loads(json.dumps({**vars(settings), **fixed})),  # lists for tuples, as when read back
+        names=names,
+        sizes=sizes,
+        nbytes=np.array(nbytes, np.int64),
+        problems=problems,
+        image=image,
+        position=position,
+    )
+
+
+def _headers(paths: list[Path], crop: int) -> Iterator[tuple[tuple[int, int], int, str]]:
+    """Size, bytes and problem of each image. Many are read at once: on a network share it is the waiting that
+    takes the time."""
+    # What decoders do to the filters of warnings is not safe in threads; here it is undone.
+    with warnings.catch_warnings(), ThreadPoolExecutor(READERS) as pool:
+        yield from pool.map(functools.partial(_header, crop=crop), paths)
+
+
+def _header(path: Path, crop: int) -> tuple[tuple[int, int], int, str]:
+    size, problem = (0, 0), ""
+    try:
+        size = retry(lambda: image_size(path))
+        if min(size) < crop:
+            problem = (
+                f"{path} is {size[1]}x{size[0]}, smaller than a crop of {crop}: take a smaller --crop or "
+                "leave it out."
+            )
+    except ImageError as error:
+        problem = str(error)
+    try:
+        return size, path.stat().st_size, problem
+    except OSError:  # a link that leads nowhere, which is its problem already
+        return size, 0, problem
+
+
+def choose_crops(
+    names: list[str], sizes: np.ndarray, settings: Settings
+) -> tuple[np.ndarray, np.ndarray]:  # [n], [n, 2]
+    """The image and (row, column) of each crop, ordered by both; see `make_plan`."""
+    images, positions, rounds = [], [], []
+    for i, (name, (height, width)) in enumerate(zip(names, sizes, strict=True)):
+        rows, columns = height // settings.crop, width // settings.crop
+        if rows * columns == 0:
+            continue
+        rng = np.random.default_rng(seed_of(settings.seed, name))
+        top = rng.integers(height - rows * settings.crop + 1)
+        left = rng.integers(width - columns * settings.crop + 1)
+        y, x = np.divmod(np.arange(rows * columns), columns)
+        positions.append(np.column_stack([y, x]) * settings.crop + (top, left))
+        images.append(np.full(rows * columns, i))
+        rounds.append(rng.permutation(rows * columns))
+    if not images:
+        return np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
+    image, position = np.concatenate(images), np.concatenate(positions)
+    turn = np.random.default_rng(settings.seed).permutation(len(names))[image]
+    taken = np.sort(np.lexsort([turn, np.concatenate(rounds)])[: settings.max_crops])
+    return image[taken], position[taken]
+
+
+def chunk_length(crops: int, crop: int, iterations: int) -> int:
+    """Crops per chunk of the store: a static choice, the same on every machine."""
+    by_work = CHUNK_WORK // (crop * crop * iterations)
+    return int(np.clip(min(by_work, crops // CHUNKS), 1, 64))
+
+
+def seed_of(seed: int, name: str, *position: int) -> list[int]:
+    """A seed for numpy that depends on the image's name and on the position, not on any order."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return [seed, int.from_bytes(digest[:8], "little"), *position]
+
+
+Crop = tuple[str, int, int]
+"""Name of the image in the folder, row and column."""

@@ -1,0 +1,105 @@
+"""Plans that meet: several as one, what one has and another has not, and the order that all agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .plan import Plan
+
+
+def union(plans: Sequence[Plan], settings: dict[str, Any], folder: str | None) -> Plan:
+    """The crops of several plans, one after the other, over one list of images.
+
+    An image is one where name, size and bytes are; one that could not be used before, and can be now, is
+    listed only as what it is now.
+    """
+    usable = {name for plan in plans for name, *_, problem in _described(plan) if not problem}
+    rows: dict[tuple[Any, ...], int] = {}
+    problems: list[str] = []
+    image = []
+    for plan in plans:
+        numbers = []
+        for *described, problem in _described(plan):
+            if problem and described[0] in usable:
+                numbers.append(-1)  # it has no crops
+                continue
+            number = rows.setdefault((*described, bool(problem)), len(rows))
+            problems[number:] = problems[number:] or [problem]
+            numbers.append(number)
+        image.append(np.array(numbers, np.int64)[plan.image])
+    table = list(rows)
+    return Plan(
+        folder=folder,
+        settings=settings,
+        names=[row[0] for row in table],
+        sizes=np.array([row[1:3] for row in table], np.int64).reshape(-1, 2),
+        nbytes=np.array([row[3] for row in table], np.int64),
+        problems=problems,
+        image=np.concatenate(image),
+        position=np.concatenate([plan.position for plan in plans]),
+    )
+
+
+def sorted_crops(plan: Plan) -> np.ndarray:
+    """[n] the crops of `plan` by image name, row and column; of the same crop of two images with one name,
+    which a merged store may have, the first comes first."""
+    _, rank = np.unique(np.array(plan.names, str), return_inverse=True)
+    row, column = plan.position.T
+    return np.lexsort([column, row, rank[plan.image]])
+
+
+def missing_crops(plan: Plan, stored: Plan) -> Plan:
+    """The crops of `plan` that `stored` has not, with their images and with the images newly found unusable.
+
+    `max_crops` counts both: where room is left for some of them only, because what is stored was chosen from
+    other images, those are drawn at random from the seed.
+    """
+    known = np.isin(*crop_keys(plan, stored))
+    crops = np.flatnonzero(~known)
+    if (most := plan.settings["max_crops"]) is not None and len(crops) > (
+        room := max(0, most - stored.crops)
+    ):
+        crops = np.sort(np.random.default_rng(plan.settings["seed"]).choice(crops, room, replace=False))
+    unusable = {described for described in _described(stored, text=False) if described[-1]}
+    wanted = set(plan.image[crops].tolist())
+    wanted |= {
+        i
+        for i, described in enumerate(_described(plan, text=False))
+        if described[-1] and described not in unusable
+    }
+    images = np.array(sorted(wanted), np.int64)
+    return replace(
+        plan,
+        names=[plan.names[i] for i in images],
+        sizes=plan.sizes[images],
+        nbytes=plan.nbytes[images],
+        problems=[plan.problems[i] for i in images],
+        image=np.searchsorted(images, plan.image[crops]),
+        position=plan.position[crops],
+    )
+
+
+def describe_images(plan: Plan, images: Iterable[int] | None = None) -> dict[str, tuple[int, int, int]]:
+    """(height, width, bytes) by name, of all images or the given ones."""
+    chosen = range(len(plan.names)) if images is None else images
+    return {plan.names[i]: (*plan.sizes[i].tolist(), int(plan.nbytes[i])) for i in chosen}
+
+
+def _described(plan: Plan, text: bool = True) -> list[tuple[Any, ...]]:
+    """(name, height, width, bytes, problem) of each image; without `text`, whether there is a problem."""
+    problems = plan.problems if text else [bool(problem) for problem in plan.problems]
+    return list(zip(plan.names, *plan.sizes.T.tolist(), plan.nbytes.tolist(), problems, strict=True))
+
+
+def crop_keys(*plans: Plan) -> list[np.ndarray]:
+    """A number for each crop of each plan, the same for the same image name and position."""
+    names = {name: i for i, name in enumerate(sorted({name for plan in plans for name in plan.names}))}
+    image = np.concatenate([np.array([names[n] for n in plan.names], np.int64)[plan.image] for plan in plans])
+    position = np.concatenate([plan.position for plan in plans])
+    _, place = np.unique(position[:, 0] << 32 | position[:, 1], return_inverse=True)
+    keys = image * len(place) + place
+    return np.split(keys, np.cumsum([plan.crops for plan in plans])[:-1])

@@ -1,0 +1,1 @@
+"""Statistics -> the kernel dictionary, and how good it is."""

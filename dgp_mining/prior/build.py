@@ -1,0 +1,147 @@
+"""From a finished store to a dictionary that says where it comes from.
+
+Crops are taken by image name, row and column, whenever and wherever they were mined: a store that was
+extended or merged makes the same dictionary, to the last byte, as one that was mined in one go. Memory does
+not grow with the store, but for some numbers per crop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..fitting.statistics import prior_sample
+from ..planning.fingerprints import crops_fingerprint
+from ..store.crop_results import DONE, PENDING, RESULT
+from ..store.integrity import damaged
+from ..store.store import Store, versions
+from .condense import can_be_symmetric, condense
+from .coverage import coverage
+from .dictionary import Dictionary, DictionaryError
+from .quality import kernel_quality
+
+HOLD_OUT = 10
+"""Every tenth fitted crop is held out from the dictionary, to measure its coverage on."""
+
+FEWEST_TO_HOLD_OUT = 20
+"""With fewer fitted crops none is held out, and coverage is measured on the crops that were used."""
+
+MOST_GAUSSIANS = 1_000_000
+"""Gaussians that a dictionary is made of, and measured on, at most; more are thinned at random."""
+
+BLOCK = 2048
+"""Crops read at a time: 15 MB."""
+
+
+def build_dictionary(
+    store: str | Path = "dgp.zarr",
+    size: int = 730,
+    method: str = "kmeans",
+    seed: int = 0,
+    symmetric: bool | None = None,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Dictionary:
+    """Condense the Gaussians mined in a store into `size` kernels, with coverage and provenance; `method` and
+    `symmetric` as in `condense`.
+
+    The same crops and arguments give the same bytes. Failed crops are left out. Raises DictionaryError where
+    crops are pending, since their number would depend on the moment, or where the Gaussians are too few;
+    StoreError where there is no store, or a damaged one.
+    """
+    opened = Store.open(store)
+    status = opened.status()
+    if pending := int((status == PENDING).sum()):
+        raise DictionaryError(
+            f"{store} still has {pending} of {len(status)} crops to fit: finish it with "
+            f"'dgp-mine fit --images {opened.folder or 'DIR'} --store {store}' and its other options, if any."
+        )
+    order = opened.order()
+    done = order[status[order] == DONE]
+    held_out, used = split(done)
+    gaussians, count = thinned(opened, used, seed, lambda crops: on_progress(crops, len(done)))
+    cholesky = condense(gaussians, size, method, seed, symmetric)
+    measured, measured_count = thinned(opened, held_out, seed) if len(held_out) else (gaussians, count)
+    on_progress(len(done), len(done))
+    results, sha256 = opened.results()[done], opened.read("crops/sha256")
+    if not (np.isfinite(results).all() and sha256[done].any(axis=1).all()):
+        raise damaged(opened.path, "there are fitted crops without a result")
+    psnr, held_out_psnr = (results[:, RESULT.index(name)] for name in ("psnr", "off_lattice_psnr"))
+    return Dictionary(
+        cholesky,
+        {
+            **{key: opened.settings[key] for key in ("density", "recipe", "iterations")},
+            "method": method,
+            "seed": seed,
+            "symmetric": can_be_symmetric(method) if symmetric is None else symmetric,
+            "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, sha256),
+            "images": opened.folder,
+            "crops": len(done),
+            "gaussians": count,
+            "psnr": float(psnr.mean()),
+            "off_lattice_psnr": float(held_out_psnr.mean()),
+            "coverage": {
+                "held_out_crops": len(held_out),
+                "gaussians": measured_count,
+                **coverage(cholesky, measured),
+            },
+            "versions": versions(),
+        },
+    )
+
+
+def gaussians_of_both(
+    store: str | Path, seed: int = 0, *, on_progress: Callable[[int, int], None] = lambda done, of: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The Gaussians [M, 3] of the fitted crops of a store that `build_dictionary` uses, and of those that it
+    holds out to judge by; twice the same where there are few. Raises StoreError, DictionaryError."""
+    opened = Store.open(store)
+    order = opened.order()
+    done = order[opened.status()[order] == DONE]
+    held_out, used = split(done)
+    made_of, count = thinned(opened, used, seed, lambda crops: on_progress(crops, len(done)))
+    if not count:
+        raise DictionaryError(f"{store} has no Gaussians to judge by: mine some crops first.")
+    return made_of, thinned(opened, held_out, seed)[0] if len(held_out) else made_of
+
+
+def thinned(
+    store: Store, crops: np.ndarray, seed: int, on_progress: Callable[[int], None] = lambda crops: None
+) -> tuple[np.ndarray, int]:
+    """The Gaussians of the given crops for a prior, [M, 3] in their order, and how many there were before
+    they were thinned to at most MOST_GAUSSIANS, each as likely to stay as any other."""
+    rng = np.random.default_rng(seed)
+    kept, lots, count = np.empty((0, 3)), np.empty(0), 0
+    for first in range(0, len(crops), BLOCK):
+        on_progress(first)
+        gaussians = prior_sample(store.samples(crops[first : first + BLOCK]))
+        count += len(gaussians)
+        kept, lots = np.concatenate([kept, gaussians]), np.concatenate([lots, rng.random(len(gaussians))])
+        if len(lots) > MOST_GAUSSIANS:  # those with the smallest lots stay
+            stay = np.sort(np.argpartition(lots, MOST_GAUSSIANS)[:MOST_GAUSSIANS])
+            kept, lots = kept[stay], lots[stay]
+    return kept, count
+
+
+def split(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The fitted crops as (held out, used); none is held out where there are few."""
+    if len(done) < FEWEST_TO_HOLD_OUT:
+        return done[:0], done
+    held_out = np.arange(len(done)) % HOLD_OUT == HOLD_OUT - 1
+    return done[held_out], done[~held_out]
+
+
+def describe(dictionary: Dictionary) -> dict[str, Any]:
+    """What `dictionary show --json` prints: size, eigenvalues, ranges, quality, and the metadata."""
+    low, high = dictionary.cholesky.min(axis=0), dictionary.cholesky.max(axis=0)
+    return {
+        "size": len(dictionary),
+        "min_eigenvalue": dictionary.min_eigenvalue,
+        "ranges": {name: [float(low[i]), float(high[i])] for i, name in enumerate(("l11", "l21", "l22"))},
+        "quality": kernel_quality(dictionary),
+        "coverage": None,
+        **dictionary.metadata,
+    }

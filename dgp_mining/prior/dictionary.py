@@ -1,0 +1,132 @@
+"""The kernel dictionary, `dict.npz`: what mining leaves behind and what a network is trained on."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from splat2d.atomic_write import atomic_write
+
+from ..covariance import covariance_from_cholesky, smallest_eigenvalue
+from ..shipped import PRIOR, shipped_file
+
+FORMAT = "dgp-dictionary/1"
+UNITS = "grid spacing"
+
+
+class DictionaryError(ValueError):
+    """A dictionary that cannot be built, read or written; the message is one sentence naming it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """K kernels in grid spacings, 1/sqrt(density): the Deep Gaussian Prior as networks use it.
+
+    A network whose k^2 Gaussians per LR pixel lie 1/k LR pixel apart multiplies `cholesky` by 1/k for LR
+    pixels. The two arrays hold the same kernels, are read-only and always positive definite.
+    """
+
+    cholesky: np.ndarray
+    """[K, 3] float64, (l11, l21, l22) in grid spacings; l11, l22 > 0."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Where they come from: recipe, density, method, fingerprint, PSNR, coverage; JSON-serialisable."""
+    covariance: np.ndarray = field(init=False)
+    """[K, 3] float64, (S_xx, S_xy, S_yy) in squared grid spacings."""
+
+    def __post_init__(self) -> None:
+        cholesky = np.array(self.cholesky, np.float64)
+        if cholesky.ndim != 2 or cholesky.shape[1] != 3 or not len(cholesky):
+            raise DictionaryError(f"A dictionary's cholesky must be [K, 3], got {list(cholesky.shape)}.")
+        if not np.isfinite(cholesky).all() or not (cholesky[:, [0, 2]] > 0).all():
+            raise DictionaryError("A dictionary's kernels must be finite and positive definite.")
+        covariance = covariance_from_cholesky(cholesky)
+        cholesky.flags.writeable = covariance.flags.writeable = False
+        object.__setattr__(self, "cholesky", cholesky)
+        object.__setattr__(self, "covariance", covariance)
+        object.__setattr__(self, "metadata", {**self.metadata, "format": FORMAT, "units": UNITS})
+
+    def __len__(self) -> int:
+        """Number of kernels, K."""
+        return len(self.cholesky)
+
+    @property
+    def min_eigenvalue(self) -> float:
+        """Smallest eigenvalue of all covariances, in squared grid spacings."""
+        return float(smallest_eigenvalue(self.covariance).min())
+
+    def save(self, path: str | Path) -> None:
+        """Write an .npz that is the same to the last byte for the same content. Raises DictionaryError."""
+        arrays = {
+            "cholesky": self.cholesky,
+            "covariance": self.covariance,
+            "metadata": np.array(json.dumps(self.metadata, sort_keys=True)),
+        }
+        path = Path(path)
+        try:
+            with atomic_write(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+                for name, array in arrays.items():
+                    content = io.BytesIO()
+                    np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
+                    # A ZipInfo made by hand carries 1980 in place of the time of writing.
+                    archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
+        except OSError as error:
+            raise DictionaryError(
+                f"{path} cannot be written ({error.strerror}): name another file with --out."
+            ) from error
+
+    @staticmethod
+    def reference() -> Dictionary:
+        """The prior that is shipped (data/README.md). Raises DictionaryError where this copy has none."""
+        try:
+            with shipped_file(PRIOR) as path:
+                return Dictionary.load(path)
+        except FileNotFoundError as error:
+            raise DictionaryError(
+                "No reference prior is installed here: name a dictionary with --prior."
+            ) from error
+
+    @staticmethod
+    def load(path: str | Path) -> Dictionary:
+        """Read what `save` wrote, checking all of it. Raises DictionaryError, naming the file."""
+        path = Path(path)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                cholesky, covariance = arrays["cholesky"], arrays["covariance"]
+                metadata = json.loads(str(arrays["metadata"]))
+        except FileNotFoundError as error:
+            raise DictionaryError(
+                f"{path} does not exist: make it with 'dgp-mine dictionary build'."
+            ) from error
+        except OSError as error:
+            if error.strerror is None:  # numpy's own complaint about the content
+                raise _not_one(path, "it is not an .npz file") from error
+            raise DictionaryError(f"{path} cannot be read ({error.strerror}).") from error
+        except KeyError as error:
+            raise _not_one(path, "cholesky, covariance or metadata is missing in it") from error
+        except (ValueError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise _not_one(path, "it is not an .npz file of plain arrays") from error
+        if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+            raise _not_one(path, f"it does not carry the mark '{FORMAT}'")
+        if metadata.get("units") != UNITS:
+            raise _not_one(path, f"its units are {metadata.get('units')!r}, not {UNITS!r}")
+        try:
+            dictionary = Dictionary(cholesky, metadata)
+        except (DictionaryError, ValueError) as error:
+            raise _not_one(path, str(error).rstrip(".")) from error
+        if covariance.shape != dictionary.covariance.shape or not np.allclose(
+            covariance, dictionary.covariance, rtol=1e-9, atol=0
+        ):
+            raise _not_one(path, "its covariances are not those of its Cholesky factors")
+        return dictionary
+
+
+def _not_one(path: Path, reason: str) -> DictionaryError:
+    return DictionaryError(
+        f"{path} is not a kernel dictionary ({reason}): make one with 'dgp-mine dictionary build'."
+    )

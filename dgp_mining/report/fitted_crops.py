@@ -1,0 +1,93 @@
+"""Crops to look at: their pixels, their fields, and fields as files for other programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from splat2d import GaussianField
+
+from ..fitting.fit import fit_image
+from ..fitting.loop import one_torch_thread
+from ..images.reader import ImageError
+from ..planning.crop_loader import load_crops
+from ..planning.plan import seed_of
+from ..store.crop_results import DONE
+from ..store.store import Store, StoreError
+
+
+@dataclass(frozen=True, eq=False)
+class FittedCrop:
+    """A fitted crop."""
+
+    crop: int
+    """Its number in the store."""
+    name: str
+    """Its image."""
+    position: tuple[int, int]
+    """(row, column) of its first pixel."""
+    pixels: np.ndarray | None
+    """[side, side, C] float32; None where the images are not at hand."""
+    field: GaussianField
+    """What was fitted to it."""
+
+
+def fitted_crop(store: Store, crop: int, images: str | Path | None = None) -> FittedCrop:
+    """A crop with its field: as kept in the store, else fitted again from `images`, or from the folder that
+    the store names, which takes as long as it did.
+
+    Raises StoreError where the crop is none that was fitted, ImageError where the image is needed and not
+    there, or is not what it was.
+    """
+    if not 0 <= crop < len(store):
+        raise StoreError(f"{store.path} has no crop {crop}: its crops are 0 to {len(store) - 1}.")
+    if (status := store.read("crops/status", np.array([crop]))[0]) != DONE:
+        raise StoreError(f"Crop {crop} of {store.path} is {('pending', 'done', 'failed')[status]}.")
+    plan = store.plan
+    name = plan.names[plan.image[crop]]
+    row, column = plan.position[crop].tolist()
+    folder, field = images or store.folder, store.field(crop)
+    pixels = None
+    if folder is not None and (field is None or (Path(folder) / name).is_file()):
+        pixels = _pixels(store, crop, Path(folder), (name, row, column))
+    if field is None:
+        if pixels is None:
+            raise ImageError(
+                f"{store.path} keeps no fields, and has images of several folders: name them with --images."
+            )
+        field = _fit_again(store, pixels, (name, row, column))
+    return FittedCrop(crop, name, (row, column), pixels, field)
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    """Pixels [H, W, C] in [0, 1] as uint8 [H, W, 3]: one channel as grey, of more than three the first."""
+    image = np.clip(np.nan_to_num(image), 0, 1)
+    image = np.repeat(image[..., :1], 3, axis=-1) if image.shape[-1] < 3 else image[..., :3]
+    return np.round(255 * image).astype(np.uint8)
+
+
+def rendered(field: GaussianField) -> np.ndarray:  # [H, W, C] float32
+    """A field of one row at its own size."""
+    return field.render()[0].permute(1, 2, 0).numpy()
+
+
+def _pixels(store: Store, crop: int, folder: Path, planned: tuple[str, int, int]) -> np.ndarray:
+    if not folder.is_dir():
+        raise ImageError(f"{folder} is not there: name the folder of the images with --images.")
+    loaded = next(load_crops(folder, [planned], store.settings["crop"]))
+    if loaded.pixels is None:
+        raise ImageError(loaded.error)
+    if loaded.sha256 != store.read("crops/sha256", np.array([crop]))[0].tobytes():
+        raise ImageError(f"{folder / planned[0]} is not the file that it was when it was fitted.")
+    return loaded.pixels
+
+
+def _fit_again(store: Store, pixels: np.ndarray, planned: tuple[str, int, int]) -> GaussianField:
+    settings = store.settings
+    seed = int(np.random.default_rng(seed_of(settings["seed"], *planned)).integers(2**31))
+    recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
+    recipe["target_psnr"] = settings.get("target_psnr")  # older stores know of none
+    with one_torch_thread():
+        return fit_image(pixels, seed=seed, **recipe).field

@@ -1,0 +1,238 @@
+"""The page on a prior: one HTML file that needs nothing else, for whoever knows the paper."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from ..covariance import principal_axes
+from ..fitting.content import CONTENT
+from ..fitting.statistics import COUNTS
+from ..images.reader import ImageError
+from ..prior.build import build_dictionary, gaussians_of_both
+from ..prior.dictionary import Dictionary, DictionaryError
+from ..prior.quality import REDUNDANT, quality
+from ..store.crop_results import PENDING, RESULT
+from ..store.store import Store, versions
+from . import svg
+from .fitted_crops import FittedCrop, fitted_crop, rendered, to_bytes
+from .html import figure, picture, rounded, table
+from .pooled_statistics import PooledStatistics, read_pooled_statistics
+from .sections import displacement, distributions, fit_quality, joint_densities, snapshots, symmetry
+
+EXHIBITS = 3
+"""Best crops, and as many of the worst."""
+
+PLAIN = 0.5
+"""Share of the crops, those with the smallest gradients, that are no exhibits of good fits: there is little
+to see in them."""
+
+WINDOW = 48
+"""Pixels of a crop whose Gaussians are drawn."""
+
+MOST_ITERATIONS = 2000
+"""Longest fits that are repeated for the sake of a picture."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def write_report(
+    store: str | Path,
+    out: str | Path,
+    *,
+    images: str | Path | None = None,
+    dictionary: Dictionary | None = None,
+    on_progress: Progress = lambda what, done, of: None,
+) -> None:
+    """Write the page on a store's finished crops to `out`.
+
+    Without a `dictionary`, the default one is drawn, of fewer kernels where the Gaussians are few. Crops are
+    shown from `images`, or from the folder that the store names; where there is none, the page says so.
+    Raises StoreError, DictionaryError.
+    """
+    opened = Store.open(store)
+    pooled = read_pooled_statistics(opened, lambda done, of: on_progress("Reading", done, of))
+    on_progress("Dictionary", 0, 1)
+    dictionary = dictionary or _default_dictionary(opened, pooled)
+    _, held_out = gaussians_of_both(store)
+    page = [
+        _head(opened, pooled),
+        distributions(pooled, opened.settings["fit"].get("start_sigma")),
+        joint_densities(pooled, opened.settings["fit"].get("min_sigma")),
+        symmetry(pooled),
+        _dictionary(dictionary, held_out),
+        fit_quality(pooled),
+        displacement(pooled),
+        snapshots(opened, pooled),
+        _exhibits(opened, pooled, images, on_progress),
+        _provenance(opened, dictionary),
+    ]
+    title = f"Deep Gaussian Prior: {escape(Path(opened.path).name)}"
+    css = files("dgp_mining").joinpath("report/report.css").read_text()
+    html = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{css}</style></head><body><main>{''.join(page)}</main></body></html>\n"
+    )
+    try:
+        Path(out).write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise DictionaryError(
+            f"{out} cannot be written ({error.strerror}): name another file with --out."
+        ) from error
+
+
+def _default_dictionary(store: Store, pooled: PooledStatistics) -> Dictionary:
+    if (store.status() == PENDING).any():
+        raise DictionaryError(f"{store.path} still has crops to fit: finish it, or name a --dictionary.")
+    size = min(730, int(pooled.weight[:, 0].sum()) // 2, len(pooled.sample) // 2)
+    return build_dictionary(store.path, max(size, 8))
+
+
+def _head(store: Store, pooled: PooledStatistics) -> str:
+    settings, means = store.settings, pooled.means()
+    target = settings.get("target_psnr")  # None in most stores, missing in older ones
+    sooner = f", or fewer where they reach {target:g} dB" if target else ""
+    on, off = (pooled.results[:, RESULT.index(name)].mean() for name in ("psnr", "off_lattice_psnr"))
+    count = int(pooled.counts[:, COUNTS.index("gaussians")].sum())
+    number = len(pooled.crops)
+    tiles = {
+        "crops": f"{number:,}",
+        "images": f"{pooled.image.max() + 1:,}",
+        "Gaussians fitted": rounded(count),
+        "dB on the pixels": f"{on:.2f}",
+        "dB between the pixels": f"{off:.2f}",
+        "mean long axis, spacings": f"{means['long_axis']:.3f}",
+        "mean axis ratio": f"{means['ratio']:.3f}",
+    }
+    drawn = "".join(
+        f'<div class="tile"><b>{value}</b><span>{name}</span></div>' for name, value in tiles.items()
+    )
+    return (
+        "<h1>A Deep Gaussian Prior</h1>"
+        f'<p class="lead">The shapes of 2D Gaussians fitted to {number:,} crops of {settings["crop"]}×'
+        f"{settings['crop']} pixels, with {settings['density']:g} Gaussians per pixel by the "
+        f"<code>{escape(settings['recipe'])}</code> recipe in {settings['iterations']:,} iterations"
+        f"{sooner}. Lengths are in grid spacings, 1/√(Gaussians per pixel); standard deviations where no "
+        "square is named.</p>"
+        f'<div class="tiles">{drawn}</div>'
+    )
+
+
+def _dictionary(dictionary: Dictionary, gaussians: np.ndarray) -> str:
+    found = quality(dictionary, gaussians)
+    about, longest = dictionary.metadata, principal_axes(dictionary.covariance)[0].max()
+    rows = [
+        [space, f"{shares['dictionary']:.1%}", f"{shares['box_corners']:.1%}"]
+        for space, shares in found["coverage"].items()
+    ]
+    symmetric = "symmetric " if about.get("symmetric") else ""
+    method = f", {symmetric}<code>{escape(str(about['method']))}</code>" if "method" in about else ""
+    return (
+        f"<h2>The dictionary</h2><p>{len(dictionary)} kernels{method}, at one sigma and to one scale, from "
+        f"the smallest to the largest; blue is round, red is long, and the longest axis {longest:.2f} "
+        "spacings. A network blends them: it reaches their convex hull, in the space it blends in, and "
+        "nothing else. <em>Coverage</em> is the share of Gaussians of held-out crops in that hull, "
+        "beside that of the eight corners of the dictionary's bounding box in Cholesky space. Where that box "
+        "is wide in ℓ₂₁, all its corners have a large S_yy = ℓ₂₁² + ℓ₂₂², and reach little in the other "
+        "spaces.</p>"
+        + figure(svg.kernels(dictionary.covariance), "")
+        + table(["blending space", "dictionary", "eight corners"], rows)
+        + f"<p>Gaussians lie {found['quantisation']:.3f} from the nearest kernel (root mean square, "
+        f"affine-invariant: 0.1 is 7 % along each axis); {found['redundant']:.1%} of the kernels have "
+        f"another within {REDUNDANT:g}. Condition numbers: median {found['condition_median']:.1f}, largest "
+        f"{found['condition_max']:,.0f}.</p>"
+    )
+
+
+def _exhibits(
+    store: Store, pooled: PooledStatistics, images: str | Path | None, on_progress: Progress
+) -> str:
+    heading = "<h2>Best and worst crops</h2>"
+    if not store.settings["keep_fields"] and store.settings["iterations"] > MOST_ITERATIONS:
+        return heading + "<p>Not shown: such long fits are shown only of stores made with --keep-fields.</p>"
+    best, worst = _best_and_worst(pooled)
+    shown = []
+    for done, place in enumerate([*best, *worst]):
+        on_progress("Crops", done, len(best) + len(worst))
+        try:
+            one = fitted_crop(store, int(pooled.crops[place]), images)
+        except (ImageError, DictionaryError) as error:
+            return heading + f"<p>Not shown: {escape(str(error))}</p>"
+        shown.append(_exhibit(one, pooled.results[place]))
+    on_progress("Crops", len(shown), len(shown))
+    groups = {"Best": shown[: len(best)], "Worst": shown[len(best) :]}
+    return (
+        heading
+        + "<p>By PSNR on the pixels, each of another photograph: the crop, its field rendered, and the "
+        f"Gaussians of its middle {WINDOW}×{WINDOW} pixels, centres and outlines at one sigma. The half of "
+        "the crops with the smallest gradients, skies and shadows, is left out of the best.</p>"
+        + "".join(
+            f'<h3>{name}</h3><div class="crops">{"".join(crops)}</div>'
+            for name, crops in groups.items()
+            if crops
+        )
+        + f'<p class="note"><code>dgp-mine export {escape(Path(store.path).name)} --crop I --to FILE</code> '
+        "writes the field of a crop: rendered (.png), for splat2d (.safetensors), or for viewers of splats "
+        "(.ply), which composite with opacity where a field is a plain sum: look at shapes and places there, "
+        "not at colours.</p>"
+    )
+
+
+def _best_and_worst(pooled: PooledStatistics) -> tuple[list[int], list[int]]:
+    """Places of crops in the population, at most EXHIBITS each, of as many photographs as there are."""
+    order = np.argsort(pooled.results[:, RESULT.index("psnr")], kind="stable")
+    gradient = pooled.content[:, CONTENT.index("gradient")]
+    good = order[gradient[order] >= np.quantile(gradient, PLAIN)][::-1]
+    best = _of_most_images(good, pooled.image)[: min(EXHIBITS, len(order) // 2) or 1]
+    return best, _of_most_images(order[~np.isin(order, best)], pooled.image)[:EXHIBITS]
+
+
+def _of_most_images(places: np.ndarray, image: np.ndarray) -> list[int]:
+    """First the first place of each image, then the second of each, and so on."""
+    seen: Counter[int] = Counter()
+    before = []
+    for of in image[places].tolist():
+        before.append(seen[of])
+        seen[of] += 1
+    return places[np.argsort(before, kind="stable")].tolist()
+
+
+def _exhibit(shown: FittedCrop, result: np.ndarray) -> str:
+    reconstruction = to_bytes(rendered(shown.field))
+    original = reconstruction if shown.pixels is None else to_bytes(shown.pixels)
+    side = min(WINDOW, *original.shape[:2])
+    top, left = ((extent - side) // 2 for extent in original.shape[:2])
+    window = original[top : top + side, left : left + side]
+    means, cholesky = shown.field.means[0].numpy(), shown.field.cholesky[0].numpy()
+    on, off = (result[RESULT.index(name)] for name in ("psnr", "off_lattice_psnr"))
+    row, column = shown.position
+    where = f"Crop {shown.crop}: {escape(shown.name)}, row {row}, column {column}"
+    return (
+        figure(
+            picture(original, "the crop"),
+            where if shown.pixels is not None else f"{where} (image not at hand)",
+        )
+        + figure(picture(reconstruction, "its field"), f"{on:.2f} dB on the pixels, {off:.2f} between")
+        + figure(svg.gaussians(means, cholesky, window, (left, top)), "Gaussians at one sigma")
+    )
+
+
+def _provenance(store: Store, dictionary: Dictionary) -> str:
+    settings = store.settings
+    flat = {
+        "store": Path(store.path).name,
+        "images": store.folder or "of several folders",
+        "crops fingerprint": dictionary.metadata.get("fingerprint", "-"),
+        "settings fingerprint": store.fingerprint,
+        **{f"{name}": value for name, value in settings.items() if not isinstance(value, dict)},
+        **{f"fit: {name}": value for name, value in settings["fit"].items()},
+        **{f"versions: {name}": value for name, value in versions().items()},
+    }
+    rows = "".join(f"<tr><td>{escape(k)}</td><td>{escape(str(v))}</td></tr>" for k, v in flat.items())
+    return f'<h2>Provenance</h2><div class="scroll"><table class="about">{rows}</table></div>'

@@ -1,0 +1,196 @@
+"""The arrays of a store: what each is called, how it is shaped and encoded, and how its mark is protected.
+
+    zarr.json              attributes: format, settings, versions, parts, digest        written last
+    parts/<id>/            what one `fit` or `merge` has added: some crops of some images
+        zarr.json          attributes: folder, crops, images, chunk, gaussians, digest
+        images/            name, size (height, width), nbytes, problem          written with the plan
+        crops/             image, position (row, column)                        written with the plan
+                           result (RESULT), sha256 (of the image file), error, status
+                           content (see content.py)
+        statistics/        count, moment, histogram, sample (see statistics.py)
+        snapshots/         psnr, count, moment, histogram: [n, snapshots, ...]   with snapshots
+        fields/            means, cholesky, colors, extent (Gaussians, channels)    with keep_fields
+
+Every chunk carries a checksum; the attributes of a store and of its parts carry a digest (see integrity.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.errors import ContainsArrayError
+
+from ..fitting import statistics
+from ..fitting.content import CONTENT
+from ..images.reader import MAX_CHANNELS
+from .crop_results import PENDING, RESULT
+from .integrity import damaged, reading
+from .location import Location
+
+FORMAT = "dgp-store/3"
+STATUS = "crops/status"
+
+LOST = -1.0
+"""What samples read as that were never written: no l11 is negative, and NaN is where there are fewer."""
+
+PLAN_CHUNK = 65_536
+"""Rows per chunk of what is written with the plan."""
+
+_CODECS = ({"bytes", "vlen-utf8"}, {"zstd"}, {"crc32c"})
+"""The codecs of an array, in order; others are not run on what a store holds."""
+
+
+@dataclass(frozen=True)
+class ArrayLayout:
+    """What one array is to look like."""
+
+    shape: tuple[int, ...]
+    chunk: int
+    """Rows per chunk; a chunk has all of the other axes."""
+    dtype: str
+    """Name of the data type; 'string' for text."""
+    fill: Any
+    """What a chunk that was never written reads as: no value that a fit has, but for the status."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The numbers that determine the layout of a part."""
+
+    crops: int
+    images: int
+    chunk: int
+    """Crops per chunk."""
+    gaussians: int
+    """Room for the Gaussians of one crop's field; 0 where fields are not kept."""
+    snapshots: int = 0
+    """Iterations at which there are statistics, too."""
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """By name, for a part's attributes and its own name; what is not kept is not mentioned."""
+        return {name: n for name, n in vars(self).items() if n or name != "snapshots"}
+
+
+def plan_arrays(extent: Extent) -> dict[str, ArrayLayout]:
+    """The arrays that are written with the plan."""
+    n, images = extent.crops, extent.images
+    return {
+        "images/name": ArrayLayout((images,), PLAN_CHUNK, "string", ""),
+        "images/size": ArrayLayout((images, 2), PLAN_CHUNK, "int64", -1, {"columns": ["height", "width"]}),
+        "images/nbytes": ArrayLayout((images,), PLAN_CHUNK, "int64", -1),
+        "images/problem": ArrayLayout((images,), PLAN_CHUNK, "string", ""),
+        "crops/image": ArrayLayout((n,), PLAN_CHUNK, "int64", -1),
+        "crops/position": ArrayLayout((n, 2), PLAN_CHUNK, "int64", -1, {"columns": ["row", "column"]}),
+    }
+
+
+def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
+    """The arrays that are written chunk by chunk as crops are fitted, in the order of writing."""
+    weights, bins, entries = list(statistics.WEIGHTS), statistics.BINS, list(statistics.ENTRIES)
+    counts, moments, sample = list(statistics.COUNTS), list(statistics.MOMENTS), list(statistics.SAMPLE)
+    room = extent.gaussians
+
+    def over_crops(*shape: int, dtype: str, fill: Any, **attributes: Any) -> ArrayLayout:
+        return ArrayLayout((extent.crops, *shape), extent.chunk, dtype, fill, attributes)
+
+    of_snapshots = {
+        "snapshots/psnr": over_crops(extent.snapshots, dtype="float64", fill=math.nan),
+        "snapshots/count": over_crops(extent.snapshots, len(counts), dtype="int64", fill=-1, columns=counts),
+        "snapshots/moment": over_crops(
+            *(extent.snapshots, len(weights), len(moments)),
+            dtype="float64",
+            fill=math.nan,
+            rows=weights,
+            columns=moments,
+        ),
+        "snapshots/histogram": over_crops(
+            *(extent.snapshots, len(weights), len(entries), bins),
+            dtype="float64",
+            fill=-1.0,
+            weights=weights,
+            rows=entries,
+            ranges=list(statistics.RANGES),
+        ),
+    }
+    fields = {
+        "fields/means": over_crops(room, 2, dtype="float32", fill=math.nan),
+        "fields/cholesky": over_crops(room, 3, dtype="float32", fill=math.nan),
+        "fields/colors": over_crops(room, MAX_CHANNELS, dtype="float32", fill=math.nan),
+        "fields/extent": over_crops(2, dtype="int64", fill=-1, columns=["gaussians", "channels"]),
+    }
+    return {
+        "crops/result": over_crops(len(RESULT), dtype="float64", fill=math.nan, columns=list(RESULT)),
+        "crops/sha256": over_crops(32, dtype="uint8", fill=0),
+        "crops/error": over_crops(dtype="string", fill=""),
+        "crops/content": over_crops(len(CONTENT), dtype="float64", fill=math.nan, columns=list(CONTENT)),
+        "statistics/count": over_crops(len(counts), dtype="int64", fill=-1, columns=counts),
+        "statistics/moment": over_crops(
+            len(weights), len(moments), dtype="float64", fill=math.nan, rows=weights, columns=moments
+        ),
+        "statistics/histogram": over_crops(
+            *(len(weights), len(entries), bins),
+            dtype="float64",
+            fill=-1.0,
+            weights=weights,
+            rows=entries,
+            ranges=list(statistics.RANGES),
+        ),
+        "statistics/sample": over_crops(
+            statistics.SAMPLE_SIZE, len(sample), dtype="float32", fill=LOST, columns=sample
+        ),
+        **(of_snapshots if extent.snapshots else {}),
+        **(fields if room else {}),
+        STATUS: over_crops(dtype="uint8", fill=PENDING, meaning=["pending", "done", "failed"]),
+    }
+
+
+def make_array(place: Location, name: str, layout: ArrayLayout) -> zarr.Array:
+    """Make an array, or open it where it is there: nothing is deleted that another run may be writing."""
+    with contextlib.suppress(ContainsArrayError):
+        zarr.create_array(
+            place.open(),
+            name=name,
+            shape=layout.shape,
+            chunks=(layout.chunk, *layout.shape[1:]),
+            dtype=layout.dtype,
+            fill_value=layout.fill,
+            compressors=[ZstdCodec(level=3), Crc32cCodec()],
+            attributes=layout.attributes,
+        )
+    return open_array(place, name, layout)
+
+
+def open_array(place: Location, name: str, layout: ArrayLayout) -> zarr.Array:
+    """Open an array that must look as it should. Raises StoreError."""
+    with reading(f"{place}/{name}"):
+        array = zarr.open_array(place.open(), path=name, mode="r+", zarr_format=3)
+        codecs = [codec["name"] for codec in array.metadata.to_dict()["codecs"]]
+        differs = [
+            what
+            for what, found, expected in (
+                ("shape", array.shape, layout.shape),
+                ("chunks", array.chunks, (layout.chunk, *layout.shape[1:])),
+                ("type", array.metadata.data_type.to_json(zarr_format=3), layout.dtype),
+                ("fill value", _comparable(array.fill_value), _comparable(layout.fill)),
+            )
+            if found != expected
+        ]
+        if len(codecs) != 3 or any(
+            name not in allowed for name, allowed in zip(codecs, _CODECS, strict=True)
+        ):
+            differs.append("encoding")
+    if differs:
+        raise damaged(f"{place}/{name}", f"its {' and '.join(differs)} cannot be")
+    return array
+
+
+def _comparable(value: Any) -> Any:
+    return None if isinstance(value, float | np.floating) and np.isnan(value) else value

@@ -1,0 +1,135 @@
+"""Where a store lies: in a local folder, or under s3://bucket/key on anything that speaks S3.
+
+S3 is reached through s3fs, which takes endpoint, region and keys from the usual places: AWS_ENDPOINT_URL,
+AWS_ACCESS_KEY_ID and their like, or ~/.aws.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zarr.abc.store import Store as ZarrStore
+from zarr.storage import FsspecStore, LocalStore
+
+from .integrity import StoreError
+
+LEFTOVER_SECONDS = 60
+"""Age at which a temporary file is a killed writer's: a living one renames its own within moments, and
+would only have its chunk tried again if this were wrong."""
+
+_REMOTE = {"use_listings_cache": False}  # other machines write, too
+
+
+@dataclass(frozen=True)
+class Location:
+    """A local folder or an s3:// address."""
+
+    text: str
+    """As the user named it."""
+
+    def __post_init__(self) -> None:
+        scheme, separator, rest = self.text.partition("://")
+        if separator and (scheme != "s3" or not rest.strip("/")):
+            raise StoreError(f"{self.text} is neither a local folder nor of the form s3://bucket/name.")
+        if "\0" in self.text or not self.text:
+            raise StoreError(f"{self.text!r} is not the name of a folder.")
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is an s3:// address."""
+        return self.text.startswith("s3://")
+
+    def __truediv__(self, name: str) -> Location:
+        return Location(f"{self.text.rstrip('/')}/{name}")
+
+    def absolute(self) -> Location:
+        """The same place, as processes with another working directory may name it."""
+        return self if self.remote else Location(os.path.abspath(self.text))
+
+    def open(self) -> ZarrStore:
+        """What Zarr reads and writes through."""
+        if not self.remote:
+            return LocalStore(self.text)
+        self._filesystem()  # says what to install
+        return FsspecStore.from_url(self.text, storage_options=_REMOTE)
+
+    def modified(self) -> dict[str, float]:
+        """The names of what is directly in it, with the time of writing (seconds since 1970; folders on S3
+        have none: 0). Nothing where it does not exist. Raises NotADirectoryError for a file."""
+        if not self.remote:
+            try:
+                with os.scandir(self.text) as entries:
+                    return {entry.name: entry.stat().st_mtime for entry in entries}
+            except FileNotFoundError:
+                return {}
+            except NotADirectoryError:
+                if os.path.lexists(self.text):
+                    raise
+                return {}  # below a file
+        try:
+            listed = self._filesystem().ls(self.text, detail=True)
+        except FileNotFoundError:
+            return {}
+        names = {str(entry["name"]).rstrip("/").rpartition("/")[2]: _seconds(entry) for entry in listed}
+        names.pop("", None)
+        return names
+
+    def delete(self) -> None:
+        """Delete all of it; a local folder disappears at once, by renaming it first."""
+        if self.remote:
+            self._filesystem().rm(self.text, recursive=True)
+            return
+        path = Path(self.text)
+        doomed = path.with_name(f".{path.name}.{uuid.uuid4().hex}.deleted")
+        path.rename(doomed)
+        shutil.rmtree(doomed)
+
+    def remove(self, name: str) -> None:
+        """Delete one file in it, if it is there."""
+        if self.remote:
+            with contextlib.suppress(FileNotFoundError):
+                self._filesystem().rm_file(f"{self.text.rstrip('/')}/{name}")
+        else:
+            Path(self.text, name).unlink(missing_ok=True)
+
+    def remove_stale_files(self) -> int:
+        """Delete the temporary files of killed writers and count them; S3 has none."""
+        swept, before = 0, time.time() - LEFTOVER_SECONDS
+        for path in [] if self.remote else _files(self.text):
+            if path.name.endswith(".partial") and path.stat(follow_symlinks=False).st_mtime < before:
+                os.unlink(path)
+                swept += 1
+        return swept
+
+    def _filesystem(self) -> Any:
+        try:
+            import fsspec
+            import s3fs  # noqa: F401
+        except ImportError as error:
+            raise StoreError(f"{self.text} needs s3fs: pip install 'dgp-mining[s3]'.") from error
+        return fsspec.filesystem("s3", **_REMOTE)
+
+
+def _seconds(entry: dict[str, Any]) -> float:
+    written = entry.get("LastModified")
+    return written.timestamp() if written else 0.0
+
+
+def _files(folder: str) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            else:
+                yield entry

@@ -1,0 +1,129 @@
+"""One store of several that were mined apart, with equal settings: on two machines, from two folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..planning.plan import Plan, chunk_length
+from ..planning.plan_sets import crop_keys, sorted_crops, union
+from ..planning.settings import differences
+from .crop_results import DONE, PENDING, UNREAD
+from .integrity import StoreError
+from .layout import STATUS, crop_arrays
+from .location import Location
+from .part import Part
+from .store import Store
+
+BLOCK = 1024
+"""Crops that are read at a time, at least: a few MB."""
+
+
+def merge(
+    paths: Sequence[str | Path],
+    out: str | Path,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Store:
+    """Write the crops of finished stores into a new one, `out`, in one part and in their canonical order.
+
+    A crop of one image, by name, position and content, is taken once, fitted where it was fitted anywhere.
+    Different images may have the same name. A merge that was killed is done again by repeating it. Raises
+    StoreError where settings differ, crops are pending, or `out` exists.
+    """
+    sources = [Store.open(path) for path in paths]
+    if Store.exists(out):
+        raise StoreError(f"{out} exists already: name another --out.")
+    _check(sources)
+    plan, origin, crop = _plan(sources)
+    length = chunk_length(plan.crops, plan.settings["crop"], plan.settings["iterations"])
+    room = sources[0].parts[0].extent.gaussians
+    # The part is no store's until it is complete, so that nobody goes on with half of it.
+    part = Part.create(Location(str(out)), plan, length, room)
+    for done in _copy(sources, origin, crop, part):
+        on_progress(done, plan.crops)
+    return Store.create(out, plan, length, room)
+
+
+def _check(sources: Sequence[Store]) -> None:
+    first, *others = sources
+    limits = dict.fromkeys(["max_crops"])
+    for other in others:
+        if differ := differences(first.settings | limits, other.settings | limits):
+            raise StoreError(
+                f"{other.path} was mined otherwise than {first.path} ({'; '.join(differ)}): "
+                "only stores of equal settings can be merged."
+            )
+    for source in sources:
+        if pending := int((source.status() == PENDING).sum()):
+            raise StoreError(
+                f"{source.path} still has {pending} of {len(source)} crops to fit: finish it "
+                "with 'dgp-mine fit' before it is merged."
+            )
+
+
+def _plan(sources: Sequence[Store]) -> tuple[Plan, np.ndarray, np.ndarray]:
+    """The merged plan, and for each of its crops the number of its store and its own number there."""
+    limits = [source.settings["max_crops"] for source in sources]
+    settings = sources[0].settings | {"max_crops": None if None in limits else sum(limits)}
+    folders = {source.folder for source in sources}
+    folder = folders.pop() if len(folders) == 1 else None
+    everything = union([source.plan for source in sources], settings, folder)
+    origin = np.repeat(np.arange(len(sources)), [len(source) for source in sources])
+    crop = np.concatenate([np.arange(len(source)) for source in sources])
+    order = _each_once(sources, everything, origin, crop)
+    taken = replace(everything, image=everything.image[order], position=everything.position[order])
+    return taken, origin[order], crop[order]
+
+
+def _each_once(
+    sources: Sequence[Store],
+    plan: Plan,
+    origin: np.ndarray,  # [n]
+    crop: np.ndarray,  # [n]
+) -> np.ndarray:
+    """The crops of `plan` in canonical order, but of those with one name and position only one of each
+    content, and no failure of a file that was unreadable in one place and is there in another."""
+    order = sorted_crops(plan)
+    keys = crop_keys(plan)[0][order]
+    same = np.concatenate([[False], keys[1:] == keys[:-1], [False]])
+    alike = np.flatnonzero(same[1:] | same[:-1])  # places in `order` of crops that are not alone
+    status = _collect(sources, STATUS, origin[order[alike]], crop[order[alike]])
+    files = _collect(sources, "crops/sha256", origin[order[alike]], crop[order[alike]])
+    stays = np.ones(len(order), bool)
+    for group in np.split(np.arange(len(alike)), np.flatnonzero(np.diff(keys[alike])) + 1):
+        best: dict[bytes, int] = {}
+        content = {one: files[one].tobytes() for one in group.tolist()}
+        for one in sorted(content, key=lambda one: (status[one] != DONE, content[one] == UNREAD, one)):
+            if not (best and content[one] == UNREAD):
+                best.setdefault(content[one], order[alike[one]])
+        places = alike[group]
+        order[places[: len(best)]] = [best[content] for content in sorted(best)]
+        stays[places[len(best) :]] = False
+    return order[stays]
+
+
+def _copy(sources: Sequence[Store], origin: np.ndarray, crop: np.ndarray, part: Part) -> Iterator[int]:
+    """Write all chunks of `part`; yields the number of crops written so far."""
+    length = part.extent.chunk
+    at_once = max(1, BLOCK // length)
+    for first in range(0, part.chunks, at_once):
+        last = min(first + at_once, part.chunks)
+        block = slice(part.rows(first).start, part.rows(last - 1).stop)
+        columns = {
+            name: _collect(sources, name, origin[block], crop[block]) for name in crop_arrays(part.extent)
+        }
+        for index in range(first, last):
+            rows = slice((index - first) * length, (index - first + 1) * length)
+            part.write(index, {name: column[rows] for name, column in columns.items()})
+        yield block.stop
+
+
+def _collect(sources: Sequence[Store], name: str, origin: np.ndarray, crop: np.ndarray) -> np.ndarray:
+    """Rows of an array from several stores: of each crop, from the store it comes from."""
+    places = [np.flatnonzero(origin == number) for number in range(len(sources))]
+    rows = [source.read(name, crop[place]) for source, place in zip(sources, places, strict=True)]
+    return np.concatenate(rows)[np.argsort(np.concatenate(places))]

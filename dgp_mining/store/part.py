@@ -1,0 +1,174 @@
+"""A part of a store: what one `fit` or `merge` has added, with its own plan and its own chunks.
+
+A part is named by a digest of its plan. So two runs that plan the same write the same bytes to the same
+place, which harms nobody, and runs that plan otherwise never touch each other's chunks.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+import zarr
+
+from ..images.paths import unsafe_name
+from ..planning.fingerprints import plan_fingerprint
+from ..planning.plan import Plan
+from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal, writing
+from .layout import STATUS, Extent, crop_arrays, make_array, open_array, plan_arrays
+from .location import Location
+
+_WRITE_ALL = {"array.write_empty_chunks": True}  # a chunk of zeros would leave no trace otherwise
+_PART_NAME = re.compile(r"[0-9a-f]{16}")
+_CHUNK_FILE = re.compile(r"[0-9]{1,15}")
+
+
+class Chunk(NamedTuple):
+    """Names a chunk of a store, for good: it never comes to mean another one."""
+
+    part: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.part}/{self.index}"
+
+
+class Part:
+    """One part. Opening it reads one small file; arrays are opened, and checked, as they are used."""
+
+    def __init__(self, store: Location, name: str, settings: dict[str, Any]) -> None:
+        if not isinstance(name, str) or not _PART_NAME.fullmatch(name):
+            raise damaged(str(store), f"it cannot have a part {name!r}")
+        self.place, self.name, self.settings = store / "parts" / name, name, settings
+        with reading(str(self.place)):
+            about = unseal(
+                zarr.open_group(self.place.open(), mode="r", zarr_format=3).attrs.asdict(), str(self.place)
+            )
+            self.folder: str | None = about["folder"]
+            """The folder of images as the user named it; None where there were several."""
+            self.extent = Extent(
+                *(int(about[key]) for key in ("crops", "images", "chunk", "gaussians")),
+                snapshots=int(about.get("snapshots", 0)),
+            )
+            self._layouts = plan_arrays(self.extent) | crop_arrays(self.extent)
+        self._arrays: dict[str, zarr.Array] = {}
+
+    @staticmethod
+    def create(store: Location, plan: Plan, chunk: int, gaussians: int) -> Part:
+        """Lay out a part for the crops of `plan`. Its attributes, written last, make it one; what a killed
+        run has left of the same part is completed."""
+        keeps = plan.settings["keep_fields"]
+        snapshots = len(plan.settings.get("snapshots") or ())
+        extent = Extent(plan.crops, len(plan.names), chunk, gaussians if keeps else 0, snapshots)
+        name = plan_fingerprint(plan, list(extent.numbers.values()))
+        place = store / "parts" / name
+        columns = {
+            "images/name": plan.names,
+            "images/size": plan.sizes,
+            "images/nbytes": plan.nbytes,
+            "images/problem": plan.problems,
+            "crops/image": plan.image,
+            "crops/position": plan.position,
+        }
+        with writing(str(store)), zarr.config.set(_WRITE_ALL):
+            for array_name, layout in (plan_arrays(extent) | crop_arrays(extent)).items():
+                array = make_array(place, array_name, layout)
+                if array_name in columns:
+                    array[...] = np.array(columns[array_name], dtype=array.dtype)
+            attributes = seal({"folder": plan.folder, **extent.numbers})
+            zarr.open_group(place.open(), mode="r+", zarr_format=3).update_attributes(attributes)
+        return Part(store, name, plan.settings)
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """What was planned. Raises DamagedError where it is not that any more, StoreError where it names what
+        lies outside of the folder of images, or of an image."""
+        plan = Plan(
+            folder=self.folder,
+            settings=self.settings,
+            names=[str(name) for name in self.read("images/name")],
+            sizes=self.read("images/size"),
+            nbytes=self.read("images/nbytes"),
+            problems=[str(problem) for problem in self.read("images/problem")],
+            image=self.read("crops/image"),
+            position=self.read("crops/position"),
+        )
+        if plan_fingerprint(plan, list(self.extent.numbers.values())) != self.name:
+            raise damaged(str(self.place), "its plan is not the one that it was made for")
+        if plan.crops and not 0 <= plan.image.min() <= plan.image.max() < len(plan.names):
+            raise StoreError(f"{self.place} has crops of images that it does not list: do not use it.")
+        for name in (plan.names[image] for image in np.unique(plan.image)):
+            if reason := unsafe_name(name):
+                raise StoreError(f"{self.place} names an image {name!r}, which {reason}: do not use it.")
+        ends = plan.position + self.settings["crop"]
+        if (plan.position < 0).any() or (ends > plan.sizes[plan.image]).any():
+            raise StoreError(f"{self.place} has crops that lie outside of their images: do not use it.")
+        return plan
+
+    # --- chunks -------------------------------------------------------------------------------------------
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks."""
+        return -(-self.extent.crops // self.extent.chunk)
+
+    def rows(self, index: int) -> slice:
+        """The crops of a chunk, counted in this part."""
+        first = index * self.extent.chunk
+        return slice(first, min(first + self.extent.chunk, self.extent.crops))
+
+    def finished(self) -> dict[int, float]:
+        """The chunks that have a status, ascending, with the time of its writing (seconds since 1970)."""
+        with reading(f"{self.place}/{STATUS}"):
+            files = (self.place / STATUS / "c").modified()
+        written = {int(name): time for name, time in files.items() if _CHUNK_FILE.fullmatch(name)}
+        return {index: written[index] for index in sorted(written) if index < self.chunks}
+
+    def unfinished(self) -> np.ndarray:
+        """[n] bool: the crops of the chunks that have no status."""
+        chunks = np.ones(self.chunks, bool)
+        chunks[list(self.finished())] = False
+        return np.repeat(chunks, self.extent.chunk)[: self.extent.crops]
+
+    def mark_pending(self, index: int) -> None:
+        """Make a chunk pending, by taking its status away."""
+        with writing(str(self.place)):
+            self.place.remove(f"{STATUS}/c/{index}")
+
+    # --- arrays -------------------------------------------------------------------------------------------
+
+    def read(self, name: str, rows: Any = slice(None)) -> np.ndarray:
+        """Rows of an array. Raises DamagedError where what is stored is not what was written."""
+        array = self._array(name)
+        with reading(f"{self.place}/{name}"):
+            return array.oindex[rows]
+
+    def write(self, index: int, columns: dict[str, Any]) -> None:
+        """Write a chunk of every array over crops; the status last, which makes the chunk count."""
+        with writing(str(self.place)), zarr.config.set(_WRITE_ALL):
+            for name in crop_arrays(self.extent):
+                array = self._array(name)
+                array[self.rows(index)] = np.array(columns[name], dtype=array.dtype)
+
+    def damaged_descriptions(self) -> list[str]:
+        """The arrays that Zarr's description of is missing, or is not the one that was written."""
+        found = []
+        for name, layout in self._layouts.items():
+            try:
+                open_array(self.place, name, layout)
+            except DamagedError:
+                found.append(name)
+        return found
+
+    def restore_description(self, name: str) -> None:
+        """Write the description of an array anew; its chunks stay."""
+        with writing(str(self.place)):
+            self.place.remove(f"{name}/zarr.json")
+            make_array(self.place, name, self._layouts[name])
+
+    def _array(self, name: str) -> zarr.Array:
+        if name not in self._arrays:
+            self._arrays[name] = open_array(self.place, name, self._layouts[name])
+        return self._arrays[name]

@@ -1,0 +1,334 @@
+"""The store, `dgp.zarr`: what is planned, what has been fitted, and what was found (see layout.py).
+
+A store is made of parts, each with its plan; `fit` adds one where there is more to fit than before. Each
+chunk of a part is written once, by one writer, its status last: a chunk without status is fitted again, by
+whoever resumes. No lock is needed. Two runs over one store at once do some work twice and write the same
+bytes to the same files, each file whole or not at all; only the seconds that fits took depend on who was
+last. A run that goes on while another starts anew finds its part gone, and says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+
+from splat2d import GaussianField
+
+from ..planning.fingerprints import settings_fingerprint
+from ..planning.plan import Plan
+from ..planning.plan_sets import describe_images, missing_crops, sorted_crops, union
+from ..planning.settings import Settings, differences
+from .crop_results import DONE, FAILED, PENDING, RESULT, CropResult, columns
+from .integrity import StoreError, damaged, reading, seal, unseal, writing
+from .layout import FORMAT, LOST, STATUS
+from .location import Location
+from .part import Chunk, Part
+
+__all__ = ["DONE", "FAILED", "PENDING", "RESULT", "Chunk", "CropResult", "Store", "StoreError", "versions"]
+
+_ANY_FORMAT = re.compile(r"dgp-store/\d+")
+_LEFT_BY_THE_KILLED = re.compile(r"parts|zarr\..*\.partial")
+
+
+class Store:
+    """An open store. Crops are numbered through all parts, in the order in which they were planned."""
+
+    def __init__(self, place: Location, attributes: dict[str, Any]) -> None:
+        self.place = place
+        self.path = str(place)
+        """The store as the user named it."""
+        self.settings: dict[str, Any] = attributes["settings"]
+        self._attributes = attributes
+        self._parts: dict[str, Part] = {}
+
+    @staticmethod
+    def open(path: str | Path) -> Store:
+        """Open an existing store. Raises StoreError where it is missing, damaged or not one."""
+        place = Location(str(path))
+        attributes = _attributes(place)
+        if attributes is None:
+            raise StoreError(
+                f"{place} does not exist: make it with 'dgp-mine fit --images DIR --store {place}'."
+            )
+        if (found := attributes.get("format")) != FORMAT:
+            if not _is_a_format(found):
+                raise StoreError(f"{place} is not a store of dgp-mine: name one with --store.")
+            raise StoreError(
+                f"{place} was made by another version of dgp-mine ('{found}', where this one makes "
+                f"'{FORMAT}'): use that version, start anew with --overwrite, or name another --store."
+            )
+        content = unseal(attributes, f"{place}/zarr.json")
+        with reading(str(place)):
+            known = {field.name for field in fields(Settings)}
+            Settings(**{name: value for name, value in content["settings"].items() if name in known})
+            return Store(place, content)
+
+    @staticmethod
+    def create(path: str | Path, plan: Plan, chunk: int, gaussians: int) -> Store:
+        """Lay out a store for `plan`, in chunks of `chunk` crops; the mark that makes it one is written last,
+        so that no half of one is ever opened.
+
+        `gaussians` is the room for the Gaussians of one crop, where fields are kept. Raises StoreError.
+        """
+        place = Location(str(path))
+        with writing(str(place)):
+            if not _is_vacant(place.modified()):
+                raise StoreError(f"{place} exists, and is not a store of dgp-mine: name another --store.")
+        about = {"format": FORMAT, "settings": plan.settings, "versions": versions(), "parts": []}
+        return Store(place, about).add(plan, chunk, gaussians)
+
+    @staticmethod
+    def exists(path: str | Path) -> bool:
+        """Whether anything is there that `create` would not replace: a store, or what is none."""
+        return _attributes(Location(str(path))) is not None
+
+    @staticmethod
+    def delete(path: str | Path) -> None:
+        """Delete a store, and only ever a store. Raises StoreError where `path` is something else."""
+        place = Location(str(path))
+        attributes = _attributes(place)
+        if attributes is None:
+            return
+        if not _is_a_format(attributes.get("format")) or (not place.remote and Path(path).is_symlink()):
+            raise StoreError(
+                f"{place} is not a store of dgp-mine, so --overwrite leaves it: name another --store."
+            )
+        with writing(str(place)):
+            place.delete()
+
+    @property
+    def address(self) -> str:
+        """Where the store is, for processes with another working directory."""
+        return str(self.place.absolute())
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the settings; stores that agree in it can be merged."""
+        return settings_fingerprint(self.settings)
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of images as the user named it; None where there are several."""
+        folders = {part.folder for part in self.parts}
+        return folders.pop() if len(folders) == 1 else None
+
+    # --- the plan -----------------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts, in the order in which they were added."""
+        return [self.part(name) for name in self._attributes["parts"]]
+
+    def part(self, name: str) -> Part:
+        """The part of this name. Raises StoreError where the store has none."""
+        if name not in self._attributes["parts"]:
+            raise StoreError(f"{self.path} was begun anew or extended by another run: repeat the command.")
+        if name not in self._parts:
+            self._parts[name] = Part(self.place, name, self.settings)
+        return self._parts[name]
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """The plans of all parts as one. Raises StoreError where they are damaged."""
+        return union([part.plan for part in self.parts], self.settings, self.folder)
+
+    def __len__(self) -> int:
+        """Number of crops, n."""
+        return sum(part.extent.crops for part in self.parts)
+
+    def crops(self) -> tuple[np.ndarray, np.ndarray]:
+        """The image [n], in the list of the plan, and the (row, column) [n, 2] of each crop."""
+        return self.plan.image, self.plan.position
+
+    def order(self) -> np.ndarray:
+        """[n] the crops by image name, row and column: the order in which priors are made, which does not
+        depend on when and where a crop was mined."""
+        return sorted_crops(self.plan)
+
+    def check(self, plan: Plan) -> None:
+        """Raise StoreError, naming what differs, where the store cannot go on with `plan`: where settings
+        differ, images have changed, or images are missing whose crops are yet to be fitted."""
+        limits = dict.fromkeys(["max_crops"])  # may grow
+        differ = differences(self.settings | limits, plan.settings | limits)
+        most = plan.settings["max_crops"]
+        if most is not None and most < len(self):
+            differ.append(f"it has {len(self)} crops, more than --max-crops {most}")
+        here = describe_images(plan)
+        changed = [
+            name
+            for name, described in describe_images(self.plan, np.unique(self.plan.image)).items()
+            if here.get(name, described) != described
+        ]
+        differ += [f"{name} has changed, and needs a new name" for name in changed[:3]]
+        if not differ:
+            pending = np.unique(self.plan.image[self.unfinished()])
+            missing = describe_images(self.plan, pending).keys() - here.keys()
+            differ += [
+                f"{name} is still to be fitted, and is not in {plan.folder}" for name in sorted(missing)[:3]
+            ]
+        if differ:
+            raise StoreError(
+                f"{self.path} was made otherwise ({'; '.join(differ)}): repeat its settings, "
+                "start anew with --overwrite, or name another --store."
+            )
+
+    def missing_crops(self, plan: Plan) -> Plan:
+        """What `plan` has and the store has not; see `planning.missing_crops`."""
+        return missing_crops(plan, self.plan)
+
+    def add(self, plan: Plan, chunk: int, gaussians: int) -> Store:
+        """The store with one more part: all crops of `plan`, of which it has none yet (`missing_crops`)."""
+        part = Part.create(self.place, plan, chunk, gaussians)
+        before = [name for name in self._attributes["parts"] if name != part.name]
+        settings = self.settings | {"max_crops": plan.settings["max_crops"]}
+        about = self._attributes | {"parts": [*before, part.name], "settings": settings}
+        with writing(self.path):
+            root = zarr.open_group(self.place.open(), mode="a", zarr_format=3, attributes=seal(about))
+            if root.attrs.asdict() != seal(about):
+                root.update_attributes(seal(about))
+            zarr.open_group(
+                self.place.open(), path="parts", mode="a", zarr_format=3
+            )  # for other readers of Zarr
+        return Store(self.place, about)
+
+    def remove_stale_files(self) -> None:
+        """Delete what killed writers have left."""
+        with writing(self.path):
+            self.place.remove_stale_files()
+
+    # --- chunks -------------------------------------------------------------------------------------------
+
+    def pending_chunks(self) -> list[Chunk]:
+        """The chunks without a status, which are to be fitted."""
+        return [
+            Chunk(part.name, index)
+            for part in self.parts
+            for index in np.unique(np.flatnonzero(part.unfinished()) // part.extent.chunk).tolist()
+        ]
+
+    def chunk_crops(self, chunk: Chunk) -> list[tuple[str, int, int]]:
+        """The crops of a chunk: name of the image in the folder, row and column."""
+        part = self.part(chunk.part)
+        rows, plan = part.rows(chunk.index), part.plan
+        names = [plan.names[image] for image in plan.image[rows]]
+        return [(name, *at) for name, at in zip(names, plan.position[rows].tolist(), strict=True)]
+
+    def write(self, chunk: Chunk, results: Sequence[CropResult]) -> None:
+        """Write all results of one chunk, in the order of its crops; the status last. Raises StoreFullError
+        where there is no room, StoreError where it cannot be written otherwise; the chunk stays pending."""
+        part = self.part(chunk.part)
+        part.write(chunk.index, columns(results, part.extent.gaussians, part.extent.snapshots))
+
+    def mark_pending(self, chunk: Chunk) -> None:
+        """Make a chunk pending, so that the next fit does it again."""
+        self.part(chunk.part).mark_pending(chunk.index)
+
+    # --- results ------------------------------------------------------------------------------------------
+
+    def unfinished(self) -> np.ndarray:
+        """[n] bool: whether a crop is still to be fitted; quickly told, since no chunk is read for it."""
+        return np.concatenate([part.unfinished() for part in self.parts])
+
+    def status(self) -> np.ndarray:
+        """[n] uint8: PENDING, DONE or FAILED."""
+        return self.read(STATUS)
+
+    def results(self) -> np.ndarray:
+        """[n, 4] float64, columns RESULT; NaN where there is none."""
+        return self.read("crops/result")
+
+    def errors(self) -> list[tuple[int, str]]:
+        """(crop, sentence) of each failed crop."""
+        failed = np.flatnonzero(self.status() == FAILED)
+        return [(int(i), str(text)) for i, text in zip(failed, self.read("crops/error", failed), strict=True)]
+
+    def counts(self) -> np.ndarray:
+        """[n, 6] int64, columns `statistics.COUNTS`; -1 where there is none."""
+        return self.read("statistics/count")
+
+    def samples(self, crops: np.ndarray) -> np.ndarray:
+        """The sampled Gaussians of the given finished crops, [len(crops), SAMPLE_SIZE, 7] float32."""
+        sampled = self.read("statistics/sample", crops)
+        if (sampled[:, 0, 0] == LOST).any():
+            raise damaged(f"{self.path}: statistics/sample", "some of it is missing")
+        return sampled
+
+    def field(self, crop: int) -> GaussianField | None:
+        """The fitted field of a crop, in pixels of the crop; None where it has failed, or none was kept."""
+        if not self.settings["keep_fields"]:
+            return None
+        one = np.array([crop])
+        gaussians, channels = self.read("fields/extent", one)[0].tolist()
+        if gaussians <= 0:
+            return None
+        means, cholesky, colors = (
+            torch.from_numpy(self.read(f"fields/{name}", one)[:, :gaussians])
+            for name in ("means", "cholesky", "colors")
+        )
+        side = self.settings["crop"]
+        return GaussianField(means, cholesky, colors[..., :channels].contiguous(), size=(side, side))
+
+    def read(self, name: str, crops: np.ndarray | None = None) -> np.ndarray:
+        """An array over crops, of all crops or the given ones, in their order. Raises DamagedError."""
+        if crops is None:
+            return np.concatenate([part.read(name) for part in self.parts])
+        blocks, places, first = [], [], 0
+        for part in self.parts:
+            inside = np.flatnonzero((crops >= first) & (crops < first + part.extent.crops))
+            if len(inside):
+                blocks.append(part.read(name, crops[inside] - first))
+                places.append(inside)
+            first += part.extent.crops
+        if not blocks:
+            return self.parts[0].read(name, slice(0, 0))
+        return np.concatenate(blocks)[np.argsort(np.concatenate(places))]
+
+
+def versions() -> dict[str, str]:
+    """The versions of what results depend on."""
+    found = {}
+    for package in ("dgp-mining", "numpy", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a source tree
+            found[package] = "source"
+    return found
+
+
+def _attributes(place: Location) -> dict[str, Any] | None:
+    """The attributes of what is there, a store or not; None where nothing is, or what a killed run has left.
+    Raises StoreError where it cannot be reached, or is damaged."""
+    try:
+        files = place.modified()
+    except NotADirectoryError:
+        return {}
+    except StoreError:
+        raise
+    except Exception as error:  # of the operating system, or of any layer below S3
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        hint = "check the bucket, AWS_ENDPOINT_URL and the keys" if place.remote else "check its permissions"
+        raise StoreError(f"{place} cannot be read ({reason}): {hint}.") from error
+    if "zarr.json" not in files:
+        return None if _is_vacant(files) else {}
+    with reading(f"{place}/zarr.json"):
+        try:
+            return zarr.open_group(place.open(), mode="r", zarr_format=3).attrs.asdict()
+        except zarr.errors.ContainsArrayError:
+            return {}
+
+
+def _is_a_format(found: Any) -> bool:
+    return isinstance(found, str) and bool(_ANY_FORMAT.fullmatch(found))
+
+
+def _is_vacant(files: dict[str, float]) -> bool:
+    return all(_LEFT_BY_THE_KILLED.fullmatch(name) for name in files)

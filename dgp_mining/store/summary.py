@@ -1,0 +1,113 @@
+"""What a store holds so far, in figures: for `dgp-mine status` and for the end of a run."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..fitting.statistics import COUNTS
+from .crop_results import DONE, FAILED, PENDING, RESULT
+from .layout import STATUS
+from .store import Store
+
+RECENT_SECONDS = 600
+"""What was written in this time tells how fast a running store grows."""
+
+
+def summarise(
+    store: Store, on_progress: Callable[[int, int], None] = lambda done, of: None
+) -> dict[str, Any]:
+    """Crops, PSNR, failures and settings of a store, JSON-serialisable; also while it is being written.
+
+    `psnr` and `held_out_psnr` are {mean, min, p5, p50, p95} in dB over the fitted crops, or None before
+    the first; `seconds` is the fitting time of all workers together. `failures` has one entry for each image
+    and error, `reasons` the number of failed crops and skipped images for each reason.
+    """
+    plan = store.plan
+    read = []
+    for name in (STATUS, "crops/result", "statistics/count"):
+        on_progress(len(read), 3)
+        read.append(store.read(name))
+    status, results, counts = read
+    done = results[status == DONE]
+    failed = np.flatnonzero(status == FAILED)
+    errors = zip(plan.image[failed], store.read("crops/error", failed), strict=True)
+    failures = Counter((plan.names[image], str(text)) for image, text in errors)
+    skipped = [(name, text) for name, text in zip(plan.names, plan.problems, strict=True) if text]
+    pending = int((status == PENDING).sum())
+    return {
+        "store": store.path,
+        "images": store.folder,
+        "parts": len(store.parts),
+        "crops": len(status),
+        "done": len(done),
+        "failed": len(failed),
+        "pending": pending,
+        "recent": recent(store) if pending else None,
+        "psnr": spread(done[:, RESULT.index("psnr")]),
+        "off_lattice_psnr": spread(done[:, RESULT.index("off_lattice_psnr")]),
+        "seconds": float(done[:, RESULT.index("seconds")].sum()),
+        "gaussians": dict(zip(COUNTS, np.maximum(counts, 0).sum(axis=0).tolist(), strict=True)),
+        "failures": [
+            {"image": name, "error": text, "crops": crops} for (name, text), crops in failures.items()
+        ],
+        "skipped": [{"image": name, "error": text} for name, text in skipped],
+        "reasons": {
+            "failed": _reasons((name, text, crops) for (name, text), crops in failures.items()),
+            "skipped": _reasons((name, text, 1) for name, text in skipped),
+        },
+        "fingerprint": store.fingerprint,
+        "settings": store.settings,
+    }
+
+
+def recent(store: Store) -> dict[str, float] | None:
+    """How fast crops have been finished of late: {crops_per_second, idle}, `idle` the seconds since the last
+    one; None where nothing was written in the last RECENT_SECONDS, or too little to tell."""
+    now = time.time()
+    times, crops = [], []
+    for part in store.parts:
+        for index, when in part.finished().items():
+            if when > now - RECENT_SECONDS:
+                rows = part.rows(index)
+                times.append(when)
+                crops.append(rows.stop - rows.start)
+    if len(times) < 2 or max(times) == min(times):
+        return None
+    first = int(np.argmin(times))  # when the first of them was begun is not known
+    finished = sum(crops) - crops[first]
+    return {"crops_per_second": finished / (max(times) - min(times)), "idle": max(0.0, now - max(times))}
+
+
+def reason(name: str, text: str) -> str:
+    """The kind of error behind a sentence about one image: without its name, its numbers and the advice."""
+    _, _, said = text.rpartition(name)
+    said = re.sub(r" is \d+x\d+,", " is", said.lstrip(": "))
+    said = re.sub(r" ?\([^)]*\)", "", said)
+    return re.split(r": |\.$", said.strip())[0]
+
+
+def spread(values: np.ndarray) -> dict[str, float] | None:
+    """Mean, smallest value and percentiles; None of nothing."""
+    if not len(values):
+        return None
+    p5, p50, p95 = np.percentile(values, [5, 50, 95])
+    return {
+        "mean": float(values.mean()),
+        "min": float(values.min()),
+        "p5": float(p5),
+        "p50": float(p50),
+        "p95": float(p95),
+    }
+
+
+def _reasons(failures: Iterable[tuple[str, str, int]]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for name, text, number in failures:
+        counts[reason(name, text)] += number
+    return dict(counts.most_common())

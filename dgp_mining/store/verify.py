@@ -1,0 +1,204 @@
+"""Whether a store is what was written: every checksum, every number, every image file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..fitting.statistics import COUNTS
+from .crop_results import DONE, FAILED, RESULT
+from .integrity import DamagedError
+from .layout import LOST, STATUS, crop_arrays
+from .part import Chunk, Part
+from .store import Store
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is not what was written."""
+
+    chunk: Chunk | None
+    """Where; None where it is the description of an array."""
+    crops: int
+    """Crops of that chunk."""
+    what: str
+    """The array and what is wrong with it, one sentence."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """What has become of the image files since they were fitted."""
+
+    same: int
+    """Files that still are what they were."""
+    changed: list[str]
+    """Names of those that are not."""
+    missing: list[str]
+    """Names of those that are not there."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` has found."""
+
+    crops: int
+    """Crops of the store."""
+    pending: int
+    """Those of them that are not fitted yet."""
+    damage: list[Damage]
+    """Empty where all is well."""
+    repaired: bool
+    """Whether what is damaged has been made pending, for the next `fit`."""
+    files: ImageFiles | None
+    """None unless asked for."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is damaged, or nothing is any more."""
+        return (not self.damage or self.repaired) and not (self.files and self.files.changed)
+
+
+def verify(
+    path: str | Path,
+    images: Sequence[str | Path] = (),
+    *,
+    repair: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Verification:
+    """Read all of a store and compare its parts with each other; with `images`, read the image files, too,
+    which are looked for in each of these folders.
+
+    With `repair`, damaged chunks become pending and damaged descriptions of arrays are written anew. Raises
+    StoreError where there is no store, or what describes it as a whole is damaged, which cannot be repaired.
+    """
+    store = Store.open(path)
+    found: list[Damage] = []
+    for part in store.parts:
+        found += _described(part, repair)
+    chunks = [(part, index) for part in store.parts for index in part.finished()]
+    fitted = 0
+    for done, (part, index) in enumerate(chunks):
+        crops = _length(part, index)
+        fitted += crops
+        if wrong := list(_wrong(part, index)):
+            found += [Damage(Chunk(part.name, index), crops, what) for what in wrong]
+            if repair:
+                part.mark_pending(index)
+                fitted -= crops
+        on_progress(done + 1, len(chunks))
+    return Verification(
+        crops=len(store),
+        pending=len(store) - fitted,
+        damage=found,
+        repaired=repair,
+        files=_image_files(store, [Path(folder) for folder in images]) if images else None,
+    )
+
+
+def _described(part: Part, repair: bool) -> list[Damage]:
+    """Arrays of `part` whose description is damaged, which is repaired where asked."""
+    wrong = part.damaged_descriptions()
+    if repair:
+        for name in wrong:
+            part.restore_description(name)
+    if repair or not wrong:
+        _ = part.plan  # what is planned cannot be repaired: raises where it is damaged
+    return [Damage(None, 0, f"{part.place}/{name} has a damaged description.") for name in wrong]
+
+
+def _wrong(part: Part, index: int) -> Iterator[str]:
+    """What is wrong with a chunk, a sentence each."""
+    columns: dict[str, np.ndarray] = {}
+    for name in crop_arrays(part.extent):
+        try:
+            columns[name] = part.read(name, part.rows(index))
+        except DamagedError as error:
+            yield error.reason
+    if len(columns) < len(crop_arrays(part.extent)):
+        return
+    for row, status in enumerate(columns[STATUS].tolist()):
+        crop = {name: column[row] for name, column in columns.items()}
+        at = f"{part.place}: crop {part.rows(index).start + row}"
+        if status == DONE:
+            yield from (f"{at} {what}." for what in _wrong_with_fitted(crop))
+        elif status != FAILED or not crop["crops/error"]:
+            yield f"{at} is neither fitted nor has it failed for a reason."
+
+
+def _wrong_with_fitted(crop: dict[str, np.ndarray]) -> Iterator[str]:
+    counts = dict(zip(COUNTS, crop["statistics/count"].tolist(), strict=True))
+    sampled = counts.pop("sampled")
+    interior = 2 * counts["gaussians"] - sum(counts.values())
+    sample, histogram = crop["statistics/sample"], crop["statistics/histogram"]
+    if not np.isfinite(crop["crops/result"]).all():
+        yield f"has a result that is not finite ({', '.join(RESULT)})"
+    if not np.isfinite(crop["crops/content"][0]):
+        yield "has no content"
+    if not crop["crops/sha256"].any():
+        yield "has no digest of its image file"
+    if crop["crops/error"]:
+        yield "is fitted and has failed at once"
+    if min(counts.values()) < 0 or interior < 0:
+        yield "has impossible counts"
+        return
+    if (sample[:, 0] == LOST).any():
+        yield "has lost its sampled Gaussians"
+    elif np.isfinite(sample).all(axis=1).sum() != sampled or not np.isnan(sample[sampled:]).all():
+        yield "has another number of sampled Gaussians than it counts"
+    if (histogram < 0).any() or (histogram[0].sum(axis=1) != interior).any():
+        yield "has histograms of another number of Gaussians than it counts"
+    if interior and not np.isfinite(crop["statistics/moment"]).all():
+        yield "has moments that are not finite"
+    if "snapshots/psnr" in crop and not (
+        np.isfinite(crop["snapshots/psnr"]).all()
+        and (crop["snapshots/count"][:, 0] == counts["gaussians"]).all()
+        and np.isfinite(crop["snapshots/moment"][crop["snapshots/histogram"][:, 0, 0].any(axis=1)]).all()
+        and (crop["snapshots/histogram"] >= 0).all()
+    ):
+        yield "has snapshots of another fit, or has lost some"
+    if "fields/extent" in crop:
+        yield from _wrong_with_field(crop, counts["gaussians"], counts["degenerate"])
+
+
+def _wrong_with_field(crop: dict[str, np.ndarray], gaussians: int, degenerate: int) -> Iterator[str]:
+    room, most_channels = crop["fields/colors"].shape
+    n, channels = crop["fields/extent"].tolist()
+    if n != gaussians or not (0 <= n <= room and 1 <= channels <= most_channels):
+        yield "has a field of another number of Gaussians than it counts"
+        return
+    values = np.concatenate([crop[f"fields/{name}"][:n] for name in ("means", "cholesky", "colors")], axis=1)
+    if (~np.isfinite(values).all(axis=1)).sum() > degenerate:
+        yield "has a field that is not finite"
+
+
+def _length(part: Part, index: int) -> int:
+    rows = part.rows(index)
+    return rows.stop - rows.start
+
+
+def _image_files(store: Store, folders: list[Path]) -> ImageFiles:
+    """Compare the image files with the digests of the crops that were fitted to them."""
+    plan, done = store.plan, store.status() == DONE
+    sha256 = store.read("crops/sha256")
+    digests: dict[str, set[bytes]] = {}
+    for crop in np.flatnonzero(done):
+        digests.setdefault(plan.names[plan.image[crop]], set()).add(sha256[crop].tobytes())
+    same, changed, missing = 0, [], []
+    for name, expected in sorted(digests.items()):
+        found = {_digest(path) for folder in folders if (path := folder / name).is_file()}
+        if not found:
+            missing.append(name)
+        elif expected & found:
+            same += 1
+        else:
+            changed.append(name)
+    return ImageFiles(same, changed, missing)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

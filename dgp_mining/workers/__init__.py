@@ -1,0 +1,1 @@
+"""Where and how tasks run: this process, local workers, or a Dask cluster."""

@@ -1,0 +1,109 @@
+"""Dask clusters: started on this machine, for loopback alone, or joined where they are."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import dask
+from distributed import Client, Nanny, Scheduler, SpecCluster, Worker, WorkerPlugin
+from distributed.security import Security
+from distributed.utils import silence_logging_cmgr
+
+from ..retry import RunError
+from .signals import signals_blocked
+
+CONNECT_SECONDS = 10
+"""How long an existing scheduler is waited for."""
+
+LOOPBACK = "127.0.0.1"
+
+
+class Preparation(WorkerPlugin):
+    """Something that each worker does before its first task."""
+
+    def __init__(self, prepare: Callable[[], None]) -> None:
+        self.prepare = prepare
+
+    def setup(self, worker: Worker) -> None:
+        self.prepare()
+
+
+@contextmanager
+def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
+    """A client of one worker process for each environment, all on loopback: one thread each, restarted when
+    it dies, and ended with this process."""
+    options: dict[str, Any] = {
+        "nthreads": 1,
+        "host": LOOPBACK,
+        "memory_limit": None,  # dask would pause workers by its own estimate; an image is all they hold
+        "dashboard": False,
+        "silence_logs": logging.CRITICAL,  # what matters is said by us, in sentences
+    }
+    workers = {
+        number: {"cls": Nanny, "options": {**options, "env": environment}}
+        for number, environment in enumerate(environments)
+    }
+    scheduler = {
+        "cls": Scheduler,
+        # Without an address of its own dask's web server listens everywhere.
+        "options": {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"},
+    }
+    # A worker has what it works on, and nothing else.
+    with (
+        dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
+        silence_logging_cmgr(logging.CRITICAL),
+    ):
+        with signals_blocked():
+            cluster = SpecCluster(workers=workers, scheduler=scheduler, name="dgp-mine")
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield client
+
+
+@contextmanager
+def existing_cluster(
+    address: str, ca: str | None = None, cert: str | None = None, key: str | None = None
+) -> Iterator[Client]:
+    """A client of the scheduler at `address`; with PEM files where that is tls://..., by default those of
+    Dask's own configuration. Raises RunError where none answers."""
+    security = _security(address, ca, cert, key)
+    with silence_logging_cmgr(logging.CRITICAL):
+        try:
+            client = Client(address, timeout=CONNECT_SECONDS, security=security, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(
+                f"No Dask scheduler answers at {address}: start one or use --scheduler local."
+            ) from error
+        with client:
+            yield client
+
+
+def _security(address: str, ca: str | None, cert: str | None, key: str | None) -> Security | None:
+    """What a tls:// address needs. Raises RunError where files are missing."""
+    if not address.startswith("tls://"):
+        return None
+    configured = Security()
+    files = {
+        "--tls-ca": ca or configured.tls_ca_file,
+        "--tls-cert": cert or configured.tls_client_cert,
+        "--tls-key": key or configured.tls_client_key,
+    }
+    for option, path in files.items():
+        if not path:
+            raise RunError(f"{address} needs {', '.join(files)}: {option} is missing.")
+        if "\n" not in path and not os.path.isfile(path):  # Dask's configuration may hold the text itself
+            raise RunError(f"{option} {path} is not a file: name one in PEM format.")
+    security = Security(
+        tls_ca_file=files["--tls-ca"],
+        tls_client_cert=files["--tls-cert"],
+        tls_client_key=files["--tls-key"],
+        require_encryption=True,
+    )
+    try:
+        security.get_connection_args("client")
+    except OSError as error:  # ssl.SSLError
+        raise RunError(f"{', '.join(files)} cannot be used together ({error}).") from error
+    return security

@@ -1,0 +1,228 @@
+"""Where tasks run: in this process, on a Dask cluster started here, or on one that exists.
+
+An executor is given a function and someone to ask for the next task, and yields each task with its result as
+they end, in any order. Dask is imported only where it is used.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..retry import RunError
+from .gpus import visible_gpus
+from .signals import Stop
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+Executor = Callable[
+    [Callable[[Task], Result], Callable[[int], Task | None], Stop], Iterator[tuple[Task, Result | None]]
+]
+"""Runs `function` on what `next_task(workers)` returns until that is None and nothing runs any more, or until
+it is stopped. A result of None: the task has killed every worker that took it."""
+
+WINDOW = 3
+"""Tasks in flight per worker. Handing them all to the scheduler at once would make one dying worker mark
+hundreds of queued tasks as suspicious."""
+
+POLL_SECONDS = 0.5
+"""How often the cluster is looked at while nothing ends."""
+
+PATIENCE_SECONDS = 10.0
+"""How long there may be no worker before it is said: a dead one is soon replaced."""
+
+
+@contextmanager
+def open_executor(
+    scheduler: str = "local",
+    workers: int | None = None,
+    *,
+    prepare: Callable[[], None] = lambda: None,
+    tls: tuple[str | None, str | None, str | None] = (None, None, None),
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Iterator[Executor]:
+    """The executor that `scheduler` names: 'sync', 'local', 'gpu', or the address of a Dask scheduler
+    (tcp://... or tls://...).
+
+    `workers` is the number of one-threaded processes of a local cluster, default one per core, for 'gpu' one
+    per visible GPU. Every worker calls `prepare` before its first task, also one that joins later. `tls` are
+    PEM files (authority, certificate, key). Workers of an existing scheduler are waited for. Raises
+    RunError where there is no GPU or no scheduler.
+    """
+    if scheduler == "sync":
+        prepare()
+        yield _run_here
+        return
+    with _cluster(scheduler, workers, tls) as client, _prepared(client, prepare):
+        if client.dashboard_link and importlib.util.find_spec("bokeh"):
+            say(f"Dashboard: {client.dashboard_link}")
+        yield functools.partial(_run_on, client, say)
+
+
+def default_workers(scheduler: str) -> int:
+    """Workers that a local cluster has unless told otherwise; 1 for what is no local cluster."""
+    return {"local": available_cores(), "gpu": len(visible_gpus())}.get(scheduler, 1)
+
+
+def available_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cluster(
+    scheduler: str, workers: int | None, tls: tuple[str | None, str | None, str | None]
+) -> AbstractContextManager[Client]:
+    from .dask_cluster import existing_cluster, local_cluster
+
+    if scheduler == "local":
+        return local_cluster([{}] * (workers or default_workers(scheduler)))
+    if scheduler != "gpu":
+        return existing_cluster(scheduler, *tls)
+    if not (gpus := visible_gpus()):
+        raise RunError(
+            "No GPU is visible here (CUDA_VISIBLE_DEVICES, nvidia-smi -L): use --scheduler local, or start "
+            "where there is an NVIDIA GPU."
+        )
+    return local_cluster([{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:workers]])
+
+
+@contextmanager
+def _prepared(client: Client, prepare: Callable[[], None]) -> Iterator[None]:
+    from .dask_cluster import Preparation
+
+    name = f"dgp-mine-{client.id}"
+    try:
+        client.register_plugin(Preparation(prepare), name=name)
+    except RunError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"A worker cannot be prepared ({error}): install the same dgp-mining there."
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the scheduler is gone
+            if client.status == "running":
+                client.unregister_worker_plugin(name)
+
+
+# --- running ------------------------------------------------------------------------------------------------
+
+
+def _run_here(
+    function: Callable[[Task], Result], next_task: Callable[[int], Task | None], stop: Stop
+) -> Iterator[tuple[Task, Result]]:
+    while not stop.asked and (task := next_task(1)) is not None:
+        yield task, function(task)
+
+
+def _run_on(
+    client: Client,
+    say: Callable[[str], None],
+    function: Callable[[Task], Result],
+    next_task: Callable[[int], Task | None],
+    stop: Stop,
+) -> Iterator[tuple[Task, Result | None]]:
+    """Keeps a window of tasks submitted. Where one fails, or it is asked to stop, those that have begun are
+    still waited for."""
+    from distributed import KilledWorker
+
+    ended: SimpleQueue[Future] = SimpleQueue()
+    running: dict[str, tuple[Future, Task]] = {}
+    watch = _Watch(client, say)
+    failure: Exception | None = None
+    while True:
+        workers = watch.workers()
+        if stop.asked or failure:
+            _withdraw(client, running)
+        else:
+            while len(running) < WINDOW * workers and (task := next_task(workers)) is not None:
+                future = client.submit(function, task, pure=False)
+                running[future.key] = future, task
+                future.add_done_callback(ended.put)
+        if not running:
+            break
+        try:
+            future, task = running.pop(ended.get(timeout=POLL_SECONDS).key)
+        except (Empty, KeyError):  # nothing has ended, or what was withdrawn
+            continue
+        if future.cancelled():
+            raise _lost(client)
+        try:
+            result = future.result()
+        except KilledWorker:
+            result = None
+        except Exception as error:
+            failure = failure or error
+            continue
+        yield task, result
+    if failure:
+        raise failure
+
+
+def _withdraw(client: Client, running: dict[str, tuple[Future, Any]]) -> None:
+    """Take back the tasks that no worker has yet."""
+    begun = {key for keys in _ask(client, client.processing).values() for key in keys}
+    for key, (future, _) in list(running.items()):
+        if key not in begun and future.status == "pending":
+            del running[key]
+            future.cancel()
+
+
+class _Watch:
+    """Counts the workers, which come and go, and says when there is none."""
+
+    def __init__(self, client: Client, say: Callable[[str], None]) -> None:
+        self.client, self.say = client, say
+        self.count = 0
+        self.looked = -POLL_SECONDS
+        self.seen = time.monotonic()
+        self.missed = False
+
+    def workers(self) -> int:
+        """How many there are, at least 1: what is submitted waits for the next to come. Raises RunError where
+        the scheduler is gone."""
+        now = time.monotonic()
+        if now - self.looked < POLL_SECONDS:
+            return max(1, self.count)
+        if self.client.status != "running":
+            raise _lost(self.client)
+        self.looked, self.count = now, len(_ask(self.client, self.client.nthreads))
+        if self.count:
+            self.seen = now
+            if self.missed:
+                self.say("Workers have come; going on.")
+        elif not self.missed and now - self.seen > PATIENCE_SECONDS:
+            address = self.client.scheduler.address
+            self.say(
+                f"There are no workers at {address}: waiting for 'dask worker {address} --nthreads 1'. "
+                "Ctrl-C ends."
+            )
+        self.missed = now - self.seen > PATIENCE_SECONDS
+        return max(1, self.count)
+
+
+def _ask(client: Client, question: Callable[[], Any]) -> Any:
+    """What the scheduler answers. Raises RunError where it no longer does."""
+    try:
+        return question()
+    except OSError as error:
+        raise _lost(client) from error
+
+
+def _lost(client: Client) -> RunError:
+    return RunError(
+        f"The scheduler at {client.scheduler.address} is gone: start it again, then repeat the command to "
+        "go on."
+    )

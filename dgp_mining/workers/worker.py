@@ -1,0 +1,274 @@
+"""Fitting the crops of chunks: what a worker does. A result depends on its crop and the settings alone."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+import splat2d
+
+from ..fitting import statistics
+from ..fitting.content import measure_content
+from ..fitting.loop import one_torch_thread
+from ..planning.crop_loader import LoadedCrop, load_crops
+from ..planning.plan import Crop, seed_of
+from ..retry import RunError, disk_is_full, first_cause, is_transient, retry
+from ..store.crop_results import EXACT_PSNR, CropResult
+from ..store.store import Store
+from .messages import PlannedChunk, Progress, Task
+
+FITTERS = {"cpu": "dgp_mining.fitting.fit", "cuda": "dgp_mining.fitting.batch"}
+"""The module that fits on each device, by name: that travels to any worker, and tests can put another there.
+On "cuda" it has `fit_images` and `held_out_psnrs`, otherwise `fit_image` and `held_out_psnr`."""
+
+BATCH_PIXELS = 64 * 256 * 256
+"""Pixels that a GPU is given at once: enough to hide the launches, little of its memory."""
+
+
+def fit_task(task: Task) -> list[Progress]:
+    """Fit the chunks of a task, each written as soon as it is complete; [] for a trial.
+
+    Raises RunError, or the store's StoreError, where to go on is no use.
+    """
+    store, fitter = retry(lambda: Store.open(task.store)), load_fitter(task.fitter)
+    check_worker(store.settings["backend"])
+    ends: list[Progress] = []
+    loaded: list[LoadedCrop] = []
+    results: list[CropResult] = []
+    began = time.perf_counter()
+    crops, deadly = _crops_of(task)
+    loading = load_crops(task.images, crops, store.settings["crop"], deadly=deadly)
+    chunks = iter(task.chunks)
+    chunk = next(chunks)
+    with one_torch_thread():
+        for crop, result in _fitted(loading, store.settings, fitter):
+            loaded.append(crop)
+            results.append(result)
+            if len(results) < len(chunk.crops) or task.trial:
+                continue
+            _write(store, chunk, results)
+            now = time.perf_counter()
+            ends.append(_progress(chunk, loaded, results, now - began))
+            loaded, results, began, chunk = [], [], now, next(chunks, chunk)
+    return ends
+
+
+def _crops_of(task: Task) -> tuple[list[Crop], set[int]]:
+    """All crops of a task in order, and the indices of those that are not to be fitted again."""
+    crops: list[Crop] = []
+    deadly: set[int] = set()
+    for chunk in task.chunks:
+        deadly |= {len(crops) + number for number in chunk.deadly}
+        crops += chunk.crops
+    return crops, deadly
+
+
+def check_worker(backend: str) -> None:
+    """Raise RunError unless this process renders with `backend`: another would fit to other bits."""
+    if backend == "cuda":
+        if not torch.cuda.is_available():
+            raise RunError("A worker sees no GPU: start workers where there is one, or use --device cpu.")
+    elif (here := splat2d.backend()) != backend:
+        raise RunError(
+            f"A worker renders with '{here}' where the run was planned with '{backend}': install the same "
+            "dgp-mining, with its compiled library, on every machine."
+        )
+
+
+def prepare_worker(backend: str, fitter: str) -> None:
+    """Load what fitting needs, before there is anything to fit. Raises RunError."""
+    check_worker(backend)
+    module = load_fitter(fitter)
+    if backend == "cuda":
+        try:
+            grey = np.full((16, 16, 3), 0.5, np.float32)
+            module.fit_images([grey], seeds=[0], density=0.25, recipe="fast", iterations=1)
+        except RuntimeError as error:
+            raise _gpu_failed(error) from None
+
+
+def _gpu_failed(error: RuntimeError) -> RunError:
+    return RunError(
+        f"A worker's GPU cannot be used ({_first_line(error)}): see to it, then repeat the command to go on."
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, in one line; torch says more."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def load_fitter(name: str) -> ModuleType:
+    """The fitting module of this name, see FITTERS."""
+    return importlib.import_module(name)
+
+
+# --- from crops to results ----------------------------------------------------------------------------------
+
+
+def _fitted(
+    crops: Iterator[LoadedCrop], settings: dict[str, Any], fitter: ModuleType
+) -> Iterator[tuple[LoadedCrop, CropResult]]:
+    """Each crop with its result, in order; on a GPU in batches, halved where its memory is too small."""
+    size = batch_size(settings)
+    if size > 1:
+        crops = _ahead(crops)
+    waiting = list(itertools.islice(crops, size))
+    while waiting:
+        batch = waiting[:size]
+        try:
+            results = fit_crops(batch, settings, fitter)
+        except torch.OutOfMemoryError:
+            results = []
+        if results:
+            yield from zip(batch, results, strict=True)
+            waiting = waiting[len(batch) :]
+            waiting += itertools.islice(crops, max(0, size - len(waiting)))
+        elif len(batch) > 1:
+            size = len(batch) // 2
+            torch.cuda.empty_cache()
+        else:
+            raise RunError(
+                "The GPU's memory does not hold a single crop: take a smaller --crop or --density, or end "
+                "what else uses the GPU, then repeat the command."
+            )
+
+
+def batch_size(settings: dict[str, Any]) -> int:
+    """Crops that are fitted at once: one, unless on a GPU."""
+    return max(1, BATCH_PIXELS // settings["crop"] ** 2) if settings["backend"] == "cuda" else 1
+
+
+def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]:
+    """The same crops, loaded by a thread while the GPU is busy."""
+    end = object()
+    pool = ThreadPoolExecutor(1)
+    try:
+        waiting = deque(pool.submit(next, crops, end) for _ in range(count))
+        while (crop := waiting.popleft().result()) is not end:
+            waiting.append(pool.submit(next, crops, end))
+            yield crop
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def fit_crops(crops: Sequence[LoadedCrop], settings: dict[str, Any], fitter: ModuleType) -> list[CropResult]:
+    """Fit crops and measure the fits; each result depends on its crop and the settings alone."""
+    results: list[CropResult] = []
+    for shape, alike in itertools.groupby(crops, key=lambda crop: np.shape(crop.pixels)):
+        if shape:
+            results += _fit_alike(list(alike), settings, fitter)
+        else:
+            results += [CropResult(crop.sha256, crop.error) for crop in alike]
+    return results
+
+
+def _fit_alike(crops: list[LoadedCrop], settings: dict[str, Any], fitter: ModuleType) -> list[CropResult]:
+    """Results of crops of one shape."""
+    rngs = [np.random.default_rng(seed_of(settings["seed"], crop.name, *crop.position)) for crop in crops]
+    seeds = [int(rng.integers(2**31)) for rng in rngs]
+    try:
+        fits = _fit_pixels([crop.pixels for crop in crops], seeds, settings, fitter)
+    except torch.OutOfMemoryError:
+        raise
+    except (ValueError, RuntimeError, MemoryError) as error:
+        if settings["backend"] == "cuda" and isinstance(error, RuntimeError):
+            raise _gpu_failed(error) from None  # no crop's fault, and nothing works on that GPU any more
+        if len(crops) > 1:
+            return [result for crop in crops for result in _fit_alike([crop], settings, fitter)]
+        return [CropResult(crops[0].sha256, f"{crops[0].name}: {_first_line(error)}")]
+    return [
+        _measured(crop, rng, fit, held_out, settings["keep_fields"])
+        for crop, rng, (fit, held_out) in zip(crops, rngs, fits, strict=True)
+    ]
+
+
+def _measured(
+    crop: LoadedCrop, rng: np.random.Generator, fit: Any, held_out: float, keep_field: bool
+) -> CropResult:
+    if math.isnan(fit.psnr) or math.isnan(held_out):
+        return CropResult(crop.sha256, f"{crop.name}: the fit diverged: take another --recipe or --density.")
+    return CropResult(
+        crop.sha256,
+        result=(_finite(fit.psnr), _finite(held_out), fit.iterations, fit.seconds),
+        statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
+        field=fit.field if keep_field else None,
+        content=measure_content(crop.pixels),
+        snapshots=_snapshots(fit),
+    )
+
+
+def _snapshots(fit: Any) -> tuple[tuple[float, statistics.Statistics], ...]:
+    start = fit.start.numpy()
+    return tuple(
+        (_finite(look.psnr), statistics.measure(look.field, start, np.random.default_rng(0)))
+        for look in getattr(fit, "snapshots", ())
+    )
+
+
+def _fit_pixels(
+    crops: list[np.ndarray], seeds: list[int], settings: dict[str, Any], fitter: ModuleType
+) -> list[tuple[Any, float]]:
+    """The fit of each crop and its off-lattice PSNR: together on a GPU, one after the other on a CPU."""
+    recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
+    if settings.get("target_psnr") is not None:
+        recipe["target_psnr"] = settings["target_psnr"]
+    looks = {"snapshots": settings["snapshots"]} if settings.get("snapshots") else {}
+    if settings["backend"] == "cuda":
+        fits = fitter.fit_images(crops, seeds=seeds, **recipe, **looks)
+        return list(zip(fits, fitter.held_out_psnrs(crops, seeds=seeds, **recipe), strict=True))
+    return [
+        (
+            fitter.fit_image(crop, seed=seed, **recipe, **looks),
+            fitter.held_out_psnr(crop, seed=seed, **recipe),
+        )
+        for crop, seed in zip(crops, seeds, strict=True)
+    ]
+
+
+def _finite(psnr: float) -> float:
+    return min(float(psnr), EXACT_PSNR)
+
+
+# --- into the store -----------------------------------------------------------------------------------------
+
+
+def _write(store: Store, chunk: PlannedChunk, results: list[CropResult]) -> None:
+    try:
+        retry(lambda: store.write(chunk.number, results))
+    except Exception as error:
+        if disk_is_full(error):
+            raise RunError(
+                f"The disk of {store.path} is full: make room, then repeat the command to go on."
+            ) from None
+        if is_transient(error) or isinstance(error, OSError):
+            raise RunError(
+                f"{store.path} cannot be written ({first_cause(error)}): see to it, then repeat the command "
+                "to go on."
+            ) from None
+        raise
+
+
+def _progress(
+    chunk: PlannedChunk, crops: list[LoadedCrop], results: list[CropResult], seconds: float
+) -> Progress:
+    psnr = [result.result[0] for result in results if not result.error]
+    return Progress(
+        chunk=chunk.number,
+        done=len(psnr),
+        failed=len(results) - len(psnr),
+        psnr=float(sum(psnr)),
+        seconds=seconds,
+        failures=tuple(result.error for result in results if result.error),
+        notes=tuple(note for crop in crops for note in crop.notes),
+    )

@@ -1,0 +1,1 @@
+"""Our checkpoints, public encoders' weights, and released checkpoints."""

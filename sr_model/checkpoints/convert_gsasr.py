@@ -1,0 +1,182 @@
+"""Released checkpoints of GSASR, converted to ours.
+
+They come as two files in a folder, `encoder.pth` and `decoder.pth`. Converted are those of the paper; later
+ones ("enhanced", "ultra performance") have rotary embeddings and are of another architecture.
+
+What has no effect in them is left out: the queries and keys of the attention to the scale, and the norm
+before it (`gsasr.ScaleAttention`). Their tables of relative positions are ordered as a Python set happened to
+be, and two offsets may share an entry; which pair of tokens has which is in the file, so ours come out equal.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..encoders import HAT, RDN, SwinIR
+from ..encoders.windows import relative_offsets
+from ..networks.gsasr.settings import GSASRSettings
+from .checkpoint import Checkpoint
+from .convert_continuoussr import Converted, check_target
+from .layouts import Layout
+from .pretrained import extent, in_our_names, read_public, recognise
+from .tensor_file import CheckpointError
+
+LICENCE = "Apache-2.0"
+"""Of the repository that released them."""
+ENCODER, DECODER = "encoder.pth", "decoder.pth"
+HEADS = {"alpha": "opacity", "mean": "offset", "sigma": "deviation", "rho": "correlation", "rgb": "colour"}
+"""Their names of the five heads, and ours."""
+
+
+def convert_gsasr(folder: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
+    """Write the released GSASR checkpoint in `folder` as one of ours, `target` (.safetensors).
+
+    It computes the released field (`GSASRSettings.compat`). Raises CheckpointError.
+    """
+    folder, target = Path(folder), Path(target)
+    check_target(target, overwrite)
+    tensors, _ = read_public(folder / DECODER)
+    if any("rope_freqs" in name for name in tensors):
+        raise CheckpointError(
+            f"{folder / DECODER} has rotary embeddings, as enhanced GSASR models have: the paper's convert."
+        )
+    layout, encoder = encoder_weights(folder / ENCODER)
+    try:
+        weights = {f"encoder.{name}": t for name, t in encoder.items()} | decoder_weights(tensors)
+        settings = settings_of(weights, layout)
+        checkpoint = Checkpoint(
+            settings, None, weights, {"converted": {"from": folder.name, "encoder": layout.name}}
+        )
+        model = checkpoint.build()
+    except KeyError as error:
+        raise CheckpointError(
+            f"{folder / DECODER} is not the decoder of a released GSASR: it has no tensor {error.args[0]}."
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(f"{folder} is not a released GSASR checkpoint ({error}).") from error
+    checkpoint.save(target)
+    return Converted("GSASR", layout.name, sum(p.numel() for p in model.parameters()), LICENCE)
+
+
+def encoder_weights(path: Path) -> tuple[Layout, dict[str, Tensor]]:
+    """The encoder's layout, and its weights under our names. Raises CheckpointError.
+
+    It reads images in [0, 1] as they are, and has no upsampler. The names are those of `pretrained.LAYOUTS`,
+    for RDN without those of the LIIF around it.
+    """
+    tensors, _ = read_public(path)
+    try:
+        layout = recognise(tensors, path)
+    except CheckpointError:
+        tensors = {f"encoder.{name}": tensor for name, tensor in tensors.items()}
+        layout = recognise(tensors, path)
+    if layout.encoder is HAT:
+        raise CheckpointError(f"{path} holds {layout.name}: GSASR models with EDSR, RDN or SwinIR convert.")
+    return layout, in_our_names(tensors, replace(layout, mean=(0.0, 0.0, 0.0), range=1.0))
+
+
+def decoder_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The decoder's weights under our names. Raises KeyError with the name of a tensor that is not there."""
+    side = math.isqrt(len(tensors["gs_embedding"]))
+    made = {
+        "embedding": tensors["gs_embedding"].unflatten(0, (side, -1)),
+        "place": tensors["pos_embedding"].unflatten(0, (side, -1)),
+    }
+    for theirs, ours in {"img_feat_proj": "features", "scale_mlp": "condition", "UPNet": "upsample"}.items():
+        made |= renamed(tensors, f"{theirs}.", f"{ours}.")
+    for theirs, ours in HEADS.items():
+        head = renamed(tensors, f"mlp_block_{theirs}.", f"heads.{ours}.")
+        made |= {name: t[..., None, None] if t.ndim == 2 else t for name, t in head.items()}
+    for end in ("weight", "bias"):
+        name = f"heads.deviation.4.{end}"
+        made[name] = made[name].flip(0)  # of y and of x, in the released renderer
+    for theirs, ours in {"window_crossattn_blocks": "injection", "gs_selfattn_blocks": "interaction"}.items():
+        for block in range(count(tensors, f"{theirs}.")):
+            for part in ("norm", "mlp"):
+                made |= renamed(tensors, f"{theirs}.{block}.{part}.", f"{ours}.{block}.{part}.")
+            for layer in range(count(tensors, f"{theirs}.{block}.blocks.")):
+                of_layer = layer_weights(tensors, f"{theirs}.{block}.blocks.{layer}.", side)
+                made |= {f"{ours}.{block}.layers.{layer}.{name}": t for name, t in of_layer.items()}
+    return made
+
+
+def layer_weights(tensors: Mapping[str, Tensor], prefix: str, side: int) -> dict[str, Tensor]:
+    """Of one layer of either kind, under our names, without prefix."""
+    if crosses := f"{prefix}window_cross_attn.proj.weight" in tensors:
+        attention, norms = "window_cross_attn", ("norm2", "norm3", "norm4")
+        mlps = ("mlp_crossattn_scale", "mlp_crossattn_feature")
+    else:
+        attention, norms, mlps = (
+            "gs_self_attn",
+            ("norm4", "norm1", "norm2"),
+            ("mlp_crossattn", "mlp_selfattn"),
+        )
+    made = {}
+    for end in ("weight", "bias"):
+
+        def theirs(name: str, end: str = end) -> Tensor:
+            return tensors[f"{prefix}{name}{end}"]
+
+        query, key, value = (theirs(f"{attention}.{which}head.") for which in "qkv")
+        projections = (
+            {"query": [query], "key_value": [key, value]} if crosses else {"qkv": [query, key, value]}
+        )
+        of_end = {f"attention.{name}": torch.cat(parts) for name, parts in projections.items()}
+        of_end["attention.project"] = theirs(f"{attention}.proj.")
+        of_end["scale.value"] = theirs("gs_cross_attn_scale.in_proj_").chunk(3)[2]
+        of_end["scale.project"] = theirs("gs_cross_attn_scale.out_proj.")
+        for ours, norm in zip(("norm_scale", "norm_attention", "norm_mlp"), norms, strict=True):
+            of_end[ours] = theirs(f"{norm}.")
+        for ours, mlp in zip(("mlp_scale", "mlp"), mlps, strict=True):
+            of_end |= {f"{ours}.0": theirs(f"{mlp}.fc1."), f"{ours}.2": theirs(f"{mlp}.fc2.")}
+        made |= {f"{name}.{end}": tensor for name, tensor in of_end.items()}
+    table, index = (
+        tensors[f"{prefix}{attention}.relative_position_{what}"] for what in ("bias_table", "index")
+    )
+    made["attention.bias"] = torch.empty((2 * side - 1) ** 2, table.shape[1])
+    made["attention.bias"][relative_offsets(side)] = table[index].float()
+    return made
+
+
+def settings_of(weights: Mapping[str, Tensor], layout: Layout) -> GSASRSettings:
+    """The settings of a network with these weights, under our names. Raises KeyError or ValueError."""
+    width, depth = extent({n.removeprefix("encoder."): t for n, t in weights.items() if "encoder." in n})
+    side, _, channels = weights["embedding"].shape
+    injection, interaction = (
+        (count(weights, f"{kind}."), count(weights, f"{kind}.0.layers."))
+        for kind in ("injection", "interaction")
+    )
+    more = [len(t) // channels for n, t in weights.items() if re.fullmatch(r"upsample\.\d+\.weight", n)]
+    return GSASRSettings(
+        encoder={RDN: "rdn", SwinIR: "swinir"}.get(layout.encoder, "edsr"),
+        width=width,
+        depth=depth,
+        channels=channels,
+        heads=weights["interaction.0.layers.0.attention.bias"].shape[1],
+        window=side,
+        injection=injection,
+        interaction=interaction,
+        head_hidden=tuple(len(weights[f"heads.colour.{layer}.weight"]) for layer in (0, 2)),
+        cells=math.isqrt(math.prod(more)),
+        compat=True,
+    )
+
+
+def renamed(tensors: Mapping[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
+    """The tensors under one prefix, under another. Raises KeyError where there is none."""
+    found = {ours + n.removeprefix(theirs): t for n, t in tensors.items() if n.startswith(theirs)}
+    if not found:
+        raise KeyError(f"{theirs}*")
+    return found
+
+
+def count(tensors: Mapping[str, Tensor], prefix: str) -> int:
+    """How many numbered modules there are under a prefix."""
+    return len({match[1] for n in tensors if (match := re.match(re.escape(prefix) + r"(\d+)\.", n))})

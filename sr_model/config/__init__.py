@@ -1,0 +1,1 @@
+"""Presets, TOML files and training settings."""

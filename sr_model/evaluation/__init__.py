@@ -1,0 +1,1 @@
+"""Protocols, metrics, cost, and tables of both."""

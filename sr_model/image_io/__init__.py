@@ -1,0 +1,1 @@
+"""Image files as stored, in and out, with their metadata."""

@@ -1,0 +1,1 @@
+"""ContinuousSR (Pixel to Gaussian)."""

@@ -1,0 +1,1 @@
+"""Training a network: data, loss, schedule, loop, validation."""

@@ -1,0 +1,208 @@
+"""Decoded images, kept in a file that is mapped into memory: decoded once, for every run and process.
+
+A folder of the cache holds one file for each list of images that was ever asked for: their pixels as 8-bit
+RGB, one image after another, then an index. The file is named after the paths, sizes and times of
+modification of the images, so that another one is made when any of them changes. The operating system keeps
+in memory what fits, so DIV2K (6.6 GB) trains on a small machine, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from dgp_mining.images.reader import ImageError, image_size, read_rgb
+from splat2d.atomic_write import atomic_write
+
+from ..memory import free_memory
+
+try:
+    import fcntl
+except ImportError:  # Windows, where two processes that start at once decode the same images twice
+    fcntl = None
+
+log = logging.getLogger(__name__)
+
+KEPT_BYTES = 100 * 10**9
+"""The least recently used files are removed where all of them together would take more."""
+DECODING_BYTES = 40
+"""Memory per pixel while an image is decoded: its file's 16-bit channels, and floats, twice."""
+AT_ONCE = 16
+"""Images that are decoded at a time, at most."""
+REPORT_SECONDS = 10
+MAGIC = b"sr_model-images/1"
+
+
+@dataclass(frozen=True)
+class DecodedImages:
+    """What has become of a list of image files."""
+
+    paths: list[Path]
+    """Of those that could be decoded."""
+    images: list[np.ndarray]
+    """Their pixels, [H, W, 3] uint8 each, views of the mapped file."""
+    refused: list[str]
+    """A sentence for each of the others, naming it."""
+
+
+def default_folder() -> Path:
+    """`$XDG_CACHE_HOME/dgp-mining/images`, by default under `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dgp-mining" / "images"
+
+
+def decoded(paths: Sequence[Path], folder: Path) -> DecodedImages:
+    """The images at `paths`, from the cache in `folder` or else decoded into it.
+
+    Any number of processes may ask at once: one decodes, the others wait for it. Raises ImageError where the
+    folder cannot be written or has too little room.
+    """
+    path = folder / f"{_digest(paths)}.images"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            found = _read(path)
+            if found is None:
+                _write(path, paths)
+                found = _read(path)
+    except OSError as error:
+        raise ImageError(
+            f"Decoded images cannot be kept in {folder} ({error.strerror or error}): "
+            "name another folder with --cache."
+        ) from error
+    return found
+
+
+def _digest(paths: Sequence[Path]) -> str:
+    described = []
+    for path in paths:
+        try:
+            about = path.stat()
+            described.append([str(path.resolve()), about.st_size, about.st_mtime_ns])
+        except OSError:  # a link that leads nowhere: decoding will say so
+            described.append([str(path), None, None])
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Inside, no other process is here; a process that dies leaves no lock behind."""
+    with (folder / "lock").open("ab") as file:
+        if fcntl:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("waiting for another process, which decodes images into %s", folder)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _read(path: Path) -> DecodedImages | None:
+    """The images of a file that `_write` made, None where there is none that is whole."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(MAGIC) - 8, os.SEEK_END)
+            tail = file.read()
+            if not tail.endswith(MAGIC):
+                return None
+            length = int.from_bytes(tail[:8], "little")
+            file.seek(-len(tail) - length, os.SEEK_END)
+            index = json.loads(file.read(length))
+    except (FileNotFoundError, ValueError):
+        return None
+    os.utime(path)  # used just now
+    shapes = [(height, width, 3) for _, height, width in index["images"]]
+    ends = np.cumsum([0, *(np.prod(shape) for shape in shapes)])
+    pixels = np.memmap(path, np.uint8, mode="r")
+    return DecodedImages(
+        [Path(name) for name, _, _ in index["images"]],
+        [pixels[a:b].reshape(s) for a, b, s in zip(ends[:-1], ends[1:], shapes, strict=True)],
+        index["refused"],
+    )
+
+
+def _write(path: Path, paths: Sequence[Path]) -> None:
+    """Decode images into a file, which is there when it is whole."""
+    for left in path.parent.glob("*.part"):  # by a process that was killed
+        left.unlink()
+    sizes = [_size(image) for image in paths]
+    needed = sum(3 * height * width for height, width in sizes)
+    _make_room(path.parent, needed)
+    log.info("decoding %d images once, into %s (%.1f GB)", len(paths), path.parent, needed / 1e9)
+    images, refused = [], []
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        for name, result in _decode_all(paths, sizes):
+            if isinstance(result, ImageError):
+                refused.append(str(result))
+                continue
+            file.write(result)
+            images.append([str(name), *result.shape[:2]])
+        index = json.dumps({"images": images, "refused": refused}).encode()
+        file.write(index + len(index).to_bytes(8, "little") + MAGIC)
+
+
+def _make_room(folder: Path, needed: int) -> None:
+    """Remove what was used least recently. Raises ImageError where there is too little room on the disk."""
+    used = sorted(((about := path.stat()).st_mtime, about.st_size, path) for path in folder.glob("*.images"))
+    total = needed + sum(size for _, size, _ in used)
+    for _, size, path in used:
+        if total <= KEPT_BYTES:
+            break
+        log.info("removing decoded images that were not used for long: %s (%.1f GB)", path, size / 1e9)
+        path.unlink()
+        total -= size
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise ImageError(
+            f"Decoded, the images take {needed / 1e9:.1f} GB, and in {folder} {free / 1e9:.1f} GB are free: "
+            "name another folder with --cache."
+        )
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        return image_size(path)
+    except ImageError:
+        return 0, 0  # decoding says what is wrong with it
+
+
+def _decode_all(
+    paths: Sequence[Path], sizes: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Path, np.ndarray | ImageError]]:
+    """Every image in turn, several at a time, but no more than half of the memory that is free would hold."""
+    reported = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        start = 0
+        while start < len(paths):
+            costs = [DECODING_BYTES * height * width for height, width in sizes[start : start + AT_ONCE]]
+            fit = sum(total <= free_memory() / 2 for total in accumulate(costs))
+            end = start + max(1, fit)
+            some = paths[start:end]
+            yield from zip(some, pool.map(_decode, some, sizes[start:end]), strict=True)
+            start = end
+            if time.monotonic() - reported > REPORT_SECONDS:
+                reported = time.monotonic()
+                log.info("decoded %d of %d images", start, len(paths))
+
+
+def _decode(path: Path, size: tuple[int, int]) -> np.ndarray | ImageError:  # [H, W, 3] uint8
+    needed, free = DECODING_BYTES * size[0] * size[1], free_memory()
+    if needed > free:
+        return ImageError(
+            f"{path} has {size[1]}x{size[0]} pixels, which take about {needed / 1e9:,.1f} GB to decode, "
+            f"and {free / 1e9:,.1f} GB are free: cut it into smaller images."
+        )
+    try:
+        return np.ascontiguousarray((read_rgb(path) * 255 + 0.5).astype(np.uint8))
+    except ImageError as error:
+        return error

@@ -1,0 +1,148 @@
+"""Training samples: random crops of decoded images, and the same crops at low resolution."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dgp_mining.images.reader import ImageError
+from dgp_mining.prior.dictionary import Dictionary
+
+from ..config.training_settings import TrainSettings
+from ..scaling import scaled_extent
+from .image_cache import decoded
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def mined_from(dictionary: Dictionary, path: Path) -> Path:
+    """The folder of the images that a dictionary, read from `path`, was mined from. Raises ImageError."""
+    folder = dictionary.metadata.get("images")
+    if not folder:
+        raise ImageError(f"{path} does not say which images it was mined from: name some with --images.")
+    if not Path(folder).is_dir():
+        raise ImageError(
+            f"The images that {path} was mined from, {folder}, are gone: name others with --images."
+        )
+    return Path(folder)
+
+
+def hold_out(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """(training, validation): one image in eight held out, at most 8, spread evenly over the list."""
+    count = min(8, len(paths) // 8)
+    held_out = [paths[(2 * i + 1) * len(paths) // (2 * count)] for i in range(count)]
+    if not held_out:
+        log.info("too few images to hold some out for validation: name others with --val")
+    return [path for path in paths if path not in held_out], held_out
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one step, those with HR crops of one size side by side."""
+
+    lr: Tensor
+    """[B, 3, n, n] float32 in [0, 1]."""
+    hr: tuple[Tensor, ...]
+    """[b, 3, m, m] float32 in [0, 1] for each size m, in the order of `lr`: the b add up to B."""
+
+    def scales(self) -> Tensor:  # [B] float32
+        """m / n of every sample."""
+        ratios = [torch.full((len(hr),), hr.shape[-1] / self.lr.shape[-1]) for hr in self.hr]
+        return torch.cat(ratios).to(self.lr.device)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(self.lr.to(device), tuple(hr.to(device) for hr in self.hr))
+
+
+class ImageSet:
+    """Images to draw samples from."""
+
+    def __init__(
+        self, paths: Sequence[Path], *, smallest: int, cache: Path, option: str = "--images"
+    ) -> None:
+        """The images at `paths`, decoded into the folder `cache` unless they are there.
+
+        Those that are unreadable or have fewer than `smallest` pixels a side are left out, with a logged
+        line. Raises ImageError, naming the `option` that named them, where none is left.
+        """
+        found = decoded(paths, cache)
+        for sentence in found.refused:
+            log.warning("skipped: %s", sentence)
+        self.paths: list[Path] = []
+        self.images: list[np.ndarray] = []
+        """[H, W, 3] uint8 each."""
+        for path, image in zip(found.paths, found.images, strict=True):
+            height, width = image.shape[:2]
+            if min(height, width) < smallest:
+                log.warning("skipped %s: %dx%d pixels are under %d", path, width, height, smallest)
+                continue
+            self.paths.append(path)
+            self.images.append(image)
+        if not self.images:
+            where = paths[0].parent if paths else "the folder"
+            raise ImageError(
+                f"No image in {where} can be read and has {smallest} pixels on each side: "
+                f"name a folder of larger images with {option}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, settings: TrainSettings, seed: int, step: int, part: int = 0, parts: int = 1) -> Batch:
+        """Part number `part` of `parts` equal ones of the batch of a step.
+
+        Each sample depends on `seed`, `step` and its own number alone: a resumed training sees what an
+        undisturbed one would, and several processes together what one would.
+        """
+        share = settings.batch // parts
+        common_scale = _random(seed, step).uniform(*settings.scales)
+        drawn: dict[int, list[tuple[np.ndarray, np.random.Generator]]] = {}
+        for sample in range(part * share, (part + 1) * share):
+            random = _random(seed, step, sample + 1)
+            scale = random.uniform(*settings.scales) if settings.scale_of == "sample" else common_scale
+            side = scaled_extent(settings.crop, scale)
+            drawn.setdefault(side, []).append((self._crop(random, side), random))
+        lr, hr = [], []
+        for side in sorted(drawn):
+            crops, randoms = zip(*drawn[side], strict=True)
+            pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+            lr.append(settings.degradation(pixels, (settings.crop, settings.crop), randoms))
+            hr.append(pixels.float() / 255)
+        return Batch(torch.cat(lr), tuple(hr))
+
+    def _crop(self, random: np.random.Generator, side: int) -> np.ndarray:  # [side, side, 3] uint8
+        image = self.images[random.integers(len(self.images))]
+        row, column = (random.integers(extent - side + 1) for extent in image.shape[:2])
+        crop = image[row : row + side, column : column + side]
+        flip_y, flip_x, transpose = random.integers(2, size=3)
+        crop = crop[:: 1 - 2 * flip_y, :: 1 - 2 * flip_x]
+        return crop.swapaxes(0, 1) if transpose else crop
+
+
+def _random(*numbers: int) -> np.random.Generator:
+    return np.random.default_rng(numbers)
+
+
+def prepared(make: Callable[[int], T], start: int, ahead: int = 2) -> Iterator[T]:
+    """make(start), make(start + 1) and so on, made by a thread while earlier ones are in use."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(make, start + index) for index in range(ahead))
+        try:
+            while True:
+                start += 1
+                waiting.append(pool.submit(make, start + ahead - 1))
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

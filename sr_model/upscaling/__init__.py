@@ -1,0 +1,1 @@
+"""Upscaling arrays and files with a network."""

@@ -1,0 +1,126 @@
+"""The same images and settings give the same crops, spread over all images, without overlaps."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dgp_mining.images.reader import ImageError
+from dgp_mining.planning.plan import choose_crops, chunk_length, make_plan
+from dgp_mining.planning.settings import Settings, differences
+
+NAMES = [f"{i}.png" for i in range(7)]
+SIZES = np.array([[100, 64], [64, 64], [65, 200], [300, 300], [31, 500], [32, 32], [0, 0]])
+
+
+def test_crops_lie_inside_their_images_and_never_overlap() -> None:
+    image, position = choose_crops(NAMES, SIZES, Settings(crop=32))
+    assert len(image) == 3 * 2 + 2 * 2 + 2 * 6 + 9 * 9 + 1
+    covered = [np.zeros(size, int) for size in SIZES]
+    for i, (top, left) in zip(image, position, strict=True):
+        assert 0 <= top <= SIZES[i][0] - 32
+        assert 0 <= left <= SIZES[i][1] - 32
+        covered[i][top : top + 32, left : left + 32] += 1
+    assert max(image.max(initial=0) for image in covered if image.size) == 1
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5, 9, 17, 1000])
+def test_a_limit_is_met_and_spread_over_all_images(limit: int) -> None:
+    everything, _ = choose_crops(NAMES, SIZES, Settings(crop=32))
+    room = np.bincount(everything, minlength=len(NAMES))
+    image, _ = choose_crops(NAMES, SIZES, Settings(crop=32, max_crops=limit))
+    assert len(image) == min(limit, room.sum())
+    taken = np.bincount(image, minlength=len(NAMES))
+    # No image has two crops more than one that still has room.
+    assert taken.max() - taken[taken < room].min(initial=taken.max()) <= 1
+
+
+def test_crops_are_ordered_by_image_and_depend_on_the_seed_alone() -> None:
+    def crops(seed: int) -> list[list[int]]:
+        image, position = choose_crops(NAMES, SIZES, Settings(crop=32, max_crops=20, seed=seed))
+        return np.column_stack([image, position]).tolist()
+
+    assert crops(3) == crops(3) == sorted(crops(3))
+    assert crops(3) != crops(4)
+
+
+def test_more_images_leave_the_crops_of_the_others_where_they_are() -> None:
+    def crops_of_last(names: list[str], sizes: np.ndarray) -> list[list[int]]:
+        image, position = choose_crops(names, sizes, Settings(crop=32))
+        return position[image == len(names) - 1].tolist()
+
+    assert crops_of_last(NAMES[:4], SIZES[:4]) == crops_of_last([NAMES[3]], SIZES[3:4])
+
+
+def test_images_that_cannot_be_mined_keep_the_reason(photos: Path) -> None:
+    (photos / "bad.png").write_text("not an image")
+    plan = make_plan(photos, Settings(crop=90), {})
+    problems = dict(zip(plan.names, plan.problems, strict=True))
+    assert "bad.png is not a PNG" in problems["bad.png"]
+    assert problems["p0.png"].endswith(
+        "p0.png is 96x80, smaller than a crop of 90: take a smaller --crop or leave it out."
+    )
+    assert [name for name, problem in problems.items() if not problem] == [
+        "more/p5.png",
+        "p1.png",
+        "p2.png",
+        "p3.png",
+        "p4.png",
+    ]
+
+
+def test_a_folder_without_one_usable_image_is_refused(photos: Path) -> None:
+    with pytest.raises(ImageError, match=r"No image in .*photos can be mined.*smaller than a crop of 256"):
+        make_plan(photos, Settings(), {})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_an_image_whose_name_leads_astray_elsewhere_is_left_out_by_name(photos: Path) -> None:
+    for name in (b"a\\..\\b.png", b"C:x.png", b"new\nline.png", b"latin\xe9.png"):
+        shutil.copy(photos / "p0.png", os.path.join(os.fsencode(photos), name))
+    plan = make_plan(photos, Settings(crop=32), {})
+    problems = {name: text for name, text in zip(plan.names, plan.problems, strict=True) if text}
+    assert len(problems) == 4
+    assert "backslash or an unprintable character in it: rename it." in problems["a\ufffd..\ufffdb.png"]
+    assert "new\ufffdline.png has" in problems["new\ufffdline.png"]
+    assert "latin\ufffd.png has" in problems["latin\ufffd.png"]
+    assert "is not the path of a file in a folder" in problems["C:x.png"]
+    assert {plan.names[i] for i in plan.image} == {"more/p5.png", *(f"p{i}.png" for i in range(5))}
+
+
+def test_chunks_are_shorter_for_longer_fits_and_shorter_runs() -> None:
+    assert chunk_length(40_000, 256, 300) == 12
+    assert chunk_length(40_000, 256, 50_000) == 1
+    assert chunk_length(48, 256, 300) == 1
+    assert chunk_length(10_000_000, 64, 300) == 64
+
+
+def test_what_differs_is_named_with_both_values() -> None:
+    stored = {"crop": 128, "fit": {"rate": 0.1, "steps": 3}, "seed": 0}
+    asked = {"crop": 256, "fit": {"rate": 0.2, "steps": 3}, "seed": 0}
+    assert differences(stored, asked) == [
+        "crop is 128 there and 256 here",
+        "fit rate is 0.1 there and 0.2 here",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        ({"crop": 8}, "--crop"),
+        ({"density": 0}, "--density"),
+        ({"density": float("nan")}, "--density"),
+        ({"max_crops": 0}, "--max-crops"),
+        ({"iterations": 0}, "--iterations"),
+        ({"target_psnr": float("nan")}, "--target-psnr must be above 0"),
+        ({"target_psnr": 30.0, "snapshots": (0, 5)}, "--target-psnr may not reach"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_settings_out_of_range_name_their_option(settings: dict[str, float], option: str) -> None:
+    with pytest.raises(ValueError, match=option):
+        Settings(**settings)

@@ -1,0 +1,123 @@
+"""Each method makes positive definite kernels from the mined ones, as a function of its arguments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dgp_mining.covariance import covariance_from_cholesky, smallest_eigenvalue, square_root
+from dgp_mining.prior.condense import METHODS, condense
+from dgp_mining.prior.coverage import coverage
+from dgp_mining.prior.dictionary import DictionaryError
+
+
+def mined(n: int = 5000, seed: int = 0) -> np.ndarray:
+    """Factors with strongly dependent entries."""
+    rng = np.random.default_rng(seed)
+    angle, long = rng.uniform(0, np.pi, n), rng.uniform(0.5, 1.5, n)
+    covariance = 0.05 * np.eye(2)[None] + long[:, None, None] ** 2 * np.einsum(
+        "in,jn->nij", *(2 * [np.stack([np.cos(angle), np.sin(angle)])])
+    )
+    factor = np.linalg.cholesky(covariance)
+    return factor[:, [0, 1, 1], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_kernels_are_as_many_as_asked_positive_definite_and_reproducible(method: str) -> None:
+    kernels = condense(mined(), 65, method, seed=1)
+    assert kernels.shape == (65, 3)
+    assert (kernels[:, [0, 2]] > 0).all()
+    np.testing.assert_array_equal(kernels, condense(mined(), 65, method, seed=1))
+    if method != "grid":  # nothing is drawn for a grid
+        assert not np.array_equal(kernels, condense(mined(), 65, method, seed=2))
+
+
+def test_marginal_keeps_each_distribution_and_drops_their_dependence() -> None:
+    gaussians = mined()
+    wide = covariance_from_cholesky(gaussians)
+    drawn = covariance_from_cholesky(condense(gaussians, 3000, "marginal", symmetric=False))
+    for i in range(3):
+        assert np.isin(np.round(drawn[:, i], 9), np.round(wide[:, i], 9)).all()
+    # Mined: S_xx + S_yy is long^2 + 0.1; independent draws have no such bond to S_xy.
+    assert not np.isin(np.round(drawn.sum(1), 9), np.round(wide.sum(1), 9)).all()
+    assert smallest_eigenvalue(drawn).min() >= smallest_eigenvalue(wide).min() * (1 - 1e-9)
+
+
+def test_sample_consists_of_mined_gaussians_each_once() -> None:
+    gaussians = mined()
+    kernels = condense(gaussians, 200, "sample", symmetric=False)
+    assert len(np.unique(kernels, axis=0)) == 200
+    assert {tuple(row) for row in kernels} <= {tuple(row) for row in gaussians}
+
+
+def test_kmeans_quantises_better_than_a_sample() -> None:
+    gaussians = mined()
+
+    def error(kernels: np.ndarray) -> float:
+        return float(((gaussians[:, None] - kernels[None]) ** 2).sum(-1).min(1).mean())
+
+    kmeans, sample = (condense(gaussians, 64, method, symmetric=False) for method in ("kmeans", "sample"))
+    assert error(kmeans) < 0.8 * error(sample)
+
+
+def test_the_default_is_a_symmetric_codebook_and_a_grid_is_not_symmetric() -> None:
+    gaussians = mined()
+    np.testing.assert_array_equal(condense(gaussians), condense(gaussians, 730, "kmeans", 0, True))
+    assert not np.array_equal(condense(gaussians), condense(gaussians, symmetric=False))
+    np.testing.assert_array_equal(
+        condense(gaussians, method="grid"), condense(gaussians, 730, "grid", symmetric=False)
+    )
+
+
+def test_grid_has_the_released_layout() -> None:
+    kernels = condense(mined(), 730, "grid")
+    assert [len(np.unique(kernels[:-1, i])) for i in range(3)] == [9, 9, 9]
+    assert len(np.unique(kernels[:-1], axis=0)) == 729
+    np.testing.assert_allclose(kernels[-1], mined().mean(axis=0))
+
+
+@pytest.mark.parametrize(("size", "advice"), [(700, "513 or 730"), (5, "9 or 28")])
+def test_a_grid_of_another_size_is_refused_with_sizes_that_fit(size: int, advice: str) -> None:
+    with pytest.raises(DictionaryError, match=advice):
+        condense(mined(), size, "grid")
+
+
+def test_fewer_gaussians_than_kernels_are_refused() -> None:
+    with pytest.raises(DictionaryError, match="10 mined Gaussians cannot make 64 kernels"):
+        condense(mined(10), 64)
+
+
+def test_the_square_root_is_the_symmetric_one() -> None:
+    xx, xy, yy = square_root(mined()).T
+    squared = np.stack([xx * xx + xy * xy, xy * (xx + yy), xy * xy + yy * yy], axis=-1)
+    np.testing.assert_allclose(squared, covariance_from_cholesky(mined()), rtol=1e-9, atol=1e-12)
+    assert (xx * yy > xy * xy).all()
+
+
+def test_coverage_is_the_share_inside_the_hull_of_each_space() -> None:
+    box = np.array([[a, b, c] for a in (1.0, 3.0) for b in (-1.0, 1.0) for c in (1.0, 3.0)])
+    inside, outside = [2.0, 0.0, 2.0], [4.0, 0.0, 2.0]
+    found = coverage(box, np.array([inside, inside, inside, outside]))
+    assert found["cholesky"] == {"dictionary": 0.75, "box_corners": 0.75}
+    assert set(found) == {"cholesky", "covariance", "sqrt"}
+    # A box in Cholesky space is no box of covariances: S_yy = l21^2 + l22^2 has no combination with
+    # l21 = 0 and l22 small, since every corner has |l21| = 1.
+    narrow = coverage(box, np.array([[2.0, 0.0, 1.1]]))
+    assert narrow["cholesky"]["dictionary"] == 1
+    assert narrow["covariance"]["dictionary"] == 0
+
+
+def test_a_flat_dictionary_covers_nothing() -> None:
+    flat = np.array([[1.0, 0, 1], [2, 0, 1], [1, 0, 2], [2, 0, 2]])
+    assert coverage(flat, flat)["cholesky"] == {"dictionary": 0.0, "box_corners": 0.0}
+
+
+def test_a_grid_cannot_be_symmetric() -> None:
+    with pytest.raises(DictionaryError, match="another --method"):
+        condense(mined(), 65, "grid", symmetric=True)
+
+
+@pytest.mark.parametrize("size", [8, 10_000])
+@pytest.mark.parametrize("method", ["marginal", "sample", "kmeans"])
+def test_dictionaries_are_as_small_and_as_large_as_asked(method: str, size: int) -> None:
+    assert len(np.unique(condense(mined(12_000), size, method), axis=0)) == size

@@ -1,0 +1,140 @@
+"""A store on S3 is a store: made, interrupted, extended, verified, merged and deleted, over a real server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dgp_mining.cli import main
+from dgp_mining.mining import mine
+from dgp_mining.planning.settings import Settings
+from dgp_mining.prior.build import build_dictionary
+from dgp_mining.store.location import Location
+from dgp_mining.store.merge import merge
+from dgp_mining.store.store import DONE, Chunk, Store, StoreError
+from dgp_mining.store.verify import verify
+
+SETTINGS = Settings(crop=32, max_crops=9)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty bucket, reached as the environment says."""
+    s3fs = pytest.importorskip("s3fs")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    files = s3fs.S3FileSystem()
+    files.mkdir("crops")
+    yield "s3://crops"
+    files.rm("crops", recursive=True)
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def dictionary_bytes(store: Path | str, out: Path) -> bytes:
+    build_dictionary(store, size=64).save(out)
+    return out.read_bytes()
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def test_it_is_filled_to_the_same_dictionary(photos: Path, tmp_path: Path, fitter: str, bucket: str) -> None:
+    mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    mine(photos, f"{bucket}/deep/a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    assert run("status", f"{bucket}/deep/a.zarr").exit_code == 0
+    found = verify(f"{bucket}/deep/a.zarr", [photos])
+    assert found.sound
+    assert found.files.same == 6
+    here, there = (
+        dictionary_bytes(s, tmp_path / "d.npz") for s in (tmp_path / "a.zarr", f"{bucket}/deep/a.zarr")
+    )
+    assert here == there
+
+
+def test_what_was_interrupted_goes_on_is_extended_and_merged(
+    photos: Path, tmp_path: Path, fitter: str, bucket: str
+) -> None:
+    path, few = f"{bucket}/a.zarr", Settings(crop=32, max_crops=5)
+
+    def interrupt(progress: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mine(photos, path, few, scheduler="sync", fitter=fitter, on_progress=interrupt)
+    assert (Store.open(path).status() == DONE).sum() == 1
+    chunks: list[object] = []
+    mine(photos, path, few, scheduler="sync", fitter=fitter, on_progress=chunks.append)
+    assert len(chunks) == 4
+    store = mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
+    assert len(store.parts) == 2
+    assert (store.status() == DONE).all()
+    mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    here = dictionary_bytes(tmp_path / "a.zarr", tmp_path / "d.npz")
+    assert dictionary_bytes(path, tmp_path / "d.npz") == here
+    merge([path, tmp_path / "a.zarr"], f"{bucket}/b.zarr")
+    assert dictionary_bytes(f"{bucket}/b.zarr", tmp_path / "d.npz") == here
+
+
+def test_damage_is_repaired_and_a_store_deleted(photos: Path, fitter: str, bucket: str) -> None:
+    path = f"{bucket}/a.zarr"
+    store = mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
+    files = Location(path)._filesystem()
+    files.pipe_file(f"{store.parts[0].place}/statistics/sample/c/3/0/0", b"garbage")
+    files.pipe_file(f"{store.parts[0].place}/crops/result/zarr.json", b"{")
+    assert verify(path, repair=True).sound
+    assert Store.open(path).pending_chunks() == [Chunk(store.parts[0].name, 3)]
+    files.pipe_file("s3://crops/other/thesis", b"years of work")
+    Store.delete(path)
+    assert files.find("crops") == ["crops/other/thesis"]
+    assert not Store.exists(path)
+    with pytest.raises(StoreError, match="is not a store of dgp-mine"):
+        Store.open(f"{bucket}/other")
+
+
+def test_what_cannot_be_reached_is_one_sentence(
+    photos: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(*arguments: object) -> str:
+        result = run(*arguments)
+        assert result.exit_code == 1
+        (sentence,) = result.stderr.splitlines()
+        return sentence
+
+    assert "s3://crops/a.zarr does not exist: make it with" in said("status", f"{bucket}/a.zarr")
+    fit = ["fit", "--images", photos, "--crop", 32, "--scheduler", "sync", "--store"]
+    assert "cannot be written" in said(*fit, "s3://no-such-bucket/a.zarr")
+    assert "nor of the form s3://bucket/name" in said("status", "gs://bucket/a.zarr")
+    assert "nor of the form s3://bucket/name" in said("status", "s3://")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    assert "needs s3fs: pip install 'dgp-mining[s3]'" in said("status", f"{bucket}/a.zarr")
+
+
+def test_a_server_that_does_not_answer_is_one_sentence(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3fs
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(StoreError, match=r"s3://crops/a\.zarr cannot be read .*AWS_ENDPOINT_URL"):
+        Store.open("s3://crops/a.zarr")
+    s3fs.S3FileSystem.clear_instance_cache()
+    monkeypatch.undo()

@@ -1,0 +1,220 @@
+"""Damage of any kind is found, named and repaired; what is sound is said to be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from dgp_mining.cli import main
+from dgp_mining.mining import mine
+from dgp_mining.planning.settings import Settings
+from dgp_mining.prior.build import build_dictionary
+from dgp_mining.store import merge
+from dgp_mining.store import verify as verification
+from dgp_mining.store.integrity import DamagedError
+from dgp_mining.store.layout import crop_arrays, plan_arrays
+from dgp_mining.store.store import Chunk, CropResult, Store, StoreError
+from dgp_mining.store.verify import Verification, verify
+
+SETTINGS = Settings(crop=32, max_crops=12, keep_fields=True)
+
+
+@pytest.fixture
+def store(photos: Path, tmp_path: Path, fitter: str) -> Path:
+    mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    return tmp_path / "a.zarr"
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def chunk_file(store: Path, name: str, index: int) -> Path:
+    (part,) = Store.open(store).parts
+    folder = Path(str(part.place)) / name / "c" / str(index)
+    return folder if folder.is_file() else next(path for path in folder.rglob("*") if path.is_file())
+
+
+ARRAYS = [
+    *("crops/result", "crops/sha256", "crops/error", "crops/content", "crops/status"),
+    *("statistics/count", "statistics/moment", "statistics/histogram", "statistics/sample"),
+    *("fields/means", "fields/cholesky", "fields/colors", "fields/extent"),
+]
+
+
+def test_a_finished_store_is_sound(store: Path) -> None:
+    assert verify(store) == Verification(crops=12, pending=0, damage=[], repaired=False, files=None)
+    assert set(ARRAYS) == crop_arrays(Store.open(store).parts[0].extent).keys()
+
+
+def test_a_flipped_byte_is_found_in_every_array(store: Path) -> None:
+    for name in ARRAYS:
+        file = chunk_file(store, name, 7)
+        before = file.read_bytes()
+        content = bytearray(before)
+        content[len(content) // 2] ^= 0x10
+        file.write_bytes(content)
+        found = verify(store)
+        assert not found.sound
+        (damage,) = found.damage
+        assert damage.chunk.index == 7
+        assert name in damage.what
+        file.write_bytes(before)
+
+
+def test_a_lost_chunk_is_found_in_every_array(store: Path) -> None:
+    """But for the errors of crops that have none, and the status, without which a chunk is pending."""
+    for name in set(ARRAYS) - {"crops/error", "crops/status"}:
+        file = chunk_file(store, name, 7)
+        before = file.read_bytes()
+        file.unlink()
+        (damage, *_) = verify(store).damage
+        assert damage.chunk.index == 7, name
+        file.write_bytes(before)
+
+
+def test_a_cut_chunk_is_found(store: Path) -> None:
+    file = chunk_file(store, "statistics/sample", 0)
+    file.write_bytes(file.read_bytes()[:100])
+    (damage,) = verify(store).damage
+    assert "statistics/sample is damaged" in damage.what
+
+
+def test_a_chunk_without_status_is_pending_not_damaged(store: Path) -> None:
+    chunk_file(store, "crops/status", 7).unlink()
+    found = verify(store)
+    assert found.sound
+    assert found.pending == 1
+
+
+def test_numbers_that_no_fit_has_are_found(store: Path) -> None:
+    opened = Store.open(store)
+    (part,) = opened.parts
+    opened.write(Chunk(part.name, 3), [CropResult(bytes([1] * 32), "", (np.nan, 25.0, 7, 0.5))])
+    whats = " ".join(damage.what for damage in verify(store).damage)
+    assert "crop 3 has a result that is not finite" in whats
+    assert "crop 3 has a field of another number of Gaussians" in whats
+
+
+def test_what_is_repaired_is_fitted_again_to_the_same_dictionary(
+    store: Path, photos: Path, fitter: str, tmp_path: Path
+) -> None:
+    build_dictionary(store, size=64).save(tmp_path / "before.npz")
+    for name, index in (("crops/result", 2), ("crops/status", 5), ("statistics/sample", 7)):
+        chunk_file(store, name, index).write_bytes(b"garbage")
+    with pytest.raises(DamagedError, match=r"is damaged .*dgp-mine verify --repair"):
+        build_dictionary(store, size=64)
+    found = verify(store, repair=True)
+    assert {damage.chunk.index for damage in found.damage} == {2, 5, 7}
+    assert found.sound
+    assert found.pending == 3
+    assert verify(store).damage == []
+    mine(photos, store, SETTINGS, scheduler="sync", fitter=fitter)
+    assert verify(store).pending == 0
+    build_dictionary(store, size=64).save(tmp_path / "after.npz")
+    assert (tmp_path / "after.npz").read_bytes() == (tmp_path / "before.npz").read_bytes()
+
+
+def test_lost_descriptions_are_written_anew(store: Path) -> None:
+    (part,) = Store.open(store).parts
+    before = Store.open(store).results()
+    for name in (*plan_arrays(part.extent), *crop_arrays(part.extent)):
+        (Path(str(part.place)) / name / "zarr.json").write_text("{")
+    with pytest.raises(StoreError, match="crops/result is damaged"):
+        Store.open(store).results()
+    assert len(verify(store).damage) >= len(part._layouts)
+    assert verify(store, repair=True).sound
+    assert verify(store).damage == []
+    np.testing.assert_array_equal(Store.open(store).results(), before)
+
+
+def test_a_damaged_plan_is_told_and_not_repaired(store: Path) -> None:
+    (part,) = Store.open(store).parts
+    file = Path(str(part.place)) / "crops/position/c/0/0"
+    file.unlink()  # every position then reads as -1
+    with pytest.raises(StoreError, match="its plan is not the one that it was made for"):
+        verify(store, repair=True)
+
+
+def test_image_files_are_compared(store: Path, photos: Path, tmp_path: Path) -> None:
+    files = verify(store, [photos]).files
+    assert (files.same, files.changed, files.missing) == (6, [], [])
+    (photos / "p2.png").unlink()
+    Image.new("RGB", (90, 90)).save(photos / "p3.png")
+    shutil.copytree(photos / "more", tmp_path / "copy/more")
+    shutil.rmtree(photos / "more")
+    found = verify(store, [photos, tmp_path / "copy"])
+    assert (found.files.same, found.files.changed, found.files.missing) == (4, ["p3.png"], ["p2.png"])
+    assert not found.sound
+
+
+def test_the_commands_say_and_exit_as_they_should(store: Path, photos: Path) -> None:
+    sound = run("verify", store, "--images", photos)
+    assert sound.exit_code == 0
+    assert "is sound: 12 crops." in sound.stdout
+    assert "6 image files are what they were" in sound.stdout
+    chunk_file(store, "crops/result", 2).write_bytes(b"garbage")
+    damaged = run("verify", store)
+    assert damaged.exit_code == 1
+    assert "is damaged: 1 of 12 crops. With --repair" in damaged.stdout
+    as_json = json.loads(run("verify", store, "--json", "--repair").stdout)
+    assert as_json["sound"] is as_json["repaired"] is True
+    assert as_json["pending"] == 1
+    assert as_json["damage"][0]["crops"] == 1
+    assert run("verify", store).exit_code == 0
+
+
+def test_status_exits_with_3_only_for_what_is_finished_with_failures(
+    photos: Path, tmp_path: Path, fitter: str
+) -> None:
+    Image.new("RGB", (64, 64)).save(photos / "black.png")
+    path = tmp_path / "a.zarr"
+    store = mine(photos, path, Settings(crop=32), scheduler="sync", fitter=fitter)
+    finished = run("status", path)
+    assert finished.exit_code == 3
+    assert "failed    4 crops: the crop is black" in finished.stdout
+    as_json = json.loads(run("status", path, "--json").stdout)
+    assert as_json["reasons"]["failed"] == {"the crop is black": 4}
+    assert as_json["failures"] == [
+        {"image": "black.png", "error": "black.png: the crop is black", "crops": 4}
+    ]
+    assert as_json["recent"] is None
+    store.mark_pending(Chunk(store.parts[0].name, len(store) - 1))
+    running = run("status", path, "--json")
+    assert running.exit_code == 0
+    assert json.loads(running.stdout)["recent"]["crops_per_second"] > 0
+
+
+def test_options_reach_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, ...]] = []
+
+    def record_verify(
+        store: str, images: tuple[str, ...], *, repair: bool, on_progress: object
+    ) -> Verification:
+        calls.append((store, images, repair))
+        return Verification(1, 0, [], repair, None)
+
+    def record_merge(stores: tuple[str, ...], out: str, *, on_progress: object) -> list[int]:
+        calls.append((stores, out))
+        return [1]
+
+    monkeypatch.setattr(verification, "verify", record_verify)
+    monkeypatch.setattr(merge, "merge", record_merge)
+    run("verify")
+    run("verify", "s.zarr", "--images", "a", "--images", "b", "--repair")
+    run("merge", "a.zarr", "b.zarr", "--out", "c.zarr")
+    assert calls == [
+        ("dgp.zarr", (), False),
+        ("s.zarr", ("a", "b"), True),
+        (("a.zarr", "b.zarr"), "c.zarr"),
+    ]
+    for usage in (["merge", "--out", "c.zarr"], ["merge", "a.zarr"]):
+        assert run(*usage).exit_code == 2

@@ -1,0 +1,192 @@
+"""Schedulers elsewhere: encrypted where asked, waited for while they have no workers, missed when gone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from distributed import Client, LocalCluster
+from distributed.security import Security
+
+from dgp_mining.retry import RunError
+from dgp_mining.workers import executors
+from dgp_mining.workers.executors import open_executor
+from dgp_mining.workers.signals import Stop
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts 'dask scheduler' or 'dask worker' as processes, which end with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[bytes]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "dask", *arguments, "--no-dashboard"],
+                cwd=tmp_path,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+        )
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it, but not forever."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def answers(address: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0
+
+
+@pytest.fixture
+def scheduler(start: Start) -> tuple[str, subprocess.Popen[bytes]]:
+    """A scheduler's address and process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    process = start("scheduler", "--host", address)
+    until(lambda: answers(address))
+    return address, process
+
+
+def worker(address: str) -> list[str]:
+    return ["worker", address, "--nthreads", "1", "--no-nanny", "--memory-limit", "0"]
+
+
+def numbers(count: int) -> Callable[[int], int | None]:
+    remaining = iter(range(1, count + 1))
+    return lambda workers: next(remaining, None)
+
+
+def nap(task: int) -> int:
+    time.sleep(0.05)
+    return task
+
+
+def wait_for_worker(address: str) -> None:
+    """Until the scheduler has one."""
+    with Client(address, set_as_default=False) as client:
+        client.wait_for_workers(1, timeout=60)
+
+
+def test_a_run_waits_for_workers_that_have_gone_and_goes_on_with_others(
+    scheduler: tuple[str, object], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "PATIENCE_SECONDS", 0.2)
+    address, _ = scheduler
+    said: list[str] = []
+    first = start(*worker(address))
+    wait_for_worker(address)
+    done = []
+
+    def replace_when_missed() -> None:
+        try:
+            until(lambda: bool(said))
+        finally:  # without it the run below would wait for ever
+            start(*worker(address))
+
+    with open_executor(address, say=said.append) as run:
+        for task, _ in run(nap, numbers(30), Stop()):
+            done.append(task)
+            if len(done) == 5:
+                first.kill()
+                threading.Thread(target=replace_when_missed, daemon=True).start()
+    assert sorted(done) == list(range(1, 31))
+    assert said[0].startswith(f"There are no workers at {address}: waiting for 'dask worker")
+    assert said[1:] == ["Workers have come; going on."]
+
+
+def test_a_scheduler_that_is_gone_is_one_sentence(
+    scheduler: tuple[str, subprocess.Popen[bytes]], start: Start
+) -> None:
+    address, process = scheduler
+    start(*worker(address))
+    wait_for_worker(address)
+    done = []
+    with open_executor(address) as run:
+        results = run(nap, numbers(1000), Stop())
+        done.append(next(results))
+        process.kill()
+        with pytest.raises(RunError, match=f"The scheduler at {address} is gone: start it again"):
+            done.extend(results)
+    assert 1 <= len(done) < 1000
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str]:
+    """Files of an authority, and a certificate that it has signed with its key."""
+    folder = tmp_path_factory.mktemp("pem")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new = ("req", "-newkey", "rsa:2048", "-nodes", "-subj")
+    try:
+        openssl(*new, "/CN=authority", "-x509", "-keyout", "ca.key", "-out", "ca.pem")
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    openssl(*new, "/CN=127.0.0.1", "-keyout", "key.pem", "-out", "request.pem")
+    openssl(
+        *("x509", "-req", "-in", "request.pem", "-out", "cert.pem"),
+        *("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
+    )
+    return tuple(str(folder / f"{name}.pem") for name in ("ca", "cert", "key"))
+
+
+@pytest.fixture
+def encrypted(pem: tuple[str, str, str]) -> Iterator[str]:
+    """The tls:// address of a scheduler with one worker."""
+    ca, cert, key = pem
+    roles = {
+        f"tls_{role}_{part}": path
+        for role in ("scheduler", "worker", "client")
+        for part, path in (("cert", cert), ("key", key))
+    }
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tls://",
+        dashboard_address="127.0.0.1:0",
+        security=Security(tls_ca_file=ca, require_encryption=True, **roles),
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_tasks_run_over_tls(encrypted: str, pem: tuple[str, str, str]) -> None:
+    assert encrypted.startswith("tls://")
+    with open_executor(encrypted, tls=pem) as run:
+        assert sorted(run(nap, numbers(3), Stop())) == [(n, n) for n in (1, 2, 3)]
+
+
+def test_what_tls_lacks_is_named(pem: tuple[str, str, str], tmp_path: Path) -> None:
+    ca, cert, key = pem
+    for files, said in (
+        ((None, None, None), "--tls-ca is missing"),
+        ((ca, None, key), "--tls-cert is missing"),
+        ((ca, cert, str(tmp_path / "none.pem")), f"--tls-key {tmp_path}/none.pem is not a file"),
+        ((cert, str(tmp_path / "text.pem"), key), "cannot be used"),
+    ):
+        (tmp_path / "text.pem").write_text("not a certificate")
+        with pytest.raises(RunError, match=said), open_executor("tls://127.0.0.1:1", tls=files):
+            pass

@@ -1,0 +1,165 @@
+"""sr-train promises to take its settings from files and options, and to say what a training would take."""
+
+import builtins
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from commands import refused, run
+from PIL import Image
+
+from dgp_mining.images.paths import list_images
+from dgp_mining.prior.dictionary import Dictionary
+from sr_model import Checkpoint, Preset
+from sr_model.cli.train import main as train
+from sr_model.training import dry_run
+from sr_model.training.distributed import DistributedContext
+from sr_model.training.train import set_up
+
+pytestmark = pytest.mark.usefixtures("tiny_demo")
+
+
+def test_a_file_alone_suffices_and_the_command_line_counts_more(prior: Path):
+    Path("a.toml").write_text(
+        'prior = "dict.npz"\nsteps = 3\nout = "run"\nseed = 5\n[training]\nbatch = 4\n[network]\nwidth = 12\n'
+    )
+    assert run(train, "--config", "a.toml", "--seed", 6, "--set", "network.width=10").exit_code == 0
+    notes = (checkpoint := Checkpoint.load("run/last.safetensors")).notes
+    assert (notes["step"], notes["seed"], notes["training"]["batch"]) == (3, 6, 4)
+    assert checkpoint.network.width == 10
+    assert "for 4 steps, from step 3" in run(train, "--config", "run/../a.toml", "--resume", "--steps", 4,
+                                             "--seed", 6, "--set", "network.width=10").output  # fmt: skip
+    timed = run(train, "--config", "a.toml", "--minutes", 0.001, "--out", "timed")
+    assert "for 0.001 minutes" in timed.output
+
+
+def test_the_settings_of_a_run_make_another_like_it(prior: Path):
+    changed = ("--set", "training.batch=3", "--set", "training.degradation.noise.sigma=1,2")
+    assert run(train, "--prior", prior, "--steps", 1, "--out", "a", *changed).exit_code == 0
+    again = ("--config", "a/settings.toml", "--preset", "paper")
+    assert run(train, "--prior", prior, "--steps", 1, "--out", "b", *again).exit_code == 0
+    assert Path("a/settings.toml").read_text() == Path("b/settings.toml").read_text()
+    ours, theirs = (Checkpoint.load(f"{name}/last.safetensors") for name in "ab")
+    assert ours.notes == theirs.notes
+    assert ours.notes["training"]["degradation"]["noise"] == {"sigma": [1.0, 2.0]}
+
+
+def test_a_dry_run_says_what_it_takes_shows_the_first_batch_and_trains_nothing(prior: Path):
+    result = run(train, "--prior", prior, "--steps", 7000, "--dry-run", "--out", "run")
+    assert result.exit_code == 0, result.output
+    network, memory, time, sheet = result.stdout.strip().splitlines()
+    assert "parameters" in network
+    assert "GB in a step" in memory
+    assert "for 7,000 steps" in time
+    assert sheet == "first batch: run/first-batch.png"
+    assert sorted(path.name for path in Path("run").iterdir()) == ["first-batch.png", "settings.toml"]
+    width, height = Image.open("run/first-batch.png").size
+    assert width > 2 * 16
+    assert height > 2 * 16
+    assert run(train, "--prior", prior, "--steps", 1, "--out", "run").exit_code == 0
+    assert "steps in 3 minutes" in run(train, "--prior", prior, "--minutes", 3, "--dry-run").stdout
+
+
+def test_a_dry_run_of_what_does_not_fit_into_memory_says_so_and_lives(prior: Path, monkeypatch):
+    monkeypatch.setattr(dry_run, "free_memory", lambda device: 10**5)
+    result = run(train, "--prior", prior, "--dry-run", "--out", "run")
+    assert result.exit_code == 0, result.output
+    assert "time: not measured" in result.stdout
+    assert "training.accumulate" in result.stdout
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_memory_of_a_batch_follows_from_that_of_a_sample(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, cache: Path, accumulate
+):
+    preset = replace(tiny, train=replace(tiny.train, batch=12, accumulate=accumulate))
+    world = DistributedContext(torch.device("cpu"))
+    run = set_up(dictionary, list_images(photographs), preset, Path("run"), world, cache=cache)
+    whole = dry_run.peak_memory(run, run.share(0), preset.train)
+    assert dry_run.step_memory(run) == pytest.approx(whole, rel=0.05)
+
+
+def test_a_step_that_does_not_fit_into_memory_is_one_sentence(prior: Path, monkeypatch):
+    def too_large(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("sr_model.training.state.batch_loss", too_large)
+    common = ("--prior", prior, "--steps", 1, "--out", "run")
+    for way in ((), ("--dry-run",)):
+        refused(run(train, *common, *way), 1, "does not fit into memory", "training.accumulate", "crop (8)")
+
+
+def test_wrong_settings_are_one_sentence_and_status_two(prior: Path):
+    Path("a.toml").write_text("[training]\nbach = 3\n")
+    Path("b.toml").write_text("priorr = 'dict.npz'\n")
+    Path("c.toml").write_text("steps = 'many'\n")
+    common = ("--prior", prior, "--out", "new")
+    refused(run(train, *common, "--config", "a.toml"), 2, "a.toml", "training.bach", "batch")
+    refused(run(train, *common, "--config", "b.toml"), 2, "b.toml", "priorr", "prior")
+    refused(run(train, *common, "--config", "c.toml"), 2, "steps", "many")
+    refused(run(train, *common, "--config", "missing.toml"), 2, "missing.toml")
+    refused(run(train, *common, "--set", "training.scales=4"), 2, "training.scales", "list of 2 numbers")
+    refused(run(train, *common, "--set", "training.batch=7", "--set", "training.accumulate=2"), 2, "multiple")
+    custom = ("--set", "training.degradation.custom=nowhere:f")
+    refused(run(train, *common, *custom, "--steps", 1), 1, "nowhere:f", "PYTHONPATH")
+    assert not Path("new").exists()
+
+
+def test_validation_images_are_named_by_their_own_option(prior: Path):
+    Path("empty").mkdir()
+    Path("small").mkdir()
+    Image.new("RGB", (10, 10)).save("small/a.png")
+    common = ("--prior", prior, "--out", "new", "--steps", 1)
+    refused(run(train, *common, "--val", "empty"), 1, "empty", "--val")
+    refused(run(train, *common, "--val", "missing"), 1, "missing", "--val")
+    refused(run(train, *common, "--val", "small"), 1, "small", "--val")
+
+
+def test_a_prior_of_other_units_is_refused(prior: Path, photographs: Path):
+    with np.load(prior) as arrays:
+        entries = dict(arrays)
+    metadata = json.loads(str(entries["metadata"]))
+    entries["metadata"] = np.array(json.dumps({**metadata, "units": "pixel"}))
+    np.savez("pixels.npz", **entries)
+    common = ("--images", photographs, "--out", "new", "--steps", 1)
+    refused(run(train, *common, "--prior", "pixels.npz"), 1, "pixels.npz", "'pixel'", "grid spacing")
+
+
+def test_what_is_resumed_must_be_a_state_of_this_training(prior: Path):
+    assert run(train, "--prior", prior, "--steps", 1, "--out", "run").exit_code == 0
+    wider = ("--prior", prior, "--steps", 2, "--out", "run", "--resume", "--set", "network.width=16")
+    refused(run(train, *wider), 1, "run", "network.width", "--out")
+    Path("run/state.safetensors").write_bytes(Path("run/best.safetensors").read_bytes())
+    resume = ("--prior", prior, "--steps", 2, "--out", "run", "--resume")
+    refused(run(train, *resume), 1, "state.safetensors", "state of a training")
+
+
+def test_curves_are_written_for_tensorboard(prior: Path, photographs: Path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    many = ("--prior", prior, "--val", photographs, "--steps", 12, "--out", "run", "--tensorboard")
+    assert run(train, *many).exit_code == 0
+    events = EventAccumulator("run/tensorboard")
+    events.Reload()
+    assert {"loss", "learning_rate", "validation/psnr"} <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("validation/psnr")] == [3, 6, 9, 12]
+
+
+def test_tensorboard_that_is_missing_is_one_sentence(prior: Path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name.startswith("tensorboard"):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+        return real(name, *rest)
+
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard.writer", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without)
+    result = run(train, "--prior", prior, "--steps", 1, "--tensorboard", "--out", "new")
+    refused(result, 1, "tensorboard", "pip install 'dgp-mining[tensorboard]'")

@@ -1,0 +1,91 @@
+"""LPIPS, DISTS and FID promise to be asked rightly, and to be named where they are missing.
+
+The packages themselves cannot be had everywhere; stand-ins with their interfaces take their places here.
+"""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sr_model.evaluation.perceptual import METRICS, MissingPackage, Perceptual
+from sr_model.evaluation.protocol import Comparison
+
+
+@pytest.fixture
+def images() -> Comparison:
+    hr = torch.rand(3, 20, 24, generator=torch.Generator().manual_seed(0))
+    return Comparison(hr, (hr + 0.1).clamp(0, 1), (hr + 0.2).clamp(0, 1))
+
+
+def distance(half_range: float, *, low: float) -> type:
+    """A metric that insists on a batch of one in its range, and measures the mean distance."""
+
+    class Distance(torch.nn.Module):
+        def __init__(self, **settings) -> None:
+            super().__init__()
+            self.settings = settings
+
+        def forward(self, image: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+            assert image.shape == hr.shape == (1, 3, 20, 24)
+            assert low <= hr.min() < low + 0.1 * half_range < 1 - 0.1 * half_range < hr.max() <= 1
+            return (image - hr).abs().mean()[None, None, None, None]
+
+    return Distance
+
+
+@pytest.fixture(autouse=True)
+def stand_ins(monkeypatch):
+    def calculate_metrics(input1, input2, cuda, batch_size, fid, verbose):
+        assert fid
+        assert batch_size == 1, "images of several sizes"
+        ours, theirs = (
+            [np.asarray(Image.open(path), float) for path in sorted(Path(folder).iterdir())]
+            for folder in (input1, input2)
+        )
+        assert len(ours) == len(theirs)
+        gaps = [abs(a - b).mean() for a, b in zip(ours, theirs, strict=True)]
+        return {"frechet_inception_distance": sum(gaps)}
+
+    for name, content in (
+        ("lpips", {"LPIPS": distance(1.0, low=-1)}),
+        ("DISTS_pytorch", {"DISTS": distance(0.5, low=0)}),
+        ("torch_fidelity", {"calculate_metrics": calculate_metrics}),
+    ):
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def test_each_metric_gets_images_in_its_own_range(images):
+    measured = Perceptual(["lpips", "dists"]).measure(images, 2.0)
+    gap = (images.network - images.hr).abs().mean().item()
+    assert measured["dists"][0] == pytest.approx(gap, rel=1e-5)
+    assert measured["lpips"][0] == pytest.approx(2 * gap, rel=1e-5)
+    assert measured["lpips"][1] > measured["lpips"][0]
+
+
+def test_fid_is_of_all_images_of_a_scale(images):
+    perceptual = Perceptual(["fid"])
+    for scale in (2.0, 2.0, 3.5):
+        assert perceptual.measure(images, scale) == {}
+    sets = perceptual.of_sets()
+    assert sets.keys() == {2.0, 3.5}
+    assert sets[2.0]["fid"] == pytest.approx([2 * figure for figure in sets[3.5]["fid"]])
+    assert sets[2.0]["fid"][0] < sets[2.0]["fid"][1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "package"), [("lpips", "lpips"), ("dists", "DISTS_pytorch"), ("fid", "torch_fidelity")]
+)
+def test_a_missing_package_is_one_sentence(monkeypatch, metric, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        MissingPackage, match=rf"{metric} needs {package}.*pip install 'dgp-mining\[perceptual\]'"
+    ):
+        Perceptual([metric])
+    assert metric in METRICS

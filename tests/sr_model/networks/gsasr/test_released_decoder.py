@@ -1,0 +1,198 @@
+"""The decoder promises what a plain one computes, masked or as released; converted checkpoints the same."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import gsasr_layout as plain
+import public_layouts as public
+import pytest
+import torch
+from click.testing import CliRunner
+from gsasr_renderer import render_released
+from torch import Tensor
+
+from sr_model import GSASR, PRESETS, Checkpoint, CheckpointError, load
+from sr_model.checkpoints.convert_gsasr import convert_gsasr
+from sr_model.cli.convert import main as sr_convert
+
+WINDOW, WIDTH = 4, 8
+SMALL = {"c": 12, "heads": 3, "window": WINDOW, "injection": (2, 2), "interaction": (2, 2), "inputs": WIDTH}
+
+
+def encoder_file(kind: str = "edsr") -> dict[str, Tensor]:
+    if kind == "rdn":
+        return public.fabricate(public.rdn_liif(WIDTH, 2, prefix=""), seed=1)
+    shapes = {
+        n: s for n, s in public.edsr_basicsr(WIDTH, 2, 2).items() if "upsample" not in n and "last" not in n
+    }
+    return public.fabricate(shapes, seed=1)
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    """A folder as GSASR is released, of small widths."""
+    folder = tmp_path / "EDSR"
+    folder.mkdir()
+    decoder = plain.fabricated(plain.decoder(**SMALL), WINDOW)
+    torch.save({"params_ema": decoder}, folder / "decoder.pth")
+    torch.save({"params_ema": encoder_file()}, folder / "encoder.pth")
+    return folder
+
+
+def plain_field(folder: Path, image: Tensor, scale: float, masked: bool) -> tuple[Tensor, Tensor, Tensor]:
+    encoder, decoder = (
+        torch.load(folder / f"{part}.pth", weights_only=True)["params_ema"] for part in ("encoder", "decoder")
+    )
+    if "SFENet1.weight" in encoder:
+        names = {n: n for n in ("lff", "gff")} | {"sfe1": "SFENet1", "sfe2": "SFENet2", "rdbs": "RDBs"}
+        names |= {"lff": "LFF", "gff": "GFF"}
+        features = public.rdn_features(encoder, image, 2, "convs.{}.conv.0", names)
+    else:
+        inner = [f"body.{i}.conv{j}" for i in range(2) for j in (1, 2)]
+        features = public.edsr_features(encoder, ["conv_first", *inner, "conv_after_body"], image, 1.0)
+    return plain.gaussians(decoder, features, scale, masked)
+
+
+def assert_equal(field, expected: tuple[Tensor, Tensor, Tensor], kept: float = 1.0) -> None:
+    l11, l21, l22 = field.cholesky[0].unbind(-1)
+    covariance = torch.stack([l11**2, l11 * l21, l11 * l21, l21**2 + l22**2], -1).view(-1, 2, 2)
+    for ours, theirs in zip((field.means[0], covariance, field.colors[0] * kept), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.7, 30.0])
+@pytest.mark.parametrize("compat", [True, False])
+@torch.no_grad()
+def test_the_decoder_computes_what_a_plain_one_does(released: Path, tmp_path: Path, compat, scale):
+    convert_gsasr(released, tmp_path / "a.safetensors")
+    checkpoint = Checkpoint.load(tmp_path / "a.safetensors")
+    settings = replace(checkpoint.network, compat=compat)
+    model = replace(checkpoint, network=settings).build()
+    image = torch.rand(1, 3, 3 * WINDOW, 2 * WINDOW, generator=torch.Generator().manual_seed(0))
+    kept = 1 - torch.exp(torch.tensor(-(3.33**2) / 2)) if compat else 1.0
+    assert_equal(model(image, scale), plain_field(released, image, scale, not compat), kept)
+
+
+@torch.no_grad()
+def test_an_image_that_fills_no_window_is_continued_by_reflection(released: Path, tmp_path: Path):
+    convert_gsasr(released, tmp_path / "a.safetensors")
+    model = load(tmp_path / "a.safetensors", "cpu")
+    image = torch.rand(1, 3, 6, 7)
+    reflected = torch.nn.functional.pad(image, (0, 1, 0, 2), mode="reflect")
+    field = model(image, 2)
+    assert field.size == (6, 7)
+    assert [field.means.shape[1]] == [16 * 8 * 8]
+    kept = 1 - torch.exp(torch.tensor(-(3.33**2) / 2))
+    assert_equal(field, plain_field(released, reflected, 2.0, masked=False), kept)
+
+
+@torch.no_grad()
+def test_encoders_come_in_several_layouts(released: Path, tmp_path: Path):
+    torch.save({"params_ema": encoder_file("rdn")}, released / "encoder.pth")
+    converted = convert_gsasr(released, tmp_path / "a.safetensors")
+    assert converted.encoder.startswith("RDN")
+    image = torch.rand(1, 3, 4, 8)
+    field = load(tmp_path / "a.safetensors", "cpu")(image, 3)
+    kept = 1 - torch.exp(torch.tensor(-(3.33**2) / 2))
+    assert_equal(field, plain_field(released, image, 3.0, masked=False), kept)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5])
+@torch.no_grad()
+def test_the_released_renderer_cuts_off_at_a_part_of_the_image(released: Path, tmp_path: Path, ratio):
+    convert_gsasr(released, tmp_path / "a.safetensors")
+    model = load(tmp_path / "a.safetensors", "cpu")
+    image = torch.rand(1, 3, 2 * WINDOW, 3 * WINDOW)
+    height, width = 21, 31
+    rendered = render_released(model(image, 2.6), (height, width), ratio)
+    means, covariances, amplitudes = plain_field(released, image, 2.6, masked=False)
+    stretch = torch.diag(torch.tensor([width / (3 * WINDOW), height / (2 * WINDOW)]))
+    expected = torch.zeros(3, height, width)
+    for i in range(height):
+        for j in range(width):
+            # In the released code's coordinates, which go from -1 to 1 between the outermost pixel centres.
+            pixel = torch.tensor([2 * j / (width - 1) - 1, 2 * i / (height - 1) - 1])
+            centre = 2 * (means @ stretch - 0.5) / torch.tensor([width - 1, height - 1]) - 1
+            distance = pixel - centre
+            near = (distance.abs() <= ratio).all(1)
+            away = distance * torch.tensor([(width - 1) / 2, (height - 1) / 2])
+            inverse = torch.linalg.inv((stretch @ covariances @ stretch).double()).float()
+            weight = torch.exp(-torch.einsum("na,nab,nb->n", away, inverse, away) / 2) * near
+            expected[:, i, j] = weight @ amplitudes
+    # Single precision decides otherwise about a few pixels on the rectangles' edges.
+    assert ((rendered[0] - expected).abs() > 1e-4).float().mean() < 0.01
+    assert (rendered[0] - expected).abs().median() < 1e-6
+
+
+@torch.no_grad()
+def test_splat2d_renders_released_fields_as_bright_as_the_released_renderer(released: Path, tmp_path: Path):
+    convert_gsasr(released, tmp_path / "a.safetensors")
+    field = load(tmp_path / "a.safetensors", "cpu")(torch.rand(1, 3, 8, 8), 4)
+    whole, ours = render_released(field, (32, 32), ratio=1.0), field.render((32, 32))
+    assert abs(ours.mean() / whole.mean() - 1) < 1e-3  # a 0.4 % less without `KEPT`
+    assert (ours - whole).abs().max() < 0.01 * whole.max()
+
+
+def published(encoder: public.Shapes) -> tuple[int, int, int]:
+    """Parameters of the encoder, of the released decoder, and of what in it is never used."""
+    shapes = plain.decoder(180, 6, 12, (1, 2), (6, 6))
+    count = {n: torch.Size(s).numel() for n, s in shapes.items() if not n.endswith("index")}
+    unused = sum(n * 2 // 3 for name, n in count.items() if "cross_attn_scale.in_proj" in name)
+    norms = {"window_crossattn": ".norm1.", "gs_selfattn": ".norm3."}
+    unused += sum(n for name, n in count.items() if norms.get(name.split("_blocks")[0], "-") in name)
+    return sum(torch.Size(s).numel() for s in encoder.values()), sum(count.values()), unused
+
+
+# What the layouts give, in the order encoder, released decoder, unused in it; 1.22 and 22.0 million are also
+# what LIIF states of these encoders.
+@pytest.mark.parametrize(
+    ("encoder", "depth", "expected"),
+    [("edsr", 16, (1_220_416, 19_224_381, 2_489_760)), ("rdn", 16, (21_973_952, 19_224_381, 2_489_760))],
+)
+def test_the_published_networks_have_the_published_numbers_of_parameters(encoder, depth, expected):
+    shapes = public.rdn_liif(64, depth) if encoder == "rdn" else public.edsr_basicsr(64, depth, 2)
+    shapes = {n: s for n, s in shapes.items() if "upsample" not in n and "last" not in n}
+    assert published(shapes) == expected
+    of_encoder, of_decoder, unused = expected
+    with torch.device("meta"):
+        model = GSASR(replace(PRESETS["gsasr-paper"].network, encoder=encoder, depth=depth))
+    assert sum(p.numel() for p in model.encoder.parameters()) == of_encoder
+    assert sum(p.numel() for p in model.parameters()) == of_encoder + of_decoder - unused
+
+
+def test_what_is_no_released_gsasr_is_refused_in_one_sentence(released: Path, tmp_path: Path):
+    decoder = torch.load(released / "decoder.pth", weights_only=True)["params_ema"]
+    encoder = torch.load(released / "encoder.pth", weights_only=True)["params_ema"]
+
+    def refused(change: dict, into: str, mention: str) -> None:
+        folder = tmp_path / f"other-{mention}"
+        folder.mkdir()
+        torch.save({"params_ema": decoder}, folder / "decoder.pth")
+        torch.save({"params_ema": encoder}, folder / "encoder.pth")
+        torch.save({"params_ema": change}, folder / f"{into}.pth")
+        with pytest.raises(CheckpointError, match=mention) as error:
+            convert_gsasr(folder, tmp_path / "b.safetensors")
+        assert str(folder) in str(error.value)
+        assert str(error.value).count(". ") == 0
+        assert not (tmp_path / "b.safetensors").exists()
+
+    attention = "gs_selfattn_blocks.0.blocks.0.gs_self_attn"
+    refused(decoder | {f"{attention}.rope_freqs": torch.zeros(2)}, "decoder", "rotary")
+    refused({n: t for n, t in decoder.items() if n != f"{attention}.proj.bias"}, "decoder", "no tensor")
+    refused({n: t for n, t in decoder.items() if "rgb" not in n}, "decoder", "mlp_block_rgb")
+    refused(encoder, "decoder", "gs_embedding")
+    refused(decoder, "encoder", "no encoder")
+    refused(public.fabricate(public.edsr_basicsr(12, 1, 2)), "encoder", "not a released")
+    with pytest.raises(CheckpointError, match=r"decoder\.pth is not a file"):
+        convert_gsasr(tmp_path, tmp_path / "b.safetensors")
+
+
+def test_sr_convert_takes_the_folder(released: Path, tmp_path: Path):
+    arguments = [str(released), str(tmp_path / "a.safetensors")]
+    made = CliRunner().invoke(sr_convert, arguments)
+    assert made.exit_code == 0, made.output
+    assert "GSASR on EDSR" in made.output
+    assert "Apache-2.0" in made.output
+    again = CliRunner().invoke(sr_convert, arguments)
+    assert again.exit_code == 1
+    assert "--overwrite" in again.output

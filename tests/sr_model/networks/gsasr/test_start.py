@@ -1,0 +1,40 @@
+"""The start of the GSASR for two cores promises that its heads see the image from the first step."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from dgp_mining.images.reader import read_rgb
+from sr_model import GSASR, PRESETS
+
+SAMPLE = Path(__file__).parents[4] / "data" / "samples" / "heldout" / "chelsea.png"
+
+
+@torch.inference_mode()
+def test_a_start_near_carries_the_image_to_the_heads():
+    """Without it, what tells two images apart is less than what bfloat16 rounds."""
+    settings = PRESETS["gsasr-demo"].network
+    pixels = read_rgb(SAMPLE)[100:116, 100:132]
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
+    images = torch.cat(image.split(16, -1))
+
+    def told_apart(near: bool) -> float:
+        torch.manual_seed(0)
+        network = GSASR(replace(settings, near=near))
+        cells = network.cell_features(images, torch.tensor([2.0, 2.0]))
+        return float((cells[0] - cells[1]).std() / cells.std())
+
+    assert told_apart(True) > 0.1 > 2**-8 > told_apart(False)
+
+
+@torch.inference_mode()
+def test_a_start_near_looks_at_the_pixel_itself():
+    torch.manual_seed(0)
+    network = GSASR(PRESETS["gsasr-demo"].network)
+    attention = network.injection[0].layers[0].attention
+    features = torch.zeros(1, 16, 16, network.settings.channels)
+    features[0, 5, 11] = 1
+    seen = attention(torch.zeros_like(features), torch.zeros(16, 16, network.settings.channels), features)
+    seen = (seen - seen[0, 0, 0]).abs().sum(-1)[0]
+    assert seen[5, 11] > 0.9 * seen.sum()

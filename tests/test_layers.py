@@ -1,0 +1,163 @@
+"""Imports run one way: down the packages, and within a package down its rooms."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = {"splat2d": ROOT / "cuda/splat2d", "dgp_mining": ROOT / "dgp_mining", "sr_model": ROOT / "sr_model"}
+
+LAYERS = {
+    "splat2d": """
+        atomic_write:
+        resample:
+        backends: atomic_write
+        version:
+        rendering: backends
+        field: rendering atomic_write
+    """,
+    "dgp_mining": """
+        covariance:
+        retry:
+        shipped:
+        images:
+        fitting: covariance
+        planning: retry images fitting
+        store: retry images fitting planning
+        workers: retry fitting planning store
+        prior: covariance shipped fitting planning store
+        report: covariance images fitting planning store prior
+        estimate: images fitting planning store workers
+        mining: retry fitting planning store workers
+        cli: retry planning store workers prior report estimate mining
+    """,
+    "sr_model": """
+        memory:
+        checks:
+        scaling:
+        degradation:
+        encoders:
+        networks.base: encoders
+        networks.mlp:
+        networks.bicubic_start:
+        networks.continuoussr: checks encoders networks.base networks.mlp networks.bicubic_start
+        networks.gsasr: checks encoders networks.base networks.mlp networks.bicubic_start
+        networks.registry: networks.base networks.continuoussr networks.gsasr
+        config: checks degradation networks.continuoussr networks.gsasr networks.registry
+        checkpoints: encoders networks.base networks.continuoussr networks.gsasr networks.registry config
+        image_io:
+        upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io
+        evaluation: memory scaling degradation networks.base image_io upscaling
+        training: memory scaling degradation networks.base networks.registry config checkpoints evaluation
+        cli: scaling networks.base networks.registry config checkpoints image_io upscaling evaluation training
+    """,
+}
+"""Rooms, and modules that stand beside rooms, each with what it may import; what is lower comes first."""
+
+BELOW = {
+    "splat2d": set(),
+    "dgp_mining": {"splat2d"},
+    "sr_model": {
+        "splat2d",
+        "dgp_mining.prior",
+        "dgp_mining.images",
+        "dgp_mining.covariance",
+        "dgp_mining.shipped",
+    },
+}
+"""What each package may import of the packages below it; of mining, only dictionaries and images."""
+
+
+def allowed(package: str) -> dict[str, set[str]]:
+    lines = [line.split(":") for line in LAYERS[package].split("\n") if line.strip()]
+    return {name.strip(): set(rooms.split()) for name, rooms in lines}
+
+
+def module_name(package: str, path: Path) -> str:
+    parts = path.relative_to(SOURCES[package]).with_suffix("").parts
+    return ".".join([package, *(parts[:-1] if parts[-1] == "__init__" else parts)])
+
+
+def imports(path: Path, package: str) -> Iterator[str]:
+    """The modules that a file imports, also inside functions and for type checking, by absolute name."""
+    here = module_name(package, path).split(".")
+    if path.name != "__init__.py":
+        here = here[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *(node.module or "").split(".")]).rstrip(".")
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def room_of(module: str, package: str) -> str:
+    """The longest name in LAYERS that `module` lies in; "" for the package itself."""
+    inner = module.removeprefix(package).lstrip(".")
+    return max((name for name in allowed(package) if within(inner, name)), key=len, default="")
+
+
+def within(module: str, room: str) -> bool:
+    return f"{module}.".startswith(f"{room}.")
+
+
+def violations(package: str) -> Iterator[str]:
+    rooms = allowed(package)
+    for path in sorted(SOURCES[package].rglob("*.py")):
+        module = module_name(package, path)
+        room = room_of(module, package)
+        for imported in imports(path, package):
+            top = imported.split(".")[0]
+            if top == package:
+                target = room_of(imported, package)
+                if room and target not in {room, *rooms[room]}:
+                    yield f"{module} imports {imported}: {room} may not import {target or package}"
+            elif top in SOURCES and not any(within(imported, name) for name in BELOW[package]):
+                yield f"{module} imports {imported}: {package} may not import it"
+            elif top in ("workflows", "tests"):
+                yield f"{module} imports {imported}: nothing imports {top}"
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_no_module_imports_from_above_its_room(package: str) -> None:
+    assert list(violations(package)) == []
+
+
+@pytest.mark.parametrize("package", SOURCES)
+def test_every_module_has_a_room_and_no_room_names_one_above_it(package: str) -> None:
+    rooms = allowed(package)
+    homeless = [
+        path.name
+        for path in SOURCES[package].rglob("*.py")
+        if path.name != "__init__.py" and not room_of(module_name(package, path), package)
+    ]
+    assert homeless == []
+    seen: set[str] = set()
+    for name, lower in rooms.items():
+        assert lower <= seen, f"{name} names a room that is not below it: {lower - seen}"
+        assert list(SOURCES[package].glob(name.replace(".", "/") + "*")), f"there is no {name}"
+        seen.add(name)
+
+
+def test_the_trainer_imports_no_dask() -> None:
+    """Nor anything else that mining runs on, not even in a deferred import."""
+    for path in SOURCES["sr_model"].rglob("*.py"):
+        assert not {name.split(".")[0] for name in imports(path, "sr_model")} & {
+            "dask",
+            "distributed",
+            "zarr",
+        }
+
+
+def test_an_import_from_above_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "backends").mkdir()
+    (tmp_path / "backends" / "cpu.py").write_text("def f():\n    from ..rendering import render\n")
+    monkeypatch.setitem(SOURCES, "splat2d", tmp_path)
+    assert list(violations("splat2d")) == [
+        "splat2d.backends.cpu imports splat2d.rendering.render: backends may not import rendering"
+    ]
