@@ -33,7 +33,7 @@ _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 def _candidates() -> Iterator[Path]:
     yield Path(str(files("splat2d") / f"splat2d{_SUFFIX}"))
     # Not installed (PYTHONPATH=cuda:.): the newest library in the checkout's build folder.
-    build = Path(__file__).resolve().parents[2] / "build"
+    build = Path(__file__).resolve().parents[3] / "build"
     yield from sorted(build.glob(f"*/splat2d{_SUFFIX}"), key=lambda p: p.stat().st_mtime, reverse=True)
 
 
