@@ -2,19 +2,20 @@
 
     python workflows/benchmarks/ablation.py --prior dict.npz --images DIR --val KODAK
 
-Each arm is the preset with other settings: kernels blended from the mined dictionary, from the released
-grid, from the eight corners of the mined one's box or from uniform ones; one fixed round kernel; or no
-dictionary, kernels being regressed within the mined box or freely. Arms are crossed with the start (as
-bicubic interpolation, or at random) and those that blend with the space they blend in.
+Each variant changes settings of one preset. Its kernels are blended from the mined dictionary, from the
+ContinuousSR table, from the eight corners of the mined dictionary's box, or from uniform kernels; or there is
+one fixed round kernel; or there is no dictionary, and kernels are regressed, within the mined box or freely.
+Variants are crossed with the start (bicubic interpolation, or random weights), and those that blend with the
+space they blend in.
 
-Every network has the same budget of steps, crops and images. Each arm's learning rate is the best of
-`--rates` by images held out of the training, in a run of its own seed at the full budget; then `--seeds`
-networks are trained at that rate and measured on `--val`. Differences are paired by image: an arm's PSNR less
-that of the mined dictionary with the same start and blending, both averaged over seeds; the standard error is
-that over images, and beside it that over seeds.
+Every network has the same budget of steps, crops and images. A variant's learning rate is the one of
+`--rates` that does best on images held out of the training, in a run with its own seed and the full budget.
+`--seeds` networks are then trained at that rate and measured on `--val`. Differences are paired by image: a
+variant's PSNR minus that of the mined dictionary with the same start and blending, both averaged over seeds.
+The standard error is over images; the one over seeds follows in parentheses.
 
-Each training is a line of the JSON lines file as soon as it is done, and is not repeated where the file has
-it already: interrupt and repeat the command as you like, or add seeds, rates and arms later.
+Each training adds a line to the JSON lines file as soon as it is done, and is not repeated if the file has it
+already: interrupt and repeat the command as you like, or add seeds, rates and variants later.
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ from sr_model.training.validation import centre_crop
 
 MINED = "mined dictionary"
 RELEASED_BOX = (0.0, 2.36, -0.86, 1.54, 0.0, 2.23)
-"""Lowest and highest l11, l21, l22 of the released dictionary, in pixels at x4. The paper's own K1 and K2
+"""Lowest and highest l11, l21, l22 of the ContinuousSR table, in pixels at x4. The paper's own K1 and K2
 could not be established; here K1 is this box, and K2 the one of twice its width around the same centre, from
 0 for the diagonal."""
 WIDER_BOX = (0.0, 3.54, -2.06, 2.74, 0.0, 3.345)
-ARMS: dict[str, dict[str, Any]] = {
+VARIANTS: dict[str, dict[str, Any]] = {
     MINED: {},
     "64 of its kernels": {"dictionary_size": 64},
     "released grid": {"dictionary": "released"},
@@ -67,39 +68,44 @@ BLENDINGS = ("sqrt", "cholesky", "covariance")
 STARTS = ("interpolator", "random")
 TUNING_SEED = 1000
 LEGEND = """\
-*: the lowest or highest rate that was tried. Entropy: of the weights over the dictionary, as a part of the
-largest. Sigma: fourth root of a kernel's determinant, in grid spacings. Histograms are in the file."""
+*: the best rate is the lowest or highest that was tried. Entropy: of the weights over the dictionary,
+divided by its maximum, log K. Sigma: fourth root of a kernel's determinant, in grid spacings. The file has
+histograms."""
 DEMO = PRESETS["demo"]
 SMALL = Preset(
     replace(DEMO.network, width=24, depth=3, latent=16),
     replace(DEMO.train, batch=8, crop=14, warmup=20, ema=0.99),
 )
-"""A budget for many trainings: on one core a step takes some 40 ms."""
-BASES = {"small": SMALL, **{name: PRESETS[name] for name in ("demo", "fast", "paper")}}
+"""Small enough for many trainings: a step takes some 40 ms on one core."""
+BASES = {"small": SMALL, **{name: PRESETS[name] for name in ("demo", "light", "paper")}}
 SCALE = 4.0
 SIDE = 256
-"""Centre crops of at most so many HR pixels a side are measured."""
+"""PSNR is measured on centre crops of at most this many HR pixels a side."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A way of training that has a row in the table."""
+    """One row of the table: a way to train a network."""
 
-    arm: str
-    """Of ARMS."""
+    variant: str
+    """A key of VARIANTS."""
     start: str
-    """Of STARTS."""
+    """One of STARTS."""
     blending: str
-    """Of BLENDINGS; of arms that blend nothing, the first."""
+    """One of BLENDINGS; the first if the variant has no dictionary to blend."""
 
     @property
     def blends(self) -> bool:
-        """Whether there is a dictionary."""
-        return "covariance" not in ARMS[self.arm]
+        """Whether the network blends kernels from a dictionary."""
+        return "covariance" not in VARIANTS[self.variant]
 
     def preset(self, base: Preset) -> Preset:
         """`base` with this cell's settings."""
-        changed = {"interpolate": self.start == "interpolator", "blending": self.blending, **ARMS[self.arm]}
+        changed = {
+            "interpolate": self.start == "interpolator",
+            "blending": self.blending,
+            **VARIANTS[self.variant],
+        }
         return replace(base, network=replace(base.network, **changed))
 
 
@@ -108,20 +114,20 @@ class Study:
     """What all trainings share."""
 
     base: Preset
-    """What arms change."""
+    """The preset whose settings the variants change."""
     dictionary: Dictionary
-    """The mined one."""
+    """The mined dictionary."""
     training: list[Path]
     """Images to train on."""
     tuning: list[Path]
-    """Images that choose the rate."""
+    """Images by which the rate is chosen."""
     testing: list[Path]
-    """Images that the table is about."""
+    """Images on which the table's PSNR is measured."""
     log: Path
     """The JSON lines file."""
 
     def key(self, cell: Cell, rate: float, seed: int) -> str:
-        """What a training is known by: all that could change its outcome."""
+        """Identify a training by a hash of everything that could change its outcome."""
         everything = [
             asdict(cell.preset(self.base)), rate, seed, self.dictionary.cholesky.tolist(),
             [path.name for path in (*self.training, *self.tuning, *self.testing)],
@@ -129,7 +135,7 @@ class Study:
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
 
     def result(self, cell: Cell, rate: float, seed: int) -> dict[str, Any]:
-        """The record of a training, taken from the file or done now and added to it."""
+        """Return a training's record, from the file or, if it is not there yet, by training now."""
         key = self.key(cell, rate, seed)
         if key in (done := recorded(self.log)):
             return done[key]
@@ -143,11 +149,11 @@ class Study:
         with self.log.open("a") as file:
             file.write(json.dumps(record) + "\n")
         psnr = f"{mean_psnr(record):.3f} dB" if record["psnr"] else record["failed"]
-        say(f"{cell.arm}, {cell.start}, {cell.blending}, rate {rate:g}, seed {seed}: {psnr}")
+        say(f"{cell.variant}, {cell.start}, {cell.blending}, rate {rate:g}, seed {seed}: {psnr}")
         return record
 
     def outcome(self, cell: Cell, rate: float, seed: int, images: Sequence[Path]) -> dict[str, Any]:
-        """PSNR by image, and how the dictionary was used; or why there is none."""
+        """Train; return PSNR by image and how the dictionary was used, or why the training failed."""
         preset = cell.preset(self.base)
         preset = replace(preset, train=replace(preset.train, learning_rate=rate))
         with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +174,7 @@ class Study:
 
 
 def recorded(log: Path) -> dict[str, dict[str, Any]]:
-    """Trainings in a JSON lines file, by their keys; a last line that was cut short is none."""
+    """Read the trainings in a JSON lines file, by key; ignore a last line that was cut short."""
     found = {}
     for line in log.read_text().splitlines() if log.exists() else []:
         try:
@@ -190,38 +196,37 @@ def lr_crop(path: Path) -> torch.Tensor:  # [3, h, w] float32
 
 
 def measure(network: Network, path: Path) -> tuple[float, float]:
-    """PSNR of the network and of bicubic interpolation, by the `benchmark` protocol."""
+    """Return the PSNR of the network and of bicubic interpolation, by the `benchmark` protocol."""
     scored = score(network, hr_crop(path), SCALE, PROTOCOLS["benchmark"])
     return scored.psnr, scored.bicubic_psnr
 
 
 def mean_psnr(record: dict[str, Any]) -> float:
-    """Over images; minus infinity for a training that failed."""
+    """Mean over images; minus infinity for a training that failed."""
     return statistics.fmean(record["psnr"].values()) if record["psnr"] else -np.inf
 
 
-def cells(arms: Sequence[str], starts: Sequence[str], blendings: Sequence[str]) -> Iterator[Cell]:
-    """All arms with all starts; those that blend with all blendings."""
-    for arm, start in product(arms, starts):
-        for blending in blendings if Cell(arm, start, "").blends else blendings[:1]:
-            yield Cell(arm, start, blending)
+def cells(variants: Sequence[str], starts: Sequence[str], blendings: Sequence[str]) -> Iterator[Cell]:
+    """Cross all variants with all starts, and those that blend with all blendings."""
+    for variant, start in product(variants, starts):
+        for blending in blendings if Cell(variant, start, "").blends else blendings[:1]:
+            yield Cell(variant, start, blending)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What has become of a cell."""
+    """The result of a cell."""
 
     cell: Cell
-    """Which."""
     rate: float
-    """The best one."""
+    """The best learning rate."""
     at_edge: bool
-    """Whether it is the lowest or the highest that was tried, so that another might be better."""
+    """Whether that is the lowest or highest rate that was tried: a rate beyond it might be better."""
     records: list[dict[str, Any]]
     """One for each seed."""
 
     def psnr(self) -> np.ndarray | None:  # [seeds, images]
-        """None where a seed failed."""
+        """None if a seed failed."""
         if not all(record["psnr"] for record in self.records):
             return None
         return np.array([list(record["psnr"].values()) for record in self.records])
@@ -236,7 +241,7 @@ def carry_out(study: Study, cell: Cell, rates: Sequence[float], seeds: int) -> R
 
 
 def difference(row: Row, base: Row) -> str:
-    """Mean difference of PSNR with its standard errors over images and over seeds."""
+    """Format the mean difference of PSNR with its standard errors over images and over seeds."""
     ours, theirs = row.psnr(), base.psnr()
     if ours is None or theirs is None:
         return "failed"
@@ -249,10 +254,10 @@ def standard_error(values: np.ndarray) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table."""
-    bases = {(row.cell.start, row.cell.blending): row for row in rows if row.cell.arm == MINED}
+    """Return the table."""
+    bases = {(row.cell.start, row.cell.blending): row for row in rows if row.cell.variant == MINED}
     lines = [
-        "| arm | start | blending | rate | PSNR, dB | less the mined dictionary's, ± over images (seeds) "
+        "| variant | start | blending | rate | PSNR, dB | minus the mined dictionary's ± over images (seeds) "
         "| entropy | kernel sigma, 5 % to 95 % | offsets at their limit |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
@@ -260,7 +265,7 @@ def markdown(rows: Sequence[Row]) -> str:
         base, psnr = bases.get((row.cell.start, row.cell.blending)), row.psnr()
         reference = "" if base in (None, row) else difference(row, base)
         cells = [
-            row.cell.arm,
+            row.cell.variant,
             row.cell.start,
             row.cell.blending if row.cell.blends else "",
             f"{row.rate:g}{'*' if row.at_edge else ''}",
@@ -273,7 +278,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def used_in_words(used: Sequence[dict[str, Any]]) -> list[str]:
-    """Three cells, averages over seeds."""
+    """Return the table's last three cells, averaged over seeds."""
 
     def average(*names: str) -> list[float]:
         return [statistics.fmean(one[name] for one in used) for name in names]
@@ -284,17 +289,17 @@ def used_in_words(used: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def quick_preset() -> Preset:
-    """One that trains within a moment."""
+    """A preset that trains in a moment."""
     network = replace(DEMO.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,))
     return Preset(network, replace(DEMO.train, batch=2, crop=8, scales=(2.0, 4.0), warmup=1))
 
 
 def chosen(text: str, known: Sequence[str], option: str) -> list[str]:
-    """Names separated by commas; a sentence and exit status 2 where one is unknown."""
+    """Split names at commas; exit with a sentence if one is unknown."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
-            sys.exit(f"ablation: {option} {name!r} is none of {', '.join(known)}")
+            sys.exit(f"ablation: {option} {name!r} is not one of {', '.join(known)}")
     return names
 
 
@@ -309,17 +314,19 @@ def main() -> None:
     options.add_argument(
         "--val", type=Path, default=root / "data" / "samples" / "heldout", help="to measure on"
     )
-    options.add_argument("--preset", default="small", choices=list(BASES), help="what arms change")
+    options.add_argument(
+        "--preset", default="small", choices=list(BASES), help="preset whose settings the variants change"
+    )
     options.add_argument("--steps", type=int, default=300, help="budget of each training")
     options.add_argument("--seeds", type=int, default=5, help="networks of each cell")
     options.add_argument("--rates", default="5e-4,1e-3,2e-3", help="learning rates to choose from")
-    options.add_argument("--arms", default=",".join(ARMS), help="rows of the table")
-    options.add_argument("--starts", default=",".join(STARTS), help="crossed with all arms")
-    options.add_argument("--blendings", default=",".join(BLENDINGS), help="crossed with arms that blend")
+    options.add_argument("--variants", default=",".join(VARIANTS), help="rows of the table")
+    options.add_argument("--starts", default=",".join(STARTS), help="crossed with all variants")
+    options.add_argument("--blendings", default=",".join(BLENDINGS), help="crossed with variants that blend")
     arguments = options.parse_args()
     chosen_cells = list(
         cells(
-            chosen(arguments.arms, list(ARMS), "--arms"),
+            chosen(arguments.variants, list(VARIANTS), "--variants"),
             chosen(arguments.starts, STARTS, "--starts"),
             chosen(arguments.blendings, BLENDINGS, "--blendings"),
         )
@@ -341,7 +348,7 @@ def main() -> None:
     except (ValueError, OSError) as error:  # all of this project's errors are ValueErrors
         sys.exit(f"ablation: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"Interrupted: what is done is in {arguments.out}, the same command goes on")
+        sys.exit(f"Interrupted: finished trainings are in {arguments.out}; repeat the command to continue")
     about = machine()
     print(
         f"x{SCALE:g}, {len(study.testing)} images of {arguments.val.name}, luma; {arguments.steps} steps of "

@@ -98,7 +98,7 @@ def main() -> None:
     options.add_argument("--images", default=SAMPLES / "mining", help="training images")
     options.add_argument("--data", type=Path, default=SAMPLES / "heldout", help="images to score on")
     options.add_argument("--prior", type=Path, help="dict.npz; default: the reference prior")
-    options.add_argument("--preset", default="fast", help="of ContinuousSR (default fast)")
+    options.add_argument("--preset", default="light", help="of ContinuousSR (default light)")
     options.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: torch's")
     chosen = options.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

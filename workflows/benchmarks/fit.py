@@ -12,7 +12,7 @@ whole Kodak image):
 - PSNR against iterations and against seconds of all recipes on the first crop, as a table, and as a plot
   where matplotlib is installed;
 - kodim13's crop at row 120 and column 200 to 42.1 dB, where the published recipe ends after 50,000
-  iterations, in seconds and in iterations of the yardstick (render.py), if the folder has kodim13.png;
+  iterations, in seconds and in iterations of the baseline (render.py), if the folder has kodim13.png;
 - off-lattice PSNR (dgp_mining.fitting.fit.held_out_psnr) of `fast` at the default density, beside bicubic's.
 
 Seconds are those of the one thread's processor, which load on the machine disturbs less than the clock.
@@ -23,10 +23,10 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+import baseline
 import equal_psnr
 import numpy as np
 import torch
-import yardstick
 from measure import NOT_MEASURED, in_turns, machine, medians, parser, print_table, say, threads, write_json
 
 from dgp_mining.fitting.fit import Fit, fit_image, held_out_psnr
@@ -37,7 +37,7 @@ from dgp_mining.images.reader import ImageError, read_rgb
 from splat2d.resample import imresize
 
 KODIM13, KODIM13_PSNR = "kodim13.png", 42.1
-MOST_YARDSTICK_ITERATIONS = 80
+MOST_BASELINE_ITERATIONS = 80
 """Target: kodim13 in the time of so many iterations."""
 
 
@@ -105,14 +105,14 @@ def curves(crop: np.ndarray, equal: equal_psnr.Crop) -> dict[str, list[equal_psn
 
 
 def reach_kodim13(crop: np.ndarray) -> dict[str, float]:
-    """Seconds to 42.1 dB, in turns with the yardstick's iterations of 16,384 Gaussians."""
+    """Seconds to 42.1 dB, in turns with the baseline's iterations of 16,384 Gaussians."""
     schedule = next(
         (n for n in equal_psnr.SCHEDULES if reach_with(crop, n).psnr >= KODIM13_PSNR),
         equal_psnr.SCHEDULES[-1],
     )
-    start = yardstick.grid_start(crop)
+    start = baseline.grid_start(crop)
     runs = {
-        "80 yardstick iterations": lambda: yardstick.fit(crop, start, 80),
+        "80 baseline iterations": lambda: baseline.fit(crop, start, 80),
         "lattice": lambda: reach_with(crop, schedule),
     }
     taken = medians(in_turns(runs, 3, "kodim13"))
@@ -120,8 +120,8 @@ def reach_kodim13(crop: np.ndarray) -> dict[str, float]:
         "psnr": reach_with(crop, schedule).psnr,
         "schedule": schedule,
         "seconds": taken["lattice"],
-        "yardstick iteration, s": taken["80 yardstick iterations"] / 80,
-        "in yardstick iterations": 80 * taken["lattice"] / taken["80 yardstick iterations"],
+        "baseline iteration, s": taken["80 baseline iterations"] / 80,
+        "in baseline iterations": 80 * taken["lattice"] / taken["80 baseline iterations"],
     }
 
 
@@ -191,8 +191,8 @@ def report(figures: dict) -> None:
     if kodim13:
         print(
             f"\nkodim13's crop at {density}: {kodim13['psnr']:.2f} dB (target {KODIM13_PSNR}) in "
-            f"{kodim13['seconds']:.2f} s: {kodim13['in yardstick iterations']:.0f} yardstick iterations of "
-            f"{1e3 * kodim13['yardstick iteration, s']:.1f} ms (target {MOST_YARDSTICK_ITERATIONS})"
+            f"{kodim13['seconds']:.2f} s: {kodim13['in baseline iterations']:.0f} baseline iterations of "
+            f"{1e3 * kodim13['baseline iteration, s']:.1f} ms (target {MOST_BASELINE_ITERATIONS})"
         )
     gpu = figures["gpu"].get("crops a second")
     print(f"\ncrops a second on a GPU ({machine()['GPU']}): {NOT_MEASURED if gpu is None else f'{gpu:.1f}'}")

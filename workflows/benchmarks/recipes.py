@@ -2,7 +2,7 @@
 
     python workflows/benchmarks/recipes.py --images KODAK --crops 6
 
-Each row changes one thing about the recipe, or fits in another way altogether (alternatives.py). `on` is
+Each row changes one thing about the recipe, or fits in another way altogether (other_optimisers.py). `on` is
 PSNR on the fitted pixels, `off` that of the x2 rendering of a fit to the x2-downsampled crop, beside
 bicubic's, and seconds are the processor's. Means over the centre crops (256x256) of the first photographs.
 """
@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import alternatives
 import numpy as np
+import other_optimisers
 import torch
 
 from dgp_mining.fitting.fit import fit_image
@@ -33,7 +33,7 @@ BASE = FastRecipe()
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """A way to fit."""
 
     fit: Callable[[torch.Tensor], GaussianField]
@@ -48,46 +48,46 @@ def fast(target: torch.Tensor, **changes: float) -> GaussianField:
 
 
 def with_last_colours(target: torch.Tensor) -> GaussianField:
-    return alternatives.project_colours(fast(target), target)
+    return other_optimisers.project_colours(fast(target), target)
 
 
-ARMS = {
-    "fast, the default": Arm(fast),
-    "start 0.45 spacings": Arm(partial(fast, start_sigma=0.45)),
-    "start 0.7": Arm(partial(fast, start_sigma=0.7)),
-    "no floor to speak of (0.02)": Arm(partial(fast, min_sigma=0.02)),
-    "floor 0.3": Arm(partial(fast, min_sigma=0.3)),
-    "rates of means halved": Arm(partial(fast, rate_mean=BASE.rate_mean / 2)),
-    "rates of means doubled": Arm(partial(fast, rate_mean=BASE.rate_mean * 2)),
-    "rates of shapes halved": Arm(partial(fast, rate_shape=BASE.rate_shape / 2)),
-    "rates of shapes doubled": Arm(partial(fast, rate_shape=BASE.rate_shape * 2)),
-    "rates of colours halved": Arm(partial(fast, rate_color=BASE.rate_color / 2)),
-    "rates of colours doubled": Arm(partial(fast, rate_color=BASE.rate_color * 2)),
-    "Adam's usual betas (0.9, 0.999)": Arm(partial(fast, beta1=0.9, beta2=0.999)),
-    "betas (0.9, 0.95)": Arm(partial(fast, beta1=0.9, beta2=0.95)),
-    "hardly a warm-up (0.01)": Arm(partial(fast, warm_up=0.01)),
-    "a warm-up of 0.2": Arm(partial(fast, warm_up=0.2)),
-    "constant rates": Arm(partial(fast, final=1.0)),
-    "150 iterations": Arm(partial(fast, iterations=150)),
-    "600 iterations": Arm(partial(fast, iterations=600)),
-    "least-squares colours at last": Arm(with_last_colours),
-    "least-squares colours at first": Arm(alternatives.colours_solved),
-    "variable projection, every 30": Arm(partial(alternatives.colours_solved, every=30)),
-    "Levenberg-Marquardt, equal passes": Arm(alternatives.levenberg_marquardt),
-    "Levenberg-Marquardt, 4 times them": Arm(partial(alternatives.levenberg_marquardt, passes=1200)),
-    "faint Gaussians to the error": Arm(alternatives.relocated),
-    "every second step between pixels": Arm(alternatives.shifted),
-    "every tenth on the pixels only": Arm(partial(alternatives.shifted, of=10)),
-    "with the pixel's footprint": Arm(fast, alternatives.sharpened),
+VARIANTS = {
+    "fast, the default": Variant(fast),
+    "start 0.45 spacings": Variant(partial(fast, start_sigma=0.45)),
+    "start 0.7": Variant(partial(fast, start_sigma=0.7)),
+    "no floor to speak of (0.02)": Variant(partial(fast, min_sigma=0.02)),
+    "floor 0.3": Variant(partial(fast, min_sigma=0.3)),
+    "rates of means halved": Variant(partial(fast, rate_mean=BASE.rate_mean / 2)),
+    "rates of means doubled": Variant(partial(fast, rate_mean=BASE.rate_mean * 2)),
+    "rates of shapes halved": Variant(partial(fast, rate_shape=BASE.rate_shape / 2)),
+    "rates of shapes doubled": Variant(partial(fast, rate_shape=BASE.rate_shape * 2)),
+    "rates of colours halved": Variant(partial(fast, rate_color=BASE.rate_color / 2)),
+    "rates of colours doubled": Variant(partial(fast, rate_color=BASE.rate_color * 2)),
+    "Adam's usual betas (0.9, 0.999)": Variant(partial(fast, beta1=0.9, beta2=0.999)),
+    "betas (0.9, 0.95)": Variant(partial(fast, beta1=0.9, beta2=0.95)),
+    "hardly a warm-up (0.01)": Variant(partial(fast, warm_up=0.01)),
+    "a warm-up of 0.2": Variant(partial(fast, warm_up=0.2)),
+    "constant rates": Variant(partial(fast, final=1.0)),
+    "150 iterations": Variant(partial(fast, iterations=150)),
+    "600 iterations": Variant(partial(fast, iterations=600)),
+    "least-squares colours at last": Variant(with_last_colours),
+    "least-squares colours at first": Variant(other_optimisers.colours_solved),
+    "variable projection, every 30": Variant(partial(other_optimisers.colours_solved, every=30)),
+    "Levenberg-Marquardt, equal passes": Variant(other_optimisers.levenberg_marquardt),
+    "Levenberg-Marquardt, 4 times them": Variant(partial(other_optimisers.levenberg_marquardt, passes=1200)),
+    "faint Gaussians to the error": Variant(other_optimisers.relocated),
+    "every second step between pixels": Variant(other_optimisers.shifted),
+    "every tenth on the pixels only": Variant(partial(other_optimisers.shifted, of=10)),
+    "with the pixel's footprint": Variant(fast, other_optimisers.sharpened),
 }
 
 
-def measure(crop: torch.Tensor, arm: Arm) -> tuple[float, float, float]:
+def measure(crop: torch.Tensor, variant: Variant) -> tuple[float, float, float]:
     """PSNR on and off the lattice of one crop [3, H, W], and the seconds of the fit on it."""
     began = time.process_time()
-    field = arm.fit(crop)
+    field = variant.fit(crop)
     seconds = time.process_time() - began
-    between = arm.double(arm.fit(imresize(crop, size=(SIDE // 2, SIDE // 2))))
+    between = variant.double(variant.fit(imresize(crop, size=(SIDE // 2, SIDE // 2))))
     return psnr(field.render()[0], crop), psnr(between.render((SIDE, SIDE))[0], crop), seconds
 
 
@@ -102,7 +102,7 @@ def main() -> None:
     samples = Path(__file__).resolve().parents[2] / "data" / "samples" / "mining"
     parser.add_argument("--images", type=Path, default=samples, help="folder of photographs")
     parser.add_argument("--crops", type=int, default=6, help="how many of them")
-    parser.add_argument("--arms", default="", help="only the rows with this in their names")
+    parser.add_argument("--variants", default="", help="only the rows with this in their names")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     crops = [centre_crop(path) for path in list_images(arguments.images)[: arguments.crops]]
@@ -110,9 +110,9 @@ def main() -> None:
     bicubic = np.mean([psnr(imresize(h, size=(SIDE, SIDE)), c) for h, c in zip(halves, crops, strict=True)])
     print(f"{len(crops)} crops of {arguments.images}; bicubic off the lattice: {bicubic:.2f} dB")
     print(f"{'':34s}{'on, dB':>8s}{'off, dB':>9s}{'less bicubic':>14s}{'seconds':>9s}")
-    for name, arm in ARMS.items():
-        if arguments.arms in name:
-            on, off, seconds = np.mean([measure(crop, arm) for crop in crops], axis=0)
+    for name, variant in VARIANTS.items():
+        if arguments.variants in name:
+            on, off, seconds = np.mean([measure(crop, variant) for crop in crops], axis=0)
             print(f"{name:34s}{on:8.2f}{off:9.2f}{off - bicubic:+14.2f}{seconds:9.2f}", flush=True)
 
 

@@ -1,10 +1,10 @@
-"""How fast splat2d renders, and fits, beside a plain C++ implementation of the same (yardstick.cpp).
+"""How fast splat2d renders, and fits, beside a plain C++ implementation of the same (baseline.cpp).
 
     python workflows/benchmarks/render.py
 
 On one thread: an image of 256x256 pixels and 16,384 Gaussians, forward, forward and backward, and a whole fit
 of 300 iterations from the same start. Then an SR field (x4 of 510x340 LR pixels, four Gaussians each, sigma
-0.6 spacing) on one thread and on two. Yardstick and splat2d take turns, and the table shows medians. With a
+0.6 spacing) on one thread and on two. Baseline and splat2d take turns, and the table shows medians. With a
 CUDA device, the GPU's figures follow. At the end, GSASR's renderer as a second peer (gsasr_peer.py).
 """
 
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import baseline
 import gsasr_peer
 import numpy as np
 import torch
-import yardstick
 from measure import NOT_MEASURED, in_turns, machine, medians, parser, print_table, threads, write_json
 from torch import Tensor
 
@@ -32,7 +32,7 @@ def main() -> None:
     chosen = options.parse_args()
     side, iterations, lr = (32, 3, (17, 25)) if chosen.quick else (256, 300, (340, 510))
     rounds = 1 if chosen.quick else max(1, chosen.rounds)
-    print(f"yardstick: {yardstick.described()}; one thread")
+    print(f"baseline: {baseline.described()}; one thread")
     for key, value in machine().items():
         print(f"{key}: {value}")
     photograph = textured(side)
@@ -45,11 +45,11 @@ def main() -> None:
     report(seconds, reached, gpu, iterations)
     gsasr_peer.report(released)
     figures = {"seconds": seconds, "PSNR of the fits, dB": reached, "gpu": gpu, "released renderer": released}
-    write_json(chosen.out, {"yardstick": yardstick.described(), **figures})
+    write_json(chosen.out, {"baseline": baseline.described(), **figures})
 
 
 Times = dict[str, list[float]]
-"""Seconds of the yardstick and of splat2d, round by round."""
+"""Seconds of the baseline and of splat2d, round by round."""
 
 
 def textured(side: int) -> np.ndarray:  # [side, side, 3] float32
@@ -65,13 +65,13 @@ def textured(side: int) -> np.ndarray:  # [side, side, 3] float32
 def measure_image(target: np.ndarray, rounds: int) -> dict[str, Times]:
     """Rendering Gaussians as a fit has them halfway, and the gradient of the squared error from `target`."""
     size = target.shape[:2]
-    plain = yardstick.fit(target, yardstick.grid_start(target), 50)
+    plain = baseline.fit(target, baseline.grid_start(target), 50)
     tensors = as_tensors(plain)
     goal = torch.from_numpy(target).permute(2, 0, 1)[None]
     assert_equal_images(plain, tensors, size)
 
-    def yardstick_both() -> None:
-        yardstick.backward(plain, yardstick.forward(plain, size) - target)
+    def baseline_both() -> None:
+        baseline.backward(plain, baseline.forward(plain, size) - target)
 
     def both() -> None:
         leaves = [t.requires_grad_() for t in tensors]
@@ -79,30 +79,30 @@ def measure_image(target: np.ndarray, rounds: int) -> dict[str, Times]:
         torch.autograd.grad(image, leaves, image.detach() - goal)
 
     forward = {
-        "yardstick": lambda: yardstick.forward(plain, size),
+        "baseline": lambda: baseline.forward(plain, size),
         "splat2d": torch.no_grad()(lambda: render(*tensors, size)),
     }
     return {
         "forward": in_turns(forward, 4 * rounds, "forward"),
         "forward + backward": in_turns(
-            {"yardstick": yardstick_both, "splat2d": both}, 4 * rounds, "forward + backward"
+            {"baseline": baseline_both, "splat2d": both}, 4 * rounds, "forward + backward"
         ),
     }
 
 
 def measure_fit(target: np.ndarray, iterations: int, rounds: int) -> tuple[Times, dict[str, float]]:
     """A whole fit, from the same grid of Gaussians on every second pixel; and the PSNRs reached, dB."""
-    start = yardstick.grid_start(target)
+    start = baseline.grid_start(target)
     reached: dict[str, float] = {}
 
     def plain() -> None:
-        fitted = yardstick.fit(target, start, iterations)
-        reached["yardstick"] = psnr(yardstick.forward(fitted, target.shape[:2]), target)
+        fitted = baseline.fit(target, start, iterations)
+        reached["baseline"] = psnr(baseline.forward(fitted, target.shape[:2]), target)
 
     def ours() -> None:
         reached["splat2d"] = fit_image(target, density=0.25, recipe="fast", iterations=iterations).psnr
 
-    taken = in_turns({"yardstick": plain, "splat2d": ours}, rounds, f"fit of {iterations} iterations")
+    taken = in_turns({"baseline": plain, "splat2d": ours}, rounds, f"fit of {iterations} iterations")
     return taken, reached
 
 
@@ -111,7 +111,7 @@ def measure_upscaling(lr: tuple[int, int], rounds: int) -> dict[str, Times]:
     field = sr_field(*lr)
     size = (4 * lr[0], 4 * lr[1])
     scaled = field.scale(4)
-    plain = yardstick.Gaussians(*(t[0].numpy() for t in (scaled.means, scaled.cholesky, scaled.colors)))
+    plain = baseline.Gaussians(*(t[0].numpy() for t in (scaled.means, scaled.cholesky, scaled.colors)))
 
     def on(count: int) -> Callable[[], None]:
         def run() -> None:
@@ -121,13 +121,13 @@ def measure_upscaling(lr: tuple[int, int], rounds: int) -> dict[str, Times]:
         return run
 
     runs = {
-        "yardstick": lambda: yardstick.forward(plain, size),
+        "baseline": lambda: baseline.forward(plain, size),
         "splat2d, 1 thread": on(1),
         "splat2d, 2 threads": on(2),
     }
     taken = in_turns(runs, rounds, "x4 of an SR field")
     return {
-        f"x4, {count}": {"yardstick": taken["yardstick"], "splat2d": taken[f"splat2d, {count}"]}
+        f"x4, {count}": {"baseline": taken["baseline"], "splat2d": taken[f"splat2d, {count}"]}
         for count in ("1 thread", "2 threads")
     }
 
@@ -152,17 +152,17 @@ def measure_gpu() -> dict[str, float]:
     return measure_render()
 
 
-def as_tensors(plain: yardstick.Gaussians) -> list[Tensor]:
+def as_tensors(plain: baseline.Gaussians) -> list[Tensor]:
     return [torch.from_numpy(a)[None] for a in (plain.means, plain.cholesky, plain.colors)]
 
 
-def assert_equal_images(plain: yardstick.Gaussians, tensors: list[Tensor], size: tuple[int, int]) -> None:
+def assert_equal_images(plain: baseline.Gaussians, tensors: list[Tensor], size: tuple[int, int]) -> None:
     """Both must have done the same work, or the ratio would mean nothing."""
     ours = render(*tensors, size)[0].permute(1, 2, 0).numpy()
-    different = np.abs(ours - yardstick.forward(plain, size)) > 1e-4
+    different = np.abs(ours - baseline.forward(plain, size)) > 1e-4
     # Where rounding decides whether a pixel is within the cut-off, 1/255 of a colour may differ.
     if different.mean() > 1e-3:
-        raise SystemExit("render: the yardstick and splat2d do not render the same image")
+        raise SystemExit("render: the baseline and splat2d do not render the same image")
 
 
 def psnr(image: np.ndarray, target: np.ndarray) -> float:
@@ -174,20 +174,20 @@ def report(
 ) -> None:
     titles = {"fit": f"a fit of {iterations} iterations", "x4, 1 thread": "x4 of an SR field, 1 thread"}
     titles["x4, 2 threads"] = "x4 of an SR field, 2 threads"
-    per_iteration = 1e3 * medians(seconds["fit"])["yardstick"] / iterations
-    print(f"the yardstick takes {per_iteration:.1f} ms for an iteration of the fit")
+    per_iteration = 1e3 * medians(seconds["fit"])["baseline"] / iterations
+    print(f"the baseline takes {per_iteration:.1f} ms for an iteration of the fit")
     print("the fits reach " + ", ".join(f"{value:.2f} dB ({who})" for who, value in reached.items()))
     rows = []
     for name, taken in seconds.items():
         middle = medians(taken)
-        ratio = middle["yardstick"] / middle["splat2d"]
-        times = [f"{1e3 * middle[who]:.2f} ms" for who in ("yardstick", "splat2d")]
+        ratio = middle["baseline"] / middle["splat2d"]
+        times = [f"{1e3 * middle[who]:.2f} ms" for who in ("baseline", "splat2d")]
         rows.append([titles.get(name, name), *times, f"{ratio:.1f}", TARGETS.get(name, "")])
     device = machine()["GPU"]
     for name in ("render x4 of 510x340, ms", "its gradient, ms"):
         shown = f"{gpu[name]:.3f} ms" if name in gpu else NOT_MEASURED
         rows.append([f"GPU ({device}): {name.removesuffix(', ms')}", "", shown, "", ""])
-    print_table(["median of", "yardstick", "splat2d", "ratio", "target"], rows)
+    print_table(["median of", "baseline", "splat2d", "ratio", "target"], rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ whose gradients are more of one direction within 8x8 pixels than the median's, t
 """
 
 import numpy as np
-from study import Arm, fit_arms, parse, print_rows, read_crops, summarise, write
+from study import Variant, fit_variants, parse, print_rows, read_crops, summarise, write
 
 from dgp_mining.fitting.content import CONTENT, measure_content
 
@@ -21,10 +21,10 @@ def main() -> None:
     gradient, coherence = (described[:, CONTENT.index(name)] for name in ("gradient", "coherence"))
     flat = gradient <= np.quantile(gradient, 1 / 3)
     edged = ~flat & (coherence > np.median(coherence[~flat]))
-    ((_, fitted),) = fit_arms([Arm("all")], crops, options.quick)
+    ((_, fitted),) = fit_variants([Variant("all")], crops, options.quick)
     kinds = {"all": np.ones(len(crops), bool), "flat": flat, "edges": edged, "texture": ~flat & ~edged}
     rows = [
-        summarise(Arm(name), [one for one, is_one in zip(fitted, chosen, strict=True) if is_one])
+        summarise(Variant(name), [one for one, is_one in zip(fitted, chosen, strict=True) if is_one])
         for name, chosen in kinds.items()
     ]
     print_rows(rows)

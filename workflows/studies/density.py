@@ -6,15 +6,15 @@
 Were the spacing the prior's only scale, its moments would be the same at every density.
 """
 
-from study import Arm, compare, parse, print_rows, read_crops, write
+from study import Variant, compare, parse, print_rows, read_crops, write
 
 DENSITIES = (1 / 16, 1 / 9, 1 / 4, 1 / 2)
 
 
 def main() -> None:
     options = parse(__doc__, "density")
-    arms = [Arm(f"{density:.3f} per pixel", density=density, x=density) for density in DENSITIES]
-    rows = compare(arms, read_crops(options), options.quick, "0.250 per pixel")
+    variants = [Variant(f"{density:.3f} per pixel", density=density, x=density) for density in DENSITIES]
+    rows = compare(variants, read_crops(options), options.quick, "0.250 per pixel")
     print_rows(rows)
     write(options, rows, "Gaussians per pixel")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from study import Arm, Crop, fit_arms, parse, print_table, read_crops, save, write_json
+from study import Crop, Variant, fit_variants, parse, print_table, read_crops, save, write_json
 
 from dgp_mining.fitting.recipes import make_recipe
 from dgp_mining.fitting.statistics import prior_sample
@@ -34,9 +34,9 @@ SIZES = (9, 65, 217, 730, 9262)
 """n^3 + 1, which a grid can have."""
 
 
-def fitted(crops: list[Crop], arm: Arm, quick: bool) -> list[tuple[str, np.ndarray]]:
+def fitted(crops: list[Crop], variant: Variant, quick: bool) -> list[tuple[str, np.ndarray]]:
     """The photograph of each crop and its Gaussians [m, 3], Cholesky factors in grid spacings."""
-    ((_, ones),) = fit_arms([arm], crops, quick)
+    ((_, ones),) = fit_variants([variant], crops, quick)
     return [(one.image, prior_sample(one.statistics.sample)) for one in ones]
 
 
@@ -48,9 +48,9 @@ def gaussians(options: Namespace) -> tuple[np.ndarray, list[tuple[str, np.ndarra
         except (StoreError, DictionaryError) as error:
             raise SystemExit(str(error)) from error
         recipe = make_recipe(settings["recipe"], settings["iterations"])
-        arm = Arm(settings["recipe"], recipe, settings["density"])
-        return made_of, fitted(read_crops(options), arm, options.quick)
-    ones = fitted(read_crops(options), Arm("fast"), options.quick)
+        variant = Variant(settings["recipe"], recipe, settings["density"])
+        return made_of, fitted(read_crops(options), variant, options.quick)
+    ones = fitted(read_crops(options), Variant("fast"), options.quick)
     images = sorted({image for image, _ in ones})
     if len(images) < 2:
         raise SystemExit("Two photographs at least are needed: one to make dictionaries of, one to judge by.")

@@ -45,7 +45,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 def measure(crop: Crop, quick: bool) -> dict[str, tuple[float, float]]:
-    """PSNR of the fit on the LR pixels and of its rendering at x4, dB, by arm."""
+    """PSNR of the fit on the LR pixels and of its rendering at x4, dB, by variant."""
     target = torch.from_numpy(crop.pixels).permute(2, 0, 1).contiguous()
     height, width = target.shape[1:]
     small = imresize(target, size=(height // SCALE, width // SCALE))
@@ -87,7 +87,7 @@ def main() -> None:
 def estimates(
     images: Sequence[str], measured: Sequence[dict[str, tuple[float, float]]]
 ) -> dict[str, list[Estimate]]:
-    """By arm: PSNR on the LR pixels, at x4, and that less bicubic's, crop by crop."""
+    """By variant: PSNR on the LR pixels, at x4, and that less bicubic's, crop by crop."""
     found = {}
     for name in measured[0]:
         on, at_x4 = (np.array([one[name][i] for one in measured]) for i in (0, 1))

@@ -8,7 +8,7 @@ What is left over is printed last: rounding, which diverges Gaussian by Gaussian
 """
 
 import numpy as np
-from study import Arm, compare, parse, print_rows, read_crops, write
+from study import Variant, compare, parse, print_rows, read_crops, write
 
 
 def mirrored(pixels: np.ndarray) -> np.ndarray:
@@ -21,9 +21,13 @@ def transposed(pixels: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     options = parse(__doc__, "mirrors")
-    arms = [Arm("as they are"), Arm("mirrored", change=mirrored), Arm("transposed", change=transposed)]
+    variants = [
+        Variant("as they are"),
+        Variant("mirrored", change=mirrored),
+        Variant("transposed", change=transposed),
+    ]
     shown = ("S_xx", "S_xy", "S_yy", "sin_2angle", "cos_2angle")
-    rows = compare(arms, read_crops(options), options.quick)
+    rows = compare(variants, read_crops(options), options.quick)
     print_rows(rows, shown)
     plain, mirror, transpose = ({name: found.value for name, found in row.moments.items()} for row in rows)
     left = {

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from study import (
-    Arm,
     Fitted,
-    fit_arms,
+    Variant,
+    fit_variants,
     mean_over_images,
     parse,
     print_rows,
@@ -56,17 +56,17 @@ def diagonal(fitted: Sequence[Fitted]) -> Estimate:
 
 def main() -> None:
     options = parse(__doc__, "phases")
-    arms = [
-        Arm("photographs"),
-        Arm("random phases", change=random_phases),
-        Arm("white noise", change=white_noise),
+    variants = [
+        Variant("photographs"),
+        Variant("random phases", change=random_phases),
+        Variant("white noise", change=white_noise),
     ]
-    fitted = list(fit_arms(arms, read_crops(options), options.quick))
-    rows = [summarise(arm, ones) for arm, ones in fitted]
+    fitted = list(fit_variants(variants, read_crops(options), options.quick))
+    rows = [summarise(variant, ones) for variant, ones in fitted]
     print_rows(rows)
     print("directions nearer to a diagonal of the grid than to an axis, of 50 % if all were alike:")
-    for arm, ones in fitted:
-        print(f"{arm.name:<15}{within(diagonal(ones), 1)} %")
+    for variant, ones in fitted:
+        print(f"{variant.name:<15}{within(diagonal(ones), 1)} %")
     write(options, rows, "")
 
 

@@ -9,7 +9,7 @@ photographs'.
 
 from dataclasses import replace
 
-from study import Arm, compare, parse, print_rows, read_crops, write
+from study import Variant, compare, parse, print_rows, read_crops, write
 
 from dgp_mining.fitting.recipes import FastRecipe
 
@@ -19,14 +19,14 @@ FACTORS = (0.25, 1, 4)
 def main() -> None:
     options = parse(__doc__, "rates", crops=12)
     base = FastRecipe()
-    arms = [Arm("the default", base)]
+    variants = [Variant("the default", base)]
     for what, rate in (("means", "rate_mean"), ("shapes", "rate_shape"), ("colours", "rate_color")):
-        arms += [
-            Arm(f"{what} x{factor:g}", replace(base, **{rate: factor * getattr(base, rate)}))
+        variants += [
+            Variant(f"{what} x{factor:g}", replace(base, **{rate: factor * getattr(base, rate)}))
             for factor in FACTORS
             if factor != 1
         ]
-    rows = compare(arms, read_crops(options), options.quick, "the default")
+    rows = compare(variants, read_crops(options), options.quick, "the default")
     print_rows(rows)
     write(options, rows, "")
 

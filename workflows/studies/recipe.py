@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from study import Arm, Crop, compare, parse, print_rows, read_crops, write
+from study import Crop, Variant, compare, parse, print_rows, read_crops, write
 
 from dgp_mining.fitting.recipes import LATTICE, FastRecipe
 
@@ -27,10 +27,10 @@ CANDIDATES = {
 }
 
 
-def changed(arm: Arm, setting: str, value: float) -> Arm:
+def changed(variant: Variant, setting: str, value: float) -> Variant:
     if setting == "density":
-        return replace(arm, name=f"density {value:.3f}", density=value)
-    return replace(arm, name=f"{setting} {value:g}", recipe=replace(arm.recipe, **{setting: value}))
+        return replace(variant, name=f"density {value:.3f}", density=value)
+    return replace(variant, name=f"{setting} {value:g}", recipe=replace(variant.recipe, **{setting: value}))
 
 
 def both_halves(options: Namespace) -> tuple[list[Crop], list[Crop]]:
@@ -49,16 +49,20 @@ def main() -> None:
     judges = {"--judges": {"type": Path, "help": "folder of other photographs, to judge by"}}
     options = parse(__doc__, "recipe", crops=12, side=96, extra=judges)
     chosen_on, judged_on = both_halves(options)
-    best = Arm("the default", FastRecipe())
+    best = Variant("the default", FastRecipe())
     print(f"\nchosen on {len(chosen_on)} crops:")
     for setting, candidates in CANDIDATES.items():
-        arms = [changed(best, setting, value) for value in candidates]
-        rows = compare(arms, chosen_on, options.quick)
+        variants = [changed(best, setting, value) for value in candidates]
+        rows = compare(variants, chosen_on, options.quick)
         print_rows(rows, ("long_axis", "ratio"))
-        best = arms[int(np.argmax([row.held_out.value for row in rows]))]
+        best = variants[int(np.argmax([row.held_out.value for row in rows]))]
     print(f"\njudged on {len(judged_on)} others:")
-    arms = [Arm("the default"), replace(best, name="the chosen"), Arm("lattice", LATTICE)]
-    rows = compare(arms, judged_on, options.quick, "the default")
+    variants = [
+        Variant("the default"),
+        replace(best, name="the chosen"),
+        Variant("lattice", LATTICE),
+    ]
+    rows = compare(variants, judged_on, options.quick, "the default")
     print_rows(rows)
     print(f"the chosen: density {best.density:.3f}, {best.recipe}")
     write(options, rows, "")

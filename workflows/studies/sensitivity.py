@@ -54,7 +54,7 @@ def measure(crop: Crop, quick: bool) -> dict[str, float]:
     side, field = target.shape[1], fit.field
     spacing = side / np.sqrt(field.means.shape[1])
     noisy = target + SIGMA * torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
-    arms = {
+    variants = {
         "nothing": (0, 0, 0),
         "colours": (SIGMA, 0, 0),
         "shapes, pixels": (0, SIGMA, 0),
@@ -66,7 +66,7 @@ def measure(crop: Crop, quick: bool) -> dict[str, float]:
         "all, positions in halves of the crop's side": (SIGMA, SIGMA, SIGMA * side / 2),
     }
     return {"pixels": psnr(noisy, target)} | {
-        name: capped(psnr(disturbed(field, *sigmas), target)) for name, sigmas in arms.items()
+        name: capped(psnr(disturbed(field, *sigmas), target)) for name, sigmas in variants.items()
     }
 
 

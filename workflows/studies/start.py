@@ -9,7 +9,7 @@ stands for the photograph and not only for its samples.
 
 from dataclasses import replace
 
-from study import Arm, compare, parse, print_rows, read_crops, write
+from study import Variant, compare, parse, print_rows, read_crops, write
 
 from dgp_mining.fitting.recipes import FastRecipe
 
@@ -18,8 +18,8 @@ WIDTHS = (0.4, 0.5, 0.55, 0.6, 0.7, 0.9)
 
 def main() -> None:
     options = parse(__doc__, "start")
-    arms = [Arm(f"start {w:g}", replace(FastRecipe(), start_sigma=w), x=w) for w in WIDTHS]
-    rows = compare(arms, read_crops(options), options.quick, "start 0.6")
+    variants = [Variant(f"start {w:g}", replace(FastRecipe(), start_sigma=w), x=w) for w in WIDTHS]
+    rows = compare(variants, read_crops(options), options.quick, "start 0.6")
     print_rows(rows)
     write(options, rows, "width at the start, grid spacings")
 

@@ -9,7 +9,7 @@ PSNR on the pixels only rises with more iterations; that between them tells when
 
 from dataclasses import replace
 
-from study import Arm, compare, parse, print_rows, read_crops, write
+from study import Variant, compare, parse, print_rows, read_crops, write
 
 from dgp_mining.fitting.recipes import FastRecipe
 
@@ -18,8 +18,8 @@ ITERATIONS = (30, 75, 150, 300, 600, 1200)
 
 def main() -> None:
     options = parse(__doc__, "stopping", crops=12)
-    arms = [Arm(f"{n:,} iterations", replace(FastRecipe(), iterations=n), x=n) for n in ITERATIONS]
-    rows = compare(arms, read_crops(options), options.quick, "300 iterations")
+    variants = [Variant(f"{n:,} iterations", replace(FastRecipe(), iterations=n), x=n) for n in ITERATIONS]
+    rows = compare(variants, read_crops(options), options.quick, "300 iterations")
     print_rows(rows)
     write(options, rows, "iterations")
 

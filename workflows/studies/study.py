@@ -1,4 +1,4 @@
-"""What the studies share: crops, arms fitted to them, intervals over images, table and plot."""
+"""What the studies share: crops, variants fitted to them, intervals over images, table and plot."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHOWN = ("l11", "l21", "l22", "long_axis", "ratio")
 """Moments in every table."""
 
 FAR = 8
-"""Factor between the first and the last arm's place from which an axis is logarithmic."""
+"""Factor between the first and the last variant's place from which an axis is logarithmic."""
 
 LEGEND = (
     "on, between: PSNR on the pixels and between them (the crop halved, fitted, rendered at x2), dB.\n"
@@ -48,7 +48,7 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """A way to fit."""
 
     name: str
@@ -62,7 +62,7 @@ class Arm:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What an arm made of a crop."""
+    """What a variant made of a crop."""
 
     image: str
     """The photograph."""
@@ -75,15 +75,15 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Row:
-    """An arm's figures over all crops, intervals over images."""
+    """An variant's figures over all crops, intervals over images."""
 
-    arm: Arm
+    variant: Variant
     psnr: Estimate
     held_out: Estimate
     gain: Estimate
     """off_lattice less bicubic's."""
     against: Estimate | None
-    """off_lattice less the base arm's, crop by crop; None for that arm and where there is none."""
+    """off_lattice less the base variant's, crop by crop; None for that variant and where there is none."""
     moments: Mapping[str, Estimate]
     """By name, of all MOMENTS."""
 
@@ -144,39 +144,45 @@ def read_crops(options: argparse.Namespace, folder: Path | None = None) -> list[
 
 
 def compare(
-    arms: Sequence[Arm], crops: Sequence[Crop], quick: bool = False, base: str | None = None
+    variants: Sequence[Variant],
+    crops: Sequence[Crop],
+    quick: bool = False,
+    base: str | None = None,
 ) -> list[Row]:
-    """Fit every arm to every crop; `base` names the arm that the others are compared with, if any."""
-    fitted = {arm.name: (arm, ones) for arm, ones in fit_arms(arms, crops, quick)}
+    """Fit every variant to every crop; `base` names the variant that the others are compared with, if any."""
+    fitted = {variant.name: (variant, ones) for variant, ones in fit_variants(variants, crops, quick)}
     return [
-        summarise(arm, ones, fitted[base][1] if base not in (None, arm.name) else ())
-        for arm, ones in fitted.values()
+        summarise(variant, ones, fitted[base][1] if base not in (None, variant.name) else ())
+        for variant, ones in fitted.values()
     ]
 
 
-def fit_arms(
-    arms: Sequence[Arm], crops: Sequence[Crop], quick: bool = False
-) -> Iterable[tuple[Arm, list[Fitted]]]:
-    """Each arm with what it made of each crop; says on stderr how far it is."""
-    for number, arm in enumerate(arms):
+def fit_variants(
+    variants: Sequence[Variant], crops: Sequence[Crop], quick: bool = False
+) -> Iterable[tuple[Variant, list[Fitted]]]:
+    """Each variant with what it made of each crop; says on stderr how far it is."""
+    for number, variant in enumerate(variants):
         fitted = []
         for done, crop in enumerate(crops):
-            say(f"arm {number + 1} of {len(arms)} ({arm.name}): crop {done + 1} of {len(crops)}")
-            fitted.append(fit_one(arm, crop, quick))
+            say(f"variant {number + 1} of {len(variants)} ({variant.name}): crop {done + 1} of {len(crops)}")
+            fitted.append(fit_one(variant, crop, quick))
         say("")
-        yield arm, fitted
+        yield variant, fitted
 
 
-def fit_one(arm: Arm, crop: Crop, quick: bool = False) -> Fitted:
-    """One arm on one crop."""
-    recipe, pixels = shortened(arm.recipe, quick), np.ascontiguousarray(arm.change(crop.pixels))
-    fit = fit_image(pixels, density=arm.density, recipe=recipe)
+def fit_one(variant: Variant, crop: Crop, quick: bool = False) -> Fitted:
+    """One variant on one crop."""
+    recipe, pixels = (
+        shortened(variant.recipe, quick),
+        np.ascontiguousarray(variant.change(crop.pixels)),
+    )
+    fit = fit_image(pixels, density=variant.density, recipe=recipe)
     small, target = halved(pixels)
     enlarged = imresize(small.permute(2, 0, 1).contiguous(), size=tuple(target.shape[1:]))
     return Fitted(
         image=crop.image,
         psnr=capped(fit.psnr),
-        held_out=capped(held_out_psnr(pixels, density=arm.density, recipe=recipe)),
+        held_out=capped(held_out_psnr(pixels, density=variant.density, recipe=recipe)),
         bicubic=capped(psnr(enlarged, target)),
         statistics=measure(fit.field, fit.start.numpy(), np.random.default_rng(0)),
     )
@@ -187,13 +193,13 @@ def capped(decibels: float) -> float:
     return min(decibels, EXACT_PSNR)
 
 
-def summarise(arm: Arm, fitted: Sequence[Fitted], base: Sequence[Fitted] = ()) -> Row:
-    """An arm's means and intervals; `base`, what another arm made of the same crops."""
+def summarise(variant: Variant, fitted: Sequence[Fitted], base: Sequence[Fitted] = ()) -> Row:
+    """An variant's means and intervals; `base`, what another variant made of the same crops."""
     weight = np.array([one.statistics.histograms[0, 0].sum() for one in fitted])
     moments = np.nan_to_num([one.statistics.moments[0] for one in fitted])
     images = [one.image for one in fitted]
     return Row(
-        arm,
+        variant,
         psnr=mean_over_images(images, [one.psnr for one in fitted]),
         held_out=mean_over_images(images, [one.held_out for one in fitted]),
         gain=mean_over_images(images, [one.held_out - one.bicubic for one in fitted]),
@@ -230,14 +236,14 @@ def within(found: Estimate, digits: int = 3) -> str:
 
 
 def print_rows(rows: Sequence[Row], shown: Sequence[str] = SHOWN) -> None:
-    """PSNR and the shown moments of each arm; LEGEND says how to read them."""
+    """PSNR and the shown moments of each variant; LEGEND says how to read them."""
     compared = any(row.against for row in rows)
-    (base,) = [row.arm.name for row in rows if not row.against] if compared else [""]
+    (base,) = [row.variant.name for row in rows if not row.against] if compared else [""]
     print_table(
         ["", "on", "between", "over bicubic", *([f"over {base}"] * compared), *shown],
         [
             [
-                row.arm.name,
+                row.variant.name,
                 *(within(found, 2) for found in (row.psnr, row.held_out, row.gain)),
                 *([within(row.against, 2) if row.against else ""] * compared),
                 *(within(row.moments[name]) for name in shown),
@@ -264,7 +270,7 @@ def write(
     write_json(
         options,
         {
-            row.arm.name: {
+            row.variant.name: {
                 "psnr": vars(row.psnr),
                 "off_lattice_psnr": vars(row.held_out),
                 "over_bicubic": vars(row.gain),
@@ -278,14 +284,14 @@ def write(
 
 
 def plot(rows: Sequence[Row], x_label: str, shown: Sequence[str]) -> Figure:
-    """PSNR on the pixels, between them over the base arm's or else bicubic's, and moments, by arm."""
-    named = any(row.arm.x is None for row in rows)
-    x = list(range(len(rows))) if named else [row.arm.x for row in rows]
+    """PSNR on the pixels, between them over the base variant's or else bicubic's, and moments, by variant."""
+    named = any(row.variant.x is None for row in rows)
+    x = list(range(len(rows))) if named else [row.variant.x for row in rows]
     line = "" if named else "-"
     compared = any(row.against for row in rows)
     zero = Estimate(0.0, 0.0, 0.0, 0.0)
     over = [(row.against or zero) if compared else row.gain for row in rows]
-    base = next(row.arm.name for row in rows if not row.against) if compared else "bicubic"
+    base = next(row.variant.name for row in rows if not row.against) if compared else "bicubic"
     figure = Figure(figsize=(14, 4.4), dpi=120, layout="constrained")
     on, between, moments = figure.subplots(1, 3)
     draw(on, x, [row.psnr for row in rows], "on the pixels", line)
@@ -301,7 +307,7 @@ def plot(rows: Sequence[Row], x_label: str, shown: Sequence[str]) -> Figure:
         axes.set(xlabel=x_label, ylabel=label)
         axes.spines[["top", "right"]].set_visible(False)
         if named:
-            axes.set_xticks(x, [row.arm.name for row in rows], rotation=20, ha="right", fontsize=8)
+            axes.set_xticks(x, [row.variant.name for row in rows], rotation=20, ha="right", fontsize=8)
         else:
             if max(x) >= FAR * min(x):
                 axes.set_xscale("log")

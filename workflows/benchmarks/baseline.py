@@ -1,4 +1,4 @@
-"""The yardstick (yardstick.cpp), compiled when first used: what a plain C++ implementation takes here."""
+"""The baseline (baseline.cpp), compiled when first used: what a plain C++ implementation takes here."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import numpy as np
 from dgp_mining.fitting.recipes import FastRecipe
 
 FLAGS = ("-O3", "-march=native", "-ffast-math")
-SOURCE = Path(__file__).with_name("yardstick.cpp")
+SOURCE = Path(__file__).with_name("baseline.cpp")
 CUTOFF = 3.33
 
 
 @dataclass(frozen=True)
 class Gaussians:
-    """An RGB field as the yardstick has it, float32."""
+    """An RGB field as the baseline has it, float32."""
 
     means: np.ndarray
     """[N, 2] (x, y), pixels."""
@@ -50,7 +50,7 @@ def described() -> str:
 
 def forward(gaussians: Gaussians, size: tuple[int, int]) -> np.ndarray:  # [H, W, 3]
     out = np.empty((*size, 3), np.float32)
-    _library().yardstick_forward(*gaussians._arguments(), *size, CUTOFF, out.ctypes.data)
+    _library().baseline_forward(*gaussians._arguments(), *size, CUTOFF, out.ctypes.data)
     return out
 
 
@@ -58,7 +58,7 @@ def backward(gaussians: Gaussians, grad: np.ndarray) -> Gaussians:
     """The gradient by means, Cholesky factors and colours, given the image's, `grad` [H, W, 3]."""
     by = gaussians.copy()
     outputs = (grad, by.means, by.cholesky, by.colors)
-    _library().yardstick_backward(
+    _library().baseline_backward(
         *gaussians._arguments(), *grad.shape[:2], CUTOFF, *(a.ctypes.data for a in outputs)
     )
     return by
@@ -74,7 +74,7 @@ def fit(target: np.ndarray, start: Gaussians, iterations: int) -> Gaussians:
     t = (np.arange(iterations) + 0.5) / iterations
     cycle = np.where(t < 0.1, 10 * t, 0.5 + 0.5 * np.cos(math.pi * (t - 0.1) / 0.9))
     rates = np.outer(cycle, [0.1, 0.05, 0.05]).astype(np.float32)
-    _library().yardstick_fit(
+    _library().baseline_fit(
         *fitted._arguments(),
         *target.shape[:2],
         CUTOFF,
@@ -100,21 +100,21 @@ def grid_start(target: np.ndarray, spacing: int = 2, sigma: float = FastRecipe.s
 def _compiler() -> str:
     found = shutil.which("g++") or shutil.which("c++")
     if found is None:
-        sys.exit("the yardstick needs a C++ compiler: install g++")
+        sys.exit("the baseline needs a C++ compiler: install g++")
     return found
 
 
 @cache
 def _library() -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "yardstick.so"
+        path = Path(folder) / "baseline.so"
         command = [_compiler(), *FLAGS, "-std=c++17", "-shared", "-fPIC", str(SOURCE), "-o", str(path)]
         subprocess.run(command, check=True)
         library = ctypes.CDLL(str(path))
     field, image = [c_int, c_void_p, c_void_p, c_void_p], [c_int, c_int, c_float]
-    library.yardstick_forward.argtypes = [*field, *image, c_void_p]
-    library.yardstick_backward.argtypes = [*field, *image, *[c_void_p] * 4]
-    library.yardstick_fit.argtypes = [*field, *image, c_void_p, c_void_p, c_int, c_float]
-    for name in ("yardstick_forward", "yardstick_backward", "yardstick_fit"):
+    library.baseline_forward.argtypes = [*field, *image, c_void_p]
+    library.baseline_backward.argtypes = [*field, *image, *[c_void_p] * 4]
+    library.baseline_fit.argtypes = [*field, *image, c_void_p, c_void_p, c_int, c_float]
+    for name in ("baseline_forward", "baseline_backward", "baseline_fit"):
         getattr(library, name).restype = None
     return library

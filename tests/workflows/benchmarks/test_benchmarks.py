@@ -14,7 +14,7 @@ import torch
 
 from splat2d import render
 
-FOLDER = Path(__file__).parents[2] / "workflows" / "benchmarks"
+FOLDER = Path(__file__).parents[3] / "workflows" / "benchmarks"
 needs_compiler = pytest.mark.skipif(
     not (shutil.which("g++") or shutil.which("c++")), reason="no C++ compiler"
 )
@@ -39,15 +39,13 @@ def quick(name: str, folder: Path, *options: str) -> tuple[str, dict]:
 
 
 @needs_compiler
-def test_render_prints_the_ratio_to_the_yardstick_and_names_the_yardsticks_flags(tmp_path):
+def test_render_prints_the_ratio_to_the_baseline_and_names_the_baselines_flags(tmp_path):
     printed, written = quick("render.py", tmp_path)
     assert "ratio" in printed
     assert "a fit of 3 iterations" in printed
     assert "-O3 -march=native -ffast-math" in printed
     assert {"CPU", "cores", "instruction set", "torch", "numpy", "date"} <= written["machine"].keys()
-    assert (
-        len(written["seconds"]["forward"]["splat2d"]) == len(written["seconds"]["forward"]["yardstick"]) > 1
-    )
+    assert len(written["seconds"]["forward"]["splat2d"]) == len(written["seconds"]["forward"]["baseline"]) > 1
     if not torch.cuda.is_available():
         assert "not measured yet" in printed
 
@@ -109,37 +107,35 @@ def test_a_folder_without_images_is_named_in_one_sentence(tmp_path):
 
 
 @needs_compiler
-def test_the_yardstick_computes_what_splat2d_computes():
+def test_the_baseline_computes_what_splat2d_computes():
     """Image and gradients: a ratio of times means nothing otherwise."""
-    import yardstick
+    import baseline
 
     random = np.random.default_rng(0)
     means, l21 = random.uniform(-5, 40, (60, 2)), random.normal(0, 1.5, 60)
     shapes = np.stack([random.uniform(0.3, 3, 60), l21, random.uniform(0.3, 3, 60)], -1)
-    plain = yardstick.Gaussians(
-        *(a.astype(np.float32) for a in (means, shapes, random.normal(0, 1, (60, 3))))
-    )
+    plain = baseline.Gaussians(*(a.astype(np.float32) for a in (means, shapes, random.normal(0, 1, (60, 3)))))
     leaves = [torch.tensor(a)[None].requires_grad_() for a in (plain.means, plain.cholesky, plain.colors)]
     image = render(*leaves, (21, 34))
     ours = image.detach()[0].permute(1, 2, 0).numpy()
-    assert np.abs(ours - yardstick.forward(plain, (21, 34))).max() < 1e-4
+    assert np.abs(ours - baseline.forward(plain, (21, 34))).max() < 1e-4
     (image.square().sum() / 2).backward()
-    gradient = yardstick.backward(plain, np.ascontiguousarray(ours))
+    gradient = baseline.backward(plain, np.ascontiguousarray(ours))
     for exact, name in zip(leaves, ("means", "cholesky", "colors"), strict=True):
         assert np.allclose(getattr(gradient, name), exact.grad[0].numpy(), rtol=1e-3, atol=1e-3)
 
 
 @needs_compiler
-def test_the_yardsticks_fit_fits():
-    import yardstick
+def test_the_baselines_fit_fits():
+    import baseline
     from render import psnr, textured
 
     target = textured(32)
-    start = yardstick.grid_start(target)
-    fitted = yardstick.fit(target, start, 100)
-    before, after = (psnr(yardstick.forward(g, (32, 32)), target) for g in (start, fitted))
+    start = baseline.grid_start(target)
+    fitted = baseline.fit(target, start, 100)
+    before, after = (psnr(baseline.forward(g, (32, 32)), target) for g in (start, fitted))
     assert after > before + 5
-    assert np.array_equal(start.means, yardstick.grid_start(target).means)
+    assert np.array_equal(start.means, baseline.grid_start(target).means)
 
 
 def test_liif_blends_its_four_neighbours_as_bilinear_interpolation_does():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-FOLDER = Path(__file__).parents[2] / "workflows" / "benchmarks"
+FOLDER = Path(__file__).parents[3] / "workflows" / "benchmarks"
 
 
 def quick(name: str, folder: Path) -> tuple[str, dict]:

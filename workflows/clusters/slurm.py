@@ -1,7 +1,7 @@
 """Mine on a SLURM cluster: one job per node or part of one, as many as the queue gives, TLS between them.
 
     pip install 'dgp-mining[slurm]'
-    python workflows/slurm.py --jobs 20 --cores 32 --memory 64GB -- --images DF2K --store dgp.zarr
+    python workflows/clusters/slurm.py --jobs 20 --cores 32 --memory 64GB -- --images DF2K --store dgp.zarr
 
 What follows '--' goes to `dgp-mine fit`. The scheduler and `dgp-mine fit` run here: on a login node, or in
 a small job of their own. All nodes must see the folders, this one included. Jobs that end, by their time

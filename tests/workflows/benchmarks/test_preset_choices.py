@@ -1,4 +1,4 @@
-"""The benchmark of `fast` promises that its rows lead from demo to fast, and that no training is repeated."""
+"""The rows of the benchmark of preset `light` lead from demo to light, and no training is repeated."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ import pytest
 
 from sr_model import PRESETS
 
-FOLDER = Path(__file__).parents[2] / "workflows" / "benchmarks"
+FOLDER = Path(__file__).parents[3] / "workflows" / "benchmarks"
 
 
 def run(folder: Path, rows: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(FOLDER / "choices.py"), "--quick", "--rows", rows]
+    command = [sys.executable, str(FOLDER / "preset_choices.py"), "--quick", "--rows", rows]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
 
-def test_the_first_rows_lead_from_demo_to_fast(monkeypatch):
+def test_the_first_rows_lead_from_demo_to_light(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
-    from choices import rows
+    from preset_choices import rows
 
     made = [row.preset() for row in rows().values()]
-    demo, cheaper, fast = (asdict(preset.network) for preset in made[:3])
+    demo, cheaper, light = (asdict(preset.network) for preset in made[:3])
     assert made[0] == PRESETS["demo"]
-    assert made[2] == PRESETS["fast"]
+    assert made[2] == PRESETS["light"]
     assert {name for name in demo if demo[name] != cheaper[name]} == {"dictionary_size", "latent"}
-    assert {name for name in demo if cheaper[name] != fast[name]} == {"width", "depth"}
+    assert {name for name in demo if cheaper[name] != light[name]} == {"width", "depth"}
     assert len({repr(preset) for preset in made}) == len(made)  # no row is another's training
 
 
 def test_it_prints_a_table_and_repeats_no_training(tmp_path):
-    first = run(tmp_path, "demo,fast")
+    first = run(tmp_path, "demo,light")
     assert first.returncode == 0, first.stderr
     lines = first.stdout.splitlines()
     header = next(index for index, line in enumerate(lines) if line.startswith("network"))
-    assert [line.split()[0] for line in lines[header + 2 :]] == ["demo", "fast", "bicubic"]
+    assert [line.split()[0] for line in lines[header + 2 :]] == ["demo", "light", "bicubic"]
     assert "±" in lines[header + 2]
-    log = tmp_path / "choices.jsonl"
-    assert [json.loads(line)["name"] for line in log.read_text().splitlines()] == ["demo", "fast"]
-    second = run(tmp_path, "demo,fast")
+    log = tmp_path / "preset_choices.jsonl"
+    assert [json.loads(line)["name"] for line in log.read_text().splitlines()] == ["demo", "light"]
+    second = run(tmp_path, "demo,light")
     assert second.stdout == first.stdout
     assert "steps" not in second.stderr
 
 
-@pytest.mark.parametrize("rows", ["faster", "demo,,fast"])
+@pytest.mark.parametrize("rows", ["faster", "demo,,light"])
 def test_an_unknown_row_is_named(tmp_path, rows):
     refused = run(tmp_path, rows)
     assert refused.returncode == 1

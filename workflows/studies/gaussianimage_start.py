@@ -1,14 +1,14 @@
 """What the published recipe's start leaves in its statistics: l21 drawn from [0, 1], or from [-1/2, 1/2].
 
-    python workflows/studies/published_start.py
-    python workflows/studies/published_start.py --images DIV2K --crops 40 --side 256 --iterations 20000
+    python workflows/studies/gaussianimage_start.py
+    python workflows/studies/gaussianimage_start.py --images DIV2K --crops 40 --side 256 --iterations 20000
 
 A photograph and its mirror image have opposite l21, so photographs as a whole should have none.
 """
 
 from dataclasses import replace
 
-from study import Arm, compare, parse, print_rows, read_crops, write
+from study import Variant, compare, parse, print_rows, read_crops, write
 
 from dgp_mining.fitting.recipes import FastRecipe, GaussianImageRecipe
 
@@ -16,19 +16,19 @@ from dgp_mining.fitting.recipes import FastRecipe, GaussianImageRecipe
 def main() -> None:
     options = parse(
         __doc__,
-        "published_start",
+        "gaussianimage_start",
         crops=6,
         side=64,
         extra={"--iterations": {"type": int, "default": 1500, "help": "of the published recipe"}},
     )
     published = GaussianImageRecipe(iterations=options.iterations)
-    arms = [
-        Arm("fast", FastRecipe()),
-        Arm("published start", published),
-        Arm("the same, l21 symmetric", replace(published, cholesky_bound=(0.5, -0.5, 0.5))),
+    variants = [
+        Variant("fast", FastRecipe()),
+        Variant("published start", published),
+        Variant("the same, l21 symmetric", replace(published, cholesky_bound=(0.5, -0.5, 0.5))),
     ]
     shown = ("l11", "l21", "l22", "sin_2angle", "cos_2angle")
-    rows = compare(arms, read_crops(options), options.quick, "fast")
+    rows = compare(variants, read_crops(options), options.quick, "fast")
     print_rows(rows, shown)
     write(options, rows, "", shown)
 

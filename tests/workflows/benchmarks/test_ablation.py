@@ -1,4 +1,4 @@
-"""The ablation promises to train each arm alike, never twice, and to pair what it compares."""
+"""The ablation promises to train each variant alike, never twice, and to pair what it compares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sr_model import PRESETS
 from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
 from sr_model.networks.registry import build_network
 
-FOLDER = Path(__file__).parents[2] / "workflows" / "benchmarks"
+FOLDER = Path(__file__).parents[3] / "workflows" / "benchmarks"
 
 
 @pytest.fixture(autouse=True)
@@ -42,26 +42,33 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_prints_a_table_and_repeats_no_training(prior, tmp_path):
-    arms = ("--arms", "mined dictionary,no dictionary", "--rates", "1e-3", "--blendings", "sqrt,covariance")
-    first = run(tmp_path, *arms, "--seeds", "1")
+    variants = (
+        "--variants",
+        "mined dictionary,no dictionary",
+        "--rates",
+        "1e-3",
+        "--blendings",
+        "sqrt,covariance",
+    )
+    first = run(tmp_path, *variants, "--seeds", "1")
     assert first.returncode == 0, first.stderr
     log = tmp_path / "ablation.jsonl"
     records = [json.loads(line) for line in log.read_text().splitlines()]
     assert len(records) == (2 * 2 + 2) * 2  # cells by tuning and a seed
-    assert {"arm", "rate", "seed", "steps", "psnr", "bicubic", "usage", "key"} <= records[0].keys()
+    assert {"variant", "rate", "seed", "steps", "psnr", "bicubic", "usage", "key"} <= records[0].keys()
     rows = [line.split("|")[1:-1] for line in first.stdout.splitlines() if line.startswith("| ")][1:]
     assert [row[0].strip() for row in rows] == ["mined dictionary"] * 4 + ["no dictionary"] * 2
     assert all("±" in row[5] for row in rows[4:])
 
     log.write_text(log.read_text()[:-20])  # as a kill would leave it
-    second = run(tmp_path, *arms, "--seeds", "2")
+    second = run(tmp_path, *variants, "--seeds", "2")
     assert second.returncode == 0, second.stderr
     assert second.stderr.count(" dB\n") == 1 + 6  # what was cut short, and the new seed of every cell
 
 
 def test_options_that_name_nothing_are_one_sentence(prior, tmp_path):
     for options in (
-        ("--arms", "minde"),
+        ("--variants", "minde"),
         ("--starts", "cold"),
         ("--images", "nowhere"),
         ("--rates", "fast"),
@@ -89,11 +96,11 @@ def test_differences_are_paired_by_image():
 
 
 @pytest.mark.parametrize("start", ["interpolator", "random"])
-def test_every_arm_is_a_network(prior, start):
-    from ablation import ARMS, cells, quick_preset
+def test_every_variant_is_a_network(prior, start):
+    from ablation import VARIANTS, cells, quick_preset
 
     mined = Dictionary.load(prior)
-    chosen = list(cells(list(ARMS), [start], ["sqrt", "cholesky", "covariance"]))
+    chosen = list(cells(list(VARIANTS), [start], ["sqrt", "cholesky", "covariance"]))
     assert len(chosen) == 6 * 3 + 3
     for cell in chosen:
         network = cell.preset(quick_preset()).network

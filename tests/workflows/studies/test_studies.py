@@ -1,4 +1,4 @@
-"""The studies run to the end, print a row for each arm, and write their figures and a plot."""
+"""The studies run to the end, print a row for each variant, and write their figures and a plot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dgp_mining.fitting.statistics import prior_sample
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 
-FOLDER = Path(__file__).parents[2] / "workflows" / "studies"
+FOLDER = Path(__file__).parents[3] / "workflows" / "studies"
 STUDIES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "study")
 
 
@@ -52,14 +52,14 @@ def studies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_prints_a_row_for_each_arm_and_writes_its_figures(
+def test_a_study_prints_a_row_for_each_variant_and_writes_its_figures(
     name: str, studies, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = studies(name, "--quick", "--images", photos)
     printed = capsys.readouterr().out
     assert len(written["figures"]) > 1
-    for arm in written["figures"]:
-        assert arm in printed
+    for variant in written["figures"]:
+        assert variant in printed
     assert written["options"]["images"] == "photos"
     assert str(photos) not in json.dumps(written)
 
@@ -94,7 +94,7 @@ def test_mirrored_crops_have_mirrored_statistics(studies, photos: Path) -> None:
     assert transposed["S_xx"]["value"] == pytest.approx(plain["S_yy"]["value"], rel=1e-4)
 
 
-def test_arms_are_compared_with_the_default_crop_by_crop(studies, photos: Path) -> None:
+def test_variants_are_compared_with_the_default_crop_by_crop(studies, photos: Path) -> None:
     figures = studies("start", "--quick", "--images", photos)["figures"]
     assert figures["start 0.6"]["over_base"] is None
     means = {name: figures[name]["off_lattice_psnr"]["value"] for name in ("start 0.9", "start 0.6")}

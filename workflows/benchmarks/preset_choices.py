@@ -1,15 +1,16 @@
-"""What each choice in the preset `fast` buys: networks trained for equal time on one core.
+"""What each choice in the preset `light` buys: networks trained for equal time on one core.
 
-    python workflows/benchmarks/choices.py --images DIR --val KODAK [--seconds 300] [--rows "demo,fast"]
+    python workflows/benchmarks/preset_choices.py --images DIR --val KODAK \
+        [--seconds 300] [--rows "demo,light"]
 
-The first rows lead from the preset `demo` to `fast`: fewer kernels, far apart, and fewer dimensions to weigh
-them in; then a larger encoder for the time that this saves. The others are `fast` with one choice undone.
-Every network has the same CPU seconds, decoding aside: the cost of a step is measured first, and the schedule
-then spans as many steps as the time allows, so that other work on the machine changes little. PSNR is that of
-centre crops of `--val` by the protocol `benchmark`.
+The first rows lead from the preset `demo` to `light`: fewer kernels, far apart, and fewer dimensions to weigh
+them in; then a larger encoder for the time that this saves. The others are `light` with one choice undone.
+Every network has the same CPU seconds, not counting image decoding: the cost of a step is measured first,
+and the schedule then spans as many steps as fit the time, so that other load on the machine changes little.
+PSNR is measured on centre crops of `--val` by the protocol `benchmark`.
 
-Each training is a line of the JSON lines file as soon as it is done, and is not repeated where the file has
-it already. Several processes may share a file, each with its `--rows`.
+Each training adds a line to the JSON lines file as soon as it is done, and is not repeated if the file has it
+already. Several processes may share a file, each with its own `--rows`.
 """
 
 from __future__ import annotations
@@ -39,20 +40,20 @@ from sr_model.training.train import LAST
 
 SCALES = (2.0, 3.0, 4.0)
 PROBE = 12
-"""Steps that measure what one costs, the first of them not counted."""
-FAST = "fast"
+"""Steps by which the cost of one is measured; the first is not counted."""
+LIGHT = "light"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A network and its training that has a line in the table."""
+    """One line of the table: a network and its training."""
 
     start: str
-    """The preset that is changed."""
+    """Name of the preset that is changed."""
     network: Mapping[str, Any]
-    """Settings of the network that differ."""
+    """Network settings that differ from the preset."""
     training: Mapping[str, Any]
-    """Settings of the training that differ."""
+    """Training settings that differ from the preset."""
 
     def preset(self) -> Preset:
         base = PRESETS[self.start]
@@ -60,27 +61,27 @@ class Row:
 
 
 def rows() -> dict[str, Row]:
-    """All lines of the table by name, in order."""
-    fast = PRESETS[FAST]
-    cheaper = {field: getattr(fast.network, field) for field in ("dictionary_size", "latent")}
+    """Return all lines of the table by name, in order."""
+    light = PRESETS[LIGHT]
+    cheaper = {field: getattr(light.network, field) for field in ("dictionary_size", "latent")}
     made = {
         "demo": Row("demo", {}, {}),
         "demo with 64 kernels in 16 dimensions": Row("demo", cheaper, {}),
-        FAST: Row(FAST, {}, {}),
+        LIGHT: Row(LIGHT, {}, {}),
     }
     undone = {
-        "fast with all kernels": {"dictionary_size": None},
-        "fast from a random start": {"interpolate": False},
-        "fast without offsets": {"positions": "initial"},
-        "fast with offsets up to half a pixel": {"drift": 0.5},
-        "fast with one round kernel": {"covariance": "fixed"},
-        "fast with kernels regressed in the same box": {"covariance": "bounded"},
-        "fast blending Cholesky factors": {"blending": "cholesky"},
-        "fast blending covariances": {"blending": "covariance"},
+        "light with all kernels": {"dictionary_size": None},
+        "light from a random start": {"interpolate": False},
+        "light without offsets": {"positions": "initial"},
+        "light with offsets up to half a pixel": {"drift": 0.5},
+        "light with one round kernel": {"covariance": "fixed"},
+        "light with kernels regressed in the same box": {"covariance": "bounded"},
+        "light blending Cholesky factors": {"blending": "cholesky"},
+        "light blending covariances": {"blending": "covariance"},
     }
-    made |= {name: Row(FAST, network, {}) for name, network in undone.items()}
-    made["fast at twice the rate"] = Row(FAST, {}, {"learning_rate": 2 * fast.train.learning_rate})
-    made["fast at half the rate"] = Row(FAST, {}, {"learning_rate": fast.train.learning_rate / 2})
+    made |= {name: Row(LIGHT, network, {}) for name, network in undone.items()}
+    made["light at twice the rate"] = Row(LIGHT, {}, {"learning_rate": 2 * light.train.learning_rate})
+    made["light at half the rate"] = Row(LIGHT, {}, {"learning_rate": light.train.learning_rate / 2})
     return made
 
 
@@ -93,16 +94,16 @@ class Contest:
     training: list[Path]
     """Images to train on."""
     testing: list[Path]
-    """Images that the table is about."""
+    """Images on which PSNR is measured."""
     seconds: float
     """CPU time of each training."""
     seed: int
-    """Of the first weights and of the crops."""
+    """Seed of the initial weights and of the crops."""
     log: Path
     """The JSON lines file."""
 
     def key(self, preset: Preset) -> str:
-        """What a training is known by: all that could change its outcome."""
+        """Identify a training by a hash of everything that could change its outcome."""
         everything = [
             asdict(preset), self.seed, self.seconds, self.dictionary.cholesky.tolist(),
             [path.name for path in (*self.training, *self.testing)],
@@ -110,7 +111,7 @@ class Contest:
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
 
     def result(self, name: str, preset: Preset) -> dict[str, Any]:
-        """The record of a training, taken from the file or done now and added to it."""
+        """Return a training's record, from the file or, if it is not there yet, by training now."""
         key = self.key(preset)
         if key in (done := recorded(self.log)):
             return done[key]
@@ -136,7 +137,7 @@ class Contest:
         return record
 
     def step_seconds(self, preset: Preset) -> float:
-        """CPU time of a step, the median of a few."""
+        """Return the CPU time of a step, the median of a few."""
         stamps: list[float] = []
         with tempfile.TemporaryDirectory() as folder:
             self.train(preset, PROBE, Path(folder), lambda step, figures: stamps.append(time.process_time()))
@@ -152,7 +153,7 @@ class Contest:
 
 
 def shrunk(preset: Preset) -> Preset:
-    """One that trains within a moment."""
+    """Return a small version of `preset` that trains in a moment."""
     network = replace(preset.network, width=8, depth=1, features=8, embedding=(8,), hidden=(8,))
     return Preset(network, replace(preset.train, batch=2, crop=8, warmup=1))
 
@@ -162,15 +163,15 @@ def in_words(record: dict[str, Any]) -> str:
 
 
 def report(records: Mapping[str, dict[str, Any]]) -> None:
-    """The table, and by how much each row is better or worse than `fast` by image."""
+    """Print the table, with each row's difference from `light`, paired by image."""
     scales = [f"x{scale:g}" for scale in SCALES]
     lines = []
     for name, record in records.items():
         figures = [f"{statistics.fmean(record['psnr'][scale]):.2f}" for scale in scales]
         against = ""
-        if FAST in records and name != FAST:
-            pairs = zip(record["psnr"]["x4"], records[FAST]["psnr"]["x4"], strict=True)
-            gaps = [ours - fast for ours, fast in pairs]
+        if LIGHT in records and name != LIGHT:
+            pairs = zip(record["psnr"]["x4"], records[LIGHT]["psnr"]["x4"], strict=True)
+            gaps = [ours - light for ours, light in pairs]
             against = f"{statistics.fmean(gaps):+.2f} ± {standard_error(np.array(gaps))}"
         size = f"{record['parameters'] / 1e3:,.0f} k"
         lines.append([name, size, f"{1e3 * record['step, s']:.0f}", str(record["steps"]), *figures, against])
@@ -178,18 +179,18 @@ def report(records: Mapping[str, dict[str, Any]]) -> None:
     lines.append(
         ["bicubic", "", "", "", *(f"{statistics.fmean(bicubic[scale]):.2f}" for scale in scales), ""]
     )
-    print_table(["network", "parameters", "ms a step", "steps", *scales, "x4 less fast's"], lines)
+    print_table(["network", "parameters", "ms a step", "steps", *scales, "x4 minus light's"], lines)
 
 
 def main() -> None:
     root = Path(__file__).resolve().parents[2]
-    options = parser(__doc__.splitlines()[0], "choices.jsonl")
+    options = parser(__doc__.splitlines()[0], "preset_choices.jsonl")
     options.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    options.add_argument("--prior", type=Path, help="the mined dictionary; the reference prior where none")
+    options.add_argument("--prior", type=Path, help="the mined dictionary; default: the reference prior")
     options.add_argument("--images", type=Path, default=root / "data/samples/mining", help="to train on")
     options.add_argument("--val", type=Path, default=root / "data/samples/heldout", help="to measure on")
     options.add_argument("--seconds", type=float, default=300, help="CPU time of each training")
-    options.add_argument("--seed", type=int, default=0, help="of the first weights and of the crops")
+    options.add_argument("--seed", type=int, default=0, help="of the initial weights and the crops")
     options.add_argument("--rows", default=",".join(rows()), help="lines of the table")
     asked = options.parse_args()
     named = [name.strip() for name in asked.rows.split(",")]
@@ -205,11 +206,11 @@ def main() -> None:
         with threads(1):
             records = {name: contest.result(name, preset) for name, preset in presets.items()}
     except KeyError as error:
-        sys.exit(f"choices: --rows {error} is none of {', '.join(rows())}")
+        sys.exit(f"preset_choices: --rows {error} is not one of {', '.join(rows())}")
     except ValueError as error:  # all of this project's errors are ValueErrors
-        sys.exit(f"choices: {error}")
+        sys.exit(f"preset_choices: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"Interrupted: what is done is in {asked.out}, the same command goes on")
+        sys.exit(f"Interrupted: finished trainings are in {asked.out}; repeat the command to continue")
     about = machine()
     print(
         f"{len(contest.testing)} images of {asked.val.name}, luma; {seconds:g} CPU seconds on one core "

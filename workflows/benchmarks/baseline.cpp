@@ -1,4 +1,4 @@
-// The yardstick: rendering sums of 2D Gaussians, and fitting them, as one writes it down at first. Float32, one
+// The baseline: rendering sums of 2D Gaussians, and fitting them, as one writes it down at first. Float32, one
 // thread, scalar loops over each Gaussian's bounding box, expf, no intrinsics; what the compiler makes of it is
 // the compiler's. RGB, interleaved: means [N][2], Cholesky factors [N][3], colours [N][3], images [H][W][3].
 #include <algorithm>
@@ -92,19 +92,19 @@ struct Adam {
 
 extern "C" {
 
-void yardstick_forward(int n, const float* means, const float* cholesky, const float* colors, int height, int width,
+void baseline_forward(int n, const float* means, const float* cholesky, const float* colors, int height, int width,
                        float cutoff, float* out) {
   forward(n, means, cholesky, colors, height, width, cutoff, out);
 }
 
-void yardstick_backward(int n, const float* means, const float* cholesky, const float* colors, int height, int width,
+void baseline_backward(int n, const float* means, const float* cholesky, const float* colors, int height, int width,
                         float cutoff, const float* grad, float* grad_means, float* grad_cholesky,
                         float* grad_colors) {
   backward(n, means, cholesky, colors, height, width, cutoff, grad, grad_means, grad_cholesky, grad_colors);
 }
 
 // Adam on the sum of squared errors from `target`, in place; `rates` [iterations][3] of means, factors, colours.
-void yardstick_fit(int n, float* means, float* cholesky, float* colors, int height, int width, float cutoff,
+void baseline_fit(int n, float* means, float* cholesky, float* colors, int height, int width, float cutoff,
                    const float* target, const float* rates, int iterations, float min_sigma) {
   std::vector<float> image(3 * height * width), by_means(2 * n), by_cholesky(3 * n), by_colors(3 * n);
   Adam of_means(2 * n), of_cholesky(3 * n), of_colors(3 * n);

@@ -21,7 +21,7 @@ from dgp_mining.store.integrity import StoreError
 from dgp_mining.store.store import Store
 from dgp_mining.store.summary import summarise
 
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
+FOLDER = Path(__file__).parents[3] / "workflows" / "clusters"
 SMALL = ["--crop", "16", "--max-crops", "12", "--iterations", "50"]
 
 FAKE_SLURM = {
@@ -98,7 +98,7 @@ def assert_all_done(store: Path, said: str) -> None:
 @pytest.fixture(scope="module")
 def manifest() -> dict[tuple[str, str], dict[str, Any]]:
     """The objects of the manifest, by kind and name."""
-    objects = yaml.safe_load_all((WORKFLOWS / "kubernetes.yaml").read_text())
+    objects = yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text())
     return {(each["kind"], each["metadata"]["name"]): each for each in objects}
 
 
@@ -146,7 +146,7 @@ def test_the_manifest_fits_together(manifest: dict[tuple[str, str], dict[str, An
         assert only["image"] == "registry.example.com/dgp-mine"
         mounted = {mount["name"] for mount in only.get("volumeMounts", [])}
         assert mounted == {volume["name"] for volume in template["spec"].get("volumes", [])}
-    assert f"-t {scheduler['image']}" in (WORKFLOWS / "Dockerfile").read_text()
+    assert f"-t {scheduler['image']}" in (FOLDER / "Dockerfile").read_text()
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_the_commands_of_the_manifest_mine(
 
 def test_a_job_asks_for_what_was_asked(slurm: dict[str, str], tmp_path: Path) -> None:
     options = "--cores 12 --memory 48GB --walltime 01:30:00 --queue short --account me --print"
-    command = [sys.executable, str(WORKFLOWS / "slurm.py"), *options.split()]
+    command = [sys.executable, str(FOLDER / "slurm.py"), *options.split()]
     done = subprocess.run(command, cwd=tmp_path, env=slurm, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     directives = [
@@ -219,7 +219,7 @@ def interrupt_under_way(command: list[str], store: Path, environment: Mapping[st
 @pytest.mark.slow
 def test_slurm_jobs_mine_and_go_on_after_ctrl_c(slurm: dict[str, str], photos: Path, tmp_path: Path) -> None:
     store = tmp_path / "a.zarr"
-    command = [sys.executable, str(WORKFLOWS / "slurm.py"), "--jobs", "2", "--cores", "1", "--"]
+    command = [sys.executable, str(FOLDER / "slurm.py"), "--jobs", "2", "--cores", "1", "--"]
     command += ["--images", str(photos), "--store", str(store), *LONG]
     assert interrupt_under_way(command, store, slurm, signal.SIGINT) == 130
     assert not list(tmp_path.glob("dgp-mine-*")), "the key is left behind"
@@ -234,7 +234,7 @@ def test_one_allocation_mines_and_goes_on_when_its_time_is_over(
     slurm: dict[str, str], photos: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "a.zarr"
-    command = ["bash", str(WORKFLOWS / "slurm.sbatch"), "--images", str(photos), "--store", str(store), *LONG]
+    command = ["bash", str(FOLDER / "slurm.sbatch"), "--images", str(photos), "--store", str(store), *LONG]
     assert interrupt_under_way(command, store, slurm, signal.SIGTERM) == 130
     assert (tmp_path / "scontrol.log").read_text() == f"requeue {os.getpid()}\n"
     done = subprocess.run(command, cwd=tmp_path, env=slurm, capture_output=True, text=True, check=False)
