@@ -7,7 +7,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from .backends import cpu, cuda, fallback, reference
+from .backends import cpu, cuda, dense, fallback
 
 DEFAULT_CUTOFF = 3.33
 """Mahalanobis radius beyond which a Gaussian is dropped: weight below 1/255 (GaussianImage)."""
@@ -38,7 +38,7 @@ def render(
         cutoff: Mahalanobis radius of the footprint, up to 12.
 
     Returns [B, C, height, width] in float32, or float64 if the inputs are float64 (then by the dense
-    `backends.reference`). Half-precision inputs, as under autocast, are rendered in float32. Differentiable
+    `backends.dense`). Half-precision inputs, as under autocast, are rendered in float32. Differentiable
     in means, cholesky and colors, exactly: the footprint's edge is held fixed. A row does not depend,
     to the bit, on what else is in the batch, nor on the number of threads.
 
@@ -51,7 +51,7 @@ def render(
     _check(means, cholesky, colors, size, counts, cutoff)
     height, width = (int(extent) for extent in size)
     if means.dtype == torch.float64:
-        return reference.render(means, cholesky, colors, (height, width), counts, cutoff)
+        return dense.render(means, cholesky, colors, (height, width), counts, cutoff)
     with torch.autocast(means.device.type, enabled=False):
         return _render(means.float(), cholesky.float(), colors.float(), counts, height, width, float(cutoff))
 
@@ -79,7 +79,7 @@ def render_rows(
     if means.device.type != "cpu":
         raise ValueError(f"parts of an image are rendered on the CPU, not on {means.device.type}")
     if means.dtype == torch.float64:
-        return reference.render(means, cholesky, colors, (height, width), counts, cutoff, (first, end))
+        return dense.render(means, cholesky, colors, (height, width), counts, cutoff, (first, end))
     inputs = (t.float().contiguous() for t in (means, cholesky, colors))
     implementation = _implementation(means.device)
     return implementation.render(*inputs, _contiguous(counts), (height, width), float(cutoff), (first, end))
@@ -119,7 +119,7 @@ def _implementation(device: torch.device) -> ModuleType:
     if device.type != "cpu":
         raise ValueError(f"splat2d renders on CPU and CUDA, not on {device.type}: move the field with .cpu()")
     if cpu.LIBRARY is None:
-        cpu.say_missing()
+        cpu.warn_missing()
         return fallback
     return cpu
 

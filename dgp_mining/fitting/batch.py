@@ -119,7 +119,7 @@ def _fast(targets: Tensor, recipe: FastRecipe, density: float, seeds: Sequence[i
     goal, rates = targets.to(device), recipe.rates(spacings[0])
 
     def advance(begin: int, end: int) -> Tensor:
-        return cuda.fit(
+        return cuda.fit_fast(
             goal,
             parameters,
             first,

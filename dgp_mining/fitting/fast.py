@@ -28,7 +28,7 @@ def _fit_fast(
     start = parameters[:2].T.clone()
     first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
     rates = recipe.rates(spacing)
-    run = cpu.fit if backend() == "cpu" else fallback.fit
+    run = cpu.fit_fast if backend() == "cpu" else fallback.fit_fast
 
     def look() -> GaussianField:
         return field_of(parameters.clone(), size)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # fields.py
 def implementation(request, monkeypatch):
     """Both implementations on the CPU, one after the other."""
     if request.param == "cpu" and cpu.LIBRARY is None:
-        pytest.skip("built without the native library")
+        pytest.skip("built without the C++ library")
     if request.param == "fallback":
         monkeypatch.setattr(cpu, "LIBRARY", None)
-        monkeypatch.setattr(cpu, "say_missing", lambda: None)
+        monkeypatch.setattr(cpu, "warn_missing", lambda: None)

@@ -7,14 +7,14 @@ import torch
 from fields import AWKWARD, awkward_inputs, near_cutoff, random_inputs
 
 from splat2d import backend, render
-from splat2d.backends import cpu, fallback, reference
+from splat2d.backends import cpu, dense, fallback
 
 SIZES = [(17, 23), (1, 1), (64, 40), (5, 130)]
-needs_library = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the native library")
+needs_library = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the C++ library")
 
 
 def compare(means, cholesky, colors, size, counts=None, cutoff=3.33, seed=0):
-    """Output and gradients of `render` in float32 against the float64 reference's, off the cut-off's edge."""
+    """Output and gradients of `render` in float32 against dense float64's, off the cut-off's edge."""
     clear = ~near_cutoff(means, cholesky, size, cutoff)
     outputs, gradients = [], []
     weight = torch.randn(
@@ -39,16 +39,16 @@ def compare(means, cholesky, colors, size, counts=None, cutoff=3.33, seed=0):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("channels", [1, 3, 8])
-def test_random_fields_agree_with_the_reference(implementation, size, channels):
+def test_random_fields_agree_with_the_oracle(implementation, size, channels):
     compare(*random_inputs(2, 40, channels, size), size)
 
 
 @pytest.mark.parametrize("name", AWKWARD)
-def test_awkward_gaussians_agree_with_the_reference(implementation, name):
+def test_awkward_gaussians_agree_with_the_oracle(implementation, name):
     compare(*awkward_inputs([name]), (17, 23))
 
 
-def test_a_narrow_and_a_wide_cutoff_agree_with_the_reference(implementation):
+def test_a_narrow_and_a_wide_cutoff_agree_with_the_oracle(implementation):
     for cutoff in (0.5, 6.0, 12.0):
         compare(*random_inputs(1, 20, 3, (17, 23)), (17, 23), cutoff=cutoff)
 
@@ -91,9 +91,7 @@ def test_gradients_agree_with_finite_differences():
     weight = torch.randn(1, 2, 9, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
     def loss(*inputs):
-        return (
-            reference.render(*inputs, (9, 11), None, 12.0) * weight
-        ).sum()  # no edge within 12 sigma to cross
+        return (dense.render(*inputs, (9, 11), None, 12.0) * weight).sum()  # no edge within 12 sigma to cross
 
     leaves = [t.float().requires_grad_() for t in (means, cholesky, colors)]
     (render(*leaves, (9, 11), cutoff=12.0) * weight.float()).sum().backward()
@@ -210,17 +208,17 @@ def test_what_cannot_be_rendered_is_refused_in_a_sentence(implementation, change
 
 def test_without_the_library_one_line_says_so(monkeypatch):
     monkeypatch.setattr(cpu, "LIBRARY", None)
-    cpu.say_missing.cache_clear()
+    cpu.warn_missing.cache_clear()
     assert backend() == "torch"
     inputs = random_inputs(1, 2, 3, (4, 4))
-    with pytest.warns(UserWarning, match="no native library") as caught:
+    with pytest.warns(UserWarning, match=r"no C\+\+ library") as caught:
         render(*inputs, (4, 4)), render(*inputs, (4, 4))
     assert len(caught) == 1
 
 
-def test_the_native_fit_and_the_torch_fit_take_the_same_steps():
+def test_the_cpu_and_the_fallback_fit_take_the_same_steps():
     if cpu.LIBRARY is None:
-        pytest.skip("built without the native library")
+        pytest.skip("built without the C++ library")
     generator = torch.Generator().manual_seed(3)
     target = torch.rand(3, 20, 26, generator=generator)
     n = 60
@@ -230,7 +228,7 @@ def test_the_native_fit_and_the_torch_fit_take_the_same_steps():
     rates = torch.tensor([[0.02, 0.01, 0.01]]).expand(8, 3).contiguous()
     settings = {"start": 0, "cutoff": 3.33, "min_sigma": 0.8, "betas": (0.9, 0.99), "epsilon": 1e-4}
     results = []
-    for run in (cpu.fit, fallback.fit):
+    for run in (cpu.fit_fast, fallback.fit_fast):
         state = [start.clone(), torch.zeros_like(start), torch.zeros_like(start)]
         losses = run(target, *state, rates, **settings)
         assert losses[-1] < losses[0]

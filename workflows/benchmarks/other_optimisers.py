@@ -73,7 +73,7 @@ class Descent:
 
     def run(self, end: int, target: Tensor | None = None) -> None:
         """Iterate until `end` have been done, towards another target if one is given."""
-        cpu.fit(
+        cpu.fit_fast(
             self.target if target is None else target,
             *(self.parameters, self.first, self.second, self.rates[self.done : end].contiguous()),
             start=self.done,

@@ -1,1 +1,5 @@
-"""Implementations of rendering and fitting: `reference`, `cpu`, `cuda`, and `fallback` without a compiler."""
+"""The implementations of rendering and fitting, which all mean the same.
+
+`dense`: torch, every pixel times every Gaussian; the oracle. `cpu`: C++. `cuda`: NVIDIA GPUs, through NVRTC.
+`fallback`: torch, on machines without the C++ library.
+"""

@@ -65,9 +65,9 @@ LIBRARY = _load()
 
 
 @cache
-def say_missing() -> None:
+def warn_missing() -> None:
     """Warn, once, that the library is missing and what that costs."""
-    warnings.warn("splat2d has no native library here: rendering with torch, slower", stacklevel=2)
+    warnings.warn("splat2d has no C++ library here: rendering with torch, which is slower", stacklevel=2)
 
 
 def instruction_set() -> str:
@@ -164,7 +164,7 @@ def render_backward(
     return gradients
 
 
-def fit(
+def fit_fast(
     target: Tensor,  # [C, H, W]
     parameters: Tensor,  # [5 + C, N]
     first: Tensor,  # [5 + C, N]

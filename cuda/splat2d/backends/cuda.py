@@ -157,7 +157,7 @@ def render_backward(
     return gradients
 
 
-def fit(
+def fit_fast(
     target: Tensor,  # [B, C, H, W]
     parameters: Tensor,  # [B, 5 + C, N]
     first: Tensor,  # [B, 5 + C, N]
@@ -170,7 +170,7 @@ def fit(
     betas: tuple[float, float],
     epsilon: float,
 ) -> Tensor:  # [B, iterations] float64
-    """As `cpu.fit`, for B crops of one size at once; returns the squared errors of each before each step.
+    """As `cpu.fit_fast`, for B crops of one size at once; returns the squared error of each before each step.
 
     Queues every iteration and returns: reading the losses or the parameters waits for the device. The six
     launches of an iteration are lost in the work on a dozen crops or more; a CUDA graph of them would gain

@@ -1,6 +1,6 @@
 """A torch path for machines without the native library: each Gaussian over its own box of pixels.
 
-Same meaning as `reference`; the cost grows with the footprints, not with pixels times Gaussians.
+Same meaning as `dense`; the cost grows with the footprints, not with pixels times Gaussians.
 Gaussians are grouped by the size of their boxes (powers of two): a large one costs no small one memory.
 """
 
@@ -142,7 +142,7 @@ def render_backward(
     return gradients
 
 
-def fit(
+def fit_fast(
     target: Tensor,
     parameters: Tensor,
     first: Tensor,
@@ -155,7 +155,7 @@ def fit(
     betas: tuple[float, float],
     epsilon: float,
 ) -> Tensor:
-    """As `cpu.fit`, step by step (src/cpu/fit_fast.h)."""
+    """As `cpu.fit_fast`, step by step (src/cpu/fit_fast.h)."""
     size = (target.shape[1], target.shape[2])
     losses = torch.empty(len(rates), dtype=torch.float64)
     for step, rate in enumerate(rates):

@@ -19,7 +19,7 @@ from splat2d.backends import cpu, fallback
 def kernels_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the place of the GPU's, crop by crop."""
     fused = cpu.LIBRARY is not None
-    fast = cpu.fit if fused else fallback.fit
+    fast = cpu.fit_fast if fused else fallback.fit_fast
     gaussianimage = cpu.fit_gaussianimage if fused else published.iterate
 
     def fit(

@@ -79,7 +79,7 @@ def test_the_rate_is_halved_when_the_recipe_says():
 
 
 def test_without_the_library_torch_fits(monkeypatch):
-    monkeypatch.setattr(cpu, "say_missing", lambda: None)
+    monkeypatch.setattr(cpu, "warn_missing", lambda: None)
     pixels = textured().permute(1, 2, 0)
     fused = fit_image(pixels, density=0.18, recipe="gaussianimage", iterations=10)
     monkeypatch.setattr(cpu, "LIBRARY", None)

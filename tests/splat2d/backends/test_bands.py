@@ -69,7 +69,7 @@ def test_bands_are_the_whole_rendering_cut_and_hold_to_the_budget(size):
 
 def test_streaming_takes_the_memory_of_a_band_not_of_the_image():
     if cpu.LIBRARY is None:
-        pytest.skip("built without the native library")
+        pytest.skip("built without the C++ library")
     grown = int(subprocess.run([sys.executable, "-c", PEAK], check=True, capture_output=True).stdout)
     assert grown < 150e6  # the image has 400 MB, a band 4; malloc keeps some for later
 

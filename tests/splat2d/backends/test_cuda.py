@@ -7,7 +7,7 @@ import torch
 import warp_shim
 from fields import AWKWARD, awkward_inputs, near_cutoff, random_inputs
 
-from splat2d.backends import cpu, cuda, cuda_runtime, reference
+from splat2d.backends import cpu, cuda, cuda_runtime, dense
 
 CUTOFF = 3.33
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -38,7 +38,7 @@ def to(device, *tensors):
 
 
 def compare(device, inputs, size, counts=None, cutoff=CUTOFF):
-    """Output and gradients against the float64 reference, off the cut-off's edge, and the CPU's bits."""
+    """Output and gradients against dense float64, off the cut-off's edge, and the CPU's bits."""
     clear = ~near_cutoff(*inputs[:2], size, cutoff)[:, None]
     weight = torch.randn(
         inputs[2].shape[0], inputs[2].shape[2], *size, generator=torch.Generator().manual_seed(0)
@@ -49,7 +49,7 @@ def compare(device, inputs, size, counts=None, cutoff=CUTOFF):
     gradients = to("cpu", *cuda.render_backward(grad, *placed, used, cutoff))
 
     leaves = [t.double().requires_grad_() for t in inputs]
-    exact = reference.render(*leaves, size, counts, cutoff)
+    exact = dense.render(*leaves, size, counts, cutoff)
     (exact * weight).sum().backward()
     scale = inputs[2].abs().sum(1).max().item() + 1e-12
     assert torch.where(clear, out - exact.detach(), 0).abs().max() <= 2e-6 * scale
@@ -67,17 +67,17 @@ def compare(device, inputs, size, counts=None, cutoff=CUTOFF):
 
 @pytest.mark.parametrize("size", [(17, 23), (1, 1), (40, 70), (5, 130)])
 @pytest.mark.parametrize("channels", [1, 3, 8])
-def test_random_fields_agree_with_the_reference_and_with_the_cpu_to_the_bit(device, size, channels):
+def test_random_fields_agree_with_the_oracle_and_with_the_cpu_to_the_bit(device, size, channels):
     compare(device, random_inputs(2, 40, channels, size), size)
 
 
 @pytest.mark.parametrize("name", AWKWARD)
-def test_awkward_gaussians_agree_with_the_reference_and_with_the_cpu_to_the_bit(device, name):
+def test_awkward_gaussians_agree_with_the_oracle_and_with_the_cpu_to_the_bit(device, name):
     compare(device, awkward_inputs([name]), (17, 23))
 
 
 @pytest.mark.parametrize("cutoff", [0.5, 6.0, 12.0])
-def test_narrow_and_wide_cutoffs_agree_with_the_reference(device, cutoff):
+def test_narrow_and_wide_cutoffs_agree_with_the_oracle(device, cutoff):
     compare(device, random_inputs(1, 20, 3, (17, 23)), (17, 23), cutoff=cutoff)
 
 
@@ -98,7 +98,7 @@ def test_no_gaussian_is_dropped_however_many_meet_in_one_tile(device):
     cholesky = torch.tensor([0.8, 0.2, 0.7]).expand(1, n, 3).contiguous()
     colors = torch.rand(1, n, 1, generator=generator)
     out = cuda.render(*to(device, means, cholesky, colors), None, size, CUTOFF).cpu()
-    exact = reference.render(means.double(), cholesky.double(), colors.double(), size, None, CUTOFF)
+    exact = dense.render(means.double(), cholesky.double(), colors.double(), size, None, CUTOFF)
     clear = ~near_cutoff(means, cholesky, size, CUTOFF)[:, None]
     assert clear.sum() > 20
     assert ((out - exact).abs() <= 1e-5 * exact)[clear].all()  # one of them is 3e-5 of the sum
@@ -168,7 +168,7 @@ def test_a_rows_bits_depend_on_neither_batch_nor_run(device):
 
 def test_fits_of_a_batch_are_the_fits_of_the_cpu_to_the_bit(device):
     if cpu.LIBRARY is None:
-        pytest.skip("built without the native library")
+        pytest.skip("built without the C++ library")
     crops, n, size = 2, 70, (20, 26)
     generator = torch.Generator().manual_seed(3)
     target = torch.rand(crops, 3, *size, generator=generator)
@@ -185,11 +185,13 @@ def test_fits_of_a_batch_are_the_fits_of_the_cpu_to_the_bit(device):
         rows = [t[crop] for t in state]
         for begin in (0, 4):
             block = rates[begin : begin + 4].contiguous()
-            expected[crop, begin : begin + 4] = cpu.fit(target[crop], *rows, block, start=begin, **settings)
+            expected[crop, begin : begin + 4] = cpu.fit_fast(
+                target[crop], *rows, block, start=begin, **settings
+            )
 
     ours = list(to(device, parameters, first, second))
     losses = [
-        cuda.fit(target.to(device), *ours, rates[begin : begin + 4], start=begin, **settings)
+        cuda.fit_fast(target.to(device), *ours, rates[begin : begin + 4], start=begin, **settings)
         for begin in (0, 4)
     ]
     assert torch.allclose(torch.cat(losses, 1).cpu(), expected, rtol=1e-6)
@@ -199,7 +201,7 @@ def test_fits_of_a_batch_are_the_fits_of_the_cpu_to_the_bit(device):
 
 def test_published_fits_of_a_batch_are_those_of_the_cpu_to_the_bit(device):
     if cpu.LIBRARY is None:
-        pytest.skip("built without the native library")
+        pytest.skip("built without the C++ library")
     crops, n, size = 2, 70, (20, 26)
     generator = torch.Generator().manual_seed(3)
     target = torch.rand(crops, 3, *size, generator=generator)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from splat2d.backends import cpu, reference
+from splat2d.backends import cpu, dense
 
-pytestmark = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the native library")
+pytestmark = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the C++ library")
 CUTOFF = 12.0
 """No pixel of these images lies beyond it: finite differences cross no edge."""
 
@@ -28,7 +28,7 @@ def loss(target: Tensor, parameters: Tensor) -> float:
     l11 = torch.sqrt(a * a + b * b)
     cholesky = torch.stack([l11, b * (a + c) / l11, (a * c - b * b) / l11], -1)
     inputs = (parameters[:2].T[None], cholesky[None], parameters[5:].T[None])
-    image = reference.render(*inputs, tuple(target.shape[1:]), None, CUTOFF)[0]
+    image = dense.render(*inputs, tuple(target.shape[1:]), None, CUTOFF)[0]
     return 0.5 * (image - target).square().sum().item()
 
 
@@ -39,7 +39,7 @@ def run(
     state = [parameters.clone(), torch.zeros_like(parameters), torch.zeros_like(parameters)]
     settings = {"cutoff": CUTOFF, "min_sigma": 1e-3, "betas": (beta1, 0.95), "epsilon": 1e-4}
     losses = [
-        cpu.fit(target, *state, rates[begin:end].contiguous(), start=begin, **settings)
+        cpu.fit_fast(target, *state, rates[begin:end].contiguous(), start=begin, **settings)
         for begin, end in zip((0, *calls), calls, strict=False)
     ]
     return [torch.cat(losses), *state]

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from splat2d.backends import cpu, reference
+from splat2d.backends import cpu, dense
 
-pytestmark = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the native library")
+pytestmark = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the C++ library")
 SIZE = (9, 11)
 SETTINGS = {"cutoff": 12.0, "bound": (0.5, 0.0, 0.5), "betas": (0.98, 0.92, 0.99), "epsilon": 1e-8}
 
@@ -36,7 +36,7 @@ def loss(target: Tensor, parameters: Tensor) -> float:
     means = (torch.tanh(p[:2].T) + 1) / 2 * torch.tensor([width, height])
     l11, l21, l22 = (p[2:5].T + torch.tensor(SETTINGS["bound"])).unbind(-1)
     cholesky = torch.stack([l11.abs(), l21 * l11.sign(), l22.abs()], -1)
-    image = reference.render(means[None], cholesky[None], p[5:].T[None], (height, width), None, 12.0)[0]
+    image = dense.render(means[None], cholesky[None], p[5:].T[None], (height, width), None, 12.0)[0]
     return (image.clamp(0, 1) - target.double()).square().mean().item()
 
 
