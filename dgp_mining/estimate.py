@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,8 +36,8 @@ def estimate(plan: Plan, fitter: str | None = None) -> Estimate:
 
     Raises ImageError where none can be fitted, RunError where its device is not there.
     """
-    check_worker(plan.settings["backend"])
-    fitter = fitter or FITTERS["cuda" if plan.settings["backend"] == "cuda" else "cpu"]
+    check_worker(plan.settings.backend)
+    fitter = fitter or FITTERS["cuda" if plan.settings.backend == "cuda" else "cpu"]
     reasons = []
     for crop in np.unique(plan.image, return_index=True)[1]:  # the first of each image
         loaded = _load(plan, int(crop))
@@ -49,30 +49,33 @@ def estimate(plan: Plan, fitter: str | None = None) -> Estimate:
         raise ImageError(f"No crop of {plan.folder} can be fitted: {reasons[0]}")
     (_, _), (_, short), (fitted, long) = trials
     per_step = (long - short) / (TRIALS[2] - TRIALS[1])
-    per_fit = short + per_step * (plan.settings["iterations"] - TRIALS[1])
+    per_fit = short + per_step * (plan.settings.iterations - TRIALS[1])
     gaussians, channels = fitted.field.colors.shape[1:]
-    field = gaussians * (5 + channels) * 4 if plan.settings["keep_fields"] else 0
+    field = gaussians * (5 + channels) * 4 if plan.settings.keep_fields else 0
     return Estimate(
         gaussians=plan.crops * gaussians,
         seconds=plan.crops * max(per_fit, 0.0),
-        nbytes=plan.crops * ((1 + len(plan.settings["snapshots"] or ())) * statistics.NBYTES + field),
+        nbytes=plan.crops * ((1 + len(plan.settings.snapshots or ())) * statistics.NBYTES + field),
     )
 
 
 def _load(plan: Plan, crop: int) -> LoadedCrop:
     at = (plan.names[plan.image[crop]], *plan.position[crop].tolist())
-    return next(load_crops(plan.folder, [at], plan.settings["crop"]))
+    return next(load_crops(plan.folder, [at], plan.settings.crop))
 
 
 def _timed(loaded: LoadedCrop, plan: Plan, fitter: str) -> list[tuple[CropResult, float]]:
     """The result and the seconds per crop of each trial."""
     batch = [loaded] * min(batch_size(plan.settings), plan.crops)
     # Of this thread alone, where it does the work: what else runs here does not count.
-    clock = time.perf_counter if plan.settings["backend"] == "cuda" else time.thread_time
+    clock = time.perf_counter if plan.settings.backend == "cuda" else time.thread_time
     trials = []
     with one_torch_thread():
         for iterations in TRIALS:
-            settings = {**plan.settings, "iterations": iterations, "target_psnr": None, "keep_fields": True}
+            reached = tuple(look for look in plan.settings.snapshots or () if look <= iterations) or None
+            settings = replace(
+                plan.settings, iterations=iterations, snapshots=reached, target_psnr=None, keep_fields=True
+            )
             started = clock()
             results = fit_crops(batch, settings, load_fitter(fitter))
             trials.append((results[0], (clock() - started) / len(batch)))

@@ -14,12 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-import splat2d
-
-from .fitting import statistics
-from .fitting.recipes import recipe_settings
 from .planning.plan import Plan, chunk_length, make_plan
-from .planning.settings import Settings
+from .planning.settings import Settings, resolve_settings
 from .retry import RunError
 from .store.crop_results import FAILED
 from .store.layout import STATUS
@@ -81,7 +77,7 @@ def mine(
         fitter = fitter or FITTERS[device]
         task = Task(opened.address, os.path.abspath(images), fitter)
         flow = Flow(task, pending, lambda chunk: PlannedChunk(chunk, tuple(opened.chunk_crops(chunk))))
-        prepare = functools.partial(prepare_worker, plan.settings["backend"], fitter)
+        prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
         workers = min(workers or default_workers(scheduler), len(pending))
         with (
             stop_at_signals(say) as stop,
@@ -101,15 +97,7 @@ def mine(
 
 def plan_run(images: str | Path, settings: Settings, device: str = "cpu") -> Plan:
     """The plan of `mine`, which does nothing yet."""
-    numbers = recipe_settings(settings.recipe, settings.iterations)
-    fixed = {
-        "recipe": numbers.pop("recipe"),
-        "iterations": numbers.pop("iterations"),
-        "fit": numbers,
-        "statistics": statistics.SETTINGS,
-        "backend": splat2d.backend() if device == "cpu" else device,
-    }
-    return make_plan(images, settings, fixed)
+    return make_plan(images, resolve_settings(settings, device))
 
 
 def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
@@ -117,8 +105,9 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
     has only some. Raises StoreError where it is another's."""
     if overwrite:
         Store.delete(path)
-    side, density, iterations = (plan.settings[key] for key in ("crop", "density", "iterations"))
-    gaussians = math.ceil(density * side * side)  # no recipe takes more
+    settings = plan.settings
+    side, iterations = settings.crop, settings.iterations
+    gaussians = math.ceil(settings.density * side * side)  # no recipe takes more
     if not Store.exists(path):
         return Store.create(path, plan, chunk_length(plan.crops, side, iterations), gaussians)
     store = Store.open(path)

@@ -85,7 +85,7 @@ class FitReport:
 
 def describe_plan(plan: Plan) -> str:
     """One line on what a plan comprises, and one more on each image that it leaves out."""
-    side = plan.settings["crop"]
+    side = plan.settings.crop
     used, all_images = len(set(plan.image.tolist())), len(plan.names)
     images = f"{used:,} images" if used == all_images else f"{used:,} of {all_images:,} images"
     text = f"{plan.crops:,} crops of {side}x{side} from {images} in {plan.folder}"

@@ -37,7 +37,7 @@ class RunLog:
         self.write(
             f"start: {store.path}, {plan.crops} crops of {len(plan.names)} images in {plan.folder}, "
             f"{pending} pending\n"
-            f"settings: {json.dumps(plan.settings, sort_keys=True)}\n"
+            f"settings: {json.dumps(plan.settings.to_json(), sort_keys=True)}\n"
             f"versions: {json.dumps(versions(), sort_keys=True)}"
         )
         for problem in filter(None, plan.problems):

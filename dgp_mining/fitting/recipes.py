@@ -5,7 +5,7 @@ Lengths are in grid spacings, 1 / sqrt(density), so that a recipe means the same
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -113,9 +113,3 @@ def make_recipe(name: str, iterations: int | None = None) -> Recipe:
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
     return replace(_NAMED[name], iterations=iterations)
-
-
-def recipe_settings(recipe: str, iterations: int | None = None) -> dict[str, object]:
-    """Every number that determines a fit, as plain JSON values: a store's fingerprint is made from them."""
-    settings = {"recipe": recipe, **asdict(make_recipe(recipe, iterations))}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}

@@ -62,10 +62,6 @@ NBYTES = 8 * (
 ) + 4 * SAMPLE_SIZE * len(SAMPLE)
 """Size of what is kept of one crop before compression."""
 
-SETTINGS = {"sample": SAMPLE_SIZE, "dead": DEAD_AMPLITUDE, "border": BORDER, "bins": BINS, "ranges": RANGES}
-"""The numbers that determine the statistics, for the fingerprint of a store."""
-
-
 CLASSES = ("degenerate", "outside", "dead", "border", "interior")
 """What a Gaussian can be: not positive definite, or not finite; with a cut-off ellipse that misses the crop;
 invisible; near the side of the crop, which distorts it; or what a prior is made of."""

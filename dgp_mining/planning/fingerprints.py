@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from .plan import Plan
+from .settings import StoreSettings
 
 _LEAVES_CROPS_ALONE = ("max_crops", "keep_fields", "snapshots")
 """Settings that have no influence on the statistics of a crop."""
 
 
-def settings_fingerprint(settings: dict[str, Any]) -> str:
+def settings_fingerprint(settings: StoreSettings) -> str:
     """SHA-256 over the settings that determine the statistics of a crop: stores that agree in it can be
     merged, and extended by one another's images."""
     return _sha256(_determining(settings)).hexdigest()
@@ -28,7 +29,7 @@ def plan_fingerprint(plan: Plan, layout: list[int]) -> str:
     return digest.hexdigest()[:16]
 
 
-def crops_fingerprint(settings: dict[str, Any], plan: Plan, crops: np.ndarray, sha256: np.ndarray) -> str:
+def crops_fingerprint(settings: StoreSettings, plan: Plan, crops: np.ndarray, sha256: np.ndarray) -> str:
     """SHA-256 over what determines a prior: settings, and name, position and image file of the given crops of
     `plan` in their order, the files by their digests [n, 32] uint8. Where images lie is no part of it."""
     used, image = np.unique(plan.image[crops], return_inverse=True)
@@ -39,8 +40,8 @@ def crops_fingerprint(settings: dict[str, Any], plan: Plan, crops: np.ndarray, s
     return digest.hexdigest()
 
 
-def _determining(settings: dict[str, Any]) -> dict[str, Any]:
-    known = {key: value for key, value in settings.items() if key not in _LEAVES_CROPS_ALONE}
+def _determining(settings: StoreSettings) -> dict[str, Any]:
+    known = {key: value for key, value in settings.to_json().items() if key not in _LEAVES_CROPS_ALONE}
     if known.get("target_psnr") is None:  # as in stores made before there was such a setting
         known.pop("target_psnr", None)
     return known

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..images.paths import list_images, printable_name, unsafe_name
 from ..images.reader import ImageError, image_size
 from ..retry import retry
-from .settings import Settings
+from .settings import Settings, StoreSettings
 
 CHUNK_WORK = 250_000_000
 """Pixel-iterations of a chunk: about 15 s with the native kernel on one core."""
@@ -38,8 +36,8 @@ class Plan:
 
     folder: str | None
     """The folder of images as the user named it; None where a store has images of several."""
-    settings: dict[str, Any]
-    """Everything that determines the results, JSON-serialisable: `Settings` and what they stand for."""
+    settings: StoreSettings
+    """Everything, except for the images, that determines the results."""
     names: list[str]
     """[I] image paths in the folder, with '/' between their parts, sorted."""
     sizes: np.ndarray
@@ -59,8 +57,8 @@ class Plan:
         return len(self.image)
 
 
-def make_plan(folder: str | Path, settings: Settings, fixed: dict[str, Any]) -> Plan:
-    """Choose the crops of the images in `folder`; `fixed` joins the settings as given (recipe, backend).
+def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
+    """Choose the crops of the images in `folder`.
 
     Each image is cut into non-overlapping crops, on a grid at an offset drawn from the seed and the image's
     name. Of these, `max_crops` are taken in rounds, one crop of every image in each round, both in random
@@ -81,7 +79,7 @@ def make_plan(folder: str | Path, settings: Settings, fixed: dict[str, Any]) -> 
         raise ImageError(f"No image in {folder} can be mined{more}: {problems[0]}")
     return Plan(
         folder=str(folder),
-        settings=json.loads(json.dumps({**vars(settings), **fixed})),  # lists for tuples, as when read back
+        settings=settings,
         names=names,
         sizes=sizes,
         nbytes=np.array(nbytes, np.int64),

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .plan import Plan
+from .settings import StoreSettings
 
 
-def union(plans: Sequence[Plan], settings: dict[str, Any], folder: str | None) -> Plan:
+def union(plans: Sequence[Plan], settings: StoreSettings, folder: str | None) -> Plan:
     """The crops of several plans, one after the other, over one list of images.
 
     An image is one where name, size and bytes are; one that could not be used before, and can be now, is
@@ -60,10 +61,8 @@ def missing_crops(plan: Plan, stored: Plan) -> Plan:
     """
     known = np.isin(*crop_keys(plan, stored))
     crops = np.flatnonzero(~known)
-    if (most := plan.settings["max_crops"]) is not None and len(crops) > (
-        room := max(0, most - stored.crops)
-    ):
-        crops = np.sort(np.random.default_rng(plan.settings["seed"]).choice(crops, room, replace=False))
+    if (most := plan.settings.max_crops) is not None and len(crops) > (room := max(0, most - stored.crops)):
+        crops = np.sort(np.random.default_rng(plan.settings.seed).choice(crops, room, replace=False))
     unusable = {described for described in _described(stored, text=False) if described[-1]}
     wanted = set(plan.image[crops].tolist())
     wanted |= {

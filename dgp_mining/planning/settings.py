@@ -1,36 +1,46 @@
-"""What determines a mining run: `Settings`, and how two runs' settings differ."""
+"""The settings of a mining run: `Settings` as asked for, `StoreSettings` in full, and how two differ."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypedDict
 
-from ..fitting.recipes import DEFAULT_DENSITY, RECIPES, make_recipe
+import splat2d
+
+from ..fitting import statistics
+from ..fitting.recipes import DEFAULT_DENSITY, RECIPES, FastRecipe, GaussianImageRecipe, Recipe, make_recipe
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What determines a mining run, beside the images."""
+    """The settings that, with the images, determine the results of a mining run.
+
+    Raises ValueError if a value is out of its range.
+
+    >>> Settings(crop=64, max_crops=500).recipe
+    'fast'
+    """
 
     crop: int = 256
     """Side of the square crops, pixels."""
     max_crops: int | None = None
-    """Most crops to fit, spread evenly over the images; None: all that fit without overlapping."""
+    """Largest number of crops, sampled evenly over the images; None: all that fit without overlap."""
     density: float = DEFAULT_DENSITY
     """Gaussians per pixel."""
     recipe: str = "fast"
-    """How to fit: one of `recipes.RECIPES`."""
+    """Fitting recipe: one of `recipes.RECIPES`."""
     iterations: int | None = None
     """Optimiser steps; None: the recipe's own number."""
     seed: int = 0
-    """Of the choice of crops, of random starts and of the samples of Gaussians."""
+    """Seeds the choice of crops, random initialisations and the sampling of Gaussians."""
     keep_fields: bool = False
     """Store every Gaussian, not only the statistics."""
     snapshots: tuple[int, ...] | None = None
-    """Iterations at which to store statistics, too, ascending; None: at none."""
+    """Iterations, ascending, at which statistics are stored as well; None: at none."""
     target_psnr: float | None = None
-    """A fit ends once its PSNR on the fitted pixels reaches this, dB; None: when its iterations are done."""
+    """PSNR on the fitted pixels, dB, at which a fit ends early; None: every fit runs all its iterations."""
 
     def __post_init__(self) -> None:
         least = {"crop": 16, "max_crops": 1, "iterations": 1, "seed": 0}
@@ -52,16 +62,137 @@ class Settings:
             raise ValueError(f"--density must be above 0 and at most 4, got {self.density}.")
 
 
-def differences(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """'name: stored value there, asked value here' for every setting that differs."""
+@dataclass(frozen=True)
+class StatisticsSettings:
+    """The numbers that determine the statistics of a fitted crop; see statistics.py."""
+
+    sample: int = statistics.SAMPLE_SIZE
+    """Gaussians sampled from each crop."""
+    dead: float = statistics.DEAD_AMPLITUDE
+    """Amplitude below which a Gaussian is dead."""
+    border: float = statistics.BORDER
+    """Grid spacings from the crop's side within which a Gaussian belongs to the border."""
+    bins: int = statistics.BINS
+    """Bins of each histogram."""
+    ranges: tuple[tuple[float, float], ...] = statistics.RANGES
+    """Range of each histogram."""
+
+
+class FitArguments(TypedDict, total=False):
+    """Keyword arguments of `fit_image`, without the seed."""
+
+    density: float
+    recipe: str
+    iterations: int
+    target_psnr: float
+
+
+class SettingsKeysError(ValueError):
+    """Stored settings have other keys than this version's: another version wrote them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSettings(Settings):
+    """The settings of a store in full: `Settings` and every number that they stand for."""
+
+    iterations: int = field()
+    """Optimiser steps."""
+    fit: Recipe
+    """The numbers of the recipe."""
+    statistics: StatisticsSettings
+    """The numbers that determine the statistics."""
+    backend: str
+    """What fits were rendered with: 'cpu', 'torch' or 'cuda'."""
+    stored: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """Keys of the JSON form in their order: older stores lack some. Empty: all of them."""
+
+    @classmethod
+    def from_json(cls, settings: Mapping[str, Any]) -> StoreSettings:
+        """The settings that a store holds as JSON.
+
+        Raises SettingsKeysError if keys are missing or unknown, and ValueError or TypeError for a value that
+        cannot be.
+        """
+        _check_keys(settings, _ALL, optional=_ADDED_LATER)
+        values = dict(settings)
+        recipe = FastRecipe if "start_sigma" in values["fit"] else GaussianImageRecipe
+        _check_keys(values["fit"], [f.name for f in fields(recipe) if f.name != "iterations"])
+        _check_keys(values["statistics"], [f.name for f in fields(StatisticsSettings)])
+        values["fit"] = recipe(iterations=values["iterations"], **_as_tuples(values["fit"]))
+        values["statistics"] = StatisticsSettings(**_as_tuples(values["statistics"]))
+        return cls(stored=tuple(settings), **_as_tuples(values))
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as plain JSON values, with the same keys in the same order as they were read."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain["fit"] = {key: value for key, value in asdict(self.fit).items() if key != "iterations"}
+        plain["statistics"] = asdict(self.statistics)
+        return {key: _as_lists(plain[key]) for key in self.stored or _ALL}
+
+    def fit_arguments(self) -> FitArguments:
+        """What `fit_image` is called with for every crop."""
+        arguments = FitArguments(density=self.density, recipe=self.recipe, iterations=self.iterations)
+        if self.target_psnr is not None:
+            arguments["target_psnr"] = self.target_psnr
+        return arguments
+
+
+_ALL = tuple(f.name for f in fields(StoreSettings) if f.name != "stored")
+_ADDED_LATER = ("snapshots", "target_psnr")
+
+
+def resolve_settings(settings: Settings, device: str = "cpu") -> StoreSettings:
+    """`settings` with every number that they stand for, for fits on `device`, "cpu" or "cuda"."""
+    recipe = make_recipe(settings.recipe, settings.iterations)
+    return StoreSettings(
+        **{**vars(settings), "iterations": recipe.iterations},
+        fit=recipe,
+        statistics=StatisticsSettings(),
+        backend=splat2d.backend() if device == "cpu" else device,
+    )
+
+
+def differences(stored: StoreSettings, asked: StoreSettings) -> list[str]:
+    """'name is (stored value) there and (asked value) here' for every setting that differs, except for
+    `max_crops`, which may grow."""
+    return _differences(
+        replace(stored, max_crops=None).to_json(),
+        replace(asked, max_crops=None).to_json(),
+    )
+
+
+def _differences(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
     sentences = []
     for key in sorted(stored.keys() | asked.keys()):
         there, here = stored.get(key), asked.get(key)
         if isinstance(there, dict) and isinstance(here, dict):
-            sentences += [f"{key} {text}" for text in differences(there, here)]
+            sentences += [f"{key} {text}" for text in _differences(there, here)]
         elif there != here:
             sentences.append(f"{key} is {there} there and {here} here")
     return sentences
+
+
+def _check_keys(found: Mapping[str, Any], expected: Any, optional: tuple[str, ...] = ()) -> None:
+    missing = [key for key in expected if key not in found and key not in optional]
+    unknown = [key for key in found if key not in expected]
+    if missing or unknown:
+        sentences = [f"lacks {', '.join(missing)}"] * bool(missing)
+        sentences += [f"has the unknown {', '.join(unknown)}"] * bool(unknown)
+        raise SettingsKeysError(" and ".join(sentences))
+
+
+def _as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _as_tuple(value) for key, value in values.items()}
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(one) for one in value) if isinstance(value, list) else value
+
+
+def _as_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_lists(one) for key, one in value.items()}
+    return [_as_lists(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _option(name: str) -> str:

@@ -73,7 +73,9 @@ def build_dictionary(
     return Dictionary(
         cholesky,
         {
-            **{key: opened.settings[key] for key in ("density", "recipe", "iterations")},
+            "density": opened.settings.density,
+            "recipe": opened.settings.recipe,
+            "iterations": opened.settings.iterations,
             "method": method,
             "seed": seed,
             "symmetric": can_be_symmetric(method) if symmetric is None else symmetric,

@@ -76,7 +76,7 @@ def rendered(field: GaussianField) -> np.ndarray:  # [H, W, C] float32
 def _pixels(store: Store, crop: int, folder: Path, planned: tuple[str, int, int]) -> np.ndarray:
     if not folder.is_dir():
         raise ImageError(f"{folder} is not there: name the folder of the images with --images.")
-    loaded = next(load_crops(folder, [planned], store.settings["crop"]))
+    loaded = next(load_crops(folder, [planned], store.settings.crop))
     if loaded.pixels is None:
         raise ImageError(loaded.error)
     if loaded.sha256 != store.read("crops/sha256", np.array([crop]))[0].tobytes():
@@ -86,8 +86,6 @@ def _pixels(store: Store, crop: int, folder: Path, planned: tuple[str, int, int]
 
 def _fit_again(store: Store, pixels: np.ndarray, planned: tuple[str, int, int]) -> GaussianField:
     settings = store.settings
-    seed = int(np.random.default_rng(seed_of(settings["seed"], *planned)).integers(2**31))
-    recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
-    recipe["target_psnr"] = settings.get("target_psnr")  # older stores know of none
+    seed = int(np.random.default_rng(seed_of(settings.seed, *planned)).integers(2**31))
     with one_torch_thread():
-        return fit_image(pixels, seed=seed, **recipe).field
+        return fit_image(pixels, seed=seed, **settings.fit_arguments()).field

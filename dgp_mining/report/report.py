@@ -62,8 +62,8 @@ def write_report(
     _, held_out = gaussians_of_both(store)
     page = [
         _head(opened, pooled),
-        distributions(pooled, opened.settings["fit"].get("start_sigma")),
-        joint_densities(pooled, opened.settings["fit"].get("min_sigma")),
+        distributions(pooled, getattr(opened.settings.fit, "start_sigma", None)),
+        joint_densities(pooled, getattr(opened.settings.fit, "min_sigma", None)),
         symmetry(pooled),
         _dictionary(dictionary, held_out),
         fit_quality(pooled),
@@ -96,8 +96,7 @@ def _default_dictionary(store: Store, pooled: PooledStatistics) -> Dictionary:
 
 def _head(store: Store, pooled: PooledStatistics) -> str:
     settings, means = store.settings, pooled.means()
-    target = settings.get("target_psnr")  # None in most stores, missing in older ones
-    sooner = f", or fewer where they reach {target:g} dB" if target else ""
+    sooner = f", or fewer where they reach {settings.target_psnr:g} dB" if settings.target_psnr else ""
     on, off = (pooled.results[:, RESULT.index(name)].mean() for name in ("psnr", "off_lattice_psnr"))
     count = int(pooled.counts[:, COUNTS.index("gaussians")].sum())
     number = len(pooled.crops)
@@ -115,9 +114,9 @@ def _head(store: Store, pooled: PooledStatistics) -> str:
     )
     return (
         "<h1>A Deep Gaussian Prior</h1>"
-        f'<p class="lead">The shapes of 2D Gaussians fitted to {number:,} crops of {settings["crop"]}×'
-        f"{settings['crop']} pixels, with {settings['density']:g} Gaussians per pixel by the "
-        f"<code>{escape(settings['recipe'])}</code> recipe in {settings['iterations']:,} iterations"
+        f'<p class="lead">The shapes of 2D Gaussians fitted to {number:,} crops of {settings.crop}×'
+        f"{settings.crop} pixels, with {settings.density:g} Gaussians per pixel by the "
+        f"<code>{escape(settings.recipe)}</code> recipe in {settings.iterations:,} iterations"
         f"{sooner}. Lengths are in grid spacings, 1/√(Gaussians per pixel); standard deviations where no "
         "square is named.</p>"
         f'<div class="tiles">{drawn}</div>'
@@ -154,7 +153,7 @@ def _exhibits(
     store: Store, pooled: PooledStatistics, images: str | Path | None, on_progress: Progress
 ) -> str:
     heading = "<h2>Best and worst crops</h2>"
-    if not store.settings["keep_fields"] and store.settings["iterations"] > MOST_ITERATIONS:
+    if not store.settings.keep_fields and store.settings.iterations > MOST_ITERATIONS:
         return heading + "<p>Not shown: such long fits are shown only of stores made with --keep-fields.</p>"
     best, worst = _best_and_worst(pooled)
     shown = []
@@ -224,7 +223,7 @@ def _exhibit(shown: FittedCrop, result: np.ndarray) -> str:
 
 
 def _provenance(store: Store, dictionary: Dictionary) -> str:
-    settings = store.settings
+    settings = store.settings.to_json()
     flat = {
         "store": Path(store.path).name,
         "images": store.folder or "of several folders",

@@ -254,7 +254,7 @@ def displacement(pooled: PooledStatistics) -> str:
 
 def snapshots(store: Store, pooled: PooledStatistics) -> str:
     """The prior at earlier iterations; nothing where there are no snapshots."""
-    if not (looks := store.settings.get("snapshots")):
+    if not (looks := store.settings.snapshots):
         return ""
     psnr, pooled = _pooled_snapshots(store, pooled.crops, len(looks))
     names = ("l11", "long_axis", "ratio")

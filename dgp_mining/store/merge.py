@@ -39,7 +39,7 @@ def merge(
         raise StoreError(f"{out} exists already: name another --out.")
     _check(sources)
     plan, origin, crop = _plan(sources)
-    length = chunk_length(plan.crops, plan.settings["crop"], plan.settings["iterations"])
+    length = chunk_length(plan.crops, plan.settings.crop, plan.settings.iterations)
     room = sources[0].parts[0].extent.gaussians
     # The part is no store's until it is complete, so that nobody goes on with half of it.
     part = Part.create(Location(str(out)), plan, length, room)
@@ -50,9 +50,8 @@ def merge(
 
 def _check(sources: Sequence[Store]) -> None:
     first, *others = sources
-    limits = dict.fromkeys(["max_crops"])
     for other in others:
-        if differ := differences(first.settings | limits, other.settings | limits):
+        if differ := differences(first.settings, other.settings):
             raise StoreError(
                 f"{other.path} was mined otherwise than {first.path} ({'; '.join(differ)}): "
                 "only stores of equal settings can be merged."
@@ -67,8 +66,8 @@ def _check(sources: Sequence[Store]) -> None:
 
 def _plan(sources: Sequence[Store]) -> tuple[Plan, np.ndarray, np.ndarray]:
     """The merged plan, and for each of its crops the number of its store and its own number there."""
-    limits = [source.settings["max_crops"] for source in sources]
-    settings = sources[0].settings | {"max_crops": None if None in limits else sum(limits)}
+    limits = [source.settings.max_crops for source in sources]
+    settings = replace(sources[0].settings, max_crops=None if None in limits else sum(filter(None, limits)))
     folders = {source.folder for source in sources}
     folder = folders.pop() if len(folders) == 1 else None
     everything = union([source.plan for source in sources], settings, folder)

@@ -16,6 +16,7 @@ import zarr
 from ..images.paths import unsafe_name
 from ..planning.fingerprints import plan_fingerprint
 from ..planning.plan import Plan
+from ..planning.settings import StoreSettings
 from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal, writing
 from .layout import STATUS, Extent, crop_arrays, make_array, open_array, plan_arrays
 from .location import Location
@@ -38,7 +39,7 @@ class Chunk(NamedTuple):
 class Part:
     """One part. Opening it reads one small file; arrays are opened, and checked, as they are used."""
 
-    def __init__(self, store: Location, name: str, settings: dict[str, Any]) -> None:
+    def __init__(self, store: Location, name: str, settings: StoreSettings) -> None:
         if not isinstance(name, str) or not _PART_NAME.fullmatch(name):
             raise damaged(str(store), f"it cannot have a part {name!r}")
         self.place, self.name, self.settings = store / "parts" / name, name, settings
@@ -59,8 +60,8 @@ class Part:
     def create(store: Location, plan: Plan, chunk: int, gaussians: int) -> Part:
         """Lay out a part for the crops of `plan`. Its attributes, written last, make it one; what a killed
         run has left of the same part is completed."""
-        keeps = plan.settings["keep_fields"]
-        snapshots = len(plan.settings.get("snapshots") or ())
+        keeps = plan.settings.keep_fields
+        snapshots = len(plan.settings.snapshots or ())
         extent = Extent(plan.crops, len(plan.names), chunk, gaussians if keeps else 0, snapshots)
         name = plan_fingerprint(plan, list(extent.numbers.values()))
         place = store / "parts" / name
@@ -102,7 +103,7 @@ class Part:
         for name in (plan.names[image] for image in np.unique(plan.image)):
             if reason := unsafe_name(name):
                 raise StoreError(f"{self.place} names an image {name!r}, which {reason}: do not use it.")
-        ends = plan.position + self.settings["crop"]
+        ends = plan.position + self.settings.crop
         if (plan.position < 0).any() or (ends > plan.sizes[plan.image]).any():
             raise StoreError(f"{self.place} has crops that lie outside of their images: do not use it.")
         return plan

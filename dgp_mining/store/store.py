@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ from splat2d import GaussianField
 from ..planning.fingerprints import settings_fingerprint
 from ..planning.plan import Plan
 from ..planning.plan_sets import describe_images, missing_crops, sorted_crops, union
-from ..planning.settings import Settings, differences
+from ..planning.settings import SettingsKeysError, StoreSettings, differences
 from .crop_results import DONE, FAILED, PENDING, RESULT, CropResult, columns
-from .integrity import StoreError, damaged, reading, seal, unseal, writing
+from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal, writing
 from .layout import FORMAT, LOST, STATUS
 from .location import Location
 from .part import Chunk, Part
@@ -42,11 +42,11 @@ _LEFT_BY_THE_KILLED = re.compile(r"parts|zarr\..*\.partial")
 class Store:
     """An open store. Crops are numbered through all parts, in the order in which they were planned."""
 
-    def __init__(self, place: Location, attributes: dict[str, Any]) -> None:
+    def __init__(self, place: Location, settings: StoreSettings, attributes: dict[str, Any]) -> None:
         self.place = place
         self.path = str(place)
         """The store as the user named it."""
-        self.settings: dict[str, Any] = attributes["settings"]
+        self.settings = settings
         self._attributes = attributes
         self._parts: dict[str, Part] = {}
 
@@ -67,10 +67,16 @@ class Store:
                 f"'{FORMAT}'): use that version, start anew with --overwrite, or name another --store."
             )
         content = unseal(attributes, f"{place}/zarr.json")
-        with reading(str(place)):
-            known = {field.name for field in fields(Settings)}
-            Settings(**{name: value for name, value in content["settings"].items() if name in known})
-            return Store(place, content)
+        try:
+            with reading(str(place)):
+                return Store(place, StoreSettings.from_json(content["settings"]), content)
+        except DamagedError as error:
+            if not isinstance(error.__cause__, SettingsKeysError):
+                raise
+            raise StoreError(
+                f"{place} was made by another version of dgp-mine (what it holds as settings "
+                f"{error.__cause__}): use that version, start anew with --overwrite, or name another --store."
+            ) from None
 
     @staticmethod
     def create(path: str | Path, plan: Plan, chunk: int, gaussians: int) -> Store:
@@ -83,8 +89,13 @@ class Store:
         with writing(str(place)):
             if not _is_vacant(place.modified()):
                 raise StoreError(f"{place} exists, and is not a store of dgp-mine: name another --store.")
-        about = {"format": FORMAT, "settings": plan.settings, "versions": versions(), "parts": []}
-        return Store(place, about).add(plan, chunk, gaussians)
+        about = {
+            "format": FORMAT,
+            "settings": plan.settings.to_json(),
+            "versions": versions(),
+            "parts": [],
+        }
+        return Store(place, plan.settings, about).add(plan, chunk, gaussians)
 
     @staticmethod
     def exists(path: str | Path) -> bool:
@@ -157,9 +168,8 @@ class Store:
     def check(self, plan: Plan) -> None:
         """Raise StoreError, naming what differs, where the store cannot go on with `plan`: where settings
         differ, images have changed, or images are missing whose crops are yet to be fitted."""
-        limits = dict.fromkeys(["max_crops"])  # may grow
-        differ = differences(self.settings | limits, plan.settings | limits)
-        most = plan.settings["max_crops"]
+        differ = differences(self.settings, plan.settings)
+        most = plan.settings.max_crops
         if most is not None and most < len(self):
             differ.append(f"it has {len(self)} crops, more than --max-crops {most}")
         here = describe_images(plan)
@@ -189,8 +199,8 @@ class Store:
         """The store with one more part: all crops of `plan`, of which it has none yet (`missing_crops`)."""
         part = Part.create(self.place, plan, chunk, gaussians)
         before = [name for name in self._attributes["parts"] if name != part.name]
-        settings = self.settings | {"max_crops": plan.settings["max_crops"]}
-        about = self._attributes | {"parts": [*before, part.name], "settings": settings}
+        settings = replace(self.settings, max_crops=plan.settings.max_crops)
+        about = self._attributes | {"parts": [*before, part.name], "settings": settings.to_json()}
         with writing(self.path):
             root = zarr.open_group(self.place.open(), mode="a", zarr_format=3, attributes=seal(about))
             if root.attrs.asdict() != seal(about):
@@ -198,7 +208,7 @@ class Store:
             zarr.open_group(
                 self.place.open(), path="parts", mode="a", zarr_format=3
             )  # for other readers of Zarr
-        return Store(self.place, about)
+        return Store(self.place, settings, about)
 
     def remove_stale_files(self) -> None:
         """Delete what killed writers have left."""
@@ -264,7 +274,7 @@ class Store:
 
     def field(self, crop: int) -> GaussianField | None:
         """The fitted field of a crop, in pixels of the crop; None where it has failed, or none was kept."""
-        if not self.settings["keep_fields"]:
+        if not self.settings.keep_fields:
             return None
         one = np.array([crop])
         gaussians, channels = self.read("fields/extent", one)[0].tolist()
@@ -274,7 +284,7 @@ class Store:
             torch.from_numpy(self.read(f"fields/{name}", one)[:, :gaussians])
             for name in ("means", "cholesky", "colors")
         )
-        side = self.settings["crop"]
+        side = self.settings.crop
         return GaussianField(means, cholesky, colors[..., :channels].contiguous(), size=(side, side))
 
     def read(self, name: str, crops: np.ndarray | None = None) -> np.ndarray:

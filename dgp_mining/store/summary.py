@@ -62,7 +62,7 @@ def summarise(
             "skipped": _reasons((name, text, 1) for name, text in skipped),
         },
         "fingerprint": store.fingerprint,
-        "settings": store.settings,
+        "settings": store.settings.to_json(),
     }
 
 

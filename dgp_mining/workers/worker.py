@@ -22,6 +22,7 @@ from ..fitting.content import measure_content
 from ..fitting.loop import one_torch_thread
 from ..planning.crop_loader import LoadedCrop, load_crops
 from ..planning.plan import Crop, seed_of
+from ..planning.settings import StoreSettings
 from ..retry import RunError, disk_is_full, first_cause, is_transient, retry
 from ..store.crop_results import EXACT_PSNR, CropResult
 from ..store.store import Store
@@ -41,13 +42,13 @@ def fit_task(task: Task) -> list[Progress]:
     Raises RunError, or the store's StoreError, where to go on is no use.
     """
     store, fitter = retry(lambda: Store.open(task.store)), load_fitter(task.fitter)
-    check_worker(store.settings["backend"])
+    check_worker(store.settings.backend)
     ends: list[Progress] = []
     loaded: list[LoadedCrop] = []
     results: list[CropResult] = []
     began = time.perf_counter()
     crops, deadly = _crops_of(task)
-    loading = load_crops(task.images, crops, store.settings["crop"], deadly=deadly)
+    loading = load_crops(task.images, crops, store.settings.crop, deadly=deadly)
     chunks = iter(task.chunks)
     chunk = next(chunks)
     with one_torch_thread():
@@ -117,7 +118,7 @@ def load_fitter(name: str) -> ModuleType:
 
 
 def _fitted(
-    crops: Iterator[LoadedCrop], settings: dict[str, Any], fitter: ModuleType
+    crops: Iterator[LoadedCrop], settings: StoreSettings, fitter: ModuleType
 ) -> Iterator[tuple[LoadedCrop, CropResult]]:
     """Each crop with its result, in order; on a GPU in batches, halved where its memory is too small."""
     size = batch_size(settings)
@@ -144,9 +145,9 @@ def _fitted(
             )
 
 
-def batch_size(settings: dict[str, Any]) -> int:
+def batch_size(settings: StoreSettings) -> int:
     """Crops that are fitted at once: one, unless on a GPU."""
-    return max(1, BATCH_PIXELS // settings["crop"] ** 2) if settings["backend"] == "cuda" else 1
+    return max(1, BATCH_PIXELS // settings.crop**2) if settings.backend == "cuda" else 1
 
 
 def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]:
@@ -162,7 +163,7 @@ def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]
         pool.shutdown(cancel_futures=True)
 
 
-def fit_crops(crops: Sequence[LoadedCrop], settings: dict[str, Any], fitter: ModuleType) -> list[CropResult]:
+def fit_crops(crops: Sequence[LoadedCrop], settings: StoreSettings, fitter: ModuleType) -> list[CropResult]:
     """Fit crops and measure the fits; each result depends on its crop and the settings alone."""
     results: list[CropResult] = []
     for shape, alike in itertools.groupby(crops, key=lambda crop: np.shape(crop.pixels)):
@@ -173,22 +174,22 @@ def fit_crops(crops: Sequence[LoadedCrop], settings: dict[str, Any], fitter: Mod
     return results
 
 
-def _fit_alike(crops: list[LoadedCrop], settings: dict[str, Any], fitter: ModuleType) -> list[CropResult]:
+def _fit_alike(crops: list[LoadedCrop], settings: StoreSettings, fitter: ModuleType) -> list[CropResult]:
     """Results of crops of one shape."""
-    rngs = [np.random.default_rng(seed_of(settings["seed"], crop.name, *crop.position)) for crop in crops]
+    rngs = [np.random.default_rng(seed_of(settings.seed, crop.name, *crop.position)) for crop in crops]
     seeds = [int(rng.integers(2**31)) for rng in rngs]
     try:
         fits = _fit_pixels([crop.pixels for crop in crops], seeds, settings, fitter)
     except torch.OutOfMemoryError:
         raise
     except (ValueError, RuntimeError, MemoryError) as error:
-        if settings["backend"] == "cuda" and isinstance(error, RuntimeError):
+        if settings.backend == "cuda" and isinstance(error, RuntimeError):
             raise _gpu_failed(error) from None  # no crop's fault, and nothing works on that GPU any more
         if len(crops) > 1:
             return [result for crop in crops for result in _fit_alike([crop], settings, fitter)]
         return [CropResult(crops[0].sha256, f"{crops[0].name}: {_first_line(error)}")]
     return [
-        _measured(crop, rng, fit, held_out, settings["keep_fields"])
+        _measured(crop, rng, fit, held_out, settings.keep_fields)
         for crop, rng, (fit, held_out) in zip(crops, rngs, fits, strict=True)
     ]
 
@@ -217,14 +218,12 @@ def _snapshots(fit: Any) -> tuple[tuple[float, statistics.Statistics], ...]:
 
 
 def _fit_pixels(
-    crops: list[np.ndarray], seeds: list[int], settings: dict[str, Any], fitter: ModuleType
+    crops: list[np.ndarray], seeds: list[int], settings: StoreSettings, fitter: ModuleType
 ) -> list[tuple[Any, float]]:
     """The fit of each crop and its off-lattice PSNR: together on a GPU, one after the other on a CPU."""
-    recipe = {key: settings[key] for key in ("density", "recipe", "iterations")}
-    if settings.get("target_psnr") is not None:
-        recipe["target_psnr"] = settings["target_psnr"]
-    looks = {"snapshots": settings["snapshots"]} if settings.get("snapshots") else {}
-    if settings["backend"] == "cuda":
+    recipe = settings.fit_arguments()
+    looks = {"snapshots": settings.snapshots} if settings.snapshots else {}
+    if settings.backend == "cuda":
         fits = fitter.fit_images(crops, seeds=seeds, **recipe, **looks)
         return list(zip(fits, fitter.held_out_psnrs(crops, seeds=seeds, **recipe), strict=True))
     return [

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -219,9 +220,8 @@ def test_a_task_cannot_lead_out_of_the_folder_of_images(
 def test_a_worker_with_another_backend_is_refused(
     flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mining.splat2d, "backend", lambda: "other")
     plan = mining.plan_run(flat, SETTINGS)
-    monkeypatch.undo()
+    plan = replace(plan, settings=replace(plan.settings, backend="other"))
     mining.open_store(tmp_path / "a.zarr", plan)
     monkeypatch.setattr(mining, "plan_run", lambda *arguments: plan)
     with pytest.raises(RunError, match=r"renders with '\w+' where the run was planned with 'other'"):
@@ -251,7 +251,7 @@ def test_a_gpu_takes_many_crops_at_once_and_half_as_many_where_its_memory_is_sho
     script.set({40: ["refuse"] * 9})
     options = {"scheduler": "sync", "fitter": script.fitter}
     on_gpu = mine(flat, tmp_path / "gpu.zarr", SETTINGS, device="cuda", **options)
-    assert on_gpu.settings["backend"] == "cuda"
+    assert on_gpu.settings.backend == "cuda"
     # All; half, which is too many still; a quarter, and for the refused crop one by one.
     assert script.batches()[1:] == [8, 4, 2, 2, 1, 1, 2, 2]
     on_cpu = mine(flat, tmp_path / "cpu.zarr", SETTINGS, **options)

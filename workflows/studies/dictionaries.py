@@ -47,8 +47,8 @@ def gaussians(options: Namespace) -> tuple[np.ndarray, list[tuple[str, np.ndarra
             settings, (made_of, _) = Store.open(options.store).settings, gaussians_of_both(options.store)
         except (StoreError, DictionaryError) as error:
             raise SystemExit(str(error)) from error
-        recipe = make_recipe(settings["recipe"], settings["iterations"])
-        variant = Variant(settings["recipe"], recipe, settings["density"])
+        recipe = make_recipe(settings.recipe, settings.iterations)
+        variant = Variant(settings.recipe, recipe, settings.density)
         return made_of, fitted(read_crops(options), variant, options.quick)
     ones = fitted(read_crops(options), Variant("fast"), options.quick)
     images = sorted({image for image, _ in ones})

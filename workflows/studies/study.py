@@ -21,7 +21,7 @@ from dgp_mining.fitting.statistics import MOMENTS, Statistics, measure
 from dgp_mining.fitting.target import halved, psnr
 from dgp_mining.images.reader import ImageError, read_rgb
 from dgp_mining.planning.plan import make_plan
-from dgp_mining.planning.settings import Settings
+from dgp_mining.planning.settings import Settings, resolve_settings
 from dgp_mining.report.bootstrap import Estimate, estimate_ratio
 from dgp_mining.store.crop_results import EXACT_PSNR
 from splat2d.resample import imresize
@@ -129,7 +129,7 @@ def read_crops(options: argparse.Namespace, folder: Path | None = None) -> list[
     folder = folder or options.images
     try:
         settings = Settings(crop=options.side, max_crops=options.crops, seed=options.seed)
-        plan = make_plan(folder, settings, {})
+        plan = make_plan(folder, resolve_settings(settings))
         crops, loaded = [], (-1, np.empty(0))
         for image, (row, column) in zip(plan.image.tolist(), plan.position.tolist(), strict=True):
             if image != loaded[0]:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from dgp_mining.fitting.fit import fit_image, held_out_psnr
-from dgp_mining.fitting.recipes import RECIPES, FastRecipe, recipe_settings
+from dgp_mining.fitting.recipes import RECIPES, FastRecipe
 from dgp_mining.fitting.target import psnr
 from splat2d.resample import imresize
 
@@ -122,14 +122,6 @@ def test_held_out_psnr_judges_pixels_the_fit_never_saw():
     assert held_out_psnr(picture, iterations=50) == pytest.approx(expected, abs=1e-9)
     odd = np.concatenate([picture, np.ones((1, 64, 3), np.float32)])
     assert held_out_psnr(odd, iterations=50) == pytest.approx(expected, abs=1e-9)
-
-
-def test_settings_name_every_number_of_the_recipe():
-    settings = recipe_settings("fast", 77)
-    assert settings["recipe"] == "fast"
-    assert settings["iterations"] == 77
-    assert {"start_sigma", "min_sigma", "rate_mean", "beta1", "epsilon"} <= settings.keys()
-    assert settings != recipe_settings("fast")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from dgp_mining.images.reader import ImageError
 from dgp_mining.planning.plan import choose_crops, chunk_length, make_plan
-from dgp_mining.planning.settings import Settings, differences
+from dgp_mining.planning.settings import Settings, resolve_settings
 
 NAMES = [f"{i}.png" for i in range(7)]
 SIZES = np.array([[100, 64], [64, 64], [65, 200], [300, 300], [31, 500], [32, 32], [0, 0]])
@@ -58,7 +58,7 @@ def test_more_images_leave_the_crops_of_the_others_where_they_are() -> None:
 
 def test_images_that_cannot_be_mined_keep_the_reason(photos: Path) -> None:
     (photos / "bad.png").write_text("not an image")
-    plan = make_plan(photos, Settings(crop=90), {})
+    plan = make_plan(photos, resolve_settings(Settings(crop=90)))
     problems = dict(zip(plan.names, plan.problems, strict=True))
     assert "bad.png is not a PNG" in problems["bad.png"]
     assert problems["p0.png"].endswith(
@@ -75,14 +75,14 @@ def test_images_that_cannot_be_mined_keep_the_reason(photos: Path) -> None:
 
 def test_a_folder_without_one_usable_image_is_refused(photos: Path) -> None:
     with pytest.raises(ImageError, match=r"No image in .*photos can be mined.*smaller than a crop of 256"):
-        make_plan(photos, Settings(), {})
+        make_plan(photos, resolve_settings(Settings()))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 def test_an_image_whose_name_leads_astray_elsewhere_is_left_out_by_name(photos: Path) -> None:
     for name in (b"a\\..\\b.png", b"C:x.png", b"new\nline.png", b"latin\xe9.png"):
         shutil.copy(photos / "p0.png", os.path.join(os.fsencode(photos), name))
-    plan = make_plan(photos, Settings(crop=32), {})
+    plan = make_plan(photos, resolve_settings(Settings(crop=32)))
     problems = {name: text for name, text in zip(plan.names, plan.problems, strict=True) if text}
     assert len(problems) == 4
     assert "backslash or an unprintable character in it: rename it." in problems["a\ufffd..\ufffdb.png"]
@@ -97,30 +97,3 @@ def test_chunks_are_shorter_for_longer_fits_and_shorter_runs() -> None:
     assert chunk_length(40_000, 256, 50_000) == 1
     assert chunk_length(48, 256, 300) == 1
     assert chunk_length(10_000_000, 64, 300) == 64
-
-
-def test_what_differs_is_named_with_both_values() -> None:
-    stored = {"crop": 128, "fit": {"rate": 0.1, "steps": 3}, "seed": 0}
-    asked = {"crop": 256, "fit": {"rate": 0.2, "steps": 3}, "seed": 0}
-    assert differences(stored, asked) == [
-        "crop is 128 there and 256 here",
-        "fit rate is 0.1 there and 0.2 here",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("settings", "option"),
-    [
-        ({"crop": 8}, "--crop"),
-        ({"density": 0}, "--density"),
-        ({"density": float("nan")}, "--density"),
-        ({"max_crops": 0}, "--max-crops"),
-        ({"iterations": 0}, "--iterations"),
-        ({"target_psnr": float("nan")}, "--target-psnr must be above 0"),
-        ({"target_psnr": 30.0, "snapshots": (0, 5)}, "--target-psnr may not reach"),
-        ({"seed": -1}, "--seed"),
-    ],
-)
-def test_settings_out_of_range_name_their_option(settings: dict[str, float], option: str) -> None:
-    with pytest.raises(ValueError, match=option):
-        Settings(**settings)

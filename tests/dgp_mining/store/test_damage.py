@@ -16,7 +16,7 @@ from dgp_mining import mining
 from dgp_mining.cli import main
 from dgp_mining.mining import mine
 from dgp_mining.planning.plan import Plan, make_plan
-from dgp_mining.planning.settings import Settings
+from dgp_mining.planning.settings import Settings, resolve_settings
 from dgp_mining.store.integrity import seal
 from dgp_mining.store.store import Store
 
@@ -95,7 +95,7 @@ def test_every_command_ends_in_a_sentence_or_in_the_right_result(
 
 @pytest.fixture
 def plan(photos: Path) -> Plan:
-    return make_plan(photos, SETTINGS, {"iterations": 7})
+    return make_plan(photos, resolve_settings(SETTINGS))
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/secret.png", "a\\..\\secret.png", "C:/secret.png"])

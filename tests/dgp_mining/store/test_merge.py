@@ -68,7 +68,7 @@ def test_a_store_extended_by_more_crops_is_one_that_was_mined_in_one_go(mine_som
     for most in (7, 8, 30):
         extended = mine_some("extended.zarr", NAMES, Settings(crop=32, max_crops=most))
         assert len(extended) == most
-        assert extended.settings["max_crops"] == most
+        assert extended.settings.max_crops == most
     assert crops_of(extended) == crops_of(whole)
     assert dictionary_bytes("extended.zarr") == dictionary_bytes("whole.zarr")
 

@@ -17,18 +17,20 @@ from zarr.storage import LocalStore
 from dgp_mining.fitting.content import CONTENT
 from dgp_mining.fitting.statistics import measure
 from dgp_mining.planning.plan import Plan, make_plan
-from dgp_mining.planning.settings import Settings
+from dgp_mining.planning.settings import Settings, resolve_settings
 from dgp_mining.store import part as part_module
-from dgp_mining.store.integrity import StoreFullError
+from dgp_mining.store.integrity import StoreFullError, seal
 from dgp_mining.store.layout import FORMAT
 from dgp_mining.store.store import DONE, FAILED, PENDING, Chunk, CropResult, Store, StoreError, versions
 from dgp_mining.store.verify import verify
 from splat2d import GaussianField
 
+SETTINGS = resolve_settings(Settings(crop=32, max_crops=10, keep_fields=True, iterations=7))
+
 
 @pytest.fixture
 def plan(photos: Path) -> Plan:
-    return make_plan(photos, Settings(crop=32, max_crops=10, keep_fields=True), {"iterations": 7})
+    return make_plan(photos, SETTINGS)
 
 
 def result(seed: int = 0, channels: int = 3) -> CropResult:
@@ -115,7 +117,7 @@ def test_the_status_is_written_last(tmp_path: Path, plan: Plan, monkeypatch: pyt
 def test_other_settings_are_refused_by_name(tmp_path: Path, plan: Plan, photos: Path) -> None:
     store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     store.check(plan)
-    other = make_plan(photos, Settings(crop=48, max_crops=10, keep_fields=True), {"iterations": 7})
+    other = make_plan(photos, replace(SETTINGS, crop=48))
     with pytest.raises(StoreError, match=r"crop is 32 there and 48 here\): .*--overwrite.*--store"):
         store.check(other)
     nbytes = plan.nbytes + (np.array(plan.names) == "p1.png")
@@ -222,8 +224,10 @@ def test_only_old_temporary_files_are_swept(tmp_path: Path, plan: Plan) -> None:
 def test_two_runs_that_begin_at_once_share_one_part(tmp_path: Path, plan: Plan) -> None:
     first = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     first.write(chunk(first, 1), [result(i) for i in range(4)])
-    about = {"format": FORMAT, "settings": plan.settings, "versions": versions(), "parts": []}
-    second = Store(first.place, about).add(plan, chunk=4, gaussians=60)  # it has seen nothing of the first
+    about = {"format": FORMAT, "settings": SETTINGS.to_json(), "versions": versions(), "parts": []}
+    second = Store(first.place, SETTINGS, about).add(
+        plan, chunk=4, gaussians=60
+    )  # it has seen nothing of the first
     assert second.pending_chunks() == [chunk(first, 0), chunk(first, 2)]
     np.testing.assert_array_equal(second.results(), first.results())
 
@@ -234,7 +238,7 @@ def test_a_run_whose_store_was_begun_anew_writes_nothing_into_it(
     stale = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     stale_chunk = chunk(stale, 0)
     Store.delete(tmp_path / "dgp.zarr")
-    other = make_plan(photos, Settings(crop=48), {"iterations": 7})
+    other = make_plan(photos, resolve_settings(Settings(crop=48, iterations=7)))
     store = Store.create(tmp_path / "dgp.zarr", other, chunk=4, gaussians=60)
     with pytest.raises(StoreError, match="begun anew or extended by another run"):
         Store.open(tmp_path / "dgp.zarr").write(stale_chunk, [result(i) for i in range(4)])
@@ -263,3 +267,20 @@ def test_a_store_of_another_version_is_told_from_none(tmp_path: Path) -> None:
         Store.open(old)
     Store.delete(old)
     assert not old.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"flavour": "sweet"}, "the unknown flavour"), ({"crop": None}, "lacks crop")],
+)
+def test_a_store_with_other_settings_than_this_version_knows_is_refused_in_one_sentence(
+    tmp_path: Path, plan: Plan, change: dict[str, str | None], said: str
+) -> None:
+    store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
+    root = zarr.open_group(tmp_path / "dgp.zarr")
+    about = {key: value for key, value in root.attrs.asdict().items() if key != "digest"}
+    changed = store.settings.to_json() | change
+    settings = {key: value for key, value in changed.items() if key not in change or value}
+    root.update_attributes(seal(about | {"settings": settings}))
+    with pytest.raises(StoreError, match=rf"made by another version of dgp-mine .*{said}"):
+        Store.open(tmp_path / "dgp.zarr")

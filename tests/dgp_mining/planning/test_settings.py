@@ -1,0 +1,102 @@
+"""A store's settings are read, written and compared without loss; what is out of range is refused by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from dgp_mining.fitting.recipes import RECIPES, FastRecipe, make_recipe
+from dgp_mining.planning.settings import (
+    Settings,
+    SettingsKeysError,
+    StoreSettings,
+    differences,
+    resolve_settings,
+)
+
+SETTINGS = resolve_settings(Settings(crop=32, max_crops=7, snapshots=(0, 50)))
+
+
+def test_the_json_form_has_the_keys_and_the_order_that_stores_have_always_had() -> None:
+    assert list(SETTINGS.to_json()) == [
+        *("crop", "max_crops", "density", "recipe", "iterations", "seed", "keep_fields", "snapshots"),
+        *("target_psnr", "fit", "statistics", "backend"),
+    ]
+    assert list(SETTINGS.to_json()["statistics"]) == ["sample", "dead", "border", "bins", "ranges"]
+    assert SETTINGS.to_json()["statistics"]["ranges"][1] == [-2.0, 2.0]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_number_of_the_recipe_is_stored(recipe: str) -> None:
+    stored = resolve_settings(Settings(recipe=recipe, iterations=77)).to_json()
+    expected = asdict(make_recipe(recipe, 77))
+    assert stored["iterations"] == expected.pop("iterations") == 77
+    assert stored["fit"] == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("lacks", [(), ("target_psnr",), ("snapshots", "target_psnr")])
+def test_what_is_read_is_written_again_byte_for_byte(recipe: str, lacks: tuple[str, ...]) -> None:
+    """Stores made by older versions lack some keys."""
+    stored = resolve_settings(Settings(crop=32, recipe=recipe)).to_json()
+    stored = {key: value for key, value in reversed(stored.items()) if key not in lacks}
+    text = json.dumps(stored)
+    read = StoreSettings.from_json(json.loads(text))
+    assert json.dumps(read.to_json()) == text
+    assert read == resolve_settings(Settings(crop=32, recipe=recipe))
+    changed = replace(read, max_crops=9).to_json()
+    assert json.dumps(changed) == json.dumps({**stored, "max_crops": 9})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"crop": None}, "lacks crop"),
+        ({"fit": None, "backend": None}, "lacks fit, backend"),
+        ({"flavour": 3}, "has the unknown flavour"),
+    ],
+)
+def test_missing_and_unknown_keys_are_named(change: dict[str, Any], said: str) -> None:
+    stored = SETTINGS.to_json() | change
+    kept = {key: value for key, value in stored.items() if key not in change or change[key] is not None}
+    with pytest.raises(SettingsKeysError, match=said):
+        StoreSettings.from_json(kept)
+
+
+def test_missing_and_unknown_numbers_of_the_recipe_are_named() -> None:
+    stored = SETTINGS.to_json()
+    with pytest.raises(SettingsKeysError, match="has the unknown momentum"):
+        StoreSettings.from_json({**stored, "fit": {**stored["fit"], "momentum": 0.9}})
+    del stored["statistics"]["bins"]
+    with pytest.raises(SettingsKeysError, match="lacks bins"):
+        StoreSettings.from_json(stored)
+
+
+def test_what_differs_is_named_with_both_values() -> None:
+    assert isinstance(SETTINGS.fit, FastRecipe)
+    asked = replace(SETTINGS, crop=256, max_crops=9, fit=replace(SETTINGS.fit, warm_up=0.2))
+    assert differences(SETTINGS, asked) == [
+        "crop is 32 there and 256 here",
+        "fit warm_up is 0.05 there and 0.2 here",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        ({"crop": 8}, "--crop"),
+        ({"density": 0}, "--density"),
+        ({"density": float("nan")}, "--density"),
+        ({"max_crops": 0}, "--max-crops"),
+        ({"iterations": 0}, "--iterations"),
+        ({"target_psnr": float("nan")}, "--target-psnr must be above 0"),
+        ({"target_psnr": 30.0, "snapshots": (0, 5)}, "--target-psnr may not reach"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_settings_out_of_range_name_their_option(settings: dict[str, Any], option: str) -> None:
+    with pytest.raises(ValueError, match=option):
+        Settings(**settings)
