@@ -7,7 +7,7 @@ from .config.training_settings import TrainSettings as TrainSettings
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.protocol import PROTOCOLS as PROTOCOLS
 from .networks.continuoussr.network import ContinuousSR as ContinuousSR
-from .networks.continuoussr.settings import NetworkSettings as NetworkSettings
+from .networks.continuoussr.settings import ContinuousSRSettings as ContinuousSRSettings
 from .networks.gsasr.network import GSASR as GSASR
 from .networks.gsasr.settings import GSASRSettings as GSASRSettings
 from .training.schedule import Budget as Budget

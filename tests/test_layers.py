@@ -41,13 +41,13 @@ LAYERS = {
         scaling:
         degradation:
         encoders:
-        networks.base: encoders
         networks.mlp:
         networks.bicubic_start:
+        networks.base: checks encoders networks.bicubic_start
         networks.continuoussr: checks encoders networks.base networks.mlp networks.bicubic_start
         networks.gsasr: checks encoders networks.base networks.mlp networks.bicubic_start
         networks.registry: networks.base networks.continuoussr networks.gsasr
-        config: checks degradation networks.continuoussr networks.gsasr networks.registry
+        config: checks degradation networks.base networks.continuoussr networks.gsasr networks.registry
         checkpoints: encoders networks.base networks.continuoussr networks.gsasr networks.registry config
         image_io:
         upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors files that carry the network's settings and its dictionary beside the weights."""
+"""Checkpoints: safetensors files of a network's weights, its settings and its dictionary."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dgp_mining.shipped import MODEL, shipped_file
 
-from ..networks.base import Network
-from ..networks.registry import ARCHITECTURES, Settings, architecture, build_network, settings_from
+from ..networks.base import Network, NetworkSettings
+from ..networks.registry import DEFAULT_ARCHITECTURE, architecture_name, build_network, settings_from
 from .tensor_file import CheckpointError, read_tensors, write_tensors
 
 FORMAT = "sr_model-checkpoint/1"
@@ -23,19 +23,30 @@ WEIGHTS = "network."
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network that can be used: everything but what training it further takes."""
+    """A network ready for use: everything except the state of its training.
 
-    network: Settings
+    >>> from dgp_mining.shipped import MODEL, shipped_file
+    >>> with shipped_file(MODEL) as path:
+    ...     checkpoint = Checkpoint.load(path)
+    >>> checkpoint.network.encoder, checkpoint.dictionary.shape
+    ('edsr', torch.Size([64, 3]))
+    """
+
+    network: NetworkSettings
     """Its architecture and shape."""
     dictionary: Tensor | None
-    """[K, 3] float64: Cholesky factors in grid spacings; None for architectures that blend none."""
+    """[K, 3] float64: Cholesky factors in grid spacings; None for architectures that blend no kernels."""
     weights: Mapping[str, Tensor]
     """The network's state dict."""
     notes: Mapping[str, Any]
-    """JSON-serialisable facts to keep: step, PSNR, the dictionary's metadata, training settings."""
+    """Further JSON-serialisable facts: step, PSNR, the dictionary's metadata, training settings."""
 
     def build(self) -> Network:
-        """The network, with its weights, ready for use. Raises ValueError where these are of another."""
+        """Return the network with its weights, in evaluation mode and without gradients.
+
+        Raises:
+            ValueError: if the weights belong to another network.
+        """
         model = build_network(self.network, self.dictionary)
         try:
             model.load_state_dict(dict(self.weights))
@@ -43,20 +54,28 @@ class Checkpoint:
             raise ValueError("the checkpoint's weights are not those of the network it describes") from error
         return model.eval().requires_grad_(False)
 
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+    def save(self, path: str | Path) -> None:
+        """Write the file atomically.
+
+        Raises:
+            CheckpointError: if it cannot be written.
+        """
         tensors = {WEIGHTS + name: tensor for name, tensor in self.weights.items()}
         if self.dictionary is not None:
             tensors[DICTIONARY] = self.dictionary
-        named = {"architecture": architecture(self.network), "network": asdict(self.network)}
-        write_tensors(path, tensors, FORMAT, {**named, **self.notes})
+        header = {"architecture": architecture_name(self.network), "network": asdict(self.network)}
+        write_tensors(path, tensors, FORMAT, {**header, **self.notes})
 
     @staticmethod
     def load(path: str | Path) -> Checkpoint:
-        """Read what `save` wrote. Raises CheckpointError."""
+        """Read a file that `save` wrote.
+
+        Raises:
+            CheckpointError: if it is not a checkpoint, or is one of a newer version.
+        """
         tensors, notes = read_tensors(path, FORMAT, "a network that sr-train wrote")
         try:
-            name = notes.pop("architecture", next(iter(ARCHITECTURES)))
+            name = notes.pop("architecture", DEFAULT_ARCHITECTURE)
             settings = settings_from(name, notes.pop("network"))
             dictionary = tensors.pop(DICTIONARY, None)
         except (TypeError, ValueError, KeyError) as error:
@@ -66,7 +85,22 @@ class Checkpoint:
 
 
 def load(path: str | Path, device: torch.device | str | None = None) -> Network:
-    """The network of a checkpoint, on `device` (default: a GPU where there is one). CheckpointError."""
+    """Return the network of a checkpoint, in evaluation mode.
+
+    Args:
+        path: a file that `sr-train` or `Checkpoint.save` wrote.
+        device: of its weights; default: a GPU if there is one.
+
+    Raises:
+        CheckpointError: if the file is not a checkpoint or does not fit the network it describes.
+
+    >>> from dgp_mining.shipped import MODEL, shipped_file
+    >>> with shipped_file(MODEL) as path:
+    ...     network = load(path, "cpu")
+    >>> field = network(torch.rand(1, 3, 8, 8))
+    >>> field.render((32, 28)).shape
+    torch.Size([1, 3, 32, 28])
+    """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = Checkpoint.load(path)
     try:
@@ -76,11 +110,15 @@ def load(path: str | Path, device: torch.device | str | None = None) -> Network:
 
 
 def load_reference() -> Network:
-    """The network of the reference model. Raises CheckpointError where this copy came without it."""
+    """Return the network of the reference model.
+
+    Raises:
+        CheckpointError: if it is not installed.
+    """
     try:
         with shipped_file(MODEL) as path:
             return load(path)
     except FileNotFoundError as error:
         raise CheckpointError(
-            "No reference model is installed here: name a checkpoint with --model (in Python, model=)."
+            "No reference model is installed here: name a checkpoint with model=."
         ) from error

@@ -1,10 +1,10 @@
-"""Released checkpoints of ContinuousSR, converted to ours.
+"""Conversion of released ContinuousSR checkpoints to ours.
 
-Everything that the released code does around the weights has a setting here: SwinIR or HAT without their
+Everything that the released code does around the weights is a setting here: SwinIR or HAT without
 normalisation of images, four Gaussians per LR pixel that start at the corner of their cells, a dictionary
-that its MLP reads in pixels at x4, blending of Cholesky entries. Its "/4" and multiplication by the scale are
-our unit, the grid spacing. Not taken over are the faults of its renderer: Gaussians dropped beyond 256 per
-tile, and offsets scrambled in batches of several images.
+whose kernels an MLP embeds in pixels at x4, blending of Cholesky entries. Its "/4" and multiplication by the
+scale are our unit, the grid spacing. Two faults of the released code are left out: its renderer drops
+Gaussians beyond 256 per tile, and it scrambles the offsets in batches of several images.
 """
 
 from __future__ import annotations
@@ -17,44 +17,49 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..config.presets import PRESETS
+from ..config.presets import PAPER_NETWORK
 from ..encoders import HAT
-from ..networks.continuoussr.dictionary_choice import released_kernels
+from ..networks.continuoussr.dictionary_choice import continuoussr_kernels
 from .checkpoint import Checkpoint
 from .pretrained import extent, in_our_names, read_public, recognise
 from .tensor_file import CheckpointError
 
 LICENCE = "CC BY-NC 4.0"
-"""Of the released weights, and so of what is made of them."""
+"""Licence of the released weights, and so of the converted ones."""
 HEADS = {
     "conv1.": "kernels.query.",
     "mlp_vector.layers.": "kernels.embedding.",
     "mlp.layers.": "colour.",
     "mlp_offset.layers.": "offset.",
 }
-"""Prefixes of its names and of ours for what follows the encoder."""
+"""Prefixes of the released names and of ours for the layers that follow the encoder."""
 _NOT_RELEASED = "is not a released ContinuousSR checkpoint"
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What a conversion made, for a message."""
+    """The result of a conversion, for a message."""
 
     architecture: str
-    """Its name."""
+    """Name of the architecture, as its paper writes it."""
     encoder: str
-    """As the layout of its weights is called."""
+    """Name of the layout of the encoder's weights."""
     parameters: int
-    """Of the whole network."""
+    """Number of parameters of the whole network."""
     licence: str
-    """Of the released weights."""
+    """Licence of the released weights."""
 
 
-def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
+def convert_continuoussr(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
     """Write the released ContinuousSR checkpoint `source` (.pth) as one of ours, `target` (.safetensors).
 
-    The released dictionary, which such files do not hold, is put in as it was released: 154 of its kernels
-    are singular, and the network keeps only what it blends of them from being so. Raises CheckpointError.
+    The ContinuousSR table, which such files do not hold, is added unchanged: 154 of its kernels are singular,
+    and the network only makes sure that their blends are not.
+
+    Raises:
+        CheckpointError: if `source` is not such a checkpoint, `target` exists already and `overwrite` is not
+        set,
+            or it cannot be written.
     """
     source, target = Path(source), Path(target)
     check_target(target, overwrite)
@@ -68,7 +73,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
     width, depth = extent(weights)
     try:
         settings = replace(
-            PRESETS["paper"].network,
+            PAPER_NETWORK,
             encoder="hat" if layout.encoder is HAT else "swinir",
             width=width,
             depth=depth,
@@ -81,7 +86,7 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
         )
         checkpoint = Checkpoint(
             settings,
-            torch.from_numpy(released_kernels()),
+            torch.from_numpy(continuoussr_kernels()),
             {f"encoder.{name}": t for name, t in weights.items()} | head_weights(tensors),
             {"converted": {"from": source.name, "encoder": layout.name, "license": LICENCE}},
         )
@@ -93,13 +98,13 @@ def convert(source: str | Path, target: str | Path, *, overwrite: bool = False) 
 
 
 def check_target(target: Path, overwrite: bool) -> None:
-    """Raise CheckpointError where a file must not be written."""
+    """Raise CheckpointError if the file exists and must not be replaced."""
     if target.exists() and not overwrite:
         raise CheckpointError(f"{target} exists already: name another file, or replace it with --overwrite.")
 
 
 def hidden_widths(tensors: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:
-    """Outputs of all layers but the last of the MLP under `prefix`."""
+    """Return the widths of all layers but the last of the MLP under `prefix`."""
     layers = {
         int(match[1]): len(tensor)
         for name, tensor in tensors.items()
@@ -109,7 +114,7 @@ def hidden_widths(tensors: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]
 
 
 def head_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What follows the encoder, under our names; MLPs over cells are 1x1 convolutions here."""
+    """Return the weights after the encoder under our names; MLPs over cells are 1x1 convolutions here."""
     weights = {}
     for theirs, ours in HEADS.items():
         for name, tensor in tensors.items():

@@ -1,11 +1,13 @@
-"""Released checkpoints of GSASR, converted to ours.
+"""Conversion of released GSASR checkpoints to ours.
 
-They come as two files in a folder, `encoder.pth` and `decoder.pth`. Converted are those of the paper; later
-ones ("enhanced", "ultra performance") have rotary embeddings and are of another architecture.
+A released checkpoint is a folder of two files, `encoder.pth` and `decoder.pth`. The checkpoints of the paper
+can be converted; later ones ("enhanced", "ultra performance") have rotary embeddings and another
+architecture.
 
-What has no effect in them is left out: the queries and keys of the attention to the scale, and the norm
-before it (`gsasr.ScaleAttention`). Their tables of relative positions are ordered as a Python set happened to
-be, and two offsets may share an entry; which pair of tokens has which is in the file, so ours come out equal.
+Weights without effect are left out: the queries and keys of the attention to the scale, and the norm before
+it (`networks.gsasr.attention.ScaleAttention`). The order of their tables of relative positions is that of a
+Python set, and two offsets may share an entry; the files hold the entry of each pair of tokens, so that our
+tables give equal results.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -29,23 +32,29 @@ from .pretrained import extent, in_our_names, read_public, recognise
 from .tensor_file import CheckpointError
 
 LICENCE = "Apache-2.0"
-"""Of the repository that released them."""
+"""Licence of the repository that released them."""
 ENCODER, DECODER = "encoder.pth", "decoder.pth"
 HEADS = {"alpha": "opacity", "mean": "offset", "sigma": "deviation", "rho": "correlation", "rgb": "colour"}
-"""Their names of the five heads, and ours."""
+"""The released names of the five heads, and ours."""
 
 
 def convert_gsasr(folder: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
     """Write the released GSASR checkpoint in `folder` as one of ours, `target` (.safetensors).
 
-    It computes the released field (`GSASRSettings.compat`). Raises CheckpointError.
+    The network computes the released field (`GSASRSettings.compat`).
+
+    Raises:
+        CheckpointError: if `folder` is not such a checkpoint, `target` exists already and `overwrite` is not
+        set,
+            or it cannot be written.
     """
     folder, target = Path(folder), Path(target)
     check_target(target, overwrite)
     tensors, _ = read_public(folder / DECODER)
     if any("rope_freqs" in name for name in tensors):
         raise CheckpointError(
-            f"{folder / DECODER} has rotary embeddings, as enhanced GSASR models have: the paper's convert."
+            f"{folder / DECODER} has rotary embeddings, as enhanced GSASR models do: only the paper's models "
+            "can be converted."
         )
     layout, encoder = encoder_weights(folder / ENCODER)
     try:
@@ -66,10 +75,10 @@ def convert_gsasr(folder: str | Path, target: str | Path, *, overwrite: bool = F
 
 
 def encoder_weights(path: Path) -> tuple[Layout, dict[str, Tensor]]:
-    """The encoder's layout, and its weights under our names. Raises CheckpointError.
+    """Return the encoder's layout, and its weights under our names. Raises CheckpointError.
 
-    It reads images in [0, 1] as they are, and has no upsampler. The names are those of `pretrained.LAYOUTS`,
-    for RDN without those of the LIIF around it.
+    The encoder reads images in [0, 1] without a mean, and has no upsampler. The names follow
+    `layouts.LAYOUTS`, for RDN without the prefix of LIIF.
     """
     tensors, _ = read_public(path)
     try:
@@ -78,16 +87,18 @@ def encoder_weights(path: Path) -> tuple[Layout, dict[str, Tensor]]:
         tensors = {f"encoder.{name}": tensor for name, tensor in tensors.items()}
         layout = recognise(tensors, path)
     if layout.encoder is HAT:
-        raise CheckpointError(f"{path} holds {layout.name}: GSASR models with EDSR, RDN or SwinIR convert.")
+        raise CheckpointError(
+            f"{path} holds {layout.name}: only GSASR models with EDSR, RDN or SwinIR can be converted."
+        )
     return layout, in_our_names(tensors, replace(layout, mean=(0.0, 0.0, 0.0), range=1.0))
 
 
 def decoder_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The decoder's weights under our names. Raises KeyError with the name of a tensor that is not there."""
+    """Return the decoder's weights under our names. Raises KeyError with the name of a missing tensor."""
     side = math.isqrt(len(tensors["gs_embedding"]))
     made = {
-        "embedding": tensors["gs_embedding"].unflatten(0, (side, -1)),
-        "place": tensors["pos_embedding"].unflatten(0, (side, -1)),
+        ours: tensors[theirs].reshape(side, side, -1)
+        for ours, theirs in (("embedding", "gs_embedding"), ("place", "pos_embedding"))
     }
     for theirs, ours in {"img_feat_proj": "features", "scale_mlp": "condition", "UPNet": "upsample"}.items():
         made |= renamed(tensors, f"{theirs}.", f"{ours}.")
@@ -96,7 +107,7 @@ def decoder_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         made |= {name: t[..., None, None] if t.ndim == 2 else t for name, t in head.items()}
     for end in ("weight", "bias"):
         name = f"heads.deviation.4.{end}"
-        made[name] = made[name].flip(0)  # of y and of x, in the released renderer
+        made[name] = made[name].flip(0)  # the released renderer has y first
     for theirs, ours in {"window_crossattn_blocks": "injection", "gs_selfattn_blocks": "interaction"}.items():
         for block in range(count(tensors, f"{theirs}.")):
             for part in ("norm", "mlp"):
@@ -108,7 +119,7 @@ def decoder_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def layer_weights(tensors: Mapping[str, Tensor], prefix: str, side: int) -> dict[str, Tensor]:
-    """Of one layer of either kind, under our names, without prefix."""
+    """Return the weights of one layer of either kind, under our names, without prefix."""
     if crosses := f"{prefix}window_cross_attn.proj.weight" in tensors:
         attention, norms = "window_cross_attn", ("norm2", "norm3", "norm4")
         mlps = ("mlp_crossattn_scale", "mlp_crossattn_feature")
@@ -118,7 +129,7 @@ def layer_weights(tensors: Mapping[str, Tensor], prefix: str, side: int) -> dict
             ("norm4", "norm1", "norm2"),
             ("mlp_crossattn", "mlp_selfattn"),
         )
-    made = {}
+    made: dict[str, Tensor] = {}
     for end in ("weight", "bias"):
 
         def theirs(name: str, end: str = end) -> Tensor:
@@ -146,16 +157,21 @@ def layer_weights(tensors: Mapping[str, Tensor], prefix: str, side: int) -> dict
 
 
 def settings_of(weights: Mapping[str, Tensor], layout: Layout) -> GSASRSettings:
-    """The settings of a network with these weights, under our names. Raises KeyError or ValueError."""
+    """Return the settings of the network that has these weights. Raises KeyError or ValueError."""
     width, depth = extent({n.removeprefix("encoder."): t for n, t in weights.items() if "encoder." in n})
     side, _, channels = weights["embedding"].shape
     injection, interaction = (
         (count(weights, f"{kind}."), count(weights, f"{kind}.0.layers."))
         for kind in ("injection", "interaction")
     )
-    more = [len(t) // channels for n, t in weights.items() if re.fullmatch(r"upsample\.\d+\.weight", n)]
+    growth = [len(t) // channels for n, t in weights.items() if re.fullmatch(r"upsample\.\d+\.weight", n)]
+    encoder: Literal["edsr", "rdn", "swinir"] = "edsr"
+    if layout.encoder is RDN:
+        encoder = "rdn"
+    elif layout.encoder is SwinIR:
+        encoder = "swinir"
     return GSASRSettings(
-        encoder={RDN: "rdn", SwinIR: "swinir"}.get(layout.encoder, "edsr"),
+        encoder=encoder,
         width=width,
         depth=depth,
         channels=channels,
@@ -164,13 +180,13 @@ def settings_of(weights: Mapping[str, Tensor], layout: Layout) -> GSASRSettings:
         injection=injection,
         interaction=interaction,
         head_hidden=tuple(len(weights[f"heads.colour.{layer}.weight"]) for layer in (0, 2)),
-        cells=math.isqrt(math.prod(more)),
+        cells=math.isqrt(math.prod(growth)),
         compat=True,
     )
 
 
 def renamed(tensors: Mapping[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
-    """The tensors under one prefix, under another. Raises KeyError where there is none."""
+    """Return the tensors under the prefix `theirs`, under `ours`. Raises KeyError if there are none."""
     found = {ours + n.removeprefix(theirs): t for n, t in tensors.items() if n.startswith(theirs)}
     if not found:
         raise KeyError(f"{theirs}*")
@@ -178,5 +194,5 @@ def renamed(tensors: Mapping[str, Tensor], theirs: str, ours: str) -> dict[str, 
 
 
 def count(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    """How many numbered modules there are under a prefix."""
+    """Return the number of numbered modules under a prefix."""
     return len({match[1] for n in tensors if (match := re.match(re.escape(prefix) + r"(\d+)\.", n))})

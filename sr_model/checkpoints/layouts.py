@@ -1,4 +1,7 @@
-"""The layouts of public encoders' weights: how each project names its layers, and how we do."""
+"""Layouts of public encoders' weights: each project's names of the layers, and ours.
+
+To add one: a `Layout` in `LAYOUTS`, and a file of its names in `tests/sr_model/public_layouts.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,25 @@ from dataclasses import dataclass
 from ..encoders import EDSR, HAT, RDN, Encoder, SwinIR
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
-"""What most of these networks subtract from an image: the mean colour of DIV2K."""
+"""Mean colour of DIV2K, which most of these networks subtract from an image."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a repository names the weights of an encoder, and in which units the encoder reads images."""
+    """A repository's names of an encoder's weights, and the units in which that encoder reads images."""
 
     name: str
     """The network and the repository."""
     encoder: type[Encoder]
     """Our encoder of the same structure."""
     marks: tuple[str, ...]
-    """Names of tensors that every such file has, and no file of another layout has all of."""
+    """Names of tensors that identify the layout: every such file has them all, and no other file does."""
     renames: tuple[tuple[str, str], ...]
-    """Patterns of its names, each to be matched entire, and our names for them."""
+    """Regular expressions that match a whole name, each with our name for it."""
     mean: tuple[float, float, float]
     """Subtracted from an image."""
     range: float = 1.0
-    """How far apart black and white are in the layout's images."""
+    """Difference between white and black in the layout's images."""
 
 
 _BLOCK = r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\."

@@ -1,7 +1,7 @@
 """Pretrained encoders: weights in the layouts of the public repositories that publish them.
 
-A file is recognised by the names of its tensors. What networks for super-resolution have beyond an encoder
-(the last convolution, an upsampler to another scale) is left out.
+A file is recognised by the names of its tensors. Layers beyond the encoder (the last convolution, an
+upsampler to another scale) are left out.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from .layouts import LAYOUTS, Layout
 from .tensor_file import CheckpointError
 
 CONTAINERS = ("params_ema", "params", "state_dict")
-"""Keys under which files hold their tensors, the averaged weights first."""
+"""Keys under which files hold their tensors; averaged weights come first."""
 
 
 def load_encoder_weights(encoder: Encoder, path: str | Path) -> str:
-    """Load the weights of a public file into `encoder`, and say in a few words what they are.
+    """Load the weights of a public file into `encoder`, and return a short description of them.
 
-    The encoder then computes the published features, and subtracts the published mean from its images. Those
-    of networks that read images up to 255 (or from -1 to 1) come out in the image's own unit: such networks
-    are piecewise linear, and dividing their biases divides their features. Upsamplers to another scale than
-    the encoder's are left out, which keeps its own.
+    The encoder then computes the published features, and subtracts the published mean from its images.
+    Features of networks that read images up to 255 (or from -1 to 1) are converted to the unit of images in
+    [0, 1]: such networks are piecewise linear, so that dividing their biases divides their features. An
+    upsampler to another scale is left out, and the encoder keeps its own.
 
-    Raises CheckpointError, one sentence, for a file that is none of `LAYOUTS` or does not fit the encoder.
+    Raises:
+        CheckpointError: if the file has none of the `LAYOUTS`, or does not fit the encoder.
     """
     tensors, holder = read_public(path)
     layout = recognise(tensors, path)
@@ -52,7 +53,7 @@ def load_encoder_weights(encoder: Encoder, path: str | Path) -> str:
 
 
 def read_public(path: str | Path) -> tuple[dict[str, Tensor], str]:
-    """(tensors by name, the key that held them or "") of a file that torch.save wrote. CheckpointError."""
+    """Read a file of torch.save: (tensors by name, the key that held them or ""). Raises CheckpointError."""
     content = read_torch(path)
     if isinstance(content.get("model"), Mapping) and isinstance(content["model"].get("sd"), Mapping):
         content, holder = content["model"]["sd"], "model"  # as LIIF and ContinuousSR write it
@@ -64,7 +65,7 @@ def read_public(path: str | Path) -> tuple[dict[str, Tensor], str]:
 
 
 def read_torch(path: str | Path) -> dict[str, Any]:
-    """The dictionary in a file of torch.save, of plain values and tensors only. Raises CheckpointError."""
+    """Return the dictionary in a file of torch.save, of plain values and tensors. Raises CheckpointError."""
     if not Path(path).is_file():
         raise CheckpointError(f"{path} is not a file: name a .pth or .pt file of weights.")
     try:
@@ -79,8 +80,8 @@ def read_torch(path: str | Path) -> dict[str, Any]:
 
 
 def recognise(tensors: Mapping[str, Tensor], path: str | Path) -> Layout:
-    """The layout of which a file has all marks. Raises CheckpointError."""
-    for layout in LAYOUTS:  # HAT before SwinIR, whose marks it has too
+    """Return the layout whose marks a file has. Raises CheckpointError."""
+    for layout in LAYOUTS:  # HAT before SwinIR, because it has SwinIR's marks too
         if all(mark in tensors for mark in layout.marks):
             return layout
     known = ", ".join(layout.name for layout in LAYOUTS)
@@ -88,7 +89,7 @@ def recognise(tensors: Mapping[str, Tensor], path: str | Path) -> Layout:
 
 
 def in_our_names(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """The encoder's weights under our names, the mean among them, in the image's unit."""
+    """Return the encoder's weights and mean under our names, in the unit of images in [0, 1]."""
     weights = {"mean": torch.tensor(layout.mean).view(3, 1, 1)}
     for name, tensor in tensors.items():
         for pattern, ours in layout.renames:
@@ -100,7 +101,7 @@ def in_our_names(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Ten
 
 
 def extent(weights: Mapping[str, Tensor]) -> tuple[int, int]:
-    """(width, depth) of the encoder that `in_our_names` gave these weights of."""
+    """Return the (width, depth) of an encoder from its weights under our names."""
     first = next(w for name, w in weights.items() if re.fullmatch(r"(head|first|shallow)\.weight", name))
     stacked = {match[1] for name in weights if (match := re.match(r"(?:blocks|groups)\.(\d+)\.", name))}
     return first.shape[0], len(stacked)

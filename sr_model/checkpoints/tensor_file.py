@@ -1,4 +1,4 @@
-"""Tensors in safetensors files with a description of them, written aside and renamed."""
+"""Tensors in safetensors files, with a JSON header that describes them, written atomically."""
 
 from __future__ import annotations
 
@@ -15,24 +15,40 @@ from splat2d.atomic_write import atomic_write
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or written; the message is one sentence naming the file."""
+    """A checkpoint that cannot be read or written; the message is one sentence that names the file."""
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], form: str, header: Mapping[str, Any]) -> None:
-    """Write a safetensors file, whole or not at all. Raises CheckpointError."""
-    whole = save(
+def write_tensors(
+    path: str | Path, tensors: Mapping[str, Tensor], form: str, header: Mapping[str, Any]
+) -> None:
+    """Write a safetensors file atomically.
+
+    Args:
+        path: of the file.
+        tensors: by name.
+        form: name and version of the format, such as "sr_model-checkpoint/1".
+        header: JSON-serialisable description of the tensors.
+
+    Raises:
+        CheckpointError: if the file cannot be written.
+    """
+    content = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
         metadata={"format": form, "header": json.dumps(header, sort_keys=True)},
     )
     try:
-        with atomic_write(path, durable=True) as partial:
-            partial.write_bytes(whole)
+        with atomic_write(Path(path), durable=True) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, header) of a file that `write_tensors` wrote; CheckpointError says that it is not `what`."""
+    """Read the (tensors, header) of a file that `write_tensors` wrote.
+
+    Raises:
+        CheckpointError: if the file is not of the format `form`; the message calls such a file `what`.
+    """
     if not Path(path).is_file():
         raise CheckpointError(f"{path} is not a file: name {what}.")
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..checkpoints.convert_continuoussr import convert
+from ..checkpoints.convert_continuoussr import convert_continuoussr
 from ..checkpoints.convert_gsasr import convert_gsasr
 from . import Command
 
@@ -20,7 +20,9 @@ def main(source: Path, target: Path, overwrite: bool) -> None:
 
     SRC is the .pth file of a ContinuousSR, or the folder with encoder.pth and decoder.pth of a GSASR.
     """
-    converted = (convert_gsasr if source.is_dir() else convert)(source, target, overwrite=overwrite)
+    converted = (convert_gsasr if source.is_dir() else convert_continuoussr)(
+        source, target, overwrite=overwrite
+    )
     terms = ": not for commercial use" if "NC" in converted.licence else ""
     click.echo(
         f"{target}: {converted.architecture} on {converted.encoder}, {converted.parameters:,} parameters; "

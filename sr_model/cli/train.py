@@ -16,7 +16,7 @@ from dgp_mining.prior.dictionary import Dictionary
 from ..config.presets import PRESETS, Preset, default_preset
 from ..config.toml import Config, ConfigError, configured, read_config
 from ..image_io.reader import pictures_in
-from ..networks.registry import ARCHITECTURES, architecture
+from ..networks.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE, architecture_name, needs_prior
 from ..training.distributed import is_main_process
 from ..training.dry_run import estimate_training
 from ..training.samples import hold_out, mined_from
@@ -134,7 +134,7 @@ def main(
     if not is_main_process():
         logging.getLogger("sr_model").setLevel(logging.WARNING)
     dictionary = Dictionary.load(prior) if prior else None
-    if dictionary is None and architecture(chosen.network) != "gsasr":
+    if dictionary is None and needs_prior(chosen.network):
         dictionary = Dictionary.reference()
         _say("No --prior: the reference prior's kernels are blended.")
     training = list_images(images or mined_from(dictionary, prior))
@@ -173,13 +173,13 @@ def choose(
     arch: str | None, name: str | None, covariance: str | None, config: Config, overrides: tuple[str, ...]
 ) -> tuple[str, Preset]:
     """The preset's name, and the preset with the settings that were asked for. Raises click.UsageError."""
-    name = name or default_preset(arch or next(iter(ARCHITECTURES)))
+    name = name or default_preset(arch or DEFAULT_ARCHITECTURE)
     preset = PRESETS[name]
-    of_preset = architecture(preset.network)
+    of_preset = architecture_name(preset.network)
     if arch and arch != of_preset:
         raise click.UsageError(f"The preset {name} is of {of_preset}, not of {arch}: leave one out.")
-    if covariance and of_preset == "gsasr":
-        raise click.UsageError("--covariance is an option of continuoussr.")
+    if covariance and not hasattr(preset.network, "covariance"):
+        raise click.UsageError(f"--covariance is not an option of {of_preset}.")
     if covariance:
         overrides = (f"network.covariance={covariance}", *overrides)
     try:

@@ -1,14 +1,16 @@
-"""Networks and their trainings that have a name."""
+"""Presets: networks and trainings that have a name, such as `paper`, `demo` and `light`."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import torch
 
-from ..networks.continuoussr.settings import NetworkSettings
+from ..networks.base import NetworkSettings
+from ..networks.continuoussr.settings import ContinuousSRSettings
 from ..networks.gsasr.settings import GSASRSettings
-from ..networks.registry import ARCHITECTURES, Settings
+from ..networks.registry import DEFAULT_ARCHITECTURE, architecture_name
 from .training_settings import TrainSettings
 
 
@@ -16,30 +18,33 @@ from .training_settings import TrainSettings
 class Preset:
     """A network and its training."""
 
-    network: Settings
+    network: NetworkSettings
+    """The network's architecture and shape."""
     train: TrainSettings
+    """How to train it."""
 
 
-# As published (released code; rates of the paper's text). 125,000 steps are its 1000 epochs of 800 images,
-# were each repeated 20 times an epoch, in batches of 128; the paper does not state the repetition.
+# As published (released code; learning rates from the paper's text). 125,000 steps are its 1000 epochs of 800
+# images in batches of 128, if each image counts 20 times in an epoch; the paper does not state this number.
+PAPER_NETWORK = ContinuousSRSettings(
+    encoder="swinir",
+    width=180,
+    depth=6,
+    cells=2,
+    features=256,
+    latent=512,
+    keys="plain",
+    embedding=(256, 512, 512, 512),
+    hidden=(512, 1024, 256, 128, 64),
+    blending="cholesky",
+    covariance="dictionary",
+    phase="corner",
+    interpolate=False,
+    start_sigma=0.65,
+    margin=0,
+)
 PAPER = Preset(
-    NetworkSettings(
-        encoder="swinir",
-        width=180,
-        depth=6,
-        cells=2,
-        features=256,
-        latent=512,
-        keys="plain",
-        embedding=(256, 512, 512, 512),
-        hidden=(512, 1024, 256, 128, 64),
-        blending="cholesky",
-        covariance="dictionary",
-        phase="corner",
-        interpolate=False,
-        start_sigma=0.65,
-        margin=0,
-    ),
+    PAPER_NETWORK,
     TrainSettings(
         batch=128,
         crop=32,
@@ -54,7 +59,7 @@ PAPER = Preset(
     ),
 )
 
-# As published; the paper has no margin, and the released code masks no windows, nor clips gradients.
+# As published; the paper has no margin, and the released code neither masks windows nor clips gradients.
 GSASR_PAPER = Preset(
     GSASRSettings(
         width=64,
@@ -85,21 +90,22 @@ GSASR_PAPER = Preset(
 )
 
 # For two CPU cores, 350,000 parameters; its widths have not been tuned yet.
+DEMO_NETWORK = ContinuousSRSettings(
+    width=48,
+    depth=6,
+    cells=2,
+    features=32,
+    latent=32,
+    embedding=(64, 64),
+    hidden=(64,),
+    blending="sqrt",
+    covariance="dictionary",
+    interpolate=True,
+    start_sigma=0.65,
+    margin=1,
+)
 DEMO = Preset(
-    NetworkSettings(
-        width=48,
-        depth=6,
-        cells=2,
-        features=32,
-        latent=32,
-        embedding=(64, 64),
-        hidden=(64,),
-        blending="sqrt",
-        covariance="dictionary",
-        interpolate=True,
-        start_sigma=0.65,
-        margin=1,
-    ),
+    DEMO_NETWORK,
     TrainSettings(
         batch=16,
         crop=28,
@@ -116,17 +122,18 @@ DEMO = Preset(
 
 PRESETS: dict[str, Preset] = {
     "demo": DEMO,
-    # By benchmarks/choices.py: of the kernels the 64 farthest apart, which span all but a hundredth of what
-    # all do, halve the time of a step; the encoder, that of EDSR-baseline, has what they save.
-    "fast": Preset(
-        replace(DEMO.network, width=64, depth=16, latent=16, dictionary_size=64),
+    # Measured by benchmarks/preset_choices.py: the 64 kernels that lie farthest apart span all but a
+    # hundredth of the hull of all kernels and halve the time of a step; this pays for the encoder of EDSR-
+    # baseline.
+    "light": Preset(
+        replace(DEMO_NETWORK, width=64, depth=16, latent=16, dictionary_size=64),
         replace(DEMO.train, validate_every=500, steps=20_000),
     ),
     "paper": PAPER,
-    # Its stronger variant, which the paper trains on DF2K. It does not state the weight of the frequency
-    # loss; 0.05 is that of SAFMN (Sun et al. 2023).
+    # The paper's stronger variant, trained on DF2K. The paper does not state the weight of the frequency
+    # loss; 0.05 is the weight in SAFMN (Sun et al. 2023).
     "paper-plus": Preset(
-        replace(PAPER.network, encoder="hat"), replace(PAPER.train, batch=64, frequency_loss=0.05)
+        replace(PAPER_NETWORK, encoder="hat"), replace(PAPER.train, batch=64, frequency_loss=0.05)
     ),
     # For two CPU cores, 500,000 parameters; a crop and its margins fill whole windows.
     "gsasr-demo": Preset(
@@ -161,9 +168,42 @@ PRESETS: dict[str, Preset] = {
     ),
     "gsasr-paper": GSASR_PAPER,
 }
+"""The presets by name, as `sr-train --preset` knows them.
+
+>>> list(PRESETS)
+['demo', 'light', 'paper', 'paper-plus', 'gsasr-demo', 'gsasr-paper']
+"""
+
+RENAMED = {"fast": "light"}
+"""Names that presets had in the last release, with the names that they have now."""
 
 
-def default_preset(arch: str) -> str:
-    """That of an architecture for the device here: the paper's where there is a GPU, else the demo."""
-    name = "paper" if torch.cuda.is_available() else "demo"
-    return name if arch == next(iter(ARCHITECTURES)) else f"{arch}-{name}"
+def preset(name: str) -> Preset:
+    """Return the preset of a name; a name of the last release works, with a FutureWarning.
+
+    Raises ValueError for a name that no preset has.
+
+    >>> preset("demo").train.batch
+    16
+    """
+    if name in RENAMED:
+        warnings.warn(renamed_message(name), FutureWarning, stacklevel=2)
+        name = RENAMED[name]
+    if name not in PRESETS:
+        raise ValueError(f"there is no preset {name}: choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def renamed_message(name: str) -> str:
+    """Return the line to print when a preset is called by its name of the last release."""
+    return f"The preset {name} is called {RENAMED[name]} now; the old name works until the next release."
+
+
+def default_preset(arch: str = DEFAULT_ARCHITECTURE) -> str:
+    """Return the name of an architecture's default preset: the paper's if there is a GPU, else the demo."""
+    kind = "paper" if torch.cuda.is_available() else "demo"
+    return next(
+        name
+        for name, preset in PRESETS.items()
+        if architecture_name(preset.network) == arch and name.split("-")[-1] == kind
+    )

@@ -1,31 +1,55 @@
-"""Encoders: from an LR image to features, one file each."""
+"""Encoders: networks that extract features from an LR image, one file each."""
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
+from . import hat, swinir
 from .edsr import EDSR
 from .encoder import Encoder, fill_windows
 from .hat import HAT
 from .rdn import RDN
 from .swinir import SwinIR
 
-__all__ = ["EDSR", "HAT", "RDN", "Encoder", "SwinIR", "fill_windows", "make_encoder"]
+__all__ = ["EDSR", "HAT", "RDN", "Encoder", "SwinIR", "check_encoder", "fill_windows", "make_encoder"]
+
+WIDTH_MULTIPLES = {"swinir": swinir.HEADS, "hat": math.lcm(hat.HEADS, hat.COMPRESSION, hat.SQUEEZE)}
+"""Number that divides the width of an encoder, for those that split their channels."""
 
 
 class EncoderSettings(Protocol):
-    """What the settings of every network say of its encoder."""
+    """The part of a network's settings that describes its encoder."""
 
-    encoder: str
-    width: int
-    depth: int
-    residual_scale: float
+    @property
+    def encoder(self) -> str: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def depth(self) -> int: ...
+
+    @property
+    def residual_scale(self) -> float: ...
+
+
+def check_encoder(settings: EncoderSettings) -> None:
+    """Raise ValueError if there is no encoder with these settings."""
+    multiple = WIDTH_MULTIPLES.get(settings.encoder, 1)
+    if settings.width % multiple:
+        raise ValueError(
+            f"width must be a multiple of {multiple} for encoder {settings.encoder}, got {settings.width}"
+        )
+    if settings.encoder != "edsr" and settings.residual_scale != 1:
+        raise ValueError(f"residual_scale is for encoder edsr, not for {settings.encoder}")
 
 
 def make_encoder(settings: EncoderSettings, *, upsampling: int) -> Encoder:
-    """The encoder of a network, with fresh weights; `upsampling` is SwinIR's and HAT's, the others have none.
+    """Return the encoder of a network, with fresh weights.
 
-    Raises ValueError for an encoder that does not exist.
+    `upsampling` is the resolution of SwinIR's and HAT's features relative to the image's; the other encoders
+    do not upsample. Raises ValueError if there is no encoder of that name.
     """
     width, depth = settings.width, settings.depth
     match settings.encoder:

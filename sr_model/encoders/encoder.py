@@ -1,4 +1,4 @@
-"""What every encoder is: a module that says what it makes of an image, and what it needs of it."""
+"""The class that every encoder extends, and padding to its windows."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
-    """From images [B, 3, h, w] in [0, 1] to features [B, channels, upsampling * h, upsampling * w]."""
+    """Map images [B, 3, h, w] in [0, 1] to features [B, channels, upsampling * h, upsampling * w]."""
 
     channels: int
-    """Of the features."""
+    """Channels of the features."""
     upsampling: int
     """Resolution of the features relative to the image's."""
     window: int
     """The encoder takes images whose height and width are multiples of it (`fill_windows`)."""
     mean: Tensor
-    """[3, 1, 1], subtracted from the image; part of the weights, since pretrained ones bring their own."""
+    """[3, 1, 1], subtracted from the image; saved with the weights, because pretrained weights have their
+    own."""
 
     def __init__(self, channels: int, *, upsampling: int = 1, window: int = 1, mean: float) -> None:
         super().__init__()
         self.channels, self.upsampling, self.window = channels, upsampling, window
         self.register_buffer("mean", torch.full((3, 1, 1), mean))
-        self.register_load_state_dict_pre_hook(_supply_mean)
+        self.register_load_state_dict_pre_hook(_supply_mean)  # type: ignore[no-untyped-call]  # torch's
 
 
 def _supply_mean(encoder: Encoder, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    state.setdefault(f"{prefix}mean", encoder.mean)  # checkpoints used not to hold it
+    state.setdefault(f"{prefix}mean", encoder.mean)  # older checkpoints lack it
 
 
 def fill_windows(image: Tensor, window: int) -> Tensor:
-    """Images [..., h, w] extended at the bottom and right, by reflection, to multiples of `window`.
+    """Extend images [..., h, w] at the bottom and right, by reflection, to multiples of `window`.
 
-    Unlike F.pad's, the reflection may repeat, so that images smaller than their margin can be extended.
+    Unlike F.pad's, the reflection may repeat, so that images smaller than the extension are allowed.
     """
     rows, columns = (_reflected(extent, window, image.device) for extent in image.shape[-2:])
     if len(rows) == image.shape[-2] and len(columns) == image.shape[-1]:

@@ -1,4 +1,4 @@
-"""HAT: window attention beside channel attention, and attention that looks beyond its window."""
+"""HAT: window attention next to channel attention, and attention that sees beyond its window."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .transformer import ResidualGroup, WindowTransformer
 from .windows import WindowAttention, attend, convolve, feed_forward, merge, partition
 
 BLOCKS = 6
-"""Hybrid blocks of a group; one overlapping block follows them."""
+"""Hybrid blocks in a group; one overlapping block follows them."""
 HEADS = 6
 WINDOW = 16
 REACH = 4
 """Tokens beyond each side of its window that an overlapping block sees: an overlap ratio of 0.5."""
 COMPRESSION = 3
-"""By how much the convolutions of a hybrid block narrow its tokens."""
+"""Factor by which the convolutions of a hybrid block reduce the channels."""
 SQUEEZE = 30
-"""By how much their channel attention does."""
+"""Factor by which their channel attention reduces the channels."""
 CONVOLUTION_WEIGHT = 0.01
-"""alpha, of the convolutions beside attention."""
+"""Weight of the convolutions next to the attention, alpha in the paper."""
 
 
 class HAT(WindowTransformer):
@@ -55,7 +55,7 @@ class HybridBlock(nn.Module):
 
 
 class ChannelAttentionBlock(nn.Module):
-    """Two convolutions, whose channels are then weighted by what their means over the image suggest."""
+    """Two convolutions, then weights for their channels, computed from the channels' means over the image."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -71,7 +71,9 @@ class ChannelAttentionBlock(nn.Module):
 
 
 class OverlappingBlock(nn.Module):
-    """Cross-attention from a window's tokens to a larger window's around it, zeros beyond the image."""
+    """Cross-attention from a window's tokens to a larger window around it; zeros beyond the image."""
+
+    offsets: Tensor  # [n, m]
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -93,7 +95,7 @@ class OverlappingBlock(nn.Module):
 
 
 def overlapping(tokens: Tensor) -> Tensor:
-    """[B, H, W, C] to the windows enlarged by `REACH` on each side: [B, rows, columns, m, C]."""
+    """Cut [B, H, W, C] into windows enlarged by `REACH` on each side: [B, rows, columns, m, C]."""
     side = WINDOW + 2 * REACH
     padded = F.pad(tokens, (0, 0, REACH, REACH, REACH, REACH))
     windows = padded.unfold(1, side, WINDOW).unfold(2, side, WINDOW)  # [B, rows, columns, C, side, side]
@@ -101,10 +103,10 @@ def overlapping(tokens: Tensor) -> Tensor:
 
 
 def overlapping_offsets() -> Tensor:
-    """[n, m] int64: which of the 39^2 offsets each query has from each key of its enlarged window.
+    """Return the index of the offset, of 39^2, from each query to each key of its enlarged window: [n, m].
 
-    The released networks count these offsets from -22, and take negative entries from the table's end; ours
-    keep that order, so that their tables can be used as they are.
+    The released networks count these offsets from -22, and take negative entries from the table's end. Ours
+    keeps that order, so that their tables can be used unchanged.
     """
     side = WINDOW + 2 * REACH
     count = WINDOW + side - 1

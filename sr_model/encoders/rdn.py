@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .encoder import Encoder
 
 LAYERS = 8
-"""C, convolutions of a dense block."""
+"""Convolutions in a dense block, C in the paper."""
 
 
 class RDN(Encoder):

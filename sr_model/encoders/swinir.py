@@ -8,7 +8,7 @@ from .transformer import ResidualGroup, WindowTransformer
 from .windows import WindowAttention, feed_forward
 
 BLOCKS = 6
-"""Blocks of a group."""
+"""Blocks in a group."""
 HEADS = 6
 WINDOW = 8
 
@@ -16,7 +16,7 @@ WINDOW = 8
 class SwinIR(WindowTransformer):
     """SwinIR for classical super-resolution (Liang et al. 2021, section 3); published: 180 wide, 6 deep.
 
-    Without stochastic depth, which its authors' code calls without effect on super-resolution.
+    It has no stochastic depth, which according to its authors' code does not affect super-resolution.
     """
 
     def __init__(self, width: int, depth: int, upsampling: int) -> None:

@@ -1,4 +1,4 @@
-"""The frame that SwinIR and HAT share: groups of attention blocks between convolutions, then an upsampler."""
+"""The structure of SwinIR and HAT: groups of attention blocks between convolutions, then an upsampler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .encoder import Encoder
 from .windows import convolve
 
 CHANNELS = 64
-"""Of the features, at the upsampled resolution."""
+"""Channels of the features, at the upsampled resolution."""
 
 
 class WindowTransformer(Encoder):
@@ -21,7 +21,7 @@ class WindowTransformer(Encoder):
     """
 
     def __init__(self, width: int, groups: Iterable[nn.Module], *, window: int, upsampling: int) -> None:
-        """`groups` map tokens [B, h, w, width] to the same."""
+        """`groups` map tokens [B, h, w, width] to tokens of the same shape."""
         super().__init__(CHANNELS, upsampling=upsampling, window=window, mean=0.0)
         self.shallow = nn.Conv2d(3, width, 3, padding=1)
         self.norm_before = nn.LayerNorm(width)
@@ -41,7 +41,7 @@ class WindowTransformer(Encoder):
 
 
 class ResidualGroup(nn.Module):
-    """Blocks, a convolution, and a skip around both."""
+    """Blocks and a convolution, with a skip around both."""
 
     def __init__(self, width: int, blocks: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class ResidualGroup(nn.Module):
 
 
 def upsampler(channels: int, factor: int) -> nn.Sequential:
-    """Upsampling by a product of threes and twos: a 3x3 convolution and a pixel shuffle for each."""
+    """Return an upsampler by a product of threes and twos, a 3x3 convolution and a pixel shuffle for each."""
     layers: list[nn.Module] = []
     for prime in (3, 2):
         while factor % prime == 0:
@@ -65,7 +65,7 @@ def upsampler(channels: int, factor: int) -> nn.Sequential:
 
 
 def initialise(module: nn.Module) -> None:
-    """Narrow normal weights for linear layers, as both networks were published with."""
+    """Draw the weights of linear layers from a narrow normal distribution, as in both published networks."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)

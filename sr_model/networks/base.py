@@ -1,40 +1,83 @@
-"""What both architectures are: a module from LR images, and the scale they are enlarged to, to fields."""
+"""The two classes that every architecture extends: its settings and its network."""
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from splat2d import GaussianField
 
-from ..encoders import Encoder
+from ..checks import check_choices, check_positive
+from ..encoders import Encoder, check_encoder
+from .bicubic_start import BicubicStart
 
 
-class Network(nn.Module):
-    """From images [B, 3, h, w] in [0, 1] to a GaussianField in LR pixels, on a canvas of size (h, w).
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """The settings that all architectures share; each adds its own in a subclass.
 
-    Its Gaussians are a grid of `settings.cells` per LR pixel and axis, row by row, over the canvas and its
-    `margins`; where they have moved to does not change their order.
+    A field with a default is newer than some checkpoints, which have the default.
     """
 
-    settings: Any
-    """NetworkSettings of a ContinuousSR, GSASRSettings of a GSASR."""
+    encoder: str
+    """Network that extracts features from the LR image (`sr_model/encoders` has one file for each)."""
+    width: int
+    """Channels of the encoder: 64 in EDSR-baseline and RDN, 256 in EDSR, 180 in SwinIR and HAT."""
+    depth: int
+    """Residual blocks of EDSR (EDSR-baseline 16, EDSR 32), dense blocks of RDN (16), or groups of blocks of
+    SwinIR (6) and HAT (6; HAT-L 12)."""
+    residual_scale: float = 1.0
+    """Factor on the result of each EDSR block: 1 in EDSR-baseline, 0.1 in EDSR."""
+    cells: int
+    """k: Gaussians per LR pixel along each axis; their grid spacing is 1/k LR pixel."""
+    interpolate: bool
+    """Start as bicubic interpolation: prefiltered colours, no offsets, one round kernel."""
+    margin: int
+    """LR pixels beyond each border of the canvas that get Gaussians too."""
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_positive(self, "width", "depth", "cells", "residual_scale")
+        check_encoder(self)
+        if self.margin < 0:
+            raise ValueError(f"margin must not be negative, got {self.margin}")
+
+
+class Network(nn.Module, ABC):
+    """Map images [B, 3, h, w] in [0, 1] to a GaussianField in LR pixels, on a canvas of size (h, w).
+
+    Its Gaussians form a grid of `settings.cells` per LR pixel and axis, in row-major order, over the canvas
+    and its `margins`. The order is that of the grid, however far the Gaussians have moved.
+    """
+
+    settings: NetworkSettings
+    """Settings of the architecture."""
     encoder: Encoder
-    """What makes features of the image."""
+    """Module that extracts features from the image."""
     window: int
-    """Side in LR pixels of the windows within which all its attention looks; 1 where there is none."""
+    """Side in LR pixels of the windows that limit all its attention; 1 for a network without attention."""
     conditioned: bool
-    """Whether the field is made for a scale, and another scale wants another field."""
+    """Whether the field depends on the scale, so that each scale needs a field of its own."""
+    bicubic_start: BicubicStart | None
+    """Filter whose colours the network adds its own to; None for a network that starts at random."""
 
+    @abstractmethod
     def margins(self, extent: int) -> tuple[int, int]:
-        """LR pixels of Gaussians (before, after) an axis of `extent` LR pixels."""
-        raise NotImplementedError
+        """Return the LR pixels of Gaussians (before, after) an axis of `extent` LR pixels."""
 
+    @abstractmethod
     def forward(self, image: Tensor, scale: float | Tensor | None = None) -> GaussianField:
-        """The field of `image`, to be rendered at `scale`, one number or one per image [B].
+        """Return the field of `image` for rendering at `scale`, one number or one for each image, [B].
 
-        Where x and y are scaled unequally it is their geometric mean (`scale_between`). Networks that are not
-        `conditioned` need none; others raise ValueError without.
+        If x and y are scaled differently, `scale` is their geometric mean (`sr_model.scaling.scale_between`).
+
+        Raises:
+            ValueError: if the network is `conditioned` and `scale` is None.
         """
-        raise NotImplementedError
+
+    @property
+    def free_positions(self) -> bool:
+        """Whether Gaussians may lie anywhere on the canvas, as in ablations, far from their cells."""
+        return False

@@ -1,6 +1,6 @@
-"""Colours that make a grid of round Gaussians render as the bicubic interpolation of an image.
+"""Colours with which a grid of round Gaussians renders as the bicubic interpolation of an image.
 
-A network that starts here starts at bicubic's PSNR instead of 10 dB, and learns only what to change.
+A network initialised with them starts at bicubic's PSNR instead of 10 dB, and only learns the difference.
 """
 
 from __future__ import annotations
@@ -15,18 +15,25 @@ from splat2d import DEFAULT_CUTOFF
 from splat2d.resample import imresize
 
 REACH = 6
-"""LR pixels to either side that the filter reads: bicubic's two, and the decay of the inverse of the blur."""
+"""LR pixels that the filter reads to either side: bicubic's two, and the decay of the inverse blur."""
 
 
-class Interpolator(nn.Module):
-    """A fixed linear filter: LR image to the colours of k x k equal round Gaussians per LR pixel.
+class BicubicStart(nn.Module):
+    """Fixed linear filter from an LR image to the colours of k x k equal round Gaussians per LR pixel.
 
-    Bicubic interpolation to the cell centres, then the inverse of what the Gaussians blur: rendered at the
-    cell centres the colours give the bicubic values back, and a constant image renders as that constant.
+    It interpolates bicubically at the cell centres, then inverts the blur of the Gaussians: rendered at the
+    cell centres, the colours give the bicubic values again, and a constant image renders as that constant.
     """
 
+    filter: Tensor  # [k^2, 1, taps, taps]
+
     def __init__(self, cells: int, sigma: float) -> None:
-        """`cells`: k, Gaussians per LR pixel and axis; `sigma`: of each Gaussian, in cells."""
+        """Compute the filter.
+
+        Args:
+            cells: k, Gaussians per LR pixel and axis.
+            sigma: standard deviation of each Gaussian, in cells.
+        """
         super().__init__()
         self.cells = cells
         taps = interpolating_filter(cells, sigma)
@@ -40,16 +47,23 @@ class Interpolator(nn.Module):
 
 
 def interpolating_filter(cells: int, sigma: float) -> Tensor:
-    """One axis of the filter: [k, 2 REACH + 1] float64, each cell's weights of the LR pixels around its own.
+    """Return one axis of the filter: each cell's weights of the LR pixels around its own.
 
-    Found from the response to a single bright pixel, far from any border.
+    They follow from the response to a single bright pixel far from any border.
+
+    Args:
+        cells: k, Gaussians per LR pixel.
+        sigma: standard deviation of each Gaussian, in cells.
+
+    Returns:
+        [k, 2 REACH + 1] float64.
     """
     pixels = 4 * REACH + 1
     bicubic = imresize(torch.eye(pixels, dtype=torch.float64), (pixels * cells, pixels))[:, 2 * REACH]
     position = torch.arange(pixels * cells, dtype=torch.float64)
     blur = torch.exp(-(((position[:, None] - position) / sigma) ** 2) / 2)
     response = torch.linalg.solve(blur, bicubic).view(pixels, cells)[REACH : 3 * REACH + 1]
-    weights = response.flip(0).T  # a pixel at distance +i of a cell is one whose cell is at distance -i of it
-    # A unit grid of equal Gaussians sums to their integral, less what the renderer cuts off.
+    weights = response.flip(0).T  # the response at distance +i is the weight of the pixel at distance -i
+    # A unit grid of equal Gaussians sums to their integral, minus what lies beyond the renderer's cut-off.
     mass = math.sqrt(2 * math.pi * (1 - math.exp(-(DEFAULT_CUTOFF**2) / 2))) * sigma
     return weights / (weights.sum(1, keepdim=True) * mass)

@@ -1,82 +1,115 @@
-"""The architectures by name: which settings make which network."""
+"""The architectures by name. To add one, in five steps:
+
+1. `networks/<name>/settings.py`: a frozen dataclass that extends `NetworkSettings`, with field docstrings.
+2. `networks/<name>/network.py`: a class that extends `Network`; its constructor takes (settings, dictionary).
+3. Here: one line in `ARCHITECTURES`. If it has no use for a prior, `with_prior` returns (settings, None).
+4. `config/presets.py`: presets `<name>-demo` and `<name>-paper`, the defaults of `sr-train --arch <name>`.
+5. `tests/sr_model/networks/<name>/test_network.py`, and its line in `tests/test_layers.py`.
+
+Training, checkpoints, TOML settings, evaluation and upscaling take the new architecture from here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
-from math import sqrt
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
-from dgp_mining.covariance import cholesky_from_covariance
 from dgp_mining.prior.dictionary import Dictionary
 
-from .base import Network
-from .continuoussr.dictionary_choice import chosen_kernels
+from .base import Network, NetworkSettings
+from .continuoussr.dictionary_choice import with_prior as continuoussr_with_prior
 from .continuoussr.network import ContinuousSR
-from .continuoussr.settings import NetworkSettings
+from .continuoussr.settings import ContinuousSRSettings
+from .gsasr.initial_kernel import with_prior as gsasr_with_prior
 from .gsasr.network import GSASR
 from .gsasr.settings import GSASRSettings
 
-Settings = NetworkSettings | GSASRSettings
-"""What determines a network of any architecture."""
-ARCHITECTURES: dict[str, type[Settings]] = {"continuoussr": NetworkSettings, "gsasr": GSASRSettings}
-"""Settings by the architecture's name; checkpoints without a name are the first's."""
+SettingsT = TypeVar("SettingsT", bound=NetworkSettings)
 
 
-def architecture(settings: Settings) -> str:
-    """The name of the architecture that `settings` are of."""
-    return next(name for name, kind in ARCHITECTURES.items() if isinstance(settings, kind))
+@dataclass(frozen=True)
+class Architecture(Generic[SettingsT]):
+    """What the rest of the package needs to know about an architecture."""
+
+    settings: type[SettingsT]
+    """Its settings."""
+    network: Callable[[SettingsT, Tensor | None], Network]
+    """Its class. It is called with the settings and the kernels to blend ([K, 3] Cholesky factors in grid
+    spacings, or None)."""
+    with_prior: Callable[[SettingsT, Dictionary], tuple[SettingsT, Dictionary | None]]
+    """Function that applies a mined prior: it returns the settings to build, and the dictionary to blend."""
+    needs_prior: bool
+    """Whether the network cannot be built without a prior."""
 
 
-def with_prior(settings: Settings, prior: Dictionary | None) -> tuple[Settings, Dictionary | None]:
-    """What to build and which kernels it blends, given a mined prior.
+ARCHITECTURES: dict[str, Architecture[Any]] = {
+    "continuoussr": Architecture(
+        ContinuousSRSettings, ContinuousSR, continuoussr_with_prior, needs_prior=True
+    ),
+    "gsasr": Architecture(GSASRSettings, GSASR, gsasr_with_prior, needs_prior=False),
+}
+"""The architectures by name, as in checkpoints and on the command line."""
+DEFAULT_ARCHITECTURE = "continuoussr"
+"""Architecture of commands that name none, and of checkpoints older than the second architecture."""
+
+
+def architecture_name(settings: NetworkSettings) -> str:
+    """Return the name of the architecture that `settings` belong to."""
+    return next(name for name, known in ARCHITECTURES.items() if isinstance(settings, known.settings))
+
+
+def needs_prior(settings: NetworkSettings) -> bool:
+    """Return whether a network with these settings cannot be built without a prior."""
+    return ARCHITECTURES[architecture_name(settings)].needs_prior
+
+
+def with_prior(
+    settings: NetworkSettings, prior: Dictionary | None
+) -> tuple[NetworkSettings, Dictionary | None]:
+    """Return the settings to build and the dictionary that the network blends, given a mined prior.
 
     ContinuousSR blends the prior's kernels, or others in their place; the Gaussians of a GSASR may start as
-    their mean. Raises ValueError where a prior is needed, or cannot give what is asked of it.
+    the prior's mean kernel.
+
+    Raises:
+        ValueError: if a prior is needed and there is none, or it cannot give what the settings ask for.
     """
-    if isinstance(settings, GSASRSettings):
-        return settings if prior is None else started_from(settings, prior), None
-    if prior is None:
-        raise ValueError("ContinuousSR needs a dictionary of kernels: name one with --prior")
-    return settings, chosen_kernels(settings, prior)
+    name = architecture_name(settings)
+    if prior is not None:
+        return ARCHITECTURES[name].with_prior(settings, prior)
+    if ARCHITECTURES[name].needs_prior:
+        raise ValueError(f"{name} needs a dictionary of kernels: name one with prior=")
+    return settings, None
 
 
-def build_network(settings: Settings, dictionary: Tensor | None = None) -> Network:
-    """A network with fresh weights.
+def build_network(settings: NetworkSettings, dictionary: Tensor | None = None) -> Network:
+    """Return a network with fresh weights.
 
-    `dictionary`: [K, 3] Cholesky factors in grid spacings, which ContinuousSR cannot do without and GSASR
-    has no use for. Raises ValueError where it cannot give the start.
+    Args:
+        settings: of any architecture.
+        dictionary: [K, 3] Cholesky factors in grid spacings; ContinuousSR needs them, GSASR ignores them.
+
+    Raises:
+        ValueError: if the dictionary is missing or cannot give the start kernel.
     """
-    if isinstance(settings, GSASRSettings):
-        return GSASR(settings)
-    if dictionary is None:
-        raise ValueError("ContinuousSR blends the kernels of a dictionary, and there is none")
-    return ContinuousSR(settings, dictionary)
+    return ARCHITECTURES[architecture_name(settings)].network(settings, dictionary)
 
 
-def settings_from(name: str, header: Mapping[str, Any]) -> Settings:
-    """The settings in a file's header; fields newer than the file have their defaults.
+def settings_from(name: str, header: Mapping[str, Any]) -> NetworkSettings:
+    """Return the settings in a file's header; fields newer than the file have their defaults.
 
-    Raises ValueError for fields or an architecture unknown here, TypeError where one without default is
-    missing.
+    Raises:
+        ValueError: for an architecture or a field unknown here.
+        TypeError: if a field without default is missing.
     """
     if name not in ARCHITECTURES:
         raise ValueError(f"there is no architecture {name} here")
-    kind = ARCHITECTURES[name]
-    unknown = header.keys() - {field.name for field in fields(kind)}
+    settings: type[NetworkSettings] = ARCHITECTURES[name].settings
+    unknown = header.keys() - {field.name for field in fields(settings)}
     if unknown:
         raise ValueError(f"there is no network setting {', '.join(sorted(unknown))} here")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in header.items()})
-
-
-def started_from(settings: GSASRSettings, prior: Dictionary) -> GSASRSettings:
-    """The settings of a network whose Gaussians start as the prior's mean kernel.
-
-    The mean is that of the covariances. Where the network starts as bicubic interpolation, it is a round
-    kernel of the same area. Raises ValueError where the kernel is wider than the network can make.
-    """
-    l11, l21, l22 = cholesky_from_covariance(prior.covariance.mean(0)).tolist()
-    sigma = sqrt(l11 * l22)
-    return replace(settings, start=(sigma, 0.0, sigma) if settings.interpolate else (l11, l21, l22))
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header.items()}
+    return settings(**values)

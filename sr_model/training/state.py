@@ -16,8 +16,8 @@ from dgp_mining.prior.dictionary import Dictionary
 
 from ..checkpoints.tensor_file import CheckpointError, read_tensors, write_tensors
 from ..config.training_settings import TrainSettings
-from ..networks.base import Network
-from ..networks.registry import Settings, build_network
+from ..networks.base import Network, NetworkSettings
+from ..networks.registry import build_network
 from .distributed import DistributedContext
 from .loss import batch_loss
 from .samples import Batch
@@ -58,7 +58,7 @@ class TrainingState:
 
     @staticmethod
     def new(
-        network: Settings,
+        network: NetworkSettings,
         dictionary: Dictionary | None,
         settings: TrainSettings,
         seed: int,

@@ -156,7 +156,7 @@ def kept(span: Span, origin: int, extent: int, k: int, margins: tuple[int, int])
 
 def has_free_positions(network: Network) -> bool:
     """Whether Gaussians may stand anywhere on the canvas, as in ablations: a part of it cannot know."""
-    return network.settings.positions in ("offsets", "free")
+    return network.free_positions
 
 
 def tile_overlap(network: Network) -> int:
@@ -174,7 +174,7 @@ def reach(network: Network) -> int | None:
     if network.window > 1:
         return None
     halves = sum(m.kernel_size[0] // 2 for m in network.modules() if isinstance(m, nn.Conv2d))
-    return halves if network.interpolator is None else max(halves, INTERPOLATOR_REACH)
+    return halves if network.bicubic_start is None else max(halves, INTERPOLATOR_REACH)
 
 
 def automatic_tile(network: Network, memory: int) -> int:

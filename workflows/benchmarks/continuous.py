@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from sr_model import PRESETS
 from sr_model.encoders import EDSR
 from sr_model.networks.continuoussr.network import ContinuousSR
-from sr_model.networks.continuoussr.settings import NetworkSettings
+from sr_model.networks.continuoussr.settings import ContinuousSRSettings
 
 SIZES = ((13, 21), (28, 42), (19, 29))
 """(height, width) of the LR images."""
@@ -88,7 +88,7 @@ def networks(device: str) -> dict[str, nn.Module]:
     demo = PRESETS["demo"].network
     baseline = {"encoder": "edsr", "width": 64, "depth": 16}
 
-    def continuous(settings: NetworkSettings) -> nn.Module:
+    def continuous(settings: ContinuousSRSettings) -> nn.Module:
         return ContinuousSR(settings, torch.from_numpy(cholesky))
 
     torch.manual_seed(0)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from splat2d import GaussianField
-from sr_model.networks.gsasr.network import KEPT
+from sr_model.networks.gsasr.network import MASS_WITHIN_CUTOFF
 
 AT_ONCE = 1 << 22
 """Pixels of Gaussians evaluated at once."""
@@ -26,7 +26,7 @@ def render_released(field: GaussianField, size: tuple[int, int], ratio: float = 
     height, width = size
     field = field.scale(width / field.size[1], height / field.size[0])
     reach = (ratio * (width - 1) / 2, ratio * (height - 1) / 2)
-    gaussians = zip(field.means, field.cholesky, field.colors * KEPT, strict=True)
+    gaussians = zip(field.means, field.cholesky, field.colors * MASS_WITHIN_CUTOFF, strict=True)
     return torch.stack([draw(*of_image, size, reach) for of_image in gaussians])
 
 

@@ -1,66 +1,70 @@
-"""Which kernels a network blends: the mined ones, or for ablations others that know less."""
+"""The kernels that a network blends: the mined ones, or for ablations others that carry less information."""
 
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
 
+from dgp_mining.prior.continuoussr_table import PIXELS, VALUES
 from dgp_mining.prior.dictionary import Dictionary
 
-from .blending import NARROWEST, Blending, to_blending
-from .covariance_heads import PIXELS_AT_X4
-from .settings import NetworkSettings
-
-RELEASED = (
-    (0.0, 0.41, 0.62, 0.98, 1.13, 1.29, 1.64, 1.85, 2.36),
-    (-0.86, -0.36, -0.16, 0.19, 0.34, 0.49, 0.84, 1.04, 1.54),
-    (0.0, 0.33, 0.53, 0.88, 1.03, 1.18, 1.53, 1.73, 2.23),
-)
-"""Values of l11, l21 and l22 in ContinuousSR's released code, in pixels at x4."""
+from .blending import SMALLEST_DIAGONAL, Blending, Floats, to_blending
+from .settings import ContinuousSRSettings
 
 
-def released_kernels() -> np.ndarray:  # [730, 3] float64
-    """The released dictionary in grid spacings: all combinations of its values, and a row of zeros.
-
-    As released, 154 of its kernels are singular, which `Dictionary` would refuse; a network takes them,
-    because what it renders is a blend of all kernels.
-    """
-    return np.array([*product(*RELEASED), (0.0, 0.0, 0.0)]) / PIXELS_AT_X4
+def with_prior(settings: ContinuousSRSettings, prior: Dictionary) -> tuple[ContinuousSRSettings, Dictionary]:
+    """Return what to build a network from, given a mined prior: the settings, and the kernels to blend."""
+    return settings, chosen_kernels(settings, prior)
 
 
-def chosen_kernels(settings: NetworkSettings, mined: Dictionary) -> Dictionary:
-    """The dictionary to train on: `mined`, or what `settings.dictionary` puts in its place.
+def chosen_kernels(settings: ContinuousSRSettings, mined: Dictionary) -> Dictionary:
+    """Return the dictionary to train on: `mined`, or the one that `settings.dictionary` puts in its place.
 
-    Fewer mined kernels than there are stand as far from each other as they can: what a network reaches is
-    their convex hull, and 64 such kernels of the reference prior span 99 % of that of all 730 at a tenth of
-    the work. Uniform ones do not depend on a training's seed: arms that differ in it have the same
-    dictionary. Raises ValueError where more mined kernels are asked for than there are.
+    A subset of the mined kernels consists of kernels as far from each other as possible: a network reaches
+    their convex hull, and 64 such kernels of the reference prior span 99 % of the hull of all 730 at a tenth
+    of the work. Uniform kernels do not depend on a training's seed, so that trainings that differ in it have
+    the same dictionary.
+
+    Raises:
+        ValueError: if `settings.dictionary_size` is larger than the mined dictionary.
     """
     size = settings.dictionary_size
     match settings.dictionary:
-        case "mined" if size is None:
-            return mined
         case "mined":
-            return fewer(mined, size, settings.blending)
+            return mined if size is None else farthest_kernels(mined, size, settings.blending)
         case "released":
-            cholesky = released_kernels()
+            cholesky = continuoussr_kernels()
         case "corners":
             ends = zip(mined.cholesky.min(axis=0), mined.cholesky.max(axis=0), strict=True)
             cholesky = np.array(list(product(*ends)))
         case "uniform":
-            limits = np.array(settings.dictionary_range).reshape(3, 2) / PIXELS_AT_X4
+            limits = np.array(settings.dictionary_range).reshape(3, 2) / PIXELS
+            assert size is not None  # checked by the settings
             cholesky = np.random.default_rng(0).uniform(limits[:, 0], limits[:, 1], (size, 3))
-    cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(NARROWEST)
-    kept = {key: mined.metadata[key] for key in ("images",) if key in mined.metadata}
-    return Dictionary(cholesky, {**kept, "ablation": settings.dictionary})
+    cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(SMALLEST_DIAGONAL)
+    metadata: dict[str, Any] = {"ablation": settings.dictionary}
+    if "images" in mined.metadata:
+        metadata["images"] = mined.metadata["images"]
+    return Dictionary(cholesky, metadata)
 
 
-def fewer(mined: Dictionary, size: int, blending: Blending) -> Dictionary:
-    """The `size` kernels that stand farthest apart where they are blended; their origin stays known.
+def continuoussr_kernels() -> Floats:
+    """Return the ContinuousSR table in grid spacings, [730, 3] float64: all combinations, and a row of zeros.
 
-    Raises ValueError where there are not as many.
+    154 of its kernels are singular, which `Dictionary` does not allow; a network takes them, because it
+    renders blends of all kernels.
+    """
+    return np.array([*product(*VALUES), (0.0, 0.0, 0.0)]) / PIXELS
+
+
+def farthest_kernels(mined: Dictionary, size: int, blending: Blending) -> Dictionary:
+    """Return the `size` kernels that lie farthest apart in the blending space, with the metadata of `mined`.
+
+    Raises:
+        ValueError: if `mined` has fewer kernels.
     """
     if size > len(mined):
         raise ValueError(
@@ -68,16 +72,26 @@ def fewer(mined: Dictionary, size: int, blending: Blending) -> Dictionary:
             f"network.dictionary_size to {len(mined)} or less, or build a larger dictionary"
         )
     entries = to_blending(torch.tensor(mined.cholesky, dtype=torch.float64), blending).numpy()
-    origin = {key: value for key, value in mined.metadata.items() if key != "coverage"}
-    chosen = f"{size} of {len(mined)} kernels, the farthest apart"
-    return Dictionary(mined.cholesky[farthest_points(entries, size)], {**origin, "chosen": chosen})
+    metadata = {
+        key: value for key, value in mined.metadata.items() if key != "coverage"
+    }  # that of all kernels
+    metadata["chosen"] = f"{size} of {len(mined)} kernels, the farthest apart"
+    return Dictionary(mined.cholesky[farthest_points(entries, size)], metadata)
 
 
-def farthest_points(points: np.ndarray, size: int) -> np.ndarray:  # [K, D] -> [size] indices, ascending
-    """The point farthest from the mean, then always the one farthest from those chosen (Gonzalez 1985)."""
+def farthest_points(points: Floats, size: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Choose the point farthest from the mean, then always that farthest from those chosen (Gonzalez 1985).
+
+    Args:
+        points: [K, D].
+        size: number of points to choose.
+
+    Returns:
+        [size] indices, ascending.
+    """
     chosen = [int(((points - points.mean(axis=0)) ** 2).sum(axis=1).argmax())]
-    nearest = ((points - points[chosen[0]]) ** 2).sum(axis=1)
+    distance = ((points - points[chosen[0]]) ** 2).sum(axis=1)
     while len(chosen) < size:
-        chosen.append(int(nearest.argmax()))
-        nearest = np.minimum(nearest, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
     return np.sort(chosen)

@@ -1,8 +1,13 @@
 """ContinuousSR (Peng et al., "Pixel to Gaussian"): the whole way from an LR image to a field of Gaussians.
 
-Features at k times the LR resolution give one Gaussian each: its kernel by *covariance weighting* (a convex
-combination of the mined dictionary), its place by *adaptive position drifting* around the cell's centre, its
-colour by a *colour mapping* MLP. Rendering the field, at any size, is splat2d's job.
+Features at k times the LR resolution give one Gaussian each (k = 2 in the paper):
+
+- its covariance by *DGP-driven covariance weighting*, a convex combination of the dictionary's kernels (Eq.
+9);
+- its position by *adaptive position drifting*, a bounded offset from its cell;
+- its colour by *colour Gaussian mapping*, an MLP.
+
+Rendering the field at any size (Eq. 5) is splat2d's job.
 """
 
 from __future__ import annotations
@@ -15,59 +20,81 @@ from splat2d import GaussianField
 
 from ...encoders import Encoder, fill_windows, make_encoder
 from ..base import Network
-from ..bicubic_start import Interpolator
-from ..mlp import per_cell_mlp, per_cell_trunk, per_gaussian
-from .covariance_heads import make_covariance
-from .settings import NetworkSettings
+from ..bicubic_start import BicubicStart
+from ..mlp import output_layer, per_cell_mlp, per_cell_trunk, per_gaussian, start_constant
+from .covariance_heads import make_covariance_head
+from .settings import ContinuousSRSettings
 
 
 class ContinuousSR(Network):
-    """An LR image [B, 3, h, w] in [0, 1] to a GaussianField in LR pixels, k^2 Gaussians per LR pixel.
+    """Map an LR image [B, 3, h, w] in [0, 1] to a GaussianField in LR pixels, k^2 Gaussians per LR pixel.
 
-    Gaussians of the margin, outside the canvas, stay in the field: they keep its borders from darkening.
+    The Gaussians of the margin, outside the canvas, stay in the field: they keep its borders from darkening.
+
+    >>> from dgp_mining import Dictionary
+    >>> from sr_model import PRESETS, ContinuousSR
+    >>> kernels = torch.tensor(Dictionary.reference().cholesky)
+    >>> network = ContinuousSR(PRESETS["demo"].network, kernels)
+    >>> field = network(torch.rand(1, 3, 8, 8))
+    >>> field.render((30, 26)).shape
+    torch.Size([1, 3, 30, 26])
     """
 
+    settings: ContinuousSRSettings
     conditioned = False
 
-    def __init__(self, settings: NetworkSettings, dictionary: Tensor) -> None:
-        """`dictionary`: [K, 3] Cholesky factors in grid spacings (`dgp_mining.prior.dictionary`)."""
+    def __init__(self, settings: ContinuousSRSettings, dictionary: Tensor | None) -> None:
+        """Build the network with fresh weights.
+
+        Args:
+            settings: its shape.
+            dictionary: [K, 3] Cholesky factors in grid spacings (`Dictionary.cholesky`).
+
+        Raises:
+            ValueError: if `dictionary` is None or cannot give the start kernel.
+        """
         super().__init__()
+        if dictionary is None:
+            raise ValueError("ContinuousSR blends the kernels of a dictionary, and there is none")
         self.settings = s = settings
         self.encoder = make_encoder(s, upsampling=2 * s.cells)
         self.window = self.encoder.window
         self.to_cells = cell_projection(self.encoder, s)
         self.trunk = per_cell_trunk(s.features, s.trunk)
         channels = (s.features, *s.trunk)[-1]
-        self.kernels = make_covariance(s, channels, dictionary)
+        self.kernels = make_covariance_head(s, channels, dictionary)
         offset_hidden = s.hidden if s.offset_hidden is None else s.offset_hidden
         self.offset = None if s.positions == "initial" else per_cell_mlp(channels, offset_hidden, 2)
         self.colour = per_cell_mlp(channels, s.hidden, 3)
-        self.interpolator = Interpolator(s.cells, s.start_sigma) if s.interpolate else None
+        self.bicubic_start = BicubicStart(s.cells, s.start_sigma) if s.interpolate else None
         if s.interpolate:
             for head in filter(None, (self.offset, self.colour)):
-                nn.init.zeros_(head[-1].weight)
-                nn.init.zeros_(head[-1].bias)
-        self.to(memory_format=torch.channels_last)
+                start_constant(output_layer(head), 0)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+
+    @property
+    def free_positions(self) -> bool:
+        return self.settings.positions == "offsets"
 
     def margins(self, extent: int) -> tuple[int, int]:
         return self.settings.margin, self.settings.margin
 
     def forward(self, image: Tensor, scale: float | Tensor | None = None) -> GaussianField:
-        size = image.shape[-2:]
+        height, width = image.shape[-2:]
         image = F.pad(image, [self.settings.margin] * 4, mode="replicate")
         image = image.contiguous(memory_format=torch.channels_last)
         features = self.trunk(self.cell_features(image))
-        means = self.means(features, size)
+        means = self.means(features, (height, width))
         colours = per_gaussian(self.colour(features)).float()
         queries = self.kernels.queries(features)
         with torch.autocast(image.device.type, enabled=False):  # rounding here would show in the image
             cholesky = self.kernels(queries) / self.settings.cells  # grid spacings to LR pixels
-            if self.interpolator is not None:
-                colours = colours + per_gaussian(self.interpolator(image))
-        return GaussianField(means, cholesky, colours, size=(size[0], size[1]))
+            if self.bicubic_start is not None:
+                colours = colours + per_gaussian(self.bicubic_start(image))
+        return GaussianField(means, cholesky, colours, size=(height, width))
 
     def cell_features(self, image: Tensor) -> Tensor:
-        """[B, 3, h, w] to [B, features, k h, k w]."""
+        """Map an image [B, 3, h, w] to the features of its cells, [B, features, k h, k w]."""
         encoder, cells = self.encoder, self.settings.cells
         features = encoder(fill_windows(image, encoder.window))
         height, width = (extent * encoder.upsampling for extent in image.shape[-2:])
@@ -77,17 +104,17 @@ class ContinuousSR(Network):
         return self.to_cells(F.pixel_unshuffle(features, encoder.upsampling // cells))
 
     def means(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        """Positions [B, N, 2] (x, y) in LR pixels, of features [B, ..., k h, k w] on a canvas of `size`."""
-        centres = self.centres(features)
+        """Return positions [B, N, 2] (x, y) in LR pixels on a canvas of `size` (height, width)."""
+        origins = self.origins(features)
         if self.offset is None:
-            return centres.expand(len(features), -1, -1)
+            return origins.expand(len(features), -1, -1)
         offsets = torch.tanh(per_gaussian(self.offset(features)).float())
         if self.settings.positions == "offsets":
             return (offsets + 1) / 2 * offsets.new_tensor(size[::-1])
-        return centres + self.settings.drift * offsets
+        return origins + self.settings.drift * offsets
 
-    def centres(self, features: Tensor) -> Tensor:
-        """Where cells start, [N, 2] (x, y) in LR pixels of the canvas, row by row, of [..., k h, k w]."""
+    def origins(self, features: Tensor) -> Tensor:
+        """Return the positions without offsets, [N, 2] (x, y) in LR pixels, for cells [..., k h, k w]."""
         s = self.settings
         phase = 0.5 if s.phase == "centre" else 0.0
         y, x = (
@@ -97,12 +124,11 @@ class ContinuousSR(Network):
         return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)
 
 
-def cell_projection(encoder: Encoder, settings: NetworkSettings) -> nn.Module:
-    """What gives cells their number of features.
+def cell_projection(encoder: Encoder, settings: ContinuousSRSettings) -> nn.Module:
+    """Return the layer that gives every cell `settings.features` channels.
 
-    At LR resolution a convolution makes k^2 cells of each pixel. Where the encoder upsamples further than to
-    k, a cell has the features of several of its pixels, as they are if there are as many as asked for
-    (released code).
+    At LR resolution a convolution makes k^2 cells of each pixel. If the encoder upsamples further than to k,
+    a cell has the features of several pixels, unchanged if there are as many as asked for (released code).
     """
     features, cells = settings.features, settings.cells
     if encoder.upsampling == 1:

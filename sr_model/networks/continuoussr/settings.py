@@ -1,102 +1,84 @@
-"""What determines a ContinuousSR network, and a training."""
+"""`ContinuousSRSettings`: the shape of a ContinuousSR network, its initialisation and its ablations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from ...checks import check_choices
+from ...checks import check_positive
+from ..base import NetworkSettings
 from .blending import Blending
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkSettings:
-    """The shape of a ContinuousSR network and where it starts; every ablation of the paper is a field of it.
+class ContinuousSRSettings(NetworkSettings):
+    """The settings of a ContinuousSR network; every ablation of the paper is one of them.
 
-    Fields with a default came later than checkpoints without them, which mean the default.
+    Raises ValueError, in a sentence that names the setting, for values that do not fit together.
+
+    >>> from sr_model import PRESETS
+    >>> PRESETS["paper"].network.latent
+    512
     """
 
     encoder: Literal["edsr", "rdn", "swinir", "hat"] = "edsr"
-    """What makes features of the LR image; `encoders` has one file for each."""
-    width: int
-    """Channels of the encoder: 64 in EDSR-baseline and RDN, 256 in EDSR, 180 in SwinIR and HAT."""
-    depth: int
-    """Residual blocks of EDSR (EDSR-baseline 16, EDSR 32), dense blocks of RDN (16), or groups of blocks of
-    SwinIR (6) and HAT (6; HAT-L 12)."""
-    residual_scale: float = 1.0
-    """What EDSR multiplies a block's result by: 1 in EDSR-baseline, 0.1 in EDSR."""
-    cells: int
-    """k: Gaussians per LR pixel along each axis; the spacing of the Gaussians is 1/k LR pixel."""
+    """Network that extracts features from the LR image (`sr_model/encoders` has one file for each)."""
     features: int
     """Channels of a cell's features: 256 as published, which SwinIR and HAT provide without a projection."""
     trunk: tuple[int, ...] = ()
-    """Widths of an MLP that covariance, offset and colour share; none as published."""
+    """Widths of an MLP shared by the heads for covariance, offset and colour; empty as published."""
     latent: int
-    """Dimensions in which features meet the embedded dictionary."""
+    """Dimensions of the space in which features are compared with the embedded dictionary."""
     keys: Literal["tilted", "plain"] = "tilted"
-    """How the dictionary is embedded: `plain`, as published, by an MLP of the kernels in pixels at x4; or
-    `tilted`, by the kernels themselves, standardised, as three latent dimensions beside an MLP of them."""
+    """Embedding of the dictionary: `plain`, as published, an MLP of the kernels in pixels at x4; or `tilted`,
+    the standardised kernels themselves as three latent dimensions, next to an MLP of them."""
     embedding: tuple[int, ...]
     """Hidden widths of that MLP."""
     hidden: tuple[int, ...]
-    """Hidden widths of the MLPs for colours, offsets, and covariances where these are regressed."""
+    """Hidden widths of the MLPs for colours, for offsets, and for covariances if these are regressed."""
     offset_hidden: tuple[int, ...] | None = None
-    """Hidden widths of the MLP for offsets where they are others."""
+    """Hidden widths of the MLP for offsets, if they differ from `hidden`."""
     blending: Blending
-    """The space in which kernels are averaged."""
+    """Space in which kernels are averaged: Cholesky factors (released code), covariances, or their symmetric
+    square roots."""
     covariance: Literal["dictionary", "learned", "direct", "bounded", "fixed"]
-    """Kernels blended from the dictionary, or from one that is `learned`, starting as the dictionary; or for
-    ablations without one: the three Cholesky entries regressed, `direct`ly and unbounded as published or
-    `bounded` to the dictionary's range; or one round kernel of `start_sigma` everywhere, `fixed`."""
+    """Source of a Gaussian's covariance: `dictionary` blends the dictionary's kernels; `learned` blends
+    kernels that are trained too, from the dictionary on. Ablations without a dictionary: `direct` regresses
+    the three Cholesky entries, unbounded as published; `bounded` regresses them within the dictionary's
+    range; `fixed` uses one round kernel of `start_sigma` everywhere."""
     dictionary: Literal["mined", "released", "corners", "uniform"] = "mined"
-    """The kernels themselves: the prior's; the released code's 9 x 9 x 9 + 1; the eight corners of the box
-    around the prior's; or drawn uniformly from `dictionary_range` (the paper's K1 and K2)."""
+    """Kernels to blend: those of the prior (`mined`); the ContinuousSR table, 9 x 9 x 9 + 1 kernels
+    (`released`); the eight corners of the prior's bounding box (`corners`); or kernels drawn uniformly from
+    `dictionary_range`, as the paper's K1 and K2 (`uniform`)."""
     dictionary_size: int | None = None
-    """How many kernels to draw, uniformly or from the prior; None for all of the prior's."""
+    """Number of kernels to take from the prior or to draw uniformly; none for all of the prior's."""
     dictionary_range: tuple[float, ...] | None = None
-    """Of uniform kernels: lowest and highest l11, l21 and l22, six numbers in the released code's unit,
-    pixels at x4, of which there are two to a grid spacing."""
+    """Range of uniform kernels: lowest and highest l11, l21 and l22, six numbers in the unit of the released
+    code, pixels at x4 (two to a grid spacing)."""
     positions: Literal["both", "initial", "offsets"] = "both"
-    """Gaussians stand at their cells displaced by offsets (adaptive position drifting), at their cells, or
-    where an unaided offset puts them on the canvas."""
+    """Position of a Gaussian: its cell plus an offset, the paper's adaptive position drifting (`both`); its
+    cell (`initial`); or an offset alone, which can put it anywhere on the canvas (`offsets`)."""
     drift: float = 1.0
     """Largest offset along each axis, in LR pixels."""
     phase: Literal["centre", "corner"] = "centre"
-    """Where in its cell a Gaussian starts: its centre, or as in the released code its top left corner."""
-    interpolate: bool
-    """Start as bicubic interpolation: prefiltered colours, no offsets, one round kernel."""
+    """Point of its cell at which a Gaussian starts: the centre, or the top left corner as in the released
+    code."""
     start_sigma: float
-    """Standard deviation of that kernel, in grid spacings."""
-    margin: int
-    """LR pixels of Gaussians beyond each border of the canvas."""
+    """Standard deviation of the round start kernel, in grid spacings."""
 
     def __post_init__(self) -> None:
-        check_choices(self)
-        for name in ("width", "depth", "cells", "features", "start_sigma", "drift", "residual_scale"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        super().__post_init__()
+        check_positive(self, "features", "start_sigma", "drift")
         for name in ("trunk", "embedding", "hidden", "offset_hidden"):
             if any(width <= 0 for width in getattr(self, name) or ()):
                 raise ValueError(f"{name} must be a list of positive widths, got {list(getattr(self, name))}")
         if self.latent < 3:
             raise ValueError(f"latent must be 3 or more, got {self.latent}")
-        if self.margin < 0:
-            raise ValueError(f"margin must not be negative, got {self.margin}")
-        self._check_encoder()
+        if self.encoder in ("swinir", "hat") and self.cells > 3:
+            raise ValueError(f"cells must be 1, 2 or 3 for encoder {self.encoder}, got {self.cells}")
         self._check_dictionary()
         if self.interpolate:
             self._check_start()
-
-    def _check_encoder(self) -> None:
-        multiple = {"swinir": 6, "hat": 30}.get(self.encoder, 1)
-        if self.width % multiple:
-            raise ValueError(
-                f"width must be a multiple of {multiple} for encoder {self.encoder}, got {self.width}"
-            )
-        if self.encoder in ("swinir", "hat") and self.cells > 3:
-            raise ValueError(f"cells must be 1, 2 or 3 for encoder {self.encoder}, got {self.cells}")
-        if self.encoder != "edsr" and self.residual_scale != 1:
-            raise ValueError(f"residual_scale is for encoder edsr, not for {self.encoder}")
 
     def _check_dictionary(self) -> None:
         size, limits = self.dictionary_size, self.dictionary_range

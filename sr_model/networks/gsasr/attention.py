@@ -1,4 +1,4 @@
-"""GSASR's transformer blocks: window attention between Gaussians, attention to features and to the scale."""
+"""GSASR's transformer blocks: attention to features, to other Gaussians, and to the scale."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from ...encoders.windows import APART, WindowAttention, attend_shifted, merge, partition, relative_offsets
+from ...encoders.windows import (
+    MASKED,
+    WindowAttention,
+    attend_shifted,
+    beyond_border,
+    merge,
+    partition,
+    relative_offsets,
+)
 from ..mlp import mlp
 from .settings import GSASRSettings
 
-NEAREST = 0.3
-"""LR pixels: standard deviation of where a Gaussian looks at the start, if it looks near."""
-
-
-FAINT, BRIGHT = 0.02, 3.0
-"""At such a start, what embeddings are multiplied by, and what the features that are seen are."""
+LOCAL_SIGMA = 0.3
+"""Standard deviation, in LR pixels, of the attention of a Gaussian that starts with local attention."""
+EMBEDDING_SCALE, FEATURE_GAIN = 0.02, 3.0
+"""Factors that let the features dominate the embeddings when a network starts with local attention."""
 
 
 class Block(nn.Module):
-    """Layers between a norm and an MLP, and a skip around all."""
+    """Layers between a norm and an MLP, with a skip around all of them."""
 
     def __init__(self, channels: int, attentions: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -34,9 +40,13 @@ class Block(nn.Module):
             changed = layer(changed, condition, *context)
         return gaussians + self.mlp(changed)
 
+    def attention_layers(self) -> list[Layer]:
+        """Return its layers."""
+        return [layer for layer in self.layers if isinstance(layer, Layer)]
+
 
 class Layer(nn.Module):
-    """The scale, then what the windows hold, each followed by an MLP: embeddings [B, H, W, C] to the same."""
+    """Attention to the scale, then within windows, each followed by an MLP: [B, H, W, C] to the same."""
 
     def __init__(self, channels: int, attention: nn.Module) -> None:
         super().__init__()
@@ -56,11 +66,11 @@ class Layer(nn.Module):
 
 
 class ScaleAttention(nn.Module):
-    """The cross-attention of all Gaussians to the scale: [B, C] to [B, 1, 1, C].
+    """Cross-attention of all Gaussians to the scale: [B, C] to [B, 1, 1, C].
 
-    Its keys are all one and the same embedding, so softmax weighs them equally whatever the query: the result
-    is the projected value, once per image. The published queries, keys and the norm before them have no
-    effect and no gradient, and are left out.
+    All its keys are the same embedding, so softmax weighs them equally whatever the query: the result is the
+    projected value, once per image. The published queries, keys and the norm before them have no effect and
+    no gradient, and are left out.
     """
 
     def __init__(self, channels: int) -> None:
@@ -73,7 +83,10 @@ class ScaleAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """From the Gaussians of a window to the image's features in it, or in the window half of one further."""
+    """Attention from the Gaussians of a window to the image's features in it, or half a window further."""
+
+    offsets: Tensor  # [n, n]
+    masks: Tensor | None  # [4, 1, m]
 
     def __init__(self, settings: GSASRSettings, shifted: bool) -> None:
         super().__init__()
@@ -85,7 +98,7 @@ class CrossAttention(nn.Module):
         offsets = (2 * window - 1) ** 2
         self.bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(offsets, settings.heads), std=0.02))
         self.register_buffer("offsets", relative_offsets(window), persistent=False)
-        masks = wrapped_keys(window, self.shift) if shifted and not settings.compat else None
+        masks = wrapped_key_masks(window, self.shift) if shifted and not settings.compat else None
         self.register_buffer("masks", masks, persistent=False)
 
     def forward(self, gaussians: Tensor, place: Tensor, features: Tensor) -> Tensor:
@@ -95,32 +108,34 @@ class CrossAttention(nn.Module):
         keys, values = partition(self.key_value(features), self.window).chunk(2, -1)
         return self.project(merge(attend_shifted((queries, keys, values), bias, self.masks), self.window))
 
+    @torch.no_grad()
     def init_local_attention(self) -> None:
-        """Start with a Gaussian looking at its own pixel, and less at others, and seeing them as they are."""
-        self.bias += near_bias(self.window)
+        """Start with attention to the Gaussian's own pixel, and values that pass the features on."""
+        self.bias.add_(local_bias(self.window))
         channels = len(self.project.weight)
-        nn.init.orthogonal_(self.key_value.weight[channels:], BRIGHT)
-        nn.init.orthogonal_(self.project.weight, BRIGHT)
+        nn.init.orthogonal_(self.key_value.weight[channels:], FEATURE_GAIN)
+        nn.init.orthogonal_(self.project.weight, FEATURE_GAIN)
 
 
-def near_bias(window: int) -> Tensor:
-    """[(2 window - 1)^2, 1]: biases by which a Gaussian looks at its own pixel, and hardly at others."""
+def local_bias(window: int) -> Tensor:
+    """Return biases [(2 window - 1)^2, 1] that confine a Gaussian's attention to its own pixel, nearly."""
     along = torch.arange(1 - window, window).square()
     squares = along[:, None] + along
-    return -squares.flatten()[:, None] / (2 * NEAREST**2)
+    return -squares.flatten()[:, None] / (2 * LOCAL_SIGMA**2)
 
 
-def wrapped_keys(window: int, shift: int) -> Tensor:
-    """[4, 1, m]: what hides features of the opposite border, from windows that wrap around nowhere, at the
-    right, at the bottom, and at both."""
-    beyond = torch.arange(window) >= window - shift
-    rows, columns = beyond[:, None].expand(-1, window), beyond[None].expand(window, -1)
+def wrapped_key_masks(window: int, shift: int) -> Tensor:
+    """Return masks [4, 1, m] that hide features from the opposite border of the image.
+
+    They are for windows that wrap around nowhere, at the right, at the bottom, and at both.
+    """
+    rows, columns = beyond_border(window, shift)
     hidden = [torch.zeros_like(rows), columns, rows, rows | columns]
-    return torch.stack([APART * part.flatten()[None].float() for part in hidden])
+    return torch.stack([MASKED * part.flatten()[None].float() for part in hidden])
 
 
 def self_attention(settings: GSASRSettings, shifted: bool) -> WindowAttention:
-    """Of the Gaussians of a window, or of a window shifted by half of one."""
+    """Return attention among the Gaussians of a window, or of a window shifted by half its side."""
     return WindowAttention(
         settings.channels, settings.heads, settings.window, shifted, masked=not settings.compat
     )

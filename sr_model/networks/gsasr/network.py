@@ -1,15 +1,16 @@
 """GSASR (Chen et al. 2025, "Generalized and Efficient 2D Gaussian Splatting for Arbitrary-scale
-Super-Resolution"): from an LR image and a scale to a field of Gaussians.
+Super-Resolution"): the whole way from an LR image and a scale to a field of Gaussians.
 
-Every LR pixel begins as a learnt *Gaussian embedding*, the same in every window. *Condition injection* lets
-it look at the image's features in its window, *Gaussian interaction* at the other Gaussians, and the scale is
-told to both, layer by layer. Upsampled to k^2 Gaussians per LR pixel, five heads then give each its opacity,
-its offset from its *reference position*, its standard deviations, their correlation and its colour.
+Every LR pixel starts as a learnt *Gaussian embedding*, the same in every window. *Condition injection* lets
+it attend to the image's features in its window, *Gaussian interaction* to the other Gaussians; every layer of
+both is given the scale. After upsampling to k^2 Gaussians per LR pixel, five heads give each its opacity, its
+offset from its *reference position*, its standard deviations, their correlation and its colour.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -20,30 +21,41 @@ from splat2d import DEFAULT_CUTOFF, GaussianField
 from ...encoders import fill_windows, make_encoder
 from ...encoders.transformer import upsampler
 from ..base import Network
-from ..bicubic_start import Interpolator
-from ..mlp import mlp, per_cell_mlp, per_gaussian
-from .attention import FAINT, Block, CrossAttention, self_attention
+from ..bicubic_start import BicubicStart
+from ..mlp import mlp, output_layer, per_cell_mlp, per_gaussian, start_constant
+from .attention import EMBEDDING_SCALE, Block, CrossAttention, self_attention
 from .settings import WIDEST, GSASRSettings
 
-NARROWEST, RANGE = 1e-6, 0.99999
-"""Least standard deviation, and how far above it the widest is, as parts of `WIDEST` (released code)."""
-STEEPEST = 0.999999
+SIGMA_OFFSET, SIGMA_RANGE = 1e-6, 0.99999
+"""Smallest standard deviation, and how far the largest lies above it, as fractions of `WIDEST` (released
+code)."""
+LARGEST_CORRELATION = 0.999999
 """Largest correlation of x and y (released code)."""
-KEPT = 1 - math.exp(-(DEFAULT_CUTOFF**2) / 2)
-"""The part of a Gaussian's integral within the renderer's cut-off. The released networks were trained with a
-renderer that draws all of it; their colours are divided by this, so that images keep their brightness."""
+MASS_WITHIN_CUTOFF = 1 - math.exp(-(DEFAULT_CUTOFF**2) / 2)
+"""Fraction of a Gaussian's integral within the renderer's cut-off. The released networks were trained with a
+renderer without cut-off; dividing their colours by this keeps the brightness of their images."""
 
 
 class GSASR(Network):
-    """An LR image [B, 3, h, w] in [0, 1] to a GaussianField in LR pixels, k^2 Gaussians per LR pixel.
+    """Map an LR image [B, 3, h, w] in [0, 1] and a scale to a GaussianField in LR pixels, k^2 a pixel.
 
-    The image is continued by its margin and then to whole windows, and all Gaussians of both stay in the
-    field: they keep its borders from darkening.
+    The image is extended by its margin and then to whole windows. The Gaussians of both stay in the field:
+    they keep its borders from darkening.
+
+    >>> from dataclasses import replace
+    >>> from sr_model import GSASR, PRESETS
+    >>> tiny = replace(PRESETS["gsasr-demo"].network, width=8, depth=1, channels=6, head_hidden=(6,))
+    >>> network = GSASR(tiny)
+    >>> field = network(torch.rand(1, 3, 8, 8), scale=3.5)
+    >>> field.render((28, 28)).shape
+    torch.Size([1, 3, 28, 28])
     """
 
+    settings: GSASRSettings
     conditioned = True
 
-    def __init__(self, settings: GSASRSettings) -> None:
+    def __init__(self, settings: GSASRSettings, dictionary: Tensor | None = None) -> None:
+        """Build the network with fresh weights. `dictionary` is ignored: a GSASR blends no kernels."""
         super().__init__()
         self.settings = s = settings
         c = s.channels
@@ -68,9 +80,19 @@ class GSASR(Network):
         self.heads = nn.ModuleDict(
             {name: per_cell_mlp(c, s.head_hidden, n, nn.ReLU) for name, n in outputs.items()}
         )
-        self.interpolator = Interpolator(s.cells, s.start[0]) if s.interpolate else None
-        self._start()
-        self.to(memory_format=torch.channels_last)
+        self.bicubic_start = None
+        if s.interpolate:
+            assert s.start is not None  # checked by the settings
+            self.bicubic_start = BicubicStart(s.cells, s.start[0])
+        if s.near:
+            self._init_local_attention()
+        if s.start is not None:
+            self._init_heads(s.start)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+
+    @property
+    def free_positions(self) -> bool:
+        return self.settings.positions == "free"
 
     def margins(self, extent: int) -> tuple[int, int]:
         margin = self.settings.margin
@@ -80,19 +102,19 @@ class GSASR(Network):
         if scale is None:
             raise ValueError("a GSASR makes its field for a scale, and none was given")
         scale = torch.as_tensor(scale, dtype=torch.float32, device=image.device).expand(len(image))
-        size = image.shape[-2:]
+        height, width = image.shape[-2:]
         image = fill_windows(F.pad(image, [self.settings.margin] * 4, mode="replicate"), self.window)
         image = image.contiguous(memory_format=torch.channels_last)
         cells = self.cell_features(image, scale)
         heads = {name: per_gaussian(head(cells)).float() for name, head in self.heads.items()}
         with torch.autocast(image.device.type, enabled=False):  # rounding here would show in the image
-            means = self.means(heads["offset"], size, cells.shape[-2:])
+            means = self.means(heads["offset"], (height, width), (cells.shape[-2], cells.shape[-1]))
             cholesky = cholesky_factors(heads["deviation"], heads["correlation"])
             colours = self.colours(heads["opacity"], heads["colour"], image)
-        return GaussianField(means, cholesky, colours, size=(size[0], size[1]))
+        return GaussianField(means, cholesky, colours, size=(height, width))
 
     def cell_features(self, image: Tensor, scale: Tensor) -> Tensor:
-        """Whole windows of an image [B, 3, H, W] and scales [B] to [B, C, k H, k W]."""
+        """Map whole windows of an image [B, 3, H, W] and scales [B] to features [B, C, k H, k W]."""
         s = self.settings
         features = self.features(self.encoder(image)).permute(0, 2, 3, 1)
         tiles = (len(image), image.shape[-2] // s.window, image.shape[-1] // s.window, 1)
@@ -107,7 +129,10 @@ class GSASR(Network):
         return self.upsample((gaussians + injected).permute(0, 3, 1, 2))
 
     def means(self, offset: Tensor, size: tuple[int, int], grid: tuple[int, int]) -> Tensor:
-        """Positions [B, N, 2] (x, y) in LR pixels, of offsets in cells, on a `grid` around a canvas."""
+        """Return positions [B, N, 2] (x, y) in LR pixels, from offsets [B, N, 2] in cells.
+
+        `size` (height, width) is that of the canvas in LR pixels, `grid` that of the grid of cells around it.
+        """
         s = self.settings
         if s.positions == "free":
             return torch.sigmoid(offset) * offset.new_tensor(size[::-1])
@@ -116,49 +141,62 @@ class GSASR(Network):
         return (reference + offset) / s.cells - s.margin
 
     def colours(self, opacity: Tensor, colour: Tensor, image: Tensor) -> Tensor:
-        """Amplitudes [B, N, 3]: the colour seen through the opacity; or what that adds to bicubic's."""
-        if self.interpolator is not None:
-            return per_gaussian(self.interpolator(image)) + torch.sigmoid(opacity) * colour
-        return torch.sigmoid(opacity) * torch.sigmoid(colour) / (KEPT if self.settings.compat else 1)
+        """Return amplitudes [B, N, 3]: opacity times colour, added to bicubic's if it starts there."""
+        if self.bicubic_start is not None:
+            return per_gaussian(self.bicubic_start(image)) + torch.sigmoid(opacity) * colour
+        mass = MASS_WITHIN_CUTOFF if self.settings.compat else 1
+        return torch.sigmoid(opacity) * torch.sigmoid(colour) / mass
+
+    def _init_heads(self, kernel: tuple[float, float, float]) -> None:
+        """Give all Gaussians one kernel, and bicubic interpolation's colours if the settings ask for them."""
+        l11, l21, l22 = kernel
+        sigma_y = math.hypot(l21, l22)
+        deviation = torch.tensor([l11, sigma_y]) / self.settings.cells
+        start = {
+            "deviation": torch.logit((deviation / WIDEST - SIGMA_OFFSET) / SIGMA_RANGE),
+            "correlation": torch.tensor(math.atanh(l21 / sigma_y / LARGEST_CORRELATION)),
+        }
+        if self.settings.interpolate:
+            start |= {"offset": torch.zeros(()), "colour": torch.zeros(())}
+        for name, value in start.items():
+            start_constant(output_layer(self.heads[name]), value)
 
     @torch.no_grad()
-    def _start(self) -> None:
-        s = self.settings
-        if s.near:
-            self._look_near()
-        if s.start is None:
-            return
-        for name in ("deviation", "correlation") + (("offset", "colour") if s.interpolate else ()):
-            nn.init.zeros_(self.heads[name][-1].weight)
-            nn.init.zeros_(self.heads[name][-1].bias)
-        l11, l21, l22 = s.start
-        deviation = torch.tensor([l11, math.hypot(l21, l22)]) / s.cells
-        self.heads["deviation"][-1].bias.copy_(torch.logit((deviation / WIDEST - NARROWEST) / RANGE))
-        self.heads["correlation"][-1].bias.fill_(math.atanh(l21 / math.hypot(l21, l22) / STEEPEST))
+    def _init_local_attention(self) -> None:
+        """Pass the features of a Gaussian's own pixel on to its heads; all other layers start at zero.
 
-    def _look_near(self) -> None:
-        """Carry what a Gaussian sees at its own pixel through to its heads; all else adds nothing yet.
-
-        From random weights a thousandth of the signal arrives, beside embeddings that are the same for every
-        image: less than what bfloat16 rounds, and thousands of steps until a network has found it.
+        From random weights a thousandth of the signal arrives, next to embeddings that are the same for every
+        image: less than bfloat16 resolves, and a network needs thousands of steps to find it.
         """
-        self.embedding *= FAINT
-        self.place *= FAINT
-        for block in self.injection:
-            block.norm.weight.fill_(FAINT)
-            block.layers[0].attention.init_local_attention()
-        for block in self.interaction:
-            nn.init.zeros_(block.mlp[-1].weight)
-        for layer in (layer for block in (*self.injection, *self.interaction) for layer in block.layers):
-            nn.init.zeros_(layer.mlp_scale[-1].weight)
-            nn.init.zeros_(layer.mlp[-1].weight)
-        for module in (*self.features, *(module for block in self.injection for module in block.mlp)):
+        self.embedding.mul_(EMBEDDING_SCALE)
+        self.place.mul_(EMBEDDING_SCALE)
+        for block in _blocks(self.injection):
+            block.norm.weight.fill_(EMBEDDING_SCALE)
+            first = block.attention_layers()[0].attention
+            assert isinstance(first, CrossAttention)
+            first.init_local_attention()
+        for block in _blocks(self.interaction):
+            nn.init.zeros_(output_layer(block.mlp).weight)
+        for block in (*_blocks(self.injection), *_blocks(self.interaction)):
+            for layer in block.attention_layers():
+                nn.init.zeros_(output_layer(layer.mlp_scale).weight)
+                nn.init.zeros_(output_layer(layer.mlp).weight)
+        for module in (
+            *self.features,
+            *(module for block in _blocks(self.injection) for module in block.mlp),
+        ):
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
 
+def _blocks(modules: nn.ModuleList) -> Iterator[Block]:
+    for module in modules:
+        assert isinstance(module, Block)
+        yield module
+
+
 def cholesky_factors(deviation: Tensor, correlation: Tensor) -> Tensor:
-    """What the heads say of x and y [B, N, 2] and their correlation [B, N, 1], as (l11, l21, l22)."""
-    sigma_x, sigma_y = (WIDEST * (RANGE * torch.sigmoid(deviation) + NARROWEST)).unbind(-1)
-    rho = STEEPEST * torch.tanh(correlation[..., 0])
+    """Return (l11, l21, l22) [B, N, 3] from the heads for deviations [B, N, 2] and correlation [B, N, 1]."""
+    sigma_x, sigma_y = (WIDEST * (SIGMA_RANGE * torch.sigmoid(deviation) + SIGMA_OFFSET)).unbind(-1)
+    rho = LARGEST_CORRELATION * torch.tanh(correlation[..., 0])
     return torch.stack([sigma_x, rho * sigma_y, ((1 - rho) * (1 + rho)).sqrt() * sigma_y], -1)

@@ -1,4 +1,4 @@
-"""What determines a GSASR network, and its presets."""
+"""`GSASRSettings`: the shape of a GSASR network and its initialisation."""
 
 from __future__ import annotations
 
@@ -6,63 +6,65 @@ from dataclasses import dataclass
 from math import hypot
 from typing import Literal
 
-from ...checks import check_choices
+from ...checks import check_positive
+from ..base import NetworkSettings
 
 WIDEST = 1 / 1.2
-"""Largest standard deviation of a Gaussian, in LR pixels (released code: a sigmoid times the scale / 1.2)."""
+"""Upper bound of a Gaussian's standard deviation, in LR pixels (released code: a sigmoid times the scale /
+1.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class GSASRSettings:
-    """The shape of a GSASR network and where it starts.
+class GSASRSettings(NetworkSettings):
+    """The settings of a GSASR network.
 
-    Fields with a default came later than checkpoints without them, which mean the default.
+    Raises ValueError, in a sentence that names the setting, for values that do not fit together.
+
+    >>> from sr_model import PRESETS
+    >>> PRESETS["gsasr-paper"].network.window
+    12
     """
 
     encoder: Literal["edsr", "rdn", "swinir"] = "edsr"
-    """What makes features of the LR image, without upsampling."""
-    width: int
-    """Channels of the encoder: 64 in EDSR-baseline and RDN, 180 in SwinIR."""
-    depth: int
-    """Residual blocks of EDSR (EDSR-baseline 16), dense blocks of RDN (16) or groups of SwinIR (6)."""
-    residual_scale: float = 1.0
-    """What EDSR multiplies a block's result by: 1 in EDSR-baseline."""
+    """Network that extracts features from the LR image, without upsampling."""
     channels: int
-    """C: of a Gaussian's embedding, 180 as published."""
+    """C: channels of a Gaussian's embedding, 180 as published."""
     heads: int
-    """Of all attention, 6 as published."""
+    """Heads of all attention, 6 as published."""
     window: int
     """Side of the windows in LR pixels, 12 as published; a window has as many embeddings as LR pixels."""
     injection: tuple[int, int]
-    """Condition injection blocks, and layers of each: (1, 2) as published."""
+    """Condition injection: number of blocks, and of layers in each, (1, 2) as published."""
     interaction: tuple[int, int]
-    """Gaussian interaction blocks, and layers of each: (6, 6) as published."""
+    """Gaussian interaction: number of blocks, and of layers in each, (6, 6) as published."""
     head_hidden: tuple[int, ...]
-    """Hidden widths of the MLPs of the five heads: (C, 4C) as published."""
+    """Hidden widths of the MLPs of the five heads, (C, 4C) as published."""
     cells: int
     """k: Gaussians per LR pixel along each axis, 1 to 4; 4 as published."""
     positions: Literal["reference", "free"] = "reference"
-    """A Gaussian's place is its cell's centre and an offset; or, for the ablation (Figure 10), an offset
-    alone puts it anywhere on the canvas."""
+    """Position of a Gaussian: the centre of its cell plus an offset (`reference`); or, for the ablation
+    (Figure 10), an offset alone, which can put it anywhere on the canvas (`free`)."""
     compat: bool = False
-    """Shift windows as the released code does, which lets them look across opposite borders of the image."""
+    """Shift windows as the released code does, so that they see across to the opposite border of the
+    image."""
     interpolate: bool = False
-    """Start as bicubic interpolation: colours are prefiltered ones and a residual, and not kept to [0, 1]."""
+    """Start as bicubic interpolation: the network adds a residual to prefiltered colours, which may leave [0,
+    1]."""
     start: tuple[float, float, float] | None = None
-    """The kernel of all Gaussians at the start: Cholesky factor (l11, l21, l22) in grid spacings, round where
-    `interpolate`; None for what random weights give."""
+    """Kernel of all Gaussians at the start: Cholesky factor (l11, l21, l22) in grid spacings, round if
+    `interpolate` is set; none for the kernels that random weights give."""
     near: bool = False
-    """Start with each Gaussian looking at its own pixel's features and those around, rather than at all of
-    its window alike, from which a network takes thousands of steps to learn where it is."""
+    """Start with local attention: each Gaussian looks at the features of its own pixel and its neighbours.
+    From random weights it looks at all of its window alike, and needs thousands of steps to learn its
+    position."""
     margin: int = 0
-    """LR pixels of Gaussians beyond each border of the canvas; further ones fill windows beyond the last."""
+    """LR pixels beyond each border of the canvas that get Gaussians too; more of them fill the last
+    windows."""
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        super().__post_init__()
+        check_positive(self, "channels", "heads", "window")
         counts = (*self.injection, *self.interaction, *self.head_hidden)
-        for name in ("width", "depth", "channels", "heads", "window", "residual_scale"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         if len(self.injection) != 2 or len(self.interaction) != 2 or min(counts) < 1:
             raise ValueError(
                 "injection and interaction must each be two positive numbers, blocks and layers, and "
@@ -71,15 +73,9 @@ class GSASRSettings:
         if self.channels % self.heads:
             raise ValueError(f"channels must be a multiple of heads, {self.heads}, got {self.channels}")
         if self.window % 2:
-            raise ValueError(f"window must be even, for windows shift by half of it; got {self.window}")
+            raise ValueError(f"window must be even, because windows shift by half of it; got {self.window}")
         if self.cells not in (1, 2, 3, 4):
             raise ValueError(f"cells must be 1, 2, 3 or 4, got {self.cells}")
-        if self.encoder == "swinir" and self.width % 6:
-            raise ValueError(f"width must be a multiple of 6 for encoder swinir, got {self.width}")
-        if self.encoder != "edsr" and self.residual_scale != 1:
-            raise ValueError(f"residual_scale is for encoder edsr, not for {self.encoder}")
-        if self.margin < 0:
-            raise ValueError(f"margin must not be negative, got {self.margin}")
         self._check_start()
 
     def _check_start(self) -> None:
@@ -94,4 +90,4 @@ class GSASRSettings:
                 f"spacings, got {self.start}"
             )
         if self.interpolate and (l21 != 0 or l11 != l22):
-            raise ValueError(f"start must be round where interpolate is set, got {self.start}")
+            raise ValueError(f"start must be a round kernel if interpolate is set, got {self.start}")

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import Checkpoint, CheckpointError, ContinuousSR, NetworkSettings, Preset, load
+from sr_model import Checkpoint, CheckpointError, ContinuousSR, ContinuousSRSettings, Preset, load
 from sr_model.checkpoints.checkpoint import DICTIONARY, FORMAT, WEIGHTS
 from sr_model.checkpoints.tensor_file import write_tensors
 
@@ -73,7 +73,7 @@ def written_by_hand(
 
 
 def test_checkpoints_from_before_a_setting_mean_its_default(checkpoint: Checkpoint, tmp_path: Path):
-    since = {field.name for field in fields(NetworkSettings) if field.default is not MISSING}
+    since = {field.name for field in fields(ContinuousSRSettings) if field.default is not MISSING}
     assert {"encoder", "keys", "phase", "trunk"} <= since
     old = {name: value for name, value in asdict(checkpoint.network).items() if name not in since}
     path = written_by_hand(checkpoint, tmp_path / "old.safetensors", old, leave_out=("encoder.mean",))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from click.testing import CliRunner
 
 from sr_model import Checkpoint, CheckpointError, load
-from sr_model.checkpoints.convert_continuoussr import convert
+from sr_model.checkpoints.convert_continuoussr import convert_continuoussr
 from sr_model.cli.convert import main as sr_convert
 
 HIDDEN = (20, 12, 8)
@@ -74,7 +74,7 @@ def released_field(state: dict, kind: str, image: torch.Tensor, scale: tuple[flo
 def test_a_converted_checkpoint_makes_the_released_field(tmp_path: Path, kind, width):
     content = released(kind, width)
     torch.save(content, tmp_path / "released.pth")
-    convert(tmp_path / "released.pth", tmp_path / "ours.safetensors")
+    convert_continuoussr(tmp_path / "released.pth", tmp_path / "ours.safetensors")
     model = load(tmp_path / "ours.safetensors", "cpu")
     image = torch.rand(1, 3, 13, 18, generator=torch.Generator().manual_seed(0))
     field = model(image).scale(3.7, 4.5)
@@ -86,7 +86,7 @@ def test_a_converted_checkpoint_makes_the_released_field(tmp_path: Path, kind, w
 
 def test_the_released_dictionary_is_kept_as_it_is(tmp_path: Path):
     torch.save(released("swinir", 12), tmp_path / "released.pth")
-    convert(tmp_path / "released.pth", tmp_path / "ours.safetensors")
+    convert_continuoussr(tmp_path / "released.pth", tmp_path / "ours.safetensors")
     checkpoint = Checkpoint.load(tmp_path / "ours.safetensors")
     assert checkpoint.dictionary.shape == (730, 3)
     assert ((checkpoint.dictionary[:, [0, 2]] == 0).any(1)).sum() == 154
@@ -110,7 +110,7 @@ def test_what_is_no_released_checkpoint_is_refused_in_one_sentence(tmp_path: Pat
     for name in ("headless", "odd", "unknown", "encoder", "text", "missing"):
         source = tmp_path / f"{name}.pth"
         with pytest.raises(CheckpointError, match=rf"{name}\.pth") as error:
-            convert(source, tmp_path / "ours.safetensors")
+            convert_continuoussr(source, tmp_path / "ours.safetensors")
         assert str(error.value).count(". ") == 0
         assert not (tmp_path / "ours.safetensors").exists()
 

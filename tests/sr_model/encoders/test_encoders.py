@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import PRESETS, ContinuousSR, NetworkSettings
+from sr_model import PRESETS, ContinuousSR, ContinuousSRSettings
 from sr_model.encoders import EDSR, HAT, RDN, Encoder, SwinIR, fill_windows, make_encoder
 from sr_model.encoders.windows import WindowAttention
 
@@ -87,7 +87,7 @@ def test_images_are_filled_up_to_windows_by_reflection(window, size):
     assert filled.max() == image.max()
 
 
-def settings(tiny_network: NetworkSettings, encoder: str) -> NetworkSettings:
+def settings(tiny_network: ContinuousSRSettings, encoder: str) -> ContinuousSRSettings:
     width = {"edsr": 8, "rdn": 8, "swinir": 12, "hat": 30}[encoder]
     return replace(tiny_network, encoder=encoder, width=width)
 

@@ -8,9 +8,9 @@ import torch
 
 from dgp_mining.prior.dictionary import Dictionary
 from splat2d import GaussianField
-from sr_model import ContinuousSR, NetworkSettings, Preset
-from sr_model.networks.continuoussr.blending import NARROWEST, positive
-from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels, released_kernels
+from sr_model import ContinuousSR, ContinuousSRSettings, Preset
+from sr_model.networks.continuoussr.blending import SMALLEST_DIAGONAL, with_positive_diagonal
+from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels, continuoussr_kernels
 
 PLAIN = {"keys": "plain", "interpolate": False}
 ABLATIONS = [
@@ -53,7 +53,7 @@ def kernels(dictionary: Dictionary) -> torch.Tensor:
     return torch.tensor(dictionary.cholesky)
 
 
-def scrambled(settings: NetworkSettings, kernels: torch.Tensor) -> ContinuousSR:
+def scrambled(settings: ContinuousSRSettings, kernels: torch.Tensor) -> ContinuousSR:
     """The network with random weights throughout, in place of the zeros of the interpolator's start."""
     torch.manual_seed(1)
     network = ContinuousSR(settings, kernels)
@@ -154,20 +154,20 @@ def test_a_learned_dictionary_starts_as_the_given_one(tiny: Preset, kernels):
 
 
 @pytest.mark.parametrize("blending", ["cholesky", "covariance", "sqrt"])
-def test_the_released_kernels_blend_to_what_can_be_rendered(tiny: Preset, blending):
+def test_the_continuoussr_kernels_blend_to_what_can_be_rendered(tiny: Preset, blending):
     settings = replace(tiny.network, blending=blending, **PLAIN)
-    network = scrambled(settings, torch.from_numpy(released_kernels()))
+    network = scrambled(settings, torch.from_numpy(continuoussr_kernels()))
     with torch.no_grad():
         network.kernels.query.weight.mul_(100)  # nearly all the weight on one kernel, singular or not
         field = network(torch.rand(1, 3, 12, 12))
     spacing = 1 / settings.cells
     assert torch.isfinite(field.cholesky).all()
-    assert field.cholesky[..., [0, 2]].min() >= 0.999 * NARROWEST * spacing
+    assert field.cholesky[..., [0, 2]].min() >= 0.999 * SMALLEST_DIAGONAL * spacing
     assert torch.isfinite(field.render((24, 24))).all()
 
 
 def test_the_narrowest_kernel_is_not_seen():
-    sigma = NARROWEST / 2
+    sigma = SMALLEST_DIAGONAL / 2
     field = GaussianField(
         torch.rand(1, 200, 2) * 8,
         torch.tensor([sigma, 0, sigma]).expand(1, 200, 3),
@@ -180,8 +180,10 @@ def test_the_narrowest_kernel_is_not_seen():
 def test_positive_keeps_the_covariance():
     entries = torch.tensor([[-2.0, 0.5, 3.0], [2.0, 0.5, -3.0], [-1.0, -0.5, -1.0]])
     expected = torch.tensor([[2.0, -0.5, 3.0], [2.0, 0.5, 3.0], [1.0, 0.5, 1.0]])
-    assert torch.equal(positive(entries), expected)
-    assert torch.equal(positive(torch.zeros(3)), torch.tensor([NARROWEST, 0, NARROWEST]))
+    assert torch.equal(with_positive_diagonal(entries), expected)
+    assert torch.equal(
+        with_positive_diagonal(torch.zeros(3)), torch.tensor([SMALLEST_DIAGONAL, 0, SMALLEST_DIAGONAL])
+    )
 
 
 def test_dictionaries_that_know_less_than_the_mined_one(tiny: Preset, dictionary: Dictionary):
@@ -212,7 +214,7 @@ def test_dictionaries_that_know_less_than_the_mined_one(tiny: Preset, dictionary
     assert np.array_equal(uniform.cholesky, chosen_kernels(settings, given).cholesky)
 
     released = chosen_kernels(replace(network, dictionary="released"), given)
-    np.testing.assert_allclose(released.cholesky, released_kernels(), atol=NARROWEST)
+    np.testing.assert_allclose(released.cholesky, continuoussr_kernels(), atol=SMALLEST_DIAGONAL)
     with pytest.raises(ValueError, match=r"61.* 60 kernels"):
         chosen_kernels(replace(network, dictionary_size=61), given)
 

@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model.networks.continuoussr.blending import from_blending, isotropic, start_tilt, to_blending
+from sr_model.networks.continuoussr.blending import (
+    from_blending,
+    isotropic,
+    maximum_entropy_tilt,
+    to_blending,
+)
 
 SPACES = ["cholesky", "covariance", "sqrt"]
 
@@ -35,7 +40,7 @@ def test_every_convex_combination_is_a_kernel(dictionary: Dictionary, blending):
 def test_start_weights_average_to_the_start_kernel(dictionary: Dictionary, blending, sigma):
     entries = to_blending(torch.tensor(dictionary.cholesky), blending)
     target = to_blending(isotropic(sigma), blending)
-    weights = torch.softmax(entries @ start_tilt(entries, target), 0)
+    weights = torch.softmax(entries @ maximum_entropy_tilt(entries, target), 0)
     torch.testing.assert_close(weights @ entries, target, atol=1e-9, rtol=0)
     assert (weights > 0).all()
 
@@ -44,4 +49,4 @@ def test_start_weights_average_to_the_start_kernel(dictionary: Dictionary, blend
 def test_a_start_kernel_out_of_reach_is_refused(dictionary: Dictionary, blending):
     entries = to_blending(torch.tensor(dictionary.cholesky), blending)
     with pytest.raises(ValueError, match="outside"):
-        start_tilt(entries, to_blending(isotropic(5.0), blending))
+        maximum_entropy_tilt(entries, to_blending(isotropic(5.0), blending))

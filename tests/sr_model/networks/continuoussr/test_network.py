@@ -13,7 +13,7 @@ from splat2d import GaussianField
 from splat2d.resample import imresize
 from sr_model import PRESETS, PROTOCOLS, ContinuousSR, Preset
 from sr_model.evaluation.protocol import mean, score
-from sr_model.networks.bicubic_start import Interpolator
+from sr_model.networks.bicubic_start import BicubicStart
 from sr_model.networks.continuoussr.blending import from_blending
 
 SET5 = Path(__file__).parents[5] / "shared" / "images" / "set5" / "HR"
@@ -25,7 +25,7 @@ def kernels(dictionary: Dictionary) -> torch.Tensor:
 
 
 def scrambled(network: ContinuousSR) -> ContinuousSR:
-    """The network with random weights throughout, in place of the zeros of the interpolator's start."""
+    """The network with random weights throughout, in place of the zeros of its bicubic start."""
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -46,7 +46,7 @@ def test_step_zero_is_within_fifteen_hundredths_of_a_decibel_of_bicubic_on_set5(
 @pytest.mark.parametrize("cells", [1, 2, 3])
 def test_interpolated_colours_render_as_the_bicubic_image_at_cell_centres(cells, sigma):
     image = torch.rand(1, 3, 12, 14, generator=torch.Generator().manual_seed(0))
-    colours = Interpolator(cells, sigma)(image)
+    colours = BicubicStart(cells, sigma)(image)
     rows, columns = colours.shape[-2:]
     y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
     means = torch.stack([x, y], -1).view(1, -1, 2)
@@ -109,7 +109,7 @@ def test_the_fixed_kernel_ablation_keeps_its_round_kernel(tiny: Preset, kernels)
 
 def test_the_paper_preset_has_the_published_widths(kernels):
     network = ContinuousSR(PRESETS["paper"].network, kernels)
-    assert network.interpolator is None
+    assert network.bicubic_start is None
     assert network.kernels.query.weight.shape == (512, 256, 3, 3)
     field = network(torch.rand(1, 3, 4, 5))
     assert field.means.shape == (1, 80, 2)

@@ -33,8 +33,8 @@ from sr_model.cli.upscale import main as sr_upscale
 from sr_model.evaluation.cost import average_seconds
 from sr_model.evaluation.metrics import psnr
 from sr_model.evaluation.protocol import mean, score
+from sr_model.networks.gsasr.initial_kernel import start_at_mean_kernel
 from sr_model.networks.gsasr.settings import WIDEST
-from sr_model.networks.registry import started_from
 from sr_model.scaling import scale_between
 from sr_model.training.loss import batch_loss, reconstruction_loss, render_ragged
 from sr_model.training.samples import ImageSet
@@ -237,11 +237,11 @@ def test_one_tile_is_the_network_itself(tiny, margin):
 def test_gaussians_may_start_as_the_mean_kernel_of_a_prior(tiny, dictionary: Dictionary):
     xx, xy, yy = dictionary.covariance.mean(0)
     settings = replace(tiny.network, interpolate=False)
-    field = GSASR(started_from(settings, dictionary))(torch.rand(1, 3, 4, 4), 2)
+    field = GSASR(start_at_mean_kernel(settings, dictionary))(torch.rand(1, 3, 4, 4), 2)
     l11, l21, l22 = (field.cholesky[0, 0] * settings.cells).tolist()  # in grid spacings
     assert (l11**2, l11 * l21, l21**2 + l22**2) == pytest.approx((xx, xy, yy), rel=1e-4)
     # Where it is to start as bicubic interpolation, as a round kernel of the same area.
-    start = started_from(tiny.network, dictionary).start
+    start = start_at_mean_kernel(tiny.network, dictionary).start
     assert start[0] == start[2] == pytest.approx((xx * yy - xy**2) ** 0.25)
     assert start[1] == 0
 
@@ -329,7 +329,7 @@ def test_a_prior_is_where_it_starts_and_need_not_be_given(trained: Path, diction
     made = run(sr_train, "--arch", "gsasr", "--prior", "dict.npz", "--steps", 1, "--out", "primed")
     assert made.exit_code == 0, made.output
     settings = Checkpoint.load("primed/best.safetensors").network
-    assert settings == started_from(PRESETS["gsasr-demo"].network, dictionary)
+    assert settings == start_at_mean_kernel(PRESETS["gsasr-demo"].network, dictionary)
 
 
 def test_options_of_the_other_architecture_are_refused(trained: Path, photographs: Path):
