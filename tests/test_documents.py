@@ -91,7 +91,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize(
+    "document",
+    [pytest.param(name, marks=[pytest.mark.slow] if "/" in name else []) for name in DOCUMENTS],
+)
 def test_the_commands_of_a_document_run_in_the_order_they_stand(document: str, folder: Path) -> None:
     environment = {
         **os.environ,
@@ -158,8 +161,7 @@ def test_every_option_that_a_document_names_exists(document: str) -> None:
 
 
 FOREIGN = {
-    "dask", "docker", "git", "kubectl", "make", "nice", "openssl", "OMP_NUM_THREADS=1", "pip", "pytest", "python",
-    "sbatch", "ruff", "torchrun", "valgrind", "while", "cmake",
+    "OMP_NUM_THREADS=1", "cmake", "dask", "kubectl", "make", "pip", "pytest", "python", "sbatch", "torchrun",
 }  # fmt: skip
 """Programs that are not ours; their options are theirs."""
 FOREIGN_OPTIONS = {"--doctest-modules", "--import-mode"}
