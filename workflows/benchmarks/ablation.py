@@ -56,7 +56,7 @@ WIDER_BOX = (0.0, 3.54, -2.06, 2.74, 0.0, 3.345)
 VARIANTS: dict[str, dict[str, Any]] = {
     MINED: {},
     "64 of its kernels": {"dictionary_size": 64},
-    "released grid": {"dictionary": "released"},
+    "ContinuousSR table": {"dictionary": "released"},
     "eight box corners": {"dictionary": "corners"},
     "uniform K1": {"dictionary": "uniform", "dictionary_size": 730, "dictionary_range": RELEASED_BOX},
     "uniform K2": {"dictionary": "uniform", "dictionary_size": 730, "dictionary_range": WIDER_BOX},
@@ -263,14 +263,14 @@ def markdown(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         base, psnr = bases.get((row.cell.start, row.cell.blending)), row.psnr()
-        reference = "" if base in (None, row) else difference(row, base)
+        over_mined = "" if base in (None, row) else difference(row, base)
         cells = [
             row.cell.variant,
             row.cell.start,
             row.cell.blending if row.cell.blends else "",
             f"{row.rate:g}{'*' if row.at_edge else ''}",
             "failed" if psnr is None else f"{psnr.mean():.3f}",
-            reference,
+            over_mined,
             *([""] * 3 if psnr is None else used_in_words([record["usage"] for record in row.records])),
         ]
         lines.append(f"| {' | '.join(cells)} |")

@@ -1,16 +1,16 @@
-"""ContinuousSR, GSASR and LIIF after equal training: what they reach, and what they cost.
+"""ContinuousSR, GSASR and LIIF after equal training: the PSNR they reach, and what they cost.
 
     python workflows/benchmarks/architectures.py --minutes 20 --images DIV2K/ --data Set5/ [--prior dict.npz]
 
-Each is trained for the same wall time in the same loop, on the same batches, with the same encoder (that of
-`--preset`, as is all of the training but GSASR's rate, which is its own preset's), and scored by the protocol
-`benchmark` at x2 to x12; scales are drawn from x1 to x4, so x6 and beyond are unseen by all. ContinuousSR and
-GSASR start as bicubic interpolation, LIIF (liif.py) at random and from 2,304 pixels of each crop, as its
-authors train it.
+Each is trained for the same wall time in the same loop, on the same batches and with the same encoder, that
+of `--preset`. All other training settings are the preset's too, except that GSASR has the learning rate of
+its own preset. PSNR is by the protocol `benchmark` at x2 to x12; scales are drawn from x1 to x4, so none has
+seen x6 and beyond. ContinuousSR and GSASR start as bicubic interpolation; LIIF (liif.py) starts at random and
+trains on 2,304 pixels of each crop, as its authors train it.
 
-Costs are of a 720x720 result, as the GSASR paper measures them: encoding (which GSASR does for each scale),
-rendering, and the memory of both together: on the CPU all tensors that operators returned, on a GPU what
-torch allocated.
+Costs are those of a 720x720 result, as the GSASR paper measures them: encoding (which GSASR repeats for each
+scale), rendering, and the memory of both together: on the CPU all tensors that operators returned, on a GPU
+what torch allocated.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ REPEATS = 3
 
 @dataclass(frozen=True)
 class Features:
-    """What LIIF makes of an image, which can be rendered like a field."""
+    """LIIF's encoding of an image, which can be rendered like a field."""
 
     liif: LIIF
     """The network."""
@@ -82,7 +82,7 @@ class LIIFNetwork(Network):
         return Features(self.liif, self.liif.encode(image))
 
     def loss(self, batch: Batch, random: torch.Generator) -> Tensor:
-        """L1 of some of the pixels of a batch of one size."""
+        """L1 loss on some pixels of a batch whose images have one size."""
         (hr,) = batch.hr
         side = hr.shape[-1]
         chosen = torch.randperm(side**2, generator=random)[:LIIF_PIXELS].to(hr.device)
@@ -94,7 +94,9 @@ class LIIFNetwork(Network):
 
 def main() -> None:
     options = parser(__doc__.splitlines()[0], "architectures.json")
-    options.add_argument("--minutes", type=float, default=20, help="of training, for each (default 20)")
+    options.add_argument(
+        "--minutes", type=float, default=20, help="training time of each network (default 20)"
+    )
     options.add_argument("--images", default=SAMPLES / "mining", help="training images")
     options.add_argument("--data", type=Path, default=SAMPLES / "heldout", help="images to score on")
     options.add_argument("--prior", type=Path, help="dict.npz; default: the reference prior")
@@ -116,7 +118,7 @@ def main() -> None:
 
 
 def compete(chosen, device: torch.device, scales: tuple[int, ...], minutes: float, side: int) -> dict:
-    """Figures of every network by its name."""
+    """Train and measure every network; return figures by name."""
     keep_freed_memory()
     settings = replace(PRESETS[chosen.preset].train, scales=(1.0, 4.0), scale_of="batch")
     crop = scaled_extent(settings.crop, settings.scales[1])
@@ -138,7 +140,7 @@ def compete(chosen, device: torch.device, scales: tuple[int, ...], minutes: floa
 
 
 def networks(preset: str, prior: Path | None) -> dict[str, Network]:
-    """All with the encoder of the preset, fresh."""
+    """Return new networks, all with the encoder of the preset."""
     continuous, gsasr = PRESETS[preset].network, PRESETS["gsasr-demo"].network
     width, depth = continuous.width, continuous.depth
     mined = Dictionary.load(prior) if prior else Dictionary.reference()
@@ -153,7 +155,7 @@ def networks(preset: str, prior: Path | None) -> dict[str, Network]:
 def trained(
     network: Network, images: ImageSet, settings: TrainSettings, minutes: float, name: str
 ) -> tuple[int, Network]:
-    """(Steps taken, the network of averaged weights) after so many minutes."""
+    """Train for `minutes`; return the steps taken and the network with averaged weights."""
     optimiser = torch.optim.Adam(network.parameters(), betas=settings.betas)
     average = copy.deepcopy(network).eval().requires_grad_(False)
     device = next(network.parameters()).device
@@ -188,7 +190,7 @@ def read(path: Path) -> Tensor:  # [3, H, W] uint8
 
 
 def scores(network: Network, images: list[Tensor], scales: tuple[int, ...]) -> dict[str, dict[str, float]]:
-    """PSNR in dB by scale, of the network and of bicubic interpolation, mean over the images."""
+    """Return mean PSNR in dB by scale, of the network and of bicubic interpolation."""
     protocol = PROTOCOLS["benchmark"]
     means = {scale: mean(score(network, image, scale, protocol) for image in images) for scale in scales}
     return {
@@ -198,7 +200,7 @@ def scores(network: Network, images: list[Tensor], scales: tuple[int, ...]) -> d
 
 
 def cost(network: Network, side: int, scale: int, device: torch.device) -> dict[str, float]:
-    """Seconds of encoding and of rendering side x side pixels, and bytes at most held meanwhile."""
+    """Return seconds of encoding and of rendering side x side pixels, and the peak of bytes held."""
     noise = torch.rand(1, 3, side // scale, side // scale, generator=torch.Generator().manual_seed(0))
     image, size = noise.to(device), (side, side)
     repeats = 1 if isinstance(network, LIIFNetwork) and device.type == "cpu" else REPEATS
@@ -213,7 +215,7 @@ def cost(network: Network, side: int, scale: int, device: torch.device) -> dict[
 
 
 def bytes_held(run: Callable[[], object], device: torch.device) -> int:
-    """Beyond what is held before, at most."""
+    """Return the peak of bytes held by `run`, beyond those held before it."""
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)

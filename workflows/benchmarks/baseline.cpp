@@ -1,6 +1,5 @@
-// The baseline: rendering sums of 2D Gaussians, and fitting them, as one writes it down at first. Float32, one
-// thread, scalar loops over each Gaussian's bounding box, expf, no intrinsics; what the compiler makes of it is
-// the compiler's. RGB, interleaved: means [N][2], Cholesky factors [N][3], colours [N][3], images [H][W][3].
+// The baseline: rendering sums of 2D Gaussians, and fitting them, in the most direct way. Float32, one thread,
+// scalar loops over each Gaussian's bounding box, expf, no intrinsics; vectorising is left to the compiler. RGB, interleaved: means [N][2], Cholesky factors [N][3], colours [N][3], images [H][W][3].
 #include <algorithm>
 #include <cmath>
 #include <vector>

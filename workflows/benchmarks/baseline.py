@@ -1,4 +1,4 @@
-"""The baseline (baseline.cpp), compiled when first used: what a plain C++ implementation takes here."""
+"""The baseline (baseline.cpp): a plain C++ implementation, compiled when first used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CUTOFF = 3.33
 
 @dataclass(frozen=True)
 class Gaussians:
-    """An RGB field as the baseline has it, float32."""
+    """An RGB field in the baseline's layout, float32."""
 
     means: np.ndarray
     """[N, 2] (x, y), pixels."""
@@ -43,7 +43,7 @@ class Gaussians:
 
 
 def described() -> str:
-    """The compiler and its flags, in words."""
+    """Return the compiler's version and flags."""
     version = subprocess.run([_compiler(), "--version"], check=True, capture_output=True, text=True).stdout
     return f"{version.splitlines()[0]}, {' '.join(FLAGS)}"
 
@@ -55,17 +55,17 @@ def forward(gaussians: Gaussians, size: tuple[int, int]) -> np.ndarray:  # [H, W
 
 
 def backward(gaussians: Gaussians, grad: np.ndarray) -> Gaussians:
-    """The gradient by means, Cholesky factors and colours, given the image's, `grad` [H, W, 3]."""
-    by = gaussians.copy()
-    outputs = (grad, by.means, by.cholesky, by.colors)
+    """Gradients with respect to means, Cholesky factors and colours, given the image's, `grad` [H, W, 3]."""
+    gradient = gaussians.copy()
+    outputs = (grad, gradient.means, gradient.cholesky, gradient.colors)
     _library().baseline_backward(
         *gaussians._arguments(), *grad.shape[:2], CUTOFF, *(a.ctypes.data for a in outputs)
     )
-    return by
+    return gradient
 
 
 def fit(target: np.ndarray, start: Gaussians, iterations: int) -> Gaussians:
-    """Adam from `start` to the image `target` [H, W, 3]; does not touch `start`.
+    """Fit the image `target` [H, W, 3] with Adam from `start`, which is not modified.
 
     The rates rise over a tenth of the iterations, to 0.1 px for means, 0.05 px for factors and 0.05 for
     colours, and fall along half a cosine.
@@ -86,7 +86,7 @@ def fit(target: np.ndarray, start: Gaussians, iterations: int) -> Gaussians:
 def grid_start(target: np.ndarray, spacing: int = 2, sigma: float = FastRecipe.start_sigma) -> Gaussians:
     """Isotropic Gaussians on a grid over `target` [H, W, 3], coloured by the mean of their cells.
 
-    `sigma` is in grid spacings, as the fit's beside which this one runs; `spacing` must divide the sides.
+    `sigma` is in grid spacings, by default that of the recipe `fast`; `spacing` must divide the sides.
     """
     height, width, _ = target.shape
     rows, columns = height // spacing, width // spacing

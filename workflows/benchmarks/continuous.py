@@ -1,15 +1,15 @@
-"""The time of an image at one of 45 scales, as the ContinuousSR paper averages it, beside LIIF.
+"""The average time of an image over 45 scales, as in the ContinuousSR paper, compared with LIIF.
 
     python workflows/benchmarks/continuous.py [--threads T] [--full]
 
-An LR image is encoded once and rendered at x4, x5, ..., x48; its time is the sum over 45. ContinuousSR
-encodes into a field of Gaussians and renders that; LIIF (liif.py) encodes with the same EDSR-baseline and
-decodes every pixel with an MLP. Both run on the same threads, in turns, scale by scale.
+An LR image is encoded once and rendered at x4, x5, ..., x48; its average time is the sum divided by 45.
+ContinuousSR encodes into a field of Gaussians and renders it; LIIF (liif.py) encodes with the same
+EDSR-baseline and decodes every pixel with an MLP. Both use the same threads and alternate, scale by scale.
 
-All 45 scales of LIIF take half an hour, so without `--full` it is timed at four of them, up to x24, and its
-time at the others is taken from those, linearly in the number of pixels: it decodes each like any other.
+All 45 scales of LIIF take half an hour. Without `--full`, it is timed at four of them, up to x24, and
+extrapolated to the others, linearly in the number of pixels, since LIIF decodes every pixel alike.
 ContinuousSR is always timed at all 45. Weights are random: neither's time depends on them, except through
-the kernels' sizes, here those of a dictionary of 730 kernels around 0.62 grid spacings, as mined ones are.
+the kernels' sizes, here those of a dictionary of 730 kernels around 0.62 grid spacings, as in mined ones.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ SIZES = ((13, 21), (28, 42), (19, 29))
 """(height, width) of the LR images."""
 SCALES = tuple(range(4, 49))
 LIIF_SCALES = (4, 8, 16, 24)
-"""Those at which LIIF is timed unless all are asked for."""
+"""Scales at which LIIF is timed without --full."""
 TARGET = 300
 
 
 @dataclass(frozen=True)
 class Times:
-    """What one method took on one LR image."""
+    """Times of one method on one LR image."""
 
     encode: float
     """Seconds, once for all scales."""
     render: dict[int, float]
-    """Scale -> seconds, the scales that were timed."""
+    """Seconds by scale, for the scales that were timed."""
 
     def average(self, pixels: dict[int, int]) -> float:
-        """(encode + sum of renders) / number of scales; `pixels` of the image at every scale.
+        """Return (encode + sum of renders) / number of scales, given the image's `pixels` at every scale.
 
-        Between scales that were timed linear in pixels, beyond the last proportional to them.
+        Times are linear in pixels between timed scales, and proportional to pixels beyond the last.
         """
         timed = sorted(self.render)
         counts, taken = [pixels[s] for s in timed], [self.render[s] for s in timed]
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def networks(device: str) -> dict[str, nn.Module]:
-    """LIIF first: it is what the others are compared with."""
+    """Return the networks, LIIF first: the others are compared with it."""
     random = np.random.default_rng(0)
     cholesky = random.normal([0.62, 0.0, 0.62], 0.2, (730, 3))
     cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(0.1)
@@ -108,7 +108,7 @@ def measure(
     liif_scales: tuple[int, ...],
     device: str,
 ) -> dict[str, float]:
-    """Average time, in seconds, of each network on an LR image of `size`."""
+    """Return the average time of each network in seconds on an LR image of `size`."""
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)).to(device)
     pixels = {s: size[0] * size[1] * s * s for s in scales}
     encoded: dict[str, object] = {}
@@ -144,7 +144,7 @@ def renderer_of(network: nn.Module, encoded, size: tuple[int, int]) -> Callable[
 
 
 def seconds(run: Callable[[], object], device: str) -> float:
-    """Wall time, the device's queue empty before and after."""
+    """Return wall time, with the device's queue empty before and after."""
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     wait()
     began = time.perf_counter()
@@ -163,7 +163,7 @@ def report(figures: dict[str, list[dict[str, float]]], sizes: tuple[tuple[int, i
     if "cuda" not in figures:
         rows.append(["cuda", *[NOT_MEASURED] * len(sizes), *[""] * len(sizes), ""])
     named = [f"{w}x{h}" for h, w in sizes]
-    print("average time of an image, and how many times less than LIIF's; the least ratio last")
+    print("average time of an image, and the speed-up over LIIF; the least speed-up last")
     print_table(["LR, columns x rows", *named, *(f"ratio {n}" for n in named), f"target {TARGET}"], rows)
 
 

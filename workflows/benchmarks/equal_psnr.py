@@ -1,6 +1,6 @@
-"""What `lattice` takes to fit crops as well as `gaussianimage` does, on the same kernels: see fit.py.
+"""How long `lattice` takes to reach the PSNR of `gaussianimage`, on the same C++ code: see fit.py.
 
-Seconds are those of this thread's processor, which load on the machine disturbs less than the clock.
+Seconds are CPU time of this thread, which load on the machine disturbs less than wall time.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from measure import print_table, say, write_json
 from dgp_mining.fitting.fit import fit_image
 
 DENSITY = 0.18
-"""Gaussians per pixel: the published 70,000 on a whole Kodak image."""
+"""Gaussians per pixel: GaussianImage's 70,000 on a whole Kodak image."""
 SCHEDULES = (20, 30, 50, 100, 150, 200, 250, 300, 350, 400, 500, 600, 800, 1000, 1200, 2000, 4000)
-"""Iterations that a schedule of ours spans: a short one reaches less, sooner."""
+"""Lengths of our schedules in iterations: a short one reaches a lower PSNR, sooner."""
 ALL_TRY = 600
-"""Schedules up to this are run on every crop, longer ones where one has not reached its PSNR yet."""
+"""Schedules up to this are run on every crop, longer ones only until one reaches the crop's PSNR."""
 LEAST_RATIO, AIM = 80, 300
-"""Targets: times to equal PSNR, published over `lattice`."""
+"""Targets: least and desired speed-up of `lattice` over `gaussianimage` to equal PSNR."""
 SETTING = "iterations of gaussianimage"
 
 Row = dict[str, float]
-"""One fit: iterations, seconds, seconds by the clock, psnr."""
+"""One fit: iterations, seconds, seconds of wall time, psnr."""
 Crop = dict[str, Row | list[Row]]
 """Both recipes on one crop: `gaussianimage` is one fit, `lattice` a fit for each schedule, ascending."""
 
@@ -38,23 +38,23 @@ def timed_fit(crop: np.ndarray, recipe: str, iterations: int) -> Row:
     return {
         "iterations": iterations,
         "seconds": seconds,
-        "seconds by the clock": fit.seconds,
+        "seconds of wall time": fit.seconds,
         "psnr": fit.psnr,
     }
 
 
 def measure(crops: dict[str, np.ndarray], iterations: int, path: Path, resume: bool) -> dict[str, Crop]:
-    """Every crop, each written to `path` as it is done; with `resume`, those that stand there are kept."""
+    """Measure every crop and write it to `path` when done; with `resume`, keep those that are there."""
     done = _written(path, iterations) if resume else {}
     for number, (name, pixels) in enumerate(crops.items(), 1):
         if name not in done:
             done[name] = _measure_one(pixels, iterations)
             write_json(path, {SETTING: iterations, "equal PSNR": done})
-        published, ours = done[name]["gaussianimage"], _reaching(done[name])
+        theirs, ours = done[name]["gaussianimage"], _reaching(done[name])
         say(
-            f"{number} of {len(crops)}, {name}: gaussianimage {published['psnr']:.2f} dB in "
-            f"{published['seconds']:.1f} s, lattice {ours['psnr']:.2f} dB in {ours['seconds']:.2f} s, "
-            f"ratio {published['seconds'] / ours['seconds']:.0f}"
+            f"{number} of {len(crops)}, {name}: gaussianimage {theirs['psnr']:.2f} dB in "
+            f"{theirs['seconds']:.1f} s, lattice {ours['psnr']:.2f} dB in {ours['seconds']:.2f} s, "
+            f"ratio {theirs['seconds'] / ours['seconds']:.0f}"
         )
     return {name: done[name] for name in crops}
 
@@ -67,28 +67,28 @@ def _written(path: Path, iterations: int) -> dict[str, Crop]:
     except (OSError, ValueError) as error:
         raise SystemExit(f"{path} cannot be read ({error}): leave --resume out") from error
     if figures.get(SETTING) != iterations:
-        raise SystemExit(f"{path} is of other --iterations: name another file with --out")
+        raise SystemExit(f"{path} was made with other --iterations: name another file with --out")
     return figures["equal PSNR"]
 
 
 def _measure_one(pixels: np.ndarray, iterations: int) -> Crop:
-    published, ours = timed_fit(pixels, "gaussianimage", iterations), []
+    theirs, ours = timed_fit(pixels, "gaussianimage", iterations), []
     for schedule in SCHEDULES:
-        if schedule > ALL_TRY and any(row["psnr"] >= published["psnr"] for row in ours):
+        if schedule > ALL_TRY and any(row["psnr"] >= theirs["psnr"] for row in ours):
             break
         ours.append(timed_fit(pixels, "lattice", schedule))
-    return {"gaussianimage": published, "lattice": ours}
+    return {"gaussianimage": theirs, "lattice": ours}
 
 
 def _reaching(crop: Crop) -> Row:
-    """The fit by the shortest schedule that reaches the crop's PSNR; else the best."""
+    """Return the fit by the shortest schedule that reaches the crop's PSNR; if none does, the best fit."""
     enough = (row for row in crop["lattice"] if row["psnr"] >= crop["gaussianimage"]["psnr"])
     return next(enough, max(crop["lattice"], key=lambda row: row["psnr"]))
 
 
 def reaching_the_mean(crops: list[Crop]) -> list[Row]:
-    """Every crop's fit by the shortest schedule whose mean PSNR is that of `gaussianimage`; else the longest
-    that all of them have run."""
+    """Return every crop's fit by the shortest schedule whose mean PSNR reaches that of `gaussianimage`; if
+    none does, by the longest that was run on all crops."""
     goal = statistics.fmean(crop["gaussianimage"]["psnr"] for crop in crops)
     for fits in zip(*(crop["lattice"] for crop in crops), strict=False):
         if statistics.fmean(fit["psnr"] for fit in fits) >= goal:
@@ -98,23 +98,23 @@ def reaching_the_mean(crops: list[Crop]) -> list[Row]:
 
 def report(equal: dict[str, Crop], iterations: int) -> None:
     crops = list(equal.values())
-    published, each = [crop["gaussianimage"] for crop in crops], [_reaching(crop) for crop in crops]
+    theirs, each = [crop["gaussianimage"] for crop in crops], [_reaching(crop) for crop in crops]
     together = reaching_the_mean(crops)
-    reached = sum(ours["psnr"] >= theirs["psnr"] for ours, theirs in zip(each, published, strict=True))
-    print(f"\nto the PSNR of gaussianimage after {iterations} iterations; {len(crops)} crops, one core")
+    reached = sum(a["psnr"] >= b["psnr"] for a, b in zip(each, theirs, strict=True))
+    print(f"\ntime to the PSNR of gaussianimage after {iterations} iterations; {len(crops)} crops, one core")
     rows = [
-        _compared("gaussianimage", published, published),
-        _compared(f"lattice, {together[0]['iterations']} iterations for all", together, published),
-        _compared(f"lattice, crop by crop ({reached} of {len(crops)} reach it)", each, published),
+        _compared("gaussianimage", theirs, theirs),
+        _compared(f"lattice, {together[0]['iterations']} iterations for all", together, theirs),
+        _compared(f"lattice, crop by crop ({reached} of {len(crops)} reach it)", each, theirs),
     ]
-    print_table(["recipe", "mean PSNR", "seconds", "ratio", "ratio by the clock", "target", "aim"], rows)
+    print_table(["recipe", "mean PSNR", "seconds", "ratio", "ratio of wall time", "target", "aim"], rows)
 
 
-def _compared(name: str, fits: list[Row], published: list[Row]) -> list[str]:
+def _compared(name: str, fits: list[Row], theirs: list[Row]) -> list[str]:
     def times(kind: str) -> float:
-        return sum(fit[kind] for fit in published) / sum(fit[kind] for fit in fits)
+        return sum(fit[kind] for fit in theirs) / sum(fit[kind] for fit in fits)
 
-    target = [str(LEAST_RATIO), str(AIM)] if fits is not published else ["", ""]
+    target = [str(LEAST_RATIO), str(AIM)] if fits is not theirs else ["", ""]
     mean, seconds = statistics.fmean(fit["psnr"] for fit in fits), sum(fit["seconds"] for fit in fits)
     ratios = [f"{times('seconds'):.0f}", f"{times('seconds by the clock'):.0f}"]
     return [name, f"{mean:.2f} dB", f"{seconds:.2f} s", *ratios, *target]

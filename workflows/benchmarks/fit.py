@@ -1,21 +1,22 @@
-"""What our recipes take to fit a crop as well as the published one, on the same kernels.
+"""How long our recipes take to fit a crop as well as GaussianImage's, on the same C++ code.
 
     python workflows/benchmarks/fit.py --images KODAK --crops 24 [--iterations 50000] [--resume]
 
-On one thread, over centre crops of 256x256 pixels at 0.18 Gaussians per pixel (the published 70,000 on a
+On one thread, over centre crops of 256x256 pixels at 0.18 Gaussians per pixel (GaussianImage's 70,000 on a
 whole Kodak image):
 
 - the PSNR that `gaussianimage` reaches in `--iterations` (50,000 in the paper, over a minute a crop; 1,000
-  here unless asked), and the time `lattice` takes to the same: crop by crop, by the shortest of its schedules
-  that reaches the crop's PSNR, and with one schedule for all, the shortest whose mean reaches the mean. Like
-  the published recipe, `lattice` is judged by the fitted pixels alone. Each crop is written as it is done;
-- PSNR against iterations and against seconds of all recipes on the first crop, as a table, and as a plot
-  where matplotlib is installed;
-- kodim13's crop at row 120 and column 200 to 42.1 dB, where the published recipe ends after 50,000
-  iterations, in seconds and in iterations of the baseline (render.py), if the folder has kodim13.png;
-- off-lattice PSNR (dgp_mining.fitting.fit.held_out_psnr) of `fast` at the default density, beside bicubic's.
+  here unless asked), and the time `lattice` takes to reach the same: crop by crop, by the shortest of its
+  schedules that reaches the crop's PSNR; and with one schedule for all, the shortest whose mean reaches the
+  mean. Like `gaussianimage`, `lattice` is judged by the fitted pixels alone. Each crop is written when done;
+- PSNR against iterations and against seconds of all recipes on the first crop, as a table, and as a plot if
+  matplotlib is installed;
+- kodim13's crop at row 120 and column 200 to 42.1 dB, which `gaussianimage` reaches after 50,000 iterations:
+  in seconds and in iterations of the baseline (render.py), if the folder has kodim13.png;
+- held-out-pixel PSNR (dgp_mining.fitting.fit.held_out_psnr) of `fast` at the default density, compared with
+  bicubic's.
 
-Seconds are those of the one thread's processor, which load on the machine disturbs less than the clock.
+Seconds are CPU time of the one thread, which load on the machine disturbs less than wall time.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from splat2d.resample import imresize
 
 KODIM13, KODIM13_PSNR = "kodim13.png", 42.1
 MOST_BASELINE_ITERATIONS = 80
-"""Target: kodim13 in the time of so many iterations."""
+"""Target: kodim13 in the time of at most this many baseline iterations."""
 
 
 def main() -> None:
@@ -72,7 +73,7 @@ def main() -> None:
             "equal PSNR": equal,
             "curves": curves(crops[first], equal[first]),
             "kodim13": reach_kodim13(kodim13[0]) if kodim13 else None,
-            "off-lattice": {name: held_out(crop, name) for name, crop in crops.items()},
+            "held-out-pixel": {name: held_out(crop, name) for name, crop in crops.items()},
             "gpu": measure_gpu(),
         }
     plot(figures["curves"], chosen.plot)
@@ -81,16 +82,16 @@ def main() -> None:
 
 
 def centre(image: np.ndarray, side: int) -> np.ndarray:
-    """[side, side, 3] from the middle of an image."""
+    """Return the centre crop of an image, [side, side, 3]."""
     height, width, _ = image.shape
     if min(height, width) < side:
-        raise ImageError(f"an image of {width}x{height} pixels has no crop of {side}x{side}: leave it out")
+        raise ImageError(f"an image of {width}x{height} pixels has no crop of {side}x{side}: remove it")
     top, left = (height - side) // 2, (width - side) // 2
     return np.ascontiguousarray(image[top : top + side, left : left + side])
 
 
 def curves(crop: np.ndarray, equal: equal_psnr.Crop) -> dict[str, list[equal_psnr.Row]]:
-    """Each recipe with ever longer schedules; those that `equal` has of the crop are not run again."""
+    """Fit with every recipe and longer and longer schedules; reuse the fits in `equal`."""
     longest = equal["gaussianimage"]["iterations"]
     shorter = sorted({max(1, round(longest * share)) for share in (0.02, 0.1, 0.3)})
     ours = [row["iterations"] for row in equal["lattice"]]
@@ -105,7 +106,7 @@ def curves(crop: np.ndarray, equal: equal_psnr.Crop) -> dict[str, list[equal_psn
 
 
 def reach_kodim13(crop: np.ndarray) -> dict[str, float]:
-    """Seconds to 42.1 dB, in turns with the baseline's iterations of 16,384 Gaussians."""
+    """Time a fit to 42.1 dB, alternating with the baseline's iterations of 16,384 Gaussians."""
     schedule = next(
         (n for n in equal_psnr.SCHEDULES if reach_with(crop, n).psnr >= KODIM13_PSNR),
         equal_psnr.SCHEDULES[-1],
@@ -132,16 +133,16 @@ def reach_with(crop: np.ndarray, schedule: int) -> Fit:
 
 
 def held_out(crop: np.ndarray, name: str) -> dict[str, float]:
-    """PSNR at x2 of a fit to the x2-downsampled crop, and of that crop's bicubic interpolation."""
+    """Return the held-out-pixel PSNR of `fast` and of bicubic interpolation."""
     target = torch.from_numpy(crop).permute(2, 0, 1)
     bicubic = psnr(imresize(imresize(target, scale=0.5), size=target.shape[1:]), target)
     ours = held_out_psnr(crop)
-    say(f"{name}: off the lattice {ours:.2f} dB, bicubic {bicubic:.2f} dB")
+    say(f"{name}: held-out-pixel PSNR {ours:.2f} dB, bicubic {bicubic:.2f} dB")
     return {"fast": ours, "bicubic": bicubic}
 
 
 def measure_gpu() -> dict[str, float]:
-    """Crops of `fast` a second, many at once; empty without a CUDA device."""
+    """Measure crops per second with `fast`, many at once; empty without a CUDA device."""
     if not torch.cuda.is_available():
         return {}
     from gpu_check import measure_fit
@@ -150,7 +151,7 @@ def measure_gpu() -> dict[str, float]:
 
 
 def plot(figures: dict[str, list[equal_psnr.Row]], path: Path) -> None:
-    """PSNR against iterations and against seconds; without matplotlib, a line that says so."""
+    """Plot PSNR against iterations and against seconds; without matplotlib, print that there is no plot."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -183,9 +184,9 @@ def report(figures: dict) -> None:
             for row in rows
         ],
     )
-    off = figures["off-lattice"].values()
+    off = figures["held-out-pixel"].values()
     ours, bicubic = (statistics.fmean(o[key] for o in off) for key in ("fast", "bicubic"))
-    print(f"\noff-lattice PSNR, mean of {len(off)} crops: fast {ours:.2f} dB, bicubic {bicubic:.2f} dB")
+    print(f"\nheld-out-pixel PSNR, mean of {len(off)} crops: fast {ours:.2f} dB, bicubic {bicubic:.2f} dB")
     equal_psnr.report(figures["equal PSNR"], figures[equal_psnr.SETTING])
     kodim13 = figures["kodim13"]
     if kodim13:

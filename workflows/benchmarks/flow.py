@@ -1,13 +1,13 @@
-"""What mining takes beside fitting: plans, milliseconds per crop, and what a second worker adds.
+"""The cost of mining besides fitting: planning, milliseconds per crop, and the gain of a second worker.
 
     python workflows/benchmarks/flow.py --images PHOTOGRAPHS [--crops 200]
 
 - The plan of 1,000,000 crops over 10,000 images, and the layout of their store.
 - A run whose fit does nothing (no_fit.py), in this process and in one worker: milliseconds per crop of
-  256x256 from its image to the store, between the first chunk's end and the last's. The statistics of the
-  16,384 Gaussians of a crop are part of it, decoding images is not.
-- Real fits in one and in two workers: crops per second between the first chunk's end and the last's, and of
-  the whole command with the start of its workers. Both want a machine that does nothing else.
+  256x256 from its image to the store, between the end of the first chunk and that of the last. This includes
+  the statistics of a crop's 16,384 Gaussians, but not decoding images.
+- Real fits in one and in two workers: crops per second between the end of the first chunk and that of the
+  last, and of the whole command including the start of its workers. The machine must be otherwise idle.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dgp_mining.planning.settings import Settings
 from dgp_mining.workers.messages import Progress
 
 PLAN_SECONDS, OVERHEAD_MS, SCALING = 10, 5, 0.9
-"""Targets: the plan, the overhead per crop, and two workers as a part of twice one worker."""
+"""Targets: the plan, the overhead per crop, and the speed of two workers divided by twice that of one."""
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     options.add_argument(
         "--images", type=Path, default=Path("data/samples/mining"), help="folder of photographs"
     )
-    options.add_argument("--crops", type=int, default=200, help="of the real fits (default 200)")
+    options.add_argument("--crops", type=int, default=200, help="crops of the real fits (default 200)")
     chosen = options.parse_args()
     images, empty, crops = (20, 128, 4) if chosen.quick else (10_000, 20_000, chosen.crops)
     for key, value in machine().items():
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def plan(folder: Path, images: int) -> dict[str, float]:
-    """Seconds of planning 100 crops in each of so many images, and of laying out the store."""
+    """Time planning 100 crops in each of `images` images, and laying out the store."""
     blank_images(folder, images, side=2560)
     began = time.perf_counter()
     planned = plan_run(folder, Settings())
@@ -64,7 +64,7 @@ def plan(folder: Path, images: int) -> dict[str, float]:
 
 
 def overhead(folder: Path, crops: int) -> dict[str, float]:
-    """Milliseconds per crop of fits that do nothing."""
+    """Return milliseconds per crop of fits that do nothing."""
     blank_images(folder, -(-crops // 64), side=2048)
     found = {}
     for where, how in (("in this process", "sync"), ("in one worker", "local")):
@@ -84,7 +84,7 @@ def overhead(folder: Path, crops: int) -> dict[str, float]:
 
 
 def scaling(photographs: Path, folder: Path, crops: int, quick: bool) -> dict[str, dict[str, float]]:
-    """Crops per second of real fits in one worker and in two."""
+    """Return crops per second of real fits in one worker and in two."""
     settings = Settings(crop=32 if quick else 256, max_crops=crops, iterations=10 if quick else None)
     found = {}
     for workers in (1, 2):
@@ -96,7 +96,7 @@ def scaling(photographs: Path, folder: Path, crops: int, quick: bool) -> dict[st
 
 
 class Watch:
-    """Counts crops, and the time from the end of the first chunk to that of the last."""
+    """Counts crops, and times from the end of the first chunk to that of the last."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
@@ -115,7 +115,7 @@ class Watch:
 
 
 def blank_images(folder: Path, count: int, side: int) -> None:
-    """So many images; one file by many names."""
+    """Make `count` images: one file under many names."""
     folder.mkdir()
     Image.new("RGB", (side, side)).save(folder / "00000.png")
     for i in range(1, count):

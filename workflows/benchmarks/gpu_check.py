@@ -2,15 +2,15 @@
 
     PYTHONPATH=cuda:. python workflows/benchmarks/gpu_check.py --out cuda.json
 
-Needs torch, numpy, safetensors and cuda-core, and no build. First the kernels are held to the dense float64
-reference and to themselves (the same bits on every run, whatever else is in the batch), and the fits of all
-recipes to the CPU's bits where the native library is built; then it measures
+Needs torch, numpy, safetensors and cuda-core, and no build. First it compares the kernels with the dense
+float64 renderer and with themselves (the same bits on every run, whatever else is in the batch), and the fits
+of all recipes with the CPU's bits if the native library is built. Then it measures
 
 - rendering an SR field at x4 of 510x340 LR pixels (four Gaussians each, sigma 0.6 spacing), forward and
   backward: the median of CUDA events;
 - fitting 256x256 crops, 0.25 Gaussians per pixel, 300 iterations, from decoded pixels in host memory to
-  fields in host memory: crops a second by the wall clock, and where the time goes, kernel by kernel;
-- an iteration of the published recipe at 0.18 Gaussians per pixel, for each crop of a batch.
+  fields in host memory: crops per second of wall time, and each CUDA kernel's share of it;
+- an iteration of the recipe `gaussianimage` at 0.18 Gaussians per pixel, per crop of a batch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from splat2d.backends import cpu, cuda, cuda_runtime, dense
 
 CUTOFF = 3.33
 TARGETS = {"render x4 of 510x340, ms": 0.3, "crops a second": 100.0}
-"""Aimed at on one H200."""
+"""Targets on one H200."""
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     for line in failures:
         print(f"FAILED  {line}")
     figures |= measure_render() | measure_fit(options.batch, options.batches)
-    figures |= measure_published(options.batch)
+    figures |= measure_gaussianimage(options.batch)
     report(figures)
     if options.out:
         with open(options.out, "w") as file:
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def check() -> list[str]:
-    """What does not hold, one line each; nothing printed for it."""
+    """Return the checks that failed, one line each."""
     failures = []
     for channels in (1, 3, 8):
         for size in ((17, 23), (1, 1), (150, 130)):
@@ -81,7 +81,7 @@ def check() -> list[str]:
 
 
 def check_fits() -> list[str]:
-    """Whether a batch of crops leads to the fields that the CPU fits one by one."""
+    """Check that a batch of crops gives the fields that the CPU fits one by one."""
     if cpu.LIBRARY is None:
         return []
     crops, seeds = list(photographs(3).permute(0, 2, 3, 1)[:, :40, :50]), [4, 5, 6]
@@ -128,7 +128,7 @@ def check_field(inputs: tuple[Tensor, ...], size: tuple[int, int]) -> list[str]:
 
 
 def near_cutoff(means: Tensor, cholesky: Tensor, size: tuple[int, int]) -> Tensor:
-    """[B, H, W] bool: pixels where rounding may decide whether some Gaussian counts."""
+    """Return [B, H, W] bool: pixels at which rounding may decide whether some Gaussian counts."""
     x, y = (torch.arange(extent, device="cuda").double() + 0.5 for extent in (size[1], size[0]))
     mx, my = means.double()[..., None, None].unbind(-3)
     l11, l21, l22 = cholesky.double()[..., None, None].unbind(-3)
@@ -169,7 +169,7 @@ def awkward() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def measure_render() -> dict[str, float]:
-    """Milliseconds of rendering at x4, and of its gradient, by CUDA events."""
+    """Return milliseconds of rendering at x4 and of its gradient, by CUDA events."""
     rows, columns, size = 680, 1020, (1360, 2040)
     y, x = torch.meshgrid(*(torch.arange(e, device="cuda") * 2.0 + 1 for e in (rows, columns)), indexing="ij")
     means = torch.stack([x, y], -1).reshape(1, -1, 2)
@@ -218,8 +218,8 @@ def measure_fit(batch: int, batches: int) -> dict[str, float]:
     }
 
 
-def measure_published(batch: int) -> dict[str, float]:
-    """From the difference of two numbers of iterations: what a fit costs beside them does not count."""
+def measure_gaussianimage(batch: int) -> dict[str, float]:
+    """Time an iteration by the difference of two lengths, so that a fit's other costs do not count."""
     crops, taken = list(photographs(batch).permute(0, 2, 3, 1)), []
     for iterations in (20, 20, 220):  # the first warms up
         began = time.perf_counter()
@@ -240,7 +240,7 @@ def photographs(count: int) -> Tensor:  # [count, 3, 256, 256]
 
 
 def fit_crops(crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The fast recipe on crops [B, 3, 256, 256]: means, Cholesky entries and colours; all in host memory."""
+    """Fit crops [B, 3, 256, 256] with `fast`: means, Cholesky entries and colours, all in host memory."""
     recipe, spacing = FastRecipe(), 2.0
     target = crops.cuda(non_blocking=True)
     side = torch.arange(128, device="cuda") * spacing + spacing / 2
@@ -269,7 +269,7 @@ def fit_crops(crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @contextmanager
 def timed_kernels():
-    """Inside, every launch is between two CUDA events; yields name -> milliseconds, filled in at the end."""
+    """Context manager: time every launch by CUDA events; yields milliseconds by name, set at the end."""
     untimed, events, spent = cuda_runtime.launcher, [], defaultdict(float)
 
     def launcher(device: torch.device, channels: int) -> cuda_runtime.Launch:

@@ -1,13 +1,13 @@
-"""How fast splat2d renders a GSASR field, beside GSASR's own Algorithm 1 in plain torch.
+"""Time splat2d's rendering of a GSASR field against GSASR's own Algorithm 1 in plain torch.
 
     python workflows/benchmarks/gsasr_peer.py
 
-Sixteen Gaussians per LR pixel, sigma 0.65 of their spacing, rendered at x4: of 60x60 LR pixels on one thread
-of the CPU, and of 180x180, the 720x720 result of the paper's costs, on a CUDA device where there is one. Both
-are forward only. Algorithm 1 draws each Gaussian within a rectangle of a tenth of the image, as its authors
-set it, and adds to pixels as it goes; most of the ratio is the pixels that it visits in vain, the rest what
-torch costs over a kernel. Memory is the largest sum at a time of tensors that operators returned, the field
-not counted: for Algorithm 1 that is what torch needs for 4 million pixels of Gaussians at once.
+Sixteen Gaussians per LR pixel, sigma 0.65 of their spacing, rendered at x4: 60x60 LR pixels on one CPU
+thread, and 180x180, the 720x720 result of the paper's costs, on a CUDA device if there is one. Forward only.
+Algorithm 1 draws each Gaussian within a rectangle of a tenth of the image, as its authors set it, and adds to
+pixels as it goes; most of the ratio comes from pixels visited in vain, the rest from torch's overhead over
+compiled code. Memory is the peak of tensors that operators returned, without the field: for Algorithm 1, what
+torch needs for 4 million pixels of Gaussians at once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
 
 @torch.inference_mode()
 def measure_all(quick: bool, rounds: int) -> dict[str, dict]:
-    """Figures by device."""
+    """Measure on every device; return figures by device."""
     cpu, gpu = (12, 12) if quick else (60, 180)
     with threads(1):
         made = {"cpu": measure(cpu, rounds, torch.device("cpu"))}
@@ -49,7 +49,7 @@ def measure_all(quick: bool, rounds: int) -> dict[str, dict]:
 
 
 def measure(lr_side: int, rounds: int, device: torch.device) -> dict:
-    """Pixels a side of the result; and by renderer, seconds of each round and bytes held at most."""
+    """Return the result's side in pixels and, by renderer, seconds per round and the peak of bytes held."""
     field, size = gsasr_field(lr_side, device), (SCALE * lr_side, SCALE * lr_side)
 
     def finished(render: Callable[[], object]) -> Callable[[], None]:
@@ -74,7 +74,7 @@ def measure(lr_side: int, rounds: int, device: torch.device) -> dict:
 
 
 def gsasr_field(side: int, device: torch.device) -> GaussianField:
-    """As a network makes them: a grid over side x side LR pixels, row by row."""
+    """Return a field like a network's: a grid over side x side LR pixels, row by row."""
     at = (torch.arange(CELLS * side, device=device) + 0.5) / CELLS
     means = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1).reshape(1, -1, 2)
     sigma = SIGMA / CELLS

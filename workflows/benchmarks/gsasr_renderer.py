@@ -1,9 +1,9 @@
-"""The renderer that GSASR was released with, in plain torch: its cut-off is relative to the image.
+"""The renderer released with GSASR, in plain torch: its cut-off is relative to the image.
 
-Every Gaussian is drawn within a rectangle around it that is a part of the image (the paper's Algorithm 1 and
-its ratio r), whatever its own size: ten thousand pixels of a 1000x1000 image for Gaussians of a few. On small
-images the rectangle cuts off what should be seen. splat2d, which cuts off where a Gaussian has faded, is what
-all commands use; this is for telling the two apart, and for timing.
+Every Gaussian is drawn within a rectangle around it whose size is a fixed fraction of the image (the paper's
+Algorithm 1 and its ratio r), whatever the Gaussian's own size: ten thousand pixels of a 1000x1000 image for
+Gaussians that cover a few. On small images the rectangle cuts off visible parts. All commands use splat2d,
+which cuts off where a Gaussian has faded; this renderer is for comparing the two, and for timing.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from splat2d import GaussianField
 from sr_model.networks.gsasr.network import MASS_WITHIN_CUTOFF
 
 AT_ONCE = 1 << 22
-"""Pixels of Gaussians evaluated at once."""
+"""Pixels, summed over Gaussians, that are evaluated at once."""
 
 
 def render_released(field: GaussianField, size: tuple[int, int], ratio: float = 0.1) -> Tensor:
-    """The field of a `compat` network as its own code renders it: [B, C, height, width].
+    """Render the field of a `compat` network as its own code does: [B, C, height, width].
 
-    `ratio` is that of the rectangle to the image, which the released code sets to 0.1, and to 0.05 at x2.
+    `ratio` is the rectangle's side divided by the image's; the released code sets it to 0.1, at x2 to 0.05.
     """
     height, width = size
     field = field.scale(width / field.size[1], height / field.size[0])
@@ -37,7 +37,7 @@ def draw(
     size: tuple[int, int],
     reach: tuple[float, float],
 ) -> Tensor:  # [C, H, W]
-    """The sum of Gaussians, all in pixels, each at pixel centres no further from its own than `reach` (x, y).
+    """Sum Gaussians, all in pixels, each over the pixel centres within `reach` (x, y) of its own centre.
 
     Gaussian by Gaussian, adding to pixels as it goes, as Algorithm 1 does.
     """

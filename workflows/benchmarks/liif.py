@@ -1,8 +1,8 @@
 """LIIF (Chen et al. 2021, "Learning Continuous Image Representation with Local Implicit Image Function").
 
-Written from the paper, for the time that it takes: an encoder's features are decoded at every pixel of the
-output by an MLP, with feature unfolding, local ensemble and cell decoding (section 3). The cost of a pixel
-does not depend on the weights, which are random here.
+Written from the paper, to measure its time: an MLP decodes an encoder's features at every pixel of the
+output, with feature unfolding, local ensemble and cell decoding (section 3). The cost of a pixel does not
+depend on the weights, which are random here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 QUERIES_AT_ONCE = 2048
-"""Pixels decoded at once: few enough for the caches; its own code's 30,000 take a seventh longer here."""
+"""Pixels decoded at once: few enough for the caches; LIIF's own 30,000 take a seventh longer here."""
 
 
 class LIIF(nn.Module):
@@ -33,12 +33,12 @@ class LIIF(nn.Module):
         return self.decode(self.encode(image), size)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Features with those of the eight neighbours concatenated: [B, 9 channels, h, w]."""
+        """Concatenate features with those of the eight neighbours: [B, 9 channels, h, w]."""
         features = self.encoder(image)
         return F.unfold(features, 3, padding=1).unflatten(2, features.shape[-2:])
 
     def decode(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        """The image at `size` = (height, width), some pixels at a time."""
+        """Decode the image at `size` = (height, width), QUERIES_AT_ONCE pixels at a time."""
         axes = [(2 * torch.arange(n, device=features.device) + 1) / n - 1 for n in size]  # centres in [-1, 1]
         pixels = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)  # (y, x)
         cell = torch.tensor([2 / size[0], 2 / size[1]], device=features.device)

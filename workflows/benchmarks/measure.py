@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine in words, timing in turns, tables, and the JSON file."""
+"""Shared by the benchmarks: a description of the machine, alternating timing, tables, the JSON file."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ NOT_MEASURED = "not measured yet"
 
 
 def parser(description: str, json_name: str) -> argparse.ArgumentParser:
-    """A command line with the options that every benchmark has."""
+    """Return a command line with the options that every benchmark has."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument(
-        "--quick", action="store_true", help="tiny sizes: does it run? the figures mean nothing"
+        "--quick", action="store_true", help="tiny sizes, to see that it runs: the figures mean nothing"
     )
     made.add_argument("--out", type=Path, default=Path(json_name), help=f"JSON file (default {json_name})")
     return made
 
 
 def machine() -> dict[str, str | int]:
-    """Where this runs, for whoever reads the figures."""
+    """Describe this machine, for the readers of the figures."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
         "CPU": _cpu_model(),
@@ -58,9 +58,9 @@ def _cpu_model() -> str:
 
 
 def in_turns(runs: dict[str, Callable[[], object]], rounds: int, what: str) -> dict[str, list[float]]:
-    """Seconds of each of `runs`, all of them once a round, so that load on the machine falls on all alike.
+    """Time each of `runs` in seconds, once per round, so that load on the machine affects all of them alike.
 
-    One round before the first warms up and is not counted. Each round is a line on stderr.
+    One more round before the first warms up and is not counted. Each round prints a line on stderr.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
@@ -80,7 +80,7 @@ def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Inside, torch and splat2d use so many threads."""
+    """Context manager: torch and splat2d use `count` threads inside."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -90,12 +90,12 @@ def threads(count: int) -> Iterator[None]:
 
 
 def say(line: str) -> None:
-    """Progress, out of the way of the table."""
+    """Print progress on stderr, away from the table."""
     print(line, file=sys.stderr, flush=True)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns aligned: the first to the left, the others to the right."""
+    """Print aligned columns, the first to the left, the others to the right."""
     widths = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
     for row in (header, ["-" * width for width in widths], *rows):
         cells = [
@@ -106,7 +106,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def write_json(path: Path, figures: dict[str, object]) -> None:
-    """The figures with the machine's description; a sentence and exit status 1 where it cannot be written."""
+    """Write the figures and the machine's description; exit with a sentence if the file cannot be written."""
     try:
         path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Other ways to fit than `fast`'s Adam, on the same kernels: what recipes.py tries beside it.
+"""Other ways to fit than the Adam of `fast`, on the same C++ code, for recipes.py.
 
-Each takes a contiguous target [C, H, W] and returns a field of one row in its pixels' coordinates, at the
-default density and from `fast`'s start.
+Each takes a contiguous target [C, H, W] and returns a field with one row in its pixels' coordinates, at the
+default density and from the start of `fast`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def project_colours(field: GaussianField, target: Tensor, steps: int = 40) -> Ga
 
 
 def conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor, steps: int) -> Tensor:
-    """x after so many steps towards product(x) = right, `product` symmetric and positive, from zero."""
+    """Solve product(x) = right from zero in `steps` steps, for a symmetric positive `product`."""
     x, residual, direction = torch.zeros_like(right), right.clone(), right.clone()
     norm = residual.square().sum()
     for _ in range(steps):
@@ -59,7 +59,7 @@ def conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor, step
 
 
 class Descent:
-    """`fast` under way, to be interfered with: its parameters [5 + C, N] and Adam's moments."""
+    """A fit with `fast` that can be paused and changed: its parameters [5 + C, N] and Adam's moments."""
 
     def __init__(self, target: Tensor, recipe: FastRecipe = RECIPE) -> None:
         self.target, self.recipe, self.done = target, recipe, 0
@@ -72,7 +72,7 @@ class Descent:
         return field_of(self.parameters.clone(), tuple(self.target.shape[1:]))
 
     def run(self, end: int, target: Tensor | None = None) -> None:
-        """Iterate until `end` have been done, towards another target if one is given."""
+        """Iterate until `end` iterations are done, towards another target if one is given."""
         cpu.fit_fast(
             self.target if target is None else target,
             *(self.parameters, self.first, self.second, self.rates[self.done : end].contiguous()),
@@ -89,7 +89,7 @@ class Descent:
 
 
 def colours_solved(target: Tensor, every: int | None = None) -> GaussianField:
-    """`fast` whose colours are solved for at the start and, with `every`, again after so many iterations."""
+    """Fit with `fast`, solving for the colours at the start and, if given, after `every` iterations again."""
     descent = Descent(target)
     end = RECIPE.iterations
     for stop in (*range(every or end, end, every or end), end):
@@ -99,10 +99,10 @@ def colours_solved(target: Tensor, every: int | None = None) -> GaussianField:
 
 
 def relocated(target: Tensor, share: float = 0.02, at: tuple[int, ...] = (60, 100, 140)) -> GaussianField:
-    """`fast` that moves its faintest Gaussians to where the error is largest, `share` of them each time.
+    """Fit with `fast`, moving the faintest `share` of Gaussians to the largest errors at the iterations `at`.
 
-    Faint: least |colour| times area. They come back round, of the start's size, with the error as their
-    colour and no memory.
+    Faint: least |colour| times area. They return round, with the initial size, the error as their colour,
+    and Adam's moments at zero.
     """
     descent = Descent(target)
     p = descent.parameters
@@ -113,7 +113,7 @@ def relocated(target: Tensor, share: float = 0.02, at: tuple[int, ...] = (60, 10
         error = target - field.render()[0]
         weight = field.colors[0].norm(dim=1) * field.cholesky[0, :, 0] * field.cholesky[0, :, 2]
         faint = weight.argsort()[:count]
-        # One to a neighbourhood: peaks of the smoothed error.
+        # One Gaussian per neighbourhood: at the peaks of the smoothed error.
         smooth = torch.nn.functional.avg_pool2d(error.square().sum(0)[None], 3, 1, padding=1)
         peaks = torch.where(torch.nn.functional.max_pool2d(smooth, 5, 1, padding=2) == smooth, smooth, 0)
         place = peaks.flatten().argsort(descending=True)[:count]
@@ -129,8 +129,8 @@ def relocated(target: Tensor, share: float = 0.02, at: tuple[int, ...] = (60, 10
 
 
 def shifted(target: Tensor, of: int = 2) -> GaussianField:
-    """`fast` that sees the pixels in each `of`-th iteration only, and in the others what lies between them,
-    by bicubic interpolation: a quarter of a pixel aside, in four directions in turn."""
+    """Fit with `fast` to the pixels in every `of`-th iteration only, and otherwise to bicubic interpolation
+    between them, shifted by a quarter of a pixel, in four directions in turn."""
     descent = Descent(target)
     double = imresize(target, scale=2)
     for iteration in range(RECIPE.iterations):
@@ -147,11 +147,11 @@ def shifted(target: Tensor, of: int = 2) -> GaussianField:
 
 
 def levenberg_marquardt(target: Tensor, passes: int = 300, inner: int = 12) -> GaussianField:
-    """Damped Gauss-Newton steps, each by `inner` conjugate gradients, for the cost of `passes` iterations.
+    """Fit by damped Gauss-Newton steps of `inner` conjugate gradients, at the cost of `passes` iterations.
 
-    Preconditioned by a block for each Gaussian, that of a lone round one: with A its |colour|^2 and s its
-    width, its squared derivatives' integrals are pi A / 2 by the mean and l21, 3 pi A / 4 by l11 and l22,
-    and pi s^2 by colours.
+    The preconditioner has one block per Gaussian, that of an isolated round one. With A its |colour|^2 and s
+    its width, the integrals of its squared derivatives are pi A / 2 for the mean and l21, 3 pi A / 4 for l11
+    and l22, and pi s^2 for colours.
     """
     start = Descent(target).field
     size, n, channels = tuple(target.shape[1:]), start.means.shape[1], target.shape[0]
@@ -168,7 +168,7 @@ def levenberg_marquardt(target: Tensor, passes: int = 300, inner: int = 12) -> G
         return torch.cat(cpu.render_backward(pixels.contiguous(), *parts, None, DEFAULT_CUTOFF), -1)
 
     def product(x: Tensor, drawn: Tensor, scale: Tensor, damping: float, v: Tensor) -> Tensor:
-        """The damped normal matrix times v; the image's derivative along v is a difference."""
+        """Multiply the damped normal matrix by v; the image's derivative along v is a finite difference."""
         step = 1e-2 / (v * scale).abs().max().clamp(min=1e-12)
         along = (image(x + step * scale * v) - drawn) / step
         return scale * transposed(x, along) + damping * v
@@ -195,8 +195,8 @@ def levenberg_marquardt(target: Tensor, passes: int = 300, inner: int = 12) -> G
 
 
 def sharpened(field: GaussianField) -> GaussianField:
-    """At x2 with the footprint of the new pixels: less 3/4 of that of the fitted ones, 1/12 each way.
+    """Return the field at x2 with the new pixels' footprint: less 3/4 of the fitted ones', 1/12 each way.
 
-    Fitting with the pixel's footprint is fitting as ever with a floor under the width, and this at the end.
+    Fitting with the pixel's footprint is a usual fit with a floor under the width, followed by this.
     """
     return field.scale(2).widen(-0.25, -0.25)

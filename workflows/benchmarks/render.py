@@ -1,11 +1,11 @@
-"""How fast splat2d renders, and fits, beside a plain C++ implementation of the same (baseline.cpp).
+"""Time rendering and fitting with splat2d against a plain C++ baseline (baseline.cpp).
 
     python workflows/benchmarks/render.py
 
 On one thread: an image of 256x256 pixels and 16,384 Gaussians, forward, forward and backward, and a whole fit
 of 300 iterations from the same start. Then an SR field (x4 of 510x340 LR pixels, four Gaussians each, sigma
-0.6 spacing) on one thread and on two. Baseline and splat2d take turns, and the table shows medians. With a
-CUDA device, the GPU's figures follow. At the end, GSASR's renderer as a second peer (gsasr_peer.py).
+0.6 spacing) on one thread and on two. Baseline and splat2d alternate, and the table shows medians. With a
+CUDA device, the GPU's figures follow. At the end, GSASR's renderer as a second baseline (gsasr_peer.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dgp_mining import fit_image
 from splat2d import GaussianField, render
 
 TARGETS = {"fit": "7", "x4, 2 threads": "0.15 s"}
-"""Aimed at: the least ratio of a whole fit, and the most seconds of the x4 rendering."""
+"""Targets: the least speed-up of a whole fit, and the most seconds of the x4 rendering."""
 
 
 def main() -> None:
@@ -49,11 +49,11 @@ def main() -> None:
 
 
 Times = dict[str, list[float]]
-"""Seconds of the baseline and of splat2d, round by round."""
+"""Seconds per round, for the baseline and for splat2d."""
 
 
 def textured(side: int) -> np.ndarray:  # [side, side, 3] float32
-    """Noise with a photograph's spectrum, amplitude 1 / frequency, in [0, 1]: no file is needed."""
+    """Return noise with a photograph's spectrum, amplitude 1 / frequency, in [0, 1]; needs no file."""
     random = np.random.default_rng(0)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]).clip(1 / side)
     noise = np.fft.rfft2(random.standard_normal((3, side, side)))
@@ -63,7 +63,7 @@ def textured(side: int) -> np.ndarray:  # [side, side, 3] float32
 
 
 def measure_image(target: np.ndarray, rounds: int) -> dict[str, Times]:
-    """Rendering Gaussians as a fit has them halfway, and the gradient of the squared error from `target`."""
+    """Time rendering the Gaussians of a half-finished fit, and the gradient of its squared error."""
     size = target.shape[:2]
     plain = baseline.fit(target, baseline.grid_start(target), 50)
     tensors = as_tensors(plain)
@@ -91,7 +91,7 @@ def measure_image(target: np.ndarray, rounds: int) -> dict[str, Times]:
 
 
 def measure_fit(target: np.ndarray, iterations: int, rounds: int) -> tuple[Times, dict[str, float]]:
-    """A whole fit, from the same grid of Gaussians on every second pixel; and the PSNRs reached, dB."""
+    """Time whole fits from the same grid, a Gaussian on every second pixel; and the PSNRs reached, dB."""
     start = baseline.grid_start(target)
     reached: dict[str, float] = {}
 
@@ -107,7 +107,7 @@ def measure_fit(target: np.ndarray, iterations: int, rounds: int) -> tuple[Times
 
 
 def measure_upscaling(lr: tuple[int, int], rounds: int) -> dict[str, Times]:
-    """x4 of an LR image of `lr` = (height, width) pixels, two by two Gaussians for each of them."""
+    """Time x4 of an LR image of `lr` = (height, width) pixels, with 2x2 Gaussians per pixel."""
     field = sr_field(*lr)
     size = (4 * lr[0], 4 * lr[1])
     scaled = field.scale(4)
@@ -133,7 +133,7 @@ def measure_upscaling(lr: tuple[int, int], rounds: int) -> dict[str, Times]:
 
 
 def sr_field(height: int, width: int) -> GaussianField:
-    """As networks make them: a 2x grid in LR pixels, sigma 0.6 of its spacing, row by row."""
+    """Return a field like those of networks: a 2x grid in LR pixels, sigma 0.6 of its spacing, row by row."""
     y, x = torch.meshgrid(
         (torch.arange(2 * height) + 0.5) / 2, (torch.arange(2 * width) + 0.5) / 2, indexing="ij"
     )
@@ -144,7 +144,7 @@ def sr_field(height: int, width: int) -> GaussianField:
 
 
 def measure_gpu() -> dict[str, float]:
-    """Of the same SR field, by CUDA events; empty without a CUDA device."""
+    """Time rendering the same SR field, by CUDA events; empty without a CUDA device."""
     if not torch.cuda.is_available():
         return {}
     from gpu_check import measure_render
@@ -157,10 +157,10 @@ def as_tensors(plain: baseline.Gaussians) -> list[Tensor]:
 
 
 def assert_equal_images(plain: baseline.Gaussians, tensors: list[Tensor], size: tuple[int, int]) -> None:
-    """Both must have done the same work, or the ratio would mean nothing."""
+    """Exit unless both render the same image: otherwise the ratio would mean nothing."""
     ours = render(*tensors, size)[0].permute(1, 2, 0).numpy()
     different = np.abs(ours - baseline.forward(plain, size)) > 1e-4
-    # Where rounding decides whether a pixel is within the cut-off, 1/255 of a colour may differ.
+    # If rounding decides whether a pixel is within the cut-off, 1/255 of a colour may differ.
     if different.mean() > 1e-3:
         raise SystemExit("render: the baseline and splat2d do not render the same image")
 

@@ -11,23 +11,23 @@ from torch import Tensor
 from sr_model.networks.continuoussr.network import ContinuousSR
 
 SATURATED = 0.9
-"""Part of the largest offset from which one counts as at its limit."""
+"""An offset beyond this fraction of the largest counts as at its limit."""
 BINS = 20
 WIDEST = 2.0
-"""The histogram of widths ends here, in grid spacings; wider ones count in its last bin."""
+"""End of the histogram of widths in grid spacings; wider kernels count in its last bin."""
 LARGEST_CHUNK = 4096
-"""Gaussians whose weights over the dictionary are held at once."""
+"""Gaussians whose weights over the dictionary are in memory at once."""
 
 
 @torch.inference_mode()
 def usage(network: ContinuousSR, images: Sequence[Tensor]) -> dict[str, float | list[int]]:
-    """Of the fields of LR images [3, h, w] in [0, 1]:
+    """Describe the fields of LR images [3, h, w] in [0, 1]:
 
-    - `entropy` of the weights over the dictionary, as a part of the largest, log K; absent without one
+    - `entropy` of the weights over the dictionary, divided by its maximum, log K; absent without a dictionary
     - `sigma 5 %`, `sigma 50 %`, `sigma 95 %`: quantiles of kernels' widths, the fourth root of the
       determinant, in grid spacings; `widths`: their histogram from 0 to WIDEST
-    - `elongated`: the part of kernels more than twice as long as wide
-    - `saturated`: the part of offsets, each axis by itself, beyond SATURATED of the largest
+    - `elongated`: the share of kernels more than twice as long as wide
+    - `saturated`: the share of offsets, each axis by itself, beyond SATURATED of the largest
     """
     entropies, widths, ratios, saturated = [], [], [], []
     for image in images:
@@ -56,7 +56,7 @@ def usage(network: ContinuousSR, images: Sequence[Tensor]) -> dict[str, float | 
 
 
 def _queries_and_field(network: ContinuousSR, image: Tensor):
-    """What the kernels were asked for, [N, Q], and the field."""
+    """Return the queries to the dictionary, [N, Q], and the field."""
     seen: list[Tensor] = []
     hook = network.kernels.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     try:
@@ -76,7 +76,7 @@ def _entropy(network: ContinuousSR, queries: Tensor) -> Tensor:  # [N]
 
 
 def _offsets(network: ContinuousSR, image: Tensor, means: Tensor) -> Tensor:  # [N, 2]
-    """Offsets as parts of the largest."""
+    """Return offsets divided by the largest possible one."""
     settings = network.settings
     cells = [settings.cells * (extent + 2 * settings.margin) for extent in image.shape[-2:]]
     centres = network.centres(torch.empty(cells, device=means.device))

@@ -1,10 +1,10 @@
-"""How the prior depends on what a crop is a picture of: flat, edges or texture.
+"""How the prior depends on the content of crops: flat, edges or texture.
 
     python workflows/studies/content.py
     python workflows/studies/content.py --images DIV2K --crops 2000 --side 256  # full size
 
-A third of the crops, those with the smallest gradients, are called flat; of the others, edged are those
-whose gradients are more of one direction within 8x8 pixels than the median's, textured the rest
+The third of the crops with the smallest gradients is called flat. Of the others, those whose gradients within
+8x8 pixels are more aligned than the median crop's count as edges, the rest as texture
 (dgp_mining.fitting.content).
 """
 

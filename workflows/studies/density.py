@@ -3,7 +3,7 @@
     python workflows/studies/density.py
     python workflows/studies/density.py --images DIV2K --crops 400 --side 256  # full size
 
-Were the spacing the prior's only scale, its moments would be the same at every density.
+If the spacing is the prior's only scale, its moments are the same at every density.
 """
 
 from study import Variant, compare, parse, print_rows, read_crops, write

@@ -3,12 +3,12 @@
     python workflows/studies/dictionaries.py
     python workflows/studies/dictionaries.py --store dgp.zarr --images KODAK --crops 96 --side 176  # full
 
-Dictionaries are made of the store, to be judged by the photographs; without one, of every second photograph,
-to be judged by the others. The first columns are coverage, the share of the judges' Gaussians that a network
-can blend, in each blending space; then that of the eight corners of the dictionary's bounding box. `distance`
-is from a Gaussian to the nearest kernel, affine-invariant, root mean square (0.1: 7 % along each axis);
-`redundant` the share of kernels with another within 0.1; `condition` the larger eigenvalue by the smaller,
-median and largest.
+Dictionaries are made from the store and judged on the photographs; without a store, they are made from every
+second photograph and judged on the others. The first columns are coverage, the share of the judging Gaussians
+that a network can blend, in each blending space; then the coverage of the eight corners of the dictionary's
+bounding box. `distance` is the root mean square of the affine-invariant distance from a Gaussian to the
+nearest kernel (0.1: 7 % along each axis); `redundant` is the share of kernels with another within 0.1;
+`condition` is the ratio of the larger eigenvalue to the smaller, median and largest.
 """
 
 from argparse import Namespace
@@ -35,13 +35,13 @@ SIZES = (9, 65, 217, 730, 9262)
 
 
 def fitted(crops: list[Crop], variant: Variant, quick: bool) -> list[tuple[str, np.ndarray]]:
-    """The photograph of each crop and its Gaussians [m, 3], Cholesky factors in grid spacings."""
+    """Return each crop's photograph and Gaussians [m, 3], Cholesky factors in grid spacings."""
     ((_, ones),) = fit_variants([variant], crops, quick)
     return [(one.image, prior_sample(one.statistics.sample)) for one in ones]
 
 
 def gaussians(options: Namespace) -> tuple[np.ndarray, list[tuple[str, np.ndarray]]]:
-    """What to make dictionaries of, [M, 3], and crops of other photographs to judge them by."""
+    """Return Gaussians to make dictionaries from, [M, 3], and crops of other photographs to judge them on."""
     if options.store:
         try:
             settings, (made_of, _) = Store.open(options.store).settings, gaussians_of_both(options.store)
@@ -53,13 +53,15 @@ def gaussians(options: Namespace) -> tuple[np.ndarray, list[tuple[str, np.ndarra
     ones = fitted(read_crops(options), Variant("fast"), options.quick)
     images = sorted({image for image, _ in ones})
     if len(images) < 2:
-        raise SystemExit("Two photographs at least are needed: one to make dictionaries of, one to judge by.")
+        raise SystemExit(
+            "At least two photographs are needed: one to make dictionaries from, one to judge them on."
+        )
     made_of = [of_crop for image, of_crop in ones if images.index(image) % 2 == 0]
     return np.concatenate(made_of), [one for one in ones if images.index(one[0]) % 2 == 1]
 
 
 def dictionaries(made_of: np.ndarray, sizes: list[int]) -> dict[str, Dictionary]:
-    """By name, of every size and method, symmetric and not."""
+    """Make dictionaries by every method and of every size, symmetric and not; return them by name."""
     made = {
         f"{method}, {size}" + ", symmetric" * symmetric: condense(made_of, size, method, symmetric=symmetric)
         for size in sizes
@@ -68,12 +70,12 @@ def dictionaries(made_of: np.ndarray, sizes: list[int]) -> dict[str, Dictionary]
         if can_be_symmetric(method) or not symmetric
     }
     return {name: Dictionary(kernels) for name, kernels in made.items()} | {
-        "released, 730": released_dictionary()
+        "ContinuousSR table, 730": released_dictionary()
     }
 
 
 def judge(dictionary: Dictionary, crops: list[tuple[str, np.ndarray]]) -> dict:
-    """What is said of one dictionary, JSON-serialisable; intervals over photographs."""
+    """Return the figures of one dictionary, JSON-serialisable, with intervals over photographs."""
     judges = np.concatenate([of_crop for _, of_crop in crops])
     image = np.unique(
         np.repeat([image for image, _ in crops], [len(of_crop) for _, of_crop in crops]), return_inverse=True
@@ -97,7 +99,7 @@ def judge(dictionary: Dictionary, crops: list[tuple[str, np.ndarray]]) -> dict:
 
 
 def main() -> None:
-    store = {"--store": {"type": Path, "help": "a finished store to make dictionaries of"}}
+    store = {"--store": {"type": Path, "help": "a finished store to make dictionaries from"}}
     options = parse(__doc__, "dictionaries", crops=40, extra=store)
     made_of, crops = gaussians(options)
     images = {image for image, _ in crops}
@@ -127,7 +129,7 @@ def _with_half_interval(found: dict, factor: float, digits: int) -> str:
 
 
 def plot(found: dict[str, dict], sizes: list[int]) -> Figure:
-    """What cannot be reached by distance, a panel for each space, a line for each method."""
+    """Plot the share of Gaussians out of reach against distance: a panel per space, a line per method."""
     figure = Figure(figsize=(14.5, 4.4), dpi=120, layout="constrained")
     kinds = list(dict.fromkeys((name.split(",")[0], "symmetric" in name) for name in found))
     methods = list(dict.fromkeys(method for method, _ in kinds))

@@ -1,9 +1,9 @@
-"""What the published recipe's start leaves in its statistics: l21 drawn from [0, 1], or from [-1/2, 1/2].
+"""What the start of `gaussianimage` leaves in its statistics: l21 drawn from [0, 1], or from [-1/2, 1/2].
 
     python workflows/studies/gaussianimage_start.py
     python workflows/studies/gaussianimage_start.py --images DIV2K --crops 40 --side 256 --iterations 20000
 
-A photograph and its mirror image have opposite l21, so photographs as a whole should have none.
+A photograph and its mirror image have opposite l21, so the mean l21 over photographs should be zero.
 """
 
 from dataclasses import replace
@@ -19,13 +19,13 @@ def main() -> None:
         "gaussianimage_start",
         crops=6,
         side=64,
-        extra={"--iterations": {"type": int, "default": 1500, "help": "of the published recipe"}},
+        extra={"--iterations": {"type": int, "default": 1500, "help": "optimiser steps of gaussianimage"}},
     )
-    published = GaussianImageRecipe(iterations=options.iterations)
+    recipe = GaussianImageRecipe(iterations=options.iterations)
     variants = [
         Variant("fast", FastRecipe()),
-        Variant("published start", published),
-        Variant("the same, l21 symmetric", replace(published, cholesky_bound=(0.5, -0.5, 0.5))),
+        Variant("gaussianimage", recipe),
+        Variant("gaussianimage, l21 symmetric", replace(recipe, cholesky_bound=(0.5, -0.5, 0.5))),
     ]
     shown = ("l11", "l21", "l22", "sin_2angle", "cos_2angle")
     rows = compare(variants, read_crops(options), options.quick, "fast")

@@ -1,10 +1,10 @@
-"""The paper's Table 18: is a field that is fitted to the low-resolution image a super-resolution of it?
+"""The paper's Table 18: does a field fitted to the low-resolution image super-resolve it?
 
     python workflows/studies/low_resolution.py
     python workflows/studies/low_resolution.py --images DIV2K --crops 100 --side 256  # full size
 
-Crops are downsampled by four (MATLAB bicubic), fitted, and rendered at x4, beside bicubic. A network has four
-Gaussians per LR pixel, a field of the default density a quarter of one.
+Crops are downsampled by four (MATLAB bicubic), fitted, rendered at x4 and compared with bicubic
+interpolation. A network has four Gaussians per LR pixel; the default density is a quarter of one.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def main() -> None:
 def estimates(
     images: Sequence[str], measured: Sequence[dict[str, tuple[float, float]]]
 ) -> dict[str, list[Estimate]]:
-    """By variant: PSNR on the LR pixels, at x4, and that less bicubic's, crop by crop."""
+    """By variant: PSNR on the LR pixels, at x4, and its difference from bicubic's, crop by crop."""
     found = {}
     for name in measured[0]:
         on, at_x4 = (np.array([one[name][i] for one in measured]) for i in (0, 1))

@@ -3,8 +3,9 @@
     python workflows/studies/mirrors.py
     python workflows/studies/mirrors.py --images DIV2K --crops 400 --side 256  # full size
 
-The mirrored crops' mean S_xy must be the opposite of the crops', the transposed crops' mean S_xx their S_yy.
-What is left over is printed last: rounding, which diverges Gaussian by Gaussian, but not in the mean.
+The mean S_xy of mirrored crops must be the negative of the crops' own, and the mean S_xx of transposed crops
+must equal the crops' S_yy. The residuals are printed last: rounding makes single Gaussians diverge, but not
+the mean.
 """
 
 import numpy as np

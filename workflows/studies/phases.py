@@ -1,10 +1,10 @@
-"""What in the prior is the photographs': crops, the same with random phases, and white noise.
+"""What in the prior comes from photographs: crops, the same with random phases, and white noise.
 
     python workflows/studies/phases.py
     python workflows/studies/phases.py --images DIV2K --crops 400 --side 256  # full size
 
-Random phases keep the spectrum, and between the channels their relation, and destroy every edge. What noise
-shows too, such as a preference for the diagonals, is the grid's.
+Random phases keep the spectrum and the relation between the channels, and destroy every edge. What noise
+shows too, such as a preference for the diagonals, comes from the grid.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from dgp_mining.report.bootstrap import Estimate
 
 
 def random_phases(pixels: np.ndarray) -> np.ndarray:
-    """The same phases are added in all channels; clipped to [0, 1]."""
+    """Add the same random phases in all channels; clip to [0, 1]."""
     noise = np.random.default_rng(0).normal(size=pixels.shape[:2])
     turn = np.exp(1j * np.angle(np.fft.rfft2(noise)))[..., None]
     turn[0, 0] = 1  # the mean stays
@@ -37,13 +37,13 @@ def random_phases(pixels: np.ndarray) -> np.ndarray:
 
 
 def white_noise(pixels: np.ndarray) -> np.ndarray:
-    """Of each channel's mean and variance; clipped to [0, 1]."""
+    """Return noise with each channel's mean and variance, clipped to [0, 1]."""
     noise = np.random.default_rng(0).normal(size=pixels.shape)
     return (pixels.mean(axis=(0, 1)) + noise * pixels.std(axis=(0, 1))).clip(0, 1).astype(np.float32)
 
 
 def diagonal(fitted: Sequence[Fitted]) -> Estimate:
-    """Percentage of directions that are nearer to a diagonal of the grid than to an axis."""
+    """Return the percentage of directions that are closer to a diagonal of the grid than to an axis."""
     angle = ENTRIES.index("angle")
     edges = np.linspace(*RANGES[angle], BINS + 1)
     is_near = np.abs(np.abs(edges[:-1] + edges[1:]) / 2 - 45) < 22.5
@@ -64,7 +64,7 @@ def main() -> None:
     fitted = list(fit_variants(variants, read_crops(options), options.quick))
     rows = [summarise(variant, ones) for variant, ones in fitted]
     print_rows(rows)
-    print("directions nearer to a diagonal of the grid than to an axis, of 50 % if all were alike:")
+    print("directions closer to a diagonal of the grid than to an axis; 50 % if all are equally frequent:")
     for variant, ones in fitted:
         print(f"{variant.name:<15}{within(diagonal(ones), 1)} %")
     write(options, rows, "")

@@ -1,10 +1,10 @@
-"""How the prior depends on the ratio of learning rates: Gaussians that move, or change shape, sooner.
+"""How the prior depends on the ratio of learning rates: Gaussians that move, or change shape, earlier.
 
     python workflows/studies/rates.py
     python workflows/studies/rates.py --images DIV2K --crops 400 --side 256  # full size
 
-Each rate alone is divided and multiplied by four. A prior that follows them is as much the optimiser's as the
-photographs'.
+Each rate alone is divided and multiplied by four. A prior that follows the rates belongs as much to the
+optimiser as to the photographs.
 """
 
 from dataclasses import replace

@@ -1,11 +1,11 @@
-"""Choosing the recipe that generalises: by PSNR between the pixels, on photographs it is not judged on.
+"""Choosing the recipe that generalises: by held-out-pixel PSNR, on photographs it is not judged on.
 
     python workflows/studies/recipe.py
     python workflows/studies/recipe.py --images DIV2K --judges KODAK --crops 200 --side 256  # full size
 
-From the default recipe, one setting after the other is moved to the best of its candidates on --images, or
-on every second one of them; what that gives is then measured beside the default on --judges, or on the
-others, on and between the pixels; and beside the recipe `lattice`, which is for the pixels alone.
+From the default recipe, one setting after the other is moved to the best of its candidates on --images, or on
+every second one of them. The result is then compared with the default on --judges, or on the other images, by
+both PSNRs; and so is the recipe `lattice`, which is tuned for the fitted pixels alone.
 """
 
 from argparse import Namespace
@@ -34,13 +34,13 @@ def changed(variant: Variant, setting: str, value: float) -> Variant:
 
 
 def both_halves(options: Namespace) -> tuple[list[Crop], list[Crop]]:
-    """Crops to choose by, and crops of other photographs to judge by."""
+    """Return crops to choose by, and crops of other photographs to judge by."""
     crops = read_crops(options)
     if options.judges:
         return crops, read_crops(options, options.judges)
     images = sorted({crop.image for crop in crops})
     if len(images) < 2:
-        raise SystemExit("Two photographs at least are needed: one to choose by, one to judge by.")
+        raise SystemExit("At least two photographs are needed: one to choose by, one to judge by.")
     halves = [[crop for crop in crops if images.index(crop.image) % 2 == half] for half in (0, 1)]
     return halves[0], halves[1]
 

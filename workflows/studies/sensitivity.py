@@ -1,11 +1,11 @@
-"""The paper's section 4.2: the same noise added to pixels and to Gaussians, and what is left of the image.
+"""The paper's section 4.2: the same noise added to pixels and to Gaussians, and the PSNR that is left.
 
     python workflows/studies/sensitivity.py
     python workflows/studies/sensitivity.py --images DIV2K --crops 100 --side 256  # full size
 
 The paper prints 26.31 dB for noise on the pixels and 13.83 dB for the same on the Gaussians, and no units.
-Noise of 0.05 on the pixels gives about the first; what it means for a position or a covariance depends on
-their unit, so each is disturbed alone, in the units that suggest themselves.
+Noise of 0.05 on the pixels gives about the first; its meaning for a position or a covariance depends on their
+unit, so each is disturbed alone, in several natural units.
 """
 
 import numpy as np

@@ -3,8 +3,8 @@
     python workflows/studies/start.py
     python workflows/studies/start.py --images DIV2K --crops 400 --side 256  # full size
 
-A prior that belonged to the photographs would not follow the start; PSNR between the pixels tells which start
-stands for the photograph and not only for its samples.
+A prior that belongs to the photographs does not follow the start. Held-out-pixel PSNR tells which start
+represents the photograph and not only its samples.
 """
 
 from dataclasses import replace

@@ -2,9 +2,9 @@
 
     python workflows/studies/stopping.py
     python workflows/studies/stopping.py --images DIV2K --crops 400 --side 256  # full size
-    dgp-mine fit --images DIV2K --snapshots 0,50,100,300 && dgp-mine report      # in passing, one schedule
+    dgp-mine fit --images DIV2K --snapshots 0,50,100,300 && dgp-mine report      # within one schedule
 
-PSNR on the pixels only rises with more iterations; that between them tells when to stop.
+PSNR on the fitted pixels always rises with more iterations; held-out-pixel PSNR tells when to stop.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the studies share: crops, variants fitted to them, intervals over images, table and plot."""
+"""Shared by the studies: crops, variants fitted to them, intervals over images, table and plot."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ SHOWN = ("l11", "l21", "l22", "long_axis", "ratio")
 """Moments in every table."""
 
 FAR = 8
-"""Factor between the first and the last variant's place from which an axis is logarithmic."""
+"""An axis is logarithmic if its last value is this many times its first."""
 
 LEGEND = (
-    "on, between: PSNR on the pixels and between them (the crop halved, fitted, rendered at x2), dB.\n"
-    "The rest: means over Gaussians, lengths in grid spacings. ± is half the 95 % interval over photographs."
+    "PSNR: on the fitted pixels, dB. held-out: held-out-pixel PSNR (crop halved, fitted, rendered at x2).\n"
+    "Others: means over Gaussians, lengths in grid spacings. ± is half the 95 % interval over photographs."
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A crop and the photograph that it is of."""
+    """A crop and the name of its photograph."""
 
     image: str
     pixels: np.ndarray
@@ -55,37 +55,37 @@ class Variant:
     recipe: Recipe = field(default_factory=FastRecipe)
     density: float = DEFAULT_DENSITY
     change: Callable[[np.ndarray], np.ndarray] = np.asarray
-    """What is done to the pixels first."""
+    """Applied to the pixels first."""
     x: float | None = None
-    """Where it stands on the plot's axis; None: in order."""
+    """Position on the plot's axis; None: in order."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What a variant made of a crop."""
+    """The result of fitting a variant to a crop."""
 
     image: str
     """The photograph."""
     psnr: float
     held_out: float
     bicubic: float
-    """dB of bicubic between the pixels."""
+    """Held-out-pixel PSNR of bicubic interpolation, dB."""
     statistics: Statistics
 
 
 @dataclass(frozen=True)
 class Row:
-    """An variant's figures over all crops, intervals over images."""
+    """A variant's figures over all crops, intervals over images."""
 
     variant: Variant
     psnr: Estimate
     held_out: Estimate
     gain: Estimate
-    """off_lattice less bicubic's."""
+    """held_out minus bicubic's."""
     against: Estimate | None
-    """off_lattice less the base variant's, crop by crop; None for that variant and where there is none."""
+    """held_out minus the base variant's, crop by crop; None for the base variant, and without one."""
     moments: Mapping[str, Estimate]
-    """By name, of all MOMENTS."""
+    """All MOMENTS by name."""
 
 
 def parse(
@@ -95,14 +95,16 @@ def parse(
     side: int = 128,
     extra: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> argparse.Namespace:
-    """The command line that every study has, and `extra` options; `crops` and `side` are its reduced size."""
+    """Parse the options that every study has, and `extra` ones; `crops` and `side` are its reduced size."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=_Help, prog=f"{name}.py")
     samples = Path(__file__).resolve().parents[2] / "data" / "samples" / "mining"
     parser.add_argument("--images", type=Path, default=samples, help="folder of photographs")
-    parser.add_argument("--crops", type=int, default=crops, help="spread over them")
-    parser.add_argument("--side", type=int, default=side, help="of a crop, pixels")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of crops")
-    parser.add_argument("--quick", action="store_true", help="tiny: does it run? the figures mean nothing")
+    parser.add_argument("--crops", type=int, default=crops, help="crops, sampled evenly across the images")
+    parser.add_argument("--side", type=int, default=side, help="side of a crop, pixels")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of crops")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny, to see that it runs: the figures mean nothing"
+    )
     parser.add_argument("--out", type=Path, default=Path("studies", f"{name}.json"), help="figures")
     parser.add_argument("--plot", type=Path, default=Path("studies", f"{name}.png"), help="plot")
     for option, description in (extra or {}).items():
@@ -119,13 +121,13 @@ class _Help(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpF
 
 
 def shortened(recipe: Recipe, quick: bool) -> Recipe:
-    """The recipe, of a few iterations only for --quick."""
+    """Return the recipe, with only a few iterations if `quick`."""
     return type(recipe)(**{**vars(recipe), "iterations": min(recipe.iterations, 6)}) if quick else recipe
 
 
 def read_crops(options: argparse.Namespace, folder: Path | None = None) -> list[Crop]:
-    """The crops asked for, of --images or another folder, chosen as `dgp-mine fit` chooses them. Exits where
-    there are none."""
+    """Read the crops of --images or another folder, chosen as `dgp-mine fit` chooses them. Exits if there are
+    none."""
     folder = folder or options.images
     try:
         settings = Settings(crop=options.side, max_crops=options.crops, seed=options.seed)
@@ -160,7 +162,7 @@ def compare(
 def fit_variants(
     variants: Sequence[Variant], crops: Sequence[Crop], quick: bool = False
 ) -> Iterable[tuple[Variant, list[Fitted]]]:
-    """Each variant with what it made of each crop; says on stderr how far it is."""
+    """Fit every variant to every crop, with progress on stderr; yield each variant with its results."""
     for number, variant in enumerate(variants):
         fitted = []
         for done, crop in enumerate(crops):
@@ -171,7 +173,7 @@ def fit_variants(
 
 
 def fit_one(variant: Variant, crop: Crop, quick: bool = False) -> Fitted:
-    """One variant on one crop."""
+    """Fit one variant to one crop."""
     recipe, pixels = (
         shortened(variant.recipe, quick),
         np.ascontiguousarray(variant.change(crop.pixels)),
@@ -189,12 +191,12 @@ def fit_one(variant: Variant, crop: Crop, quick: bool = False) -> Fitted:
 
 
 def capped(decibels: float) -> float:
-    """dB, no more than stand for an exact picture: one crop of a black sky is not to make a mean infinite."""
+    """Limit dB to the value of an exact fit: one crop of a black sky must not make a mean infinite."""
     return min(decibels, EXACT_PSNR)
 
 
 def summarise(variant: Variant, fitted: Sequence[Fitted], base: Sequence[Fitted] = ()) -> Row:
-    """An variant's means and intervals; `base`, what another variant made of the same crops."""
+    """Return a variant's means and intervals; `base` holds another variant's results on the same crops."""
     weight = np.array([one.statistics.histograms[0, 0].sum() for one in fitted])
     moments = np.nan_to_num([one.statistics.moments[0] for one in fitted])
     images = [one.image for one in fitted]
@@ -215,7 +217,7 @@ def summarise(variant: Variant, fitted: Sequence[Fitted], base: Sequence[Fitted]
 def mean_over_images(
     images: Sequence[str], values: Sequence[float], weights: np.ndarray | None = None
 ) -> Estimate:
-    """The (weighted) mean of one value per crop, with an interval that resamples images."""
+    """Return the (weighted) mean of one value per crop, with an interval that resamples images."""
     image = np.unique(images, return_inverse=True)[1]
     weights = np.ones(len(values)) if weights is None else weights
     return estimate_ratio(np.bincount(image, np.asarray(values) * weights), np.bincount(image, weights))
@@ -225,22 +227,22 @@ def mean_over_images(
 
 
 def say(text: str) -> None:
-    """Progress on stderr, one line that is overwritten, where that is a terminal."""
+    """Print progress on stderr, one line that is overwritten, if that is a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def within(found: Estimate, digits: int = 3) -> str:
-    """A value and half its 95 % interval."""
+    """Format a value and half its 95 % interval."""
     return f"{found.value:.{digits}f} ±{(found.high - found.low) / 2:.{digits}f}"
 
 
 def print_rows(rows: Sequence[Row], shown: Sequence[str] = SHOWN) -> None:
-    """PSNR and the shown moments of each variant; LEGEND says how to read them."""
+    """Print PSNR and the shown moments of each variant; LEGEND explains them."""
     compared = any(row.against for row in rows)
     (base,) = [row.variant.name for row in rows if not row.against] if compared else [""]
     print_table(
-        ["", "on", "between", "over bicubic", *([f"over {base}"] * compared), *shown],
+        ["", "PSNR", "held-out", "over bicubic", *([f"over {base}"] * compared), *shown],
         [
             [
                 row.variant.name,
@@ -254,7 +256,7 @@ def print_rows(rows: Sequence[Row], shown: Sequence[str] = SHOWN) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns, the first to the left."""
+    """Print aligned columns, the first to the left."""
     cells = [header, *rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     for first, *rest in cells:
@@ -265,14 +267,14 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def write(
     options: argparse.Namespace, rows: Sequence[Row], x_label: str, shown: Sequence[str] = SHOWN
 ) -> None:
-    """The legend of the rows that were printed; their figures as JSON, and as a plot."""
+    """Print the legend of the printed rows; write their figures as JSON and as a plot."""
     print(LEGEND)
     write_json(
         options,
         {
             row.variant.name: {
                 "psnr": vars(row.psnr),
-                "off_lattice_psnr": vars(row.held_out),
+                "held_out_psnr": vars(row.held_out),
                 "over_bicubic": vars(row.gain),
                 "over_base": vars(row.against) if row.against else None,
                 "moments": {name: vars(found) for name, found in row.moments.items()},
@@ -284,7 +286,7 @@ def write(
 
 
 def plot(rows: Sequence[Row], x_label: str, shown: Sequence[str]) -> Figure:
-    """PSNR on the pixels, between them over the base variant's or else bicubic's, and moments, by variant."""
+    """Plot PSNR, held-out-pixel PSNR over the base variant's or bicubic's, and moments, by variant."""
     named = any(row.variant.x is None for row in rows)
     x = list(range(len(rows))) if named else [row.variant.x for row in rows]
     line = "" if named else "-"
@@ -294,14 +296,14 @@ def plot(rows: Sequence[Row], x_label: str, shown: Sequence[str]) -> Figure:
     base = next(row.variant.name for row in rows if not row.against) if compared else "bicubic"
     figure = Figure(figsize=(14, 4.4), dpi=120, layout="constrained")
     on, between, moments = figure.subplots(1, 3)
-    draw(on, x, [row.psnr for row in rows], "on the pixels", line)
-    draw(between, x, over, "between the pixels", line)
+    draw(on, x, [row.psnr for row in rows], "fitted pixels", line)
+    draw(between, x, over, "held-out pixels", line)
     for name in shown:
         draw(moments, x, [row.moments[name] for row in rows], name, line)
     moments.legend(frameon=False, fontsize=8)
     for axes, label in (
-        (on, "PSNR on the pixels, dB"),
-        (between, f"PSNR between the pixels, dB over {base}"),
+        (on, "PSNR, dB"),
+        (between, f"held-out-pixel PSNR, dB over {base}"),
         (moments, "mean over Gaussians, (squared) grid spacings"),
     ):
         axes.set(xlabel=x_label, ylabel=label)
@@ -318,7 +320,7 @@ def plot(rows: Sequence[Row], x_label: str, shown: Sequence[str]) -> Figure:
 
 
 def draw(axes: Axes, x: Sequence[float], found: Sequence[Estimate], label: str, line: str = "-") -> None:
-    """Points with their intervals, and a line through them, if any."""
+    """Draw points with their intervals, and a line through them if `line` is one."""
     values = np.array([one.value for one in found])
     errors = np.nan_to_num([(one.value - one.low, one.high - one.value) for one in found]).T
     marks = {"marker": "o", "markersize": 4, "capsize": 2, "linestyle": line}
@@ -333,9 +335,9 @@ def save(figure: Figure, options: argparse.Namespace) -> None:
 
 
 def write_json(options: argparse.Namespace, figures: object) -> None:
-    """The figures with what they were made from."""
+    """Write the figures and the options that they were made with."""
     about = {name: str(value) for name, value in vars(options).items() if name not in ("out", "plot")}
-    for name in ("images", "judges", "store"):  # where they lie on this machine is nobody's business
+    for name in ("images", "judges", "store"):  # paths on this machine are private
         if about.get(name, "None") != "None":
             about[name] = Path(about[name]).name
     options.out.parent.mkdir(parents=True, exist_ok=True)
