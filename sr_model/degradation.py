@@ -1,7 +1,8 @@
-"""From high resolution to low: bicubic reduction, and what weather, cameras and files do to the result.
+"""Degradation from HR to LR images: bicubic reduction, then rain, noise or an effect of your own.
 
-Section 6 of the ContinuousSR paper removes rain and noise while enlarging, but does not say how they were
-made. Here streaks are bright lines added to the image, noise is Gaussian, and their strengths are settings.
+Section 6 of the ContinuousSR paper removes rain and noise while upscaling, but does not state how they were
+simulated. Here rain streaks are bright lines added to the image, noise is Gaussian, and their strengths are
+settings.
 """
 
 from __future__ import annotations
@@ -21,30 +22,35 @@ from torch import Tensor
 from splat2d.resample import imresize
 
 Effect = Callable[[Tensor, np.random.Generator], Tensor]
-"""What happens to a reduced image, [3, h, w] float in [0, 1] to the same; random by the generator."""
+"""Change to a reduced image, [3, h, w] float in [0, 1] to the same; all its randomness is from the
+generator."""
 Bicubic = Literal["matlab", "pil"]
+"""Implementation of bicubic reduction: MATLAB's imresize or Pillow's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rain:
-    """Rain streaks: drops scattered at random, drawn out along one direction of an image, and added to it."""
+    """Rain: drops scattered at random, drawn out into streaks of one direction, and added to the image.
+
+    Each setting is a range (lowest, highest), from which a value is drawn uniformly for each image.
+    """
 
     amount: tuple[float, float] = (0.002, 0.01)
-    """Drops per LR pixel, drawn uniformly for each image, as are the others."""
+    """Drops per LR pixel."""
     length: tuple[float, float] = (5.0, 15.0)
-    """Of a streak, in LR pixels."""
+    """Length of a streak, in LR pixels."""
     width: tuple[float, float] = (0.3, 0.7)
     """Standard deviation across a streak, in LR pixels."""
     angle: tuple[float, float] = (-30.0, 30.0)
-    """Of the streaks, in degrees from the vertical, towards the right where positive."""
+    """Angle of the streaks from the vertical in degrees, positive towards the right."""
     brightness: tuple[float, float] = (0.3, 0.8)
-    """Added at a streak's middle."""
+    """Brightness added at the middle of a streak."""
 
     def __post_init__(self) -> None:
         for name in ("amount", "length", "width", "angle", "brightness"):
             low, high = getattr(self, name)
             if not (low <= high and (name == "angle" or low >= 0)):
-                raise ValueError(f"{name} of rain must be lowest and highest, from 0, got {[low, high]}")
+                raise ValueError(f"{name} of rain must be lowest and highest, 0 or more, got {[low, high]}")
         if not self.width[0] > 0:
             raise ValueError(f"width of rain must be positive, got {list(self.width)}")
 
@@ -62,7 +68,10 @@ class Rain:
 
 
 def streak_of(length: float, width: float, angle: float) -> Tensor:
-    """Image of a streak, [2 r + 1, 2 r + 1] float32, 1 in its middle; the angle in radians from vertical."""
+    """Return the image of a streak, [2 r + 1, 2 r + 1] float32, 1 at its middle.
+
+    `length` and `width` (its standard deviation across) are in pixels, `angle` in radians from the vertical.
+    """
     reach = math.ceil(length / 2 + 3 * width)
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     along = x * math.sin(angle) - y * math.cos(angle)
@@ -76,11 +85,11 @@ class Noise:
     """Independent Gaussian noise in every channel of every LR pixel."""
 
     sigma: tuple[float, float] = (0.0, 25.0)
-    """Its standard deviation in steps of 8 bits (of 255), drawn uniformly for each image."""
+    """Range of its standard deviation, in 8-bit levels (0 to 255); drawn uniformly for each image."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma[0] <= self.sigma[1]:
-            raise ValueError(f"sigma of noise must be lowest and highest, from 0, got {list(self.sigma)}")
+            raise ValueError(f"sigma of noise must be lowest and highest, 0 or more, got {list(self.sigma)}")
 
     def __call__(self, image: Tensor, random: np.random.Generator) -> Tensor:
         sigma = random.uniform(*self.sigma) / 255
@@ -89,19 +98,25 @@ class Noise:
 
 @dataclass(frozen=True, kw_only=True)
 class Degradation:
-    """How LR images are made from HR ones."""
+    """The way from HR images to LR images.
+
+    >>> hr = torch.full((1, 3, 12, 12), 128, dtype=torch.uint8)
+    >>> lr = Degradation(noise=Noise(sigma=(5, 5)))(hr, (4, 4), [np.random.default_rng(0)])
+    >>> lr.shape, lr.dtype
+    (torch.Size([1, 3, 4, 4]), torch.float32)
+    """
 
     bicubic: Bicubic = "matlab"
-    """Whose bicubic reduces them: MATLAB's, or Pillow's, which works on 8 bits."""
+    """Implementation of the reduction: MATLAB's, or Pillow's, which rounds to 8 bits."""
     eight_bit: bool = False
-    """Round LR images to 8 bits, as files of them are."""
+    """Round LR images to 8 bits, as in image files."""
     rain: Rain | None = None
-    """Rain streaks, none by default."""
+    """Rain streaks; none by default."""
     noise: Noise | None = None
     """Noise, after the rain; none by default."""
     custom: str | None = None
-    """An effect of your own, after the noise: `module:name` of a function that can be imported (PYTHONPATH).
-    It takes an image, a float tensor [3, h, w] in [0, 1], and a numpy Generator, and returns an image."""
+    """Effect of your own, after the noise: `module:name` of a function that can be imported (PYTHONPATH). It
+    takes an image, a float tensor [3, h, w] in [0, 1], and a numpy Generator, and returns an image."""
 
     def __post_init__(self) -> None:
         if self.bicubic not in get_args(Bicubic):
@@ -110,7 +125,11 @@ class Degradation:
             raise ValueError(f"custom must be module:name of a function, got {self.custom!r}")
 
     def __call__(self, hr: Tensor, size: tuple[int, int], random: Sequence[np.random.Generator]) -> Tensor:
-        """[B, 3, H, W] uint8 to [B, 3, h, w] float32 in [0, 1]; each image has its own generator."""
+        """Reduce [B, 3, H, W] uint8 to [B, 3, h, w] float32 in [0, 1]; each image has its own generator.
+
+        Raises:
+            ValueError: if the `custom` effect cannot be imported.
+        """
         if self.bicubic == "pil":
             lr = torch.stack([bicubic(image, size, "pil") for image in hr]).float() / 255
         elif self.eight_bit:
@@ -123,36 +142,41 @@ class Degradation:
 
     @property
     def affects(self) -> bool:
-        """Whether there is more to it than the reduction."""
+        """Whether anything follows the reduction."""
         return bool(self.rain or self.noise or self.custom)
 
     def check(self) -> None:
-        """Raise ValueError where `custom` cannot be imported."""
+        """Raise ValueError if the `custom` effect cannot be imported."""
         if self.custom:
-            imported(self.custom)
+            import_effect(self.custom)
 
     def affect(self, image: Tensor, random: np.random.Generator) -> Tensor:
-        """What befalls a reduced image, [3, h, w] float32 in [0, 1]. Raises ValueError (`imported`)."""
-        for effect in (self.rain, self.noise, self.custom and imported(self.custom)):
+        """Apply the effects to an LR image, [3, h, w] float32 in [0, 1]. Raises ValueError like `check`."""
+        custom = import_effect(self.custom) if self.custom else None
+        for effect in (self.rain, self.noise, custom):
             if effect:
                 image = effect(image, random).clamp(0, 1)
         return (image * 255).round() / 255 if self.eight_bit else image
 
 
-def bicubic(image: Tensor, size: tuple[int, int], by: Bicubic) -> Tensor:
-    """Bicubic resizing of [3, H, W] uint8 to [3, h, w] uint8, MATLAB's or Pillow's."""
-    if by == "matlab":
+def bicubic(image: Tensor, size: tuple[int, int], implementation: Bicubic) -> Tensor:
+    """Resize [3, H, W] uint8 to [3, h, w] uint8 bicubically, as MATLAB or Pillow does.
+
+    >>> bicubic(torch.zeros(3, 12, 9, dtype=torch.uint8), (4, 3), "matlab").shape
+    torch.Size([3, 4, 3])
+    """
+    if implementation == "matlab":
         return imresize(image, size)
     picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
     return torch.from_numpy(np.array(picture.resize(size[::-1], Image.Resampling.BICUBIC))).permute(2, 0, 1)
 
 
-def imported(place: str) -> Effect:
-    """The function at `module:name`. Raises ValueError, in one sentence, where there is none."""
+def import_effect(place: str) -> Effect:
+    """Return the function at `module:name`. Raises ValueError, in one sentence, if it cannot be imported."""
     module, _, name = place.partition(":")
     try:
         effect = getattr(import_module(module), name)
-    except Exception as error:  # a module that is imported can raise anything
+    except Exception as error:  # importing a module can raise anything
         raise ValueError(
             f"the effect {place} cannot be imported ({error}): is its folder in PYTHONPATH?"
         ) from error

@@ -1,6 +1,6 @@
-"""Settings from a TOML file and from `--set` options, put over those of a preset.
+"""Settings from a TOML file and from `--set` options, applied to those of a preset.
 
-    preset = "paper"            # and other options of sr-train, named as on its command line
+    preset = "paper"            # and other options of sr-train, by their names on the command line
 
     [network]
     blending = "sqrt"
@@ -8,15 +8,17 @@
     [training]
     learning_rate = 2e-4
     [training.degradation]
-    noise.sigma = [0, 15]       # a section that is none by default is there once it is named
+    noise.sigma = [0, 15]       # a section that is "none" by default exists once it is named
 
-Every name and every type is checked, and what is wrong is one sentence that says where it stands.
+Every name and every type is checked; an error is one sentence that names the file or option.
+`sr_model/SETTINGS.md` lists all settings.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
+import logging
 import tomllib
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,42 +26,54 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from .presets import Preset
+from .presets import RENAMED, Preset, renamed_message
+
+log = logging.getLogger(__name__)
 
 TABLES = {"network": "network", "training": "train"}
-"""What tables of a file are called, and the fields of a Preset that they change."""
+"""Names of the tables of a file, and the fields of a Preset that they change."""
 NONE = "none"
-"""How TOML, which has no null, says that an optional setting is to be absent."""
+"""Value for the absence of an optional setting, because TOML has no null."""
 
 
 class ConfigError(ValueError):
-    """A file or an option that says what cannot be; the message is one sentence."""
+    """A file or an option with a wrong setting; the message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """A value, and who gave it."""
+    """A value and where it was given."""
 
     value: Any
-    """As TOML has it: a text, number, boolean or list."""
+    """Value as TOML has it: a string, number, boolean or list."""
     source: str
-    """The file, or the option with its text."""
+    """The file, or the option with its value."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What a file holds."""
+    """The content of a file."""
 
     options: Mapping[str, Any]
-    """Its keys outside of any table: options of the command."""
+    """Keys outside of any table: options of the command."""
     settings: Mapping[str, Any]
-    """Its tables, nested dictionaries of Given."""
+    """Tables: nested dictionaries of Given."""
 
 
-def read_config(path: Path, options: Iterable[str]) -> Config:
-    """Read a TOML file whose options are among `options`. Raises ConfigError."""
+def read_config(path: str | Path, options: Iterable[str]) -> Config:
+    """Read a TOML file.
+
+    A preset's name of the last release is replaced by its present one, with a warning in the log.
+
+    Args:
+        path: of the file.
+        options: names of the keys that it may have outside of any table.
+
+    Raises:
+        ConfigError: if the file cannot be read, is not TOML, or has another key.
+    """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): name a TOML file.") from error
     except ValueError as error:  # not TOML, or not text
@@ -75,14 +89,30 @@ def read_config(path: Path, options: Iterable[str]) -> Config:
         if isinstance(value, list):
             raise ConfigError(f"{path}: {name} must be a single value, not a list.")
         found[name] = value
+    if found.get("preset") in RENAMED:
+        log.warning("%s: %s", path, renamed_message(found["preset"]))
+        found["preset"] = RENAMED[found["preset"]]
     return Config(
         {name: value for name, value in found.items() if name not in TABLES},
-        {name: _sourced(value, str(path)) for name, value in found.items() if name in TABLES},
+        {name: _with_source(value, str(path)) for name, value in found.items() if name in TABLES},
     )
 
 
 def configured(preset: Preset, settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> Preset:
-    """`preset` with `Config.settings` and then with `overrides`, each NAME=VALUE. Raises ConfigError."""
+    """Return `preset` with other settings.
+
+    Args:
+        preset: the preset to change.
+        settings: `Config.settings` of a file.
+        overrides: texts NAME=VALUE, which take precedence over the file.
+
+    Raises:
+        ConfigError: for a setting that does not exist or a value that it cannot have.
+
+    >>> from sr_model import PRESETS
+    >>> configured(PRESETS["demo"], {}, ["training.batch=4", "network.blending=cholesky"]).train.batch
+    4
+    """
     changes: dict[str, Any] = {}
     _merge(changes, settings)
     for text in overrides:
@@ -90,7 +120,7 @@ def configured(preset: Preset, settings: Mapping[str, Any], overrides: Sequence[
         path = name.strip().replace("-", "_").split(".")
         if not equals or len(path) < 2:
             raise ConfigError(f"--set {text}: say which setting and what, such as training.batch=32.")
-        change: Any = Given(_value(value.strip()), f"--set {text}")
+        change: Any = Given(_parsed(value.strip()), f"--set {text}")
         for part in reversed(path):
             change = {part: change}
         _merge(changes, change)
@@ -107,16 +137,47 @@ def configured(preset: Preset, settings: Mapping[str, Any], overrides: Sequence[
 
 
 def as_toml(preset: Preset) -> str:
-    """All settings of a preset, as a file that `read_config` reads."""
+    """Return all settings of a preset as the text of a file for `read_config`."""
     return "\n".join(
         line for table, field in TABLES.items() for line in _lines(getattr(preset, field), table)
     )
 
 
+def as_toml_value(value: object) -> str:
+    """Return a setting's value as TOML writes it.
+
+    >>> as_toml_value((2.0, 4.5)), as_toml_value(None)
+    ('[2.0, 4.5]', '"none"')
+    """
+    return json.dumps(NONE if value is None else value)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that is most like `name`, or where none is like it all of them, to end a sentence."""
+    """Return the end of a sentence on an unknown name: the most similar known name, or else all of them."""
     near = difflib.get_close_matches(name, known := list(known), 1, cutoff=0.4)
     return f": the nearest is {near[0]}" if near else f" (there are {', '.join(known)})"
+
+
+def optional_kind(hint: Any) -> tuple[Any, bool]:
+    """Return the type in a hint `kind` or `kind | None`, and whether None is in it."""
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    (kind,) = [option for option in options if option is not type(None)]
+    return kind, type(None) in options
+
+
+def in_words(kind: Any) -> str:
+    """Return a setting's type in words.
+
+    >>> in_words(tuple[float, float])
+    'a list of 2 numbers'
+    """
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        one = {"int": "whole numbers", "float": "numbers"}.get(parts[0].__name__, "values")
+        return f"a list of {one}" if parts[-1] is Ellipsis else f"a list of {len(parts)} {one}"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
 
 
 def _lines(settings: Any, table: str) -> list[str]:
@@ -126,13 +187,15 @@ def _lines(settings: Any, table: str) -> list[str]:
         if is_dataclass(value):
             below += _lines(value, f"{table}.{field.name}")
         else:
-            lines.append(f"{field.name} = {json.dumps(NONE if value is None else value)}")
+            lines.append(f"{field.name} = {as_toml_value(value)}")
     return [*lines, "", *below]
 
 
-def _sourced(table: Mapping[str, Any], source: str) -> dict[str, Any]:
+def _with_source(table: Mapping[str, Any], source: str) -> dict[str, Any]:
     return {
-        name.replace("-", "_"): _sourced(value, source) if isinstance(value, dict) else Given(value, source)
+        name.replace("-", "_"): _with_source(value, source)
+        if isinstance(value, dict)
+        else Given(value, source)
         for name, value in table.items()
     }
 
@@ -147,8 +210,8 @@ def _merge(into: dict[str, Any], changes: Mapping[str, Any]) -> None:
             into[name] = change
 
 
-def _value(text: str) -> Any:
-    """What the text of an override says: TOML, a list without its brackets, or a text without its quotes."""
+def _parsed(text: str) -> Any:
+    """Return the value of an override: TOML, a list without its brackets, or a text without its quotes."""
     for form in (text, f"[{text}]") if "," in text else (text,):
         try:
             return tomllib.loads(f"value = {form}")["value"]
@@ -164,7 +227,7 @@ def _sources(change: Any) -> list[str]:
 
 
 def _changed(settings: Any, changes: Any, name: str) -> Any:
-    """A settings dataclass with other values. Raises ConfigError."""
+    """Return a settings dataclass with other values. Raises ConfigError."""
     hints = get_type_hints(type(settings))
     if isinstance(changes, Given):
         raise ConfigError(f"{changes.source}: {name} is a table; set one of {', '.join(hints)} in it.")
@@ -183,15 +246,13 @@ def _changed(settings: Any, changes: Any, name: str) -> Any:
 
 
 def _converted(change: Any, hint: Any, name: str, now: Any) -> Any:
-    """What was given for a setting of type `hint`. Raises ConfigError."""
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    optional, kinds = type(None) in options, [kind for kind in options if kind is not type(None)]
+    """Return the value given for a setting of type `hint`. Raises ConfigError."""
+    kind, optional = optional_kind(hint)
     given = change.value if isinstance(change, Given) else change
     if optional and (given == NONE or given is False):
         return None
-    (kind,) = kinds
     if is_dataclass(kind):
-        start = now if now is not None else kind()
+        start = now if now is not None or not isinstance(kind, type) else kind()
         return start if optional and given is True else _changed(start, change, name)
     try:
         if isinstance(change, dict):
@@ -200,12 +261,12 @@ def _converted(change: Any, hint: Any, name: str, now: Any) -> Any:
     except TypeError:
         source = " and ".join(_sources(change)) or name
         none = f", or '{NONE}'" if optional else ""
-        said = "a table" if isinstance(change, dict) else repr(given)
-        raise ConfigError(f"{source}: {name} must be {_in_words(kind)}{none}, got {said}.") from None
+        got = "a table" if isinstance(change, dict) else repr(given)
+        raise ConfigError(f"{source}: {name} must be {in_words(kind)}{none}, got {got}.") from None
 
 
 def _of_type(value: Any, kind: Any) -> Any:
-    """`value` where it is a `kind`, whole numbers being numbers. Raises TypeError."""
+    """Return `value` as a `kind`; whole numbers are also numbers. Raises TypeError if it is not one."""
     if get_origin(kind) is Literal:
         if value in get_args(kind):
             return value
@@ -220,13 +281,3 @@ def _of_type(value: Any, kind: Any) -> Any:
     elif type(value) is kind:
         return value
     raise TypeError
-
-
-def _in_words(kind: Any) -> str:
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(get_args(kind))}"
-    if get_origin(kind) is tuple:
-        parts = get_args(kind)
-        one = {"int": "whole numbers", "float": "numbers"}.get(parts[0].__name__, "values")
-        return f"a list of {one}" if parts[-1] is Ellipsis else f"a list of {len(parts)} {one}"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]

@@ -1,4 +1,4 @@
-"""How a network is trained: `TrainSettings`."""
+"""`TrainSettings`: how a network is trained."""
 
 from __future__ import annotations
 
@@ -12,45 +12,56 @@ from ..degradation import Degradation
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How a network is trained."""
+    """How a network is trained.
+
+    Raises ValueError, in a sentence that names the setting, for values that do not fit together.
+
+    >>> from dataclasses import replace
+    >>> from sr_model import PRESETS
+    >>> replace(PRESETS["demo"].train, scales=(1.0, 4.0)).scales
+    (1.0, 4.0)
+    """
 
     batch: int
-    """LR crops per step, in all processes together."""
+    """LR crops in a step, in all processes together."""
     crop: int
-    """Side of an LR crop in pixels; its HR crop has round(crop * s)."""
+    """Side of an LR crop in pixels; the HR crop at scale s has round(crop * s)."""
     scales: tuple[float, float]
-    """The scale s is drawn uniformly from this range."""
+    """Range from which scales are drawn uniformly, lowest and highest."""
     scale_of: Literal["batch", "sample"] = "batch"
-    """What a scale is drawn for: a whole batch, which renders faster, or each of its samples."""
+    """Whether a scale is drawn for a whole batch, which renders faster, or for each of its samples."""
     degradation: Degradation = field(default_factory=Degradation)
-    """How LR crops are made of HR ones."""
+    """How LR crops are made from HR crops."""
     frequency_loss: float = 0.0
-    """Weight, beside the L1 loss of pixels, of the L1 loss of their discrete Fourier transforms."""
+    """Weight of the L1 loss of discrete Fourier transforms, relative to the L1 loss of pixels."""
     learning_rate: float
-    """Adam's, at its highest."""
+    """Highest learning rate of Adam."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's, of the means of gradients and of their squares."""
+    """Adam's decay rates of the means of gradients and of squared gradients."""
     schedule: Literal["cosine", "halving"]
-    """Fall to zero along half a cosine, or halve at every milestone."""
+    """Learning rate over time: `cosine` falls to zero along half a cosine, `halving` halves at every
+    milestone."""
     milestones: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-    """Parts of the training after which the rate is halved: ContinuousSR's every tenth; GSASR's are 0.5, 0.8,
-    0.9 and 0.95."""
+    """Fractions of the training at which `halving` halves the rate: every tenth in ContinuousSR; 0.5, 0.8,
+    0.9 and 0.95 in GSASR."""
     warmup: int
     """Steps over which the learning rate rises from zero."""
     ema: float
-    """Decay of the averaged weights, which are the ones validated and used; lower during the first steps."""
+    """Decay of the exponential moving average of the weights, which is validated and saved; lower in the
+    first steps."""
     clip: float
-    """Largest norm of the gradient; longer ones are shortened to it."""
+    """Norm to which longer gradients are clipped."""
     accumulate: int = 1
-    """Parts in which each process goes through its share of a batch, to save memory."""
+    """Number of parts in which each process computes its share of a batch; more parts need less memory."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the network's convolutions and matrix products; `auto` is bfloat16 where that is faster."""
+    """Precision of the network's convolutions and matrix products; `auto` is bfloat16 on devices on which it
+    is faster."""
     compile: bool = False
-    """Compile the network by torch.compile: faster steps after minutes of compilation."""
+    """Compile the network with torch.compile: faster steps after minutes of compilation."""
     validate_every: int
     """Steps between validations; checkpoints are written as often."""
     steps: int
-    """Length of a training for which the user gives none."""
+    """Length of the training, unless `--steps` or `--minutes` is given."""
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -65,7 +76,7 @@ class TrainSettings:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not all(0 <= value < 1 for value in (self.ema, *self.betas)):
             raise ValueError(
-                f"ema and betas must be from 0 to below 1, got {self.ema} and {list(self.betas)}"
+                f"ema and betas must be 0 or more and below 1, got {self.ema} and {list(self.betas)}"
             )
         if not all(0 < part < 1 for part in self.milestones):
             raise ValueError(f"milestones must be between 0 and 1, got {list(self.milestones)}")
@@ -76,4 +87,5 @@ class TrainSettings:
 
 
 EXECUTION = frozenset({"accumulate", "precision", "compile"})
-"""Settings of how a training is computed, not of what: a resumed one may have others, and other rounding."""
+"""Settings that change how a training is computed but not what: a resumed training may change them, and then
+differs by rounding."""

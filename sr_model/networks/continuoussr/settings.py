@@ -33,7 +33,7 @@ class ContinuousSRSettings(NetworkSettings):
     """Embedding of the dictionary: `plain`, as published, an MLP of the kernels in pixels at x4; or `tilted`,
     the standardised kernels themselves as three latent dimensions, next to an MLP of them."""
     embedding: tuple[int, ...]
-    """Hidden widths of that MLP."""
+    """Hidden widths of the MLP that embeds the dictionary."""
     hidden: tuple[int, ...]
     """Hidden widths of the MLPs for colours, for offsets, and for covariances if these are regressed."""
     offset_hidden: tuple[int, ...] | None = None
