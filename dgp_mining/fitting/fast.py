@@ -1,65 +1,66 @@
-"""The recipe `fast`: a grid of isotropic Gaussians, optimised with Adam as symmetric square roots."""
+"""The recipe `fast`: a grid of isotropic Gaussians, optimised with Adam as symmetric square roots.
+
+Recipe `lattice` is the same with other numbers. The iterations themselves are fused (`fit_fast` of splat2d's
+backends).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
 from splat2d import DEFAULT_CUTOFF, GaussianField, backend
-from splat2d.backends import cpu, fallback
+from splat2d.backends import cpu, cuda, fallback
 
-from .loop import Fields, Stop, _iterate
+from .loop import crop_by_crop
 from .recipes import FastRecipe
 
 
-def _fit_fast(
-    target: Tensor,
-    recipe: FastRecipe,
-    density: float,
-    seed: int,
-    stop: Stop | None,
-    snapshots: Collection[int],
-) -> tuple[GaussianField, Tensor, int, Fields]:
-    size = tuple(target.shape[1:])
-    parameters, spacing = grid_start(target, density, recipe.start_sigma)
-    start = parameters[:2].T.clone()
-    first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
-    rates = recipe.rates(spacing)
-    run = cpu.fit_fast if backend() == "cpu" else fallback.fit_fast
+class FastRun:
+    """Recipe `fast` at work on a batch of crops; see `loop.Run`."""
 
-    def look() -> GaussianField:
-        return field_of(parameters.clone(), size)
+    def __init__(self, targets: Tensor, recipe: FastRecipe, density: float) -> None:
+        """Place the starts of `targets` [B, C, H, W] next to them, on the CPU or a GPU."""
+        starts, spacings = zip(
+            *(grid_start(target, density, recipe.start_sigma) for target in targets.cpu()), strict=True
+        )
+        self.targets, self.recipe, self.spacing = targets, recipe, spacings[0]
+        self.parameters = torch.stack(starts).to(targets.device)  # [B, 5 + C, N]
+        self.first_moment = torch.zeros_like(self.parameters)
+        self.second_moment = torch.zeros_like(self.parameters)
+        self.rates = recipe.rates(self.spacing)
+        self.fit = crop_by_crop(cpu.fit_fast if backend() == "cpu" else fallback.fit_fast)
+        if targets.is_cuda:
+            self.fit = cuda.fit_fast
 
-    def advance(begin: int, end: int) -> Tensor:
-        return run(
-            target,
-            parameters,
-            first,
-            second,
-            rates[begin:end].contiguous(),
+    def advance(self, begin: int, end: int) -> Tensor:  # [B, end - begin]
+        """Do iterations `begin` to `end`; return the summed squared error before each."""
+        return self.fit(
+            self.targets,
+            self.parameters,
+            self.first_moment,
+            self.second_moment,
+            rates=self.rates[begin:end].contiguous(),
             start=begin,
             cutoff=DEFAULT_CUTOFF,
-            min_sigma=recipe.min_sigma * spacing,
-            betas=(recipe.beta1, recipe.beta2),
-            epsilon=recipe.epsilon,
+            min_sigma=self.recipe.min_sigma * self.spacing,
+            betas=(self.recipe.beta1, self.recipe.beta2),
+            epsilon=self.recipe.epsilon,
         )
 
-    done, kept = _iterate(advance, look, target.numel(), recipe.iterations, stop, snapshots)
-    return look(), start, done, kept
-
-
-def field_of(parameters: Tensor, size: tuple[int, int]) -> GaussianField:
-    """[5 + C, N] means, symmetric roots and colours, as `fast` optimises them -> the field of one row."""
-    means, cholesky, colors = parameters[:2].T, cholesky_of_root(parameters[2:5].T), parameters[5:].T
-    return GaussianField(*(t[None].contiguous() for t in (means, cholesky, colors)), size=size)
+    def field(self, crop: int) -> GaussianField:
+        """A copy of the current field of one crop, on the CPU."""
+        height, width = self.targets.shape[2:]
+        return field_of(self.parameters[crop].to("cpu", copy=True), (height, width))
 
 
 def grid_start(target: Tensor, density: float, sigma: float) -> tuple[Tensor, float]:
-    """The parameters [5 + C, N] that `fast` starts from, and the grid spacing in pixels: isotropic Gaussians
-    of `sigma` spacings at the centres of a grid's cells, coloured by the cells' means.
+    """The parameters [5 + C, N] that `fast` starts from, and the grid spacing in pixels.
+
+    Isotropic Gaussians of `sigma` spacings at the centres of a grid's cells, coloured by the means of the
+    cells of `target` [C, H, W].
 
     Every step treats x and y, and left and right, alike. Colours are divided by the sum of the kernels at a
     point, 2 pi sigma^2 with sigma in spacings, so that a flat image starts flat.
@@ -76,8 +77,19 @@ def grid_start(target: Tensor, density: float, sigma: float) -> tuple[Tensor, fl
     return torch.cat([grid_x.reshape(1, -1), grid_y.reshape(1, -1), root, colors]).contiguous(), spacing
 
 
-def cholesky_of_root(root: Tensor) -> Tensor:
-    """[..., 3] symmetric roots (a, b, c) -> [..., 3] Cholesky entries (l11, l21, l22) of their squares."""
+def field_of(parameters: Tensor, size: tuple[int, int]) -> GaussianField:
+    """The field (B = 1) of parameters [5 + C, N]: means, symmetric square roots and colours."""
+    rows = (parameters[:2].T, cholesky_from_square_root(parameters[2:5].T), parameters[5:].T)
+    means, cholesky, colors = (tensor[None].contiguous() for tensor in rows)
+    return GaussianField(means, cholesky, colors, size=size)
+
+
+def cholesky_from_square_root(root: Tensor) -> Tensor:
+    """[..., 3] symmetric square roots (r_xx, r_xy, r_yy) -> (l11, l21, l22) of the covariance R R.
+
+    In torch, unlike `dgp_mining.covariance`: its float32 square root rounds unlike numpy's, and stores hold
+    fields of these bits.
+    """
     a, b, c = root.unbind(-1)
     l11 = torch.sqrt(a * a + b * b)
     return torch.stack([l11, b * (a + c) / l11, (a * c - b * b) / l11], -1)

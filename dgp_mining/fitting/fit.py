@@ -1,33 +1,34 @@
-"""Fitting a field of 2D Gaussians to a crop: `fit_image`, and how well the field stands for the image."""
+"""Fitting a field of 2D Gaussians to a crop: `fit_image`, and `held_out_psnr`, which measures how well it works."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from splat2d import GaussianField
 
-from .fast import _fit_fast
-from .gaussianimage import _fit_gaussianimage
-from .loop import stop_at
+from .fast import FastRun
+from .gaussianimage import GaussianImageRun
+from .loop import Run, optimise
 from .recipes import DEFAULT_DENSITY, FastRecipe, Recipe, make_recipe
-from .target import halved, planar, psnr
+from .target import channels_first, held_out_pair, psnr, psnr_of_each
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A crop half fitted."""
+    """An intermediate result of a fit."""
 
     iterations: int
-    """Iterations done; 0: the start."""
+    """Iterations done; 0 is the start."""
     field: GaussianField
-    """As of a `Fit`."""
+    """One field (B = 1) in the crop's pixel coordinates."""
     psnr: float
-    """As of a `Fit`."""
+    """PSNR on the fitted pixels, dB, of the rendering clamped to [0, 1] and not rounded."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class Fit:
     start: Tensor
     """[N, 2] float32 means at the start, pixels."""
     psnr: float
-    """dB on the fitted pixels, the rendering clamped to [0, 1] and not rounded."""
+    """PSNR on the fitted pixels, dB, of the rendering clamped to [0, 1] and not rounded."""
     iterations: int
-    """Iterations done: fewer than the recipe's where `target_psnr` was reached."""
+    """Iterations done: fewer than the recipe's if `target_psnr` was reached."""
     seconds: float
     """Wall time."""
     snapshots: tuple[Snapshot, ...] = ()
-    """By the way, where they were asked for and reached, in order."""
+    """Intermediate results at the requested iterations that were reached, in order."""
 
 
 def fit_image(
@@ -58,31 +59,38 @@ def fit_image(
     seed: int = 0,
     snapshots: Collection[int] = (),
 ) -> Fit:
-    """Fit 2D Gaussians to an image, on the calling thread.
+    """Fit 2D Gaussians to an image, on the CPU and the calling thread.
 
     Args:
         pixels: [H, W, C] float, sRGB values in [0, 1], C from 1 to 8.
-        density: Gaussians per pixel; `fast` puts them on the largest grid with no more than that.
-        recipe: "fast", "lattice" (for the fitted pixels alone), "gaussianimage" (the published one, for
-            comparison), or one with your own numbers.
+        density: Gaussians per pixel, above 0 and at most 4; `fast` puts them on the largest grid with no more.
+        recipe: "fast", "lattice" (highest PSNR on the fitted pixels, not for a prior), "gaussianimage"
+            (GaussianImage's, for comparison), or a recipe with your own numbers.
         iterations: default the named recipe's: 300, 400 or 50,000.
-        target_psnr: stop once PSNR on the fitted pixels reaches this, dB.
-        seed: of the random start of "gaussianimage"; the others have nothing random.
-        snapshots: iterations to keep the field of; they change nothing else.
+        target_psnr: stop as soon as PSNR on the fitted pixels reaches this, dB.
+        seed: of the random start of "gaussianimage"; the other recipes have nothing random.
+        snapshots: iterations at which to keep the field; they change nothing else.
 
-    Raises ValueError where an argument is out of range. The same arguments give the same bits.
+    Returns the `Fit`; the same arguments give the same bits.
+
+    Raises ValueError if an argument is out of range or the pixels cannot be fitted.
+
+    >>> import numpy as np
+    >>> pixels = np.random.default_rng(0).random((16, 16, 3))
+    >>> fit = fit_image(pixels, density=0.25, iterations=20)
+    >>> fit.field.means.shape, fit.iterations
+    (torch.Size([1, 64, 2]), 20)
     """
-    target = planar(pixels)
-    if not 0 < density <= 4:
-        raise ValueError(f"density must be above 0 and at most 4 Gaussians per pixel, got {density}")
-    chosen = make_recipe(recipe, iterations) if isinstance(recipe, str) else recipe
-    began = time.perf_counter()
-    stop = stop_at(target_psnr)
-    run = _fit_fast if isinstance(chosen, FastRecipe) else _fit_gaussianimage
-    field, start, done, kept = run(target, chosen, density, seed, stop, snapshots)
-    seconds, quality = time.perf_counter() - began, psnr(field.render()[0], target)
-    looks = tuple(Snapshot(at, look, psnr(look.render()[0], target)) for at, look in kept.items())
-    return Fit(field, start, quality, done, seconds, looks)
+    (fit,) = fit_batch(
+        channels_first(pixels)[None],
+        make_recipe(recipe, iterations) if isinstance(recipe, str) else recipe,
+        density=density,
+        target_psnr=target_psnr,
+        seeds=[seed],
+        snapshots=snapshots,
+        device="cpu",
+    )
+    return fit
 
 
 def held_out_psnr(
@@ -94,13 +102,63 @@ def held_out_psnr(
     target_psnr: float | None = None,
     seed: int = 0,
 ) -> float:
-    """How well fits of this kind stand for the image between its pixels, dB.
+    """Held-out-pixel PSNR, dB: how well fits of this kind predict pixels that they never saw.
 
-    Fits the x2-downsampled crop (MATLAB bicubic), renders the field at x2 and compares with the pixels that
-    the fit never saw. Odd rows and columns at the end are left out.
+    Fits the x2-downsampled crop (MATLAB bicubic), renders the field at x2 and compares with the crop. An odd
+    row or column at the end is left out. Arguments and errors are those of `fit_image`.
+
+    >>> import numpy as np
+    >>> ramp = np.linspace(0, 1, 32, dtype=np.float32)[None, :, None].repeat(32, axis=0)
+    >>> held_out_psnr(ramp) > 30
+    True
     """
-    small, target = halved(pixels)
+    small, target = held_out_pair(pixels)
     fit = fit_image(
         small, density=density, recipe=recipe, iterations=iterations, target_psnr=target_psnr, seed=seed
     )
-    return psnr(fit.field.render(target.shape[1:])[0], target)
+    return psnr(fit.field.render((target.shape[1], target.shape[2]))[0], target)
+
+
+def fit_batch(
+    targets: Tensor,
+    recipe: Recipe,
+    *,
+    density: float,
+    target_psnr: float | None,
+    seeds: Sequence[int],
+    snapshots: Collection[int],
+    device: str,
+) -> list[Fit]:
+    """Fit `targets` [B, C, H, W], on the CPU, by their iterations on `device`; the arguments of `fit_image`.
+
+    `Fit.seconds` is each crop's share of the batch. Raises ValueError if `density` is out of range.
+    """
+    if not 0 < density <= 4:
+        raise ValueError(f"density must be above 0 and at most 4 Gaussians per pixel, got {density}")
+    began = time.perf_counter()
+    run: Run
+    if isinstance(recipe, FastRecipe):
+        run = FastRun(targets.to(device), recipe, density)
+    else:
+        run = GaussianImageRun(targets.to(device), recipe, density, seeds)
+    starts = [run.field(crop).means[0] for crop in range(len(targets))]
+    kept = optimise(run, recipe.iterations, target_psnr, snapshots)
+    seconds = (time.perf_counter() - began) / len(targets)
+
+    reached: list[list[Snapshot]] = [[] for _ in kept]  # of each crop, its end included
+    for at in sorted(set().union(*kept)):
+        crops = [crop for crop, fields in enumerate(kept) if at in fields]
+        fields = [kept[crop][at] for crop in crops]
+        for crop, field, value in zip(crops, fields, psnr_of_each(fields, targets[crops], device), strict=True):
+            reached[crop].append(Snapshot(at, field, value))
+    return [
+        Fit(
+            (end := looks[-1]).field,
+            start,
+            end.psnr,
+            end.iterations,
+            seconds,
+            tuple(look for look in looks if look.iterations in snapshots),
+        )
+        for start, looks in zip(starts, reached, strict=True)
+    ]

@@ -1,32 +1,70 @@
-"""The published recipe, GaussianImage (Zhang et al. 2024): its start, its field, and its iterations in torch.
+"""The recipe `gaussianimage`: GaussianImage (Zhang et al. 2024), from a random start with Adan.
 
-Fits run fused kernels (`fit_gaussianimage` of splat2d's backends); `iterate` does the same
-without them, and with automatic differentiation instead of formulas written by hand.
+The iterations are fused (`fit_gaussianimage` of splat2d's backends); `iterate` does the same in torch, with
+automatic differentiation instead of hand-written gradients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from splat2d import DEFAULT_CUTOFF, GaussianField, backend, render
-from splat2d.backends import cpu
+from splat2d.backends import cpu, cuda
 
-from . import gaussianimage as published
-from .loop import Fields, Stop, _iterate
+from .loop import crop_by_crop
 from .recipes import GaussianImageRecipe
 
 NARROWEST = 1e-3
-"""Pixels: the Cholesky factor's diagonal keeps this distance from zero (src/shared/gaussianimage_step.h)."""
+"""Smallest absolute value of the Cholesky factor's diagonal, in pixels (src/shared/gaussianimage_step.h)."""
+
+
+class GaussianImageRun:
+    """Recipe `gaussianimage` at work on a batch of crops; see `loop.Run`."""
+
+    def __init__(
+        self, targets: Tensor, recipe: GaussianImageRecipe, density: float, seeds: Sequence[int]
+    ) -> None:
+        """Place the random starts of `targets` [B, C, H, W], one seed for each, on the same device."""
+        starts = [
+            random_start(target, density, seed) for target, seed in zip(targets, seeds, strict=True)
+        ]
+        self.targets, self.recipe = targets, recipe
+        self.parameters = torch.stack(starts).to(targets.device)  # [B, 5 + C, N]
+        self.state = self.parameters.new_zeros(len(starts), 4, *self.parameters.shape[1:])
+        self.rates = recipe.rates()
+        self.fit = crop_by_crop(cpu.fit_gaussianimage if backend() == "cpu" else iterate)
+        if targets.is_cuda:
+            self.fit = cuda.fit_gaussianimage
+
+    def advance(self, begin: int, end: int) -> Tensor:  # [B, end - begin]
+        """Do iterations `begin` to `end`; return the summed squared error before each."""
+        return self.fit(
+            self.targets,
+            self.parameters,
+            self.state,
+            rates=self.rates[begin:end].contiguous(),
+            start=begin,
+            cutoff=DEFAULT_CUTOFF,
+            bound=self.recipe.cholesky_bound,
+            betas=self.recipe.betas,
+            epsilon=self.recipe.epsilon,
+        )
+
+    def field(self, crop: int) -> GaussianField:
+        """A copy of the current field of one crop, on the CPU."""
+        height, width = self.targets.shape[2:]
+        parameters = self.parameters[crop].to("cpu", copy=True)
+        return field_of(parameters, self.recipe.cholesky_bound, (height, width))
 
 
 def random_start(target: Tensor, density: float, seed: int) -> Tensor:  # [5 + C, N]
-    """Parameters for a target [C, H, W]: positions uniform over it, all else uniform in [0, 1].
+    """Parameters for a target [C, H, W]: positions uniform over it, everything else uniform in [0, 1].
 
-    In the order of rows of four pixels, and along them: neighbours in memory are neighbours in the image,
-    which the kernels' caches like. Which Gaussian has which number means nothing.
+    Sorted by bands of four pixel rows and along them, so that neighbours in memory are neighbours in the
+    image, which suits caches. The order of the Gaussians means nothing.
     """
     channels, height, width = target.shape
     n = max(1, round(density * height * width))
@@ -35,17 +73,17 @@ def random_start(target: Tensor, density: float, seed: int) -> Tensor:  # [5 + C
     rest = torch.rand(n, 3 + channels, generator=generator)
     x, y = position.unbind(1)
     order = torch.argsort((y * height / 4).floor() + x, stable=True)
-    # In double precision, as in `field_of`: how torch rounds these functions hangs on the instruction set.
+    # In double precision, as in `field_of`: torch's float32 rounding of these depends on the instruction set.
     p = torch.atanh(2 * position.double() - 1).float()
     return torch.cat([p, rest], 1)[order].T.contiguous()
 
 
 def field_of(parameters: Tensor, bound: tuple[float, float, float], size: tuple[int, int]) -> GaussianField:
-    """The field of one row that parameters [5 + C, N] stand for; differentiable."""
+    """The field (B = 1) of parameters [5 + C, N]; differentiable."""
     extent = parameters.new_tensor([size[1], size[0]])
     means = torch.sigmoid(2 * parameters[:2].T.double()).float() * extent
     l11, l21, l22 = (parameters[2:5].T + parameters.new_tensor(bound)).unbind(-1)
-    # The entries may turn negative; a column's sign does not change the covariance.
+    # The entries may turn negative; the sign of a column does not change the covariance.
     sign = torch.where(l11 < 0, -1.0, 1.0)
     cholesky = torch.stack([l11.abs().clamp(min=NARROWEST), l21 * sign, l22.abs().clamp(min=NARROWEST)], -1)
     return GaussianField(means[None], cholesky[None], parameters[5:].T[None].clone(), size=size)
@@ -63,7 +101,7 @@ def iterate(
     betas: tuple[float, float, float],
     epsilon: float,
 ) -> Tensor:
-    """As `splat2d.backends.cpu.fit_gaussianimage`, which says what the arguments are."""
+    """Do what `splat2d.backends.cpu.fit_gaussianimage` does, with its arguments, in torch."""
     size = (target.shape[1], target.shape[2])
     losses = torch.empty(len(rates), dtype=torch.float64)
     for step, rate in enumerate(rates.tolist()):
@@ -86,9 +124,9 @@ def adan_step(
     betas: tuple[float, float, float],
     epsilon: float,
 ) -> None:
-    """Step number `count` of Adan, adaptive Nesterov momentum, in place (Xie et al. 2022, Algorithm 1).
+    """Take step number `count` of Adan (Xie et al. 2022, Algorithm 1) in place, without decay or restarts.
 
-    No weight decay or restarts. `state` stacks momentum, change, second moment and the gradient before.
+    `state` [4, ...] stacks momentum, change, second moment and the previous gradient.
     """
     momentum, change, second, previous = state
     b1, b2, b3 = betas
@@ -100,38 +138,3 @@ def adan_step(
     c1, c2, c3 = (1 - beta**count for beta in betas)
     denominator = (second / c3).sqrt_().add_(epsilon)
     parameters.addcdiv_(momentum / c1 + change * (b2 / c2), denominator, value=-rate)
-
-
-def _fit_gaussianimage(
-    target: Tensor,
-    recipe: GaussianImageRecipe,
-    density: float,
-    seed: int,
-    stop: Stop | None,
-    snapshots: Collection[int],
-) -> tuple[GaussianField, Tensor, int, Fields]:
-    size = (target.shape[1], target.shape[2])
-    parameters = published.random_start(target, density, seed)
-    state = parameters.new_zeros(4, *parameters.shape)
-    rates = recipe.rates()
-    run = cpu.fit_gaussianimage if backend() == "cpu" else published.iterate
-
-    def look() -> GaussianField:
-        return published.field_of(parameters, recipe.cholesky_bound, size)
-
-    def advance(begin: int, end: int) -> Tensor:
-        return run(
-            target,
-            parameters,
-            state,
-            rates[begin:end].contiguous(),
-            start=begin,
-            cutoff=DEFAULT_CUTOFF,
-            bound=recipe.cholesky_bound,
-            betas=recipe.betas,
-            epsilon=recipe.epsilon,
-        )
-
-    start = look().means[0]
-    done, kept = _iterate(advance, look, target.numel(), recipe.iterations, stop, snapshots)
-    return look(), start, done, kept

@@ -1,75 +1,93 @@
-"""The optimisation loop that both recipes share: blocks of iterations, snapshots, and stopping early."""
+"""The optimisation loop of all recipes: blocks of iterations over a batch, snapshots, stopping at a target."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from splat2d import GaussianField
 
-from .target import decibels
+from .target import psnr_from_mse
+
+CHECK_EVERY = 10
+"""Iterations between two comparisons with `target_psnr`."""
+
+MOST_AT_ONCE = 1000
+"""Iterations in one call of the fused fit: each call allocates its memory anew, and none can be interrupted."""
+
+Fields = dict[int, GaussianField]
+"""Fields of one crop by the number of iterations done."""
+
+
+class Run(Protocol):
+    """A recipe at work on a batch of B crops of one shape; each crop's result is independent of the others."""
+
+    @property
+    def targets(self) -> Tensor:
+        """[B, C, H, W] float32, the pixels that are fitted."""
+
+    def advance(self, begin: int, end: int) -> Tensor:
+        """Do iterations `begin` to `end`; return the summed squared error before each, [B, end - begin]."""
+
+    def field(self, crop: int) -> GaussianField:
+        """A copy of the current field (B = 1) of one crop, on the CPU."""
+
+
+def optimise(
+    run: Run, iterations: int, target_psnr: float | None = None, snapshots: Collection[int] = ()
+) -> list[Fields]:
+    """Run a recipe to its end; return each crop's fields at the snapshots that it reached, and at its end.
+
+    A crop that reaches `target_psnr` (dB) keeps that field; the batch keeps updating it, and those extra steps
+    are discarded.
+    """
+    values = run.targets[0].numel()
+    running = list(range(len(run.targets)))
+    fields: list[Fields] = [{0: run.field(crop)} if 0 in snapshots else {} for crop in running]
+    done = 0
+    for end in block_ends(iterations, snapshots, MOST_AT_ONCE if target_psnr is None else CHECK_EVERY):
+        errors = run.advance(done, end)[:, -1].tolist()
+        done = end
+        ended = [
+            crop
+            for crop in running
+            if done == iterations
+            or (target_psnr is not None and psnr_from_mse(errors[crop] / values) >= target_psnr)
+        ]
+        for crop in running if done in snapshots else ended:
+            fields[crop][done] = run.field(crop)
+        running = [crop for crop in running if crop not in ended]
+        if not running:
+            break
+    return fields
+
+
+def block_ends(iterations: int, snapshots: Collection[int], every: int) -> list[int]:
+    """The iterations after which a block ends, ascending: every so many, at snapshots, and at the last."""
+    ends = {*range(every, iterations, every), *snapshots, iterations}
+    return sorted(end for end in ends if 0 < end <= iterations)
+
+
+def crop_by_crop(fit: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Make a function that fits one crop in place fit a batch, one row of its tensors after the other."""
+
+    def fit_batch(*batched: Tensor, rates: Tensor, **settings: object) -> Tensor:
+        rows = zip(*batched, strict=True)
+        return torch.stack([fit(*row, rates=rates, **settings) for row in rows])
+
+    return fit_batch
 
 
 @contextlib.contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Sums split over threads round differently; besides, workers have one core each."""
+    """Limit torch to one thread: sums split over threads round differently, and workers have one core each."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-CHECK_EVERY = 10
-"""Iterations between two looks at `target_psnr`."""
-
-
-MOST_AT_ONCE = 1000
-"""Iterations in one call of the kernels: each makes its memory anew, and none can be interrupted."""
-
-
-Stop = Callable[[float], bool]
-"""Asked with the PSNR so far, dB."""
-
-
-def stop_at(target_psnr: float | None) -> Stop | None:
-    """Whether a fit has gone far enough, where it has anywhere to stop."""
-    return None if target_psnr is None else lambda psnr: psnr >= target_psnr
-
-
-Fields = dict[int, GaussianField]
-"""Fields by the number of iterations done."""
-
-
-def block_ends(iterations: int, snapshots: Collection[int], every: int) -> list[int]:
-    """After how many iterations to look up from fitting, ascending, `iterations` the last."""
-    looks = {*range(every, iterations, every), *snapshots, iterations}
-    return sorted(look for look in looks if 0 < look <= iterations)
-
-
-def _iterate(
-    advance: Callable[[int, int], Tensor],
-    look: Callable[[], GaussianField],
-    values: int,
-    iterations: int,
-    stop: Stop | None,
-    snapshots: Collection[int],
-) -> tuple[int, Fields]:
-    """The iterations done and the snapshots of a fit to so many `values`.
-
-    `advance` runs iterations [begin, end) and returns the squared error before each; `look` is the field.
-    """
-    kept: Fields = {0: look()} if 0 in snapshots else {}
-    done = 0
-    for end in block_ends(iterations, snapshots, CHECK_EVERY if stop else MOST_AT_ONCE):
-        error = advance(done, end)[-1].item() / values
-        done = end
-        if done in snapshots:
-            kept[done] = look()
-        if stop and stop(decibels(error)):
-            break
-    return done, kept

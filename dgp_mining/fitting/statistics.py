@@ -11,6 +11,7 @@ import numpy as np
 
 from splat2d import DEFAULT_CUTOFF, GaussianField
 
+from ..covariance import covariance_from_cholesky, major_axis
 from .content import CONTENT
 
 SAMPLE_SIZE = 256
@@ -104,7 +105,7 @@ def measure(field: GaussianField, start: np.ndarray, rng: np.random.Generator) -
             border_distance(means[chosen], height, width) / spacing,
         ]
     )
-    entries, amplitude = _entries(cholesky[interior].T / spacing), _largest(colors[interior])
+    entries, amplitude = _entries(cholesky[interior] / spacing), _largest(colors[interior])
     number = np.bincount(classes, minlength=len(CLASSES))
     return Statistics(
         counts=np.array(
@@ -153,16 +154,13 @@ def prior_sample(sample: np.ndarray) -> np.ndarray:
     return rows[rows[:, SAMPLE.index("border_distance")] >= BORDER, :3]  # false for NaN
 
 
-def _entries(cholesky: np.ndarray) -> np.ndarray:  # [3, n] -> [11, n]
-    """AVERAGED and the angle; the vector of a round kernel, which has no direction, is zero."""
-    l11, l21, l22 = cholesky
-    xx, xy, yy = l11 * l11, l11 * l21, l21 * l21 + l22 * l22
-    difference = np.sqrt((xx - yy) ** 2 + 4 * xy * xy)
-    long = (xx + yy + difference) / 2  # squared
-    by = 1 / np.where(difference > 0, difference, 1)
-    cos, sin = (xx - yy) * by, 2 * xy * by
+def _entries(cholesky: np.ndarray) -> np.ndarray:  # [n, 3] -> [11, n]
+    """AVERAGED and the angle, by rows."""
+    covariance = covariance_from_cholesky(cholesky)
+    long, cos, sin = major_axis(covariance)
+    ratio = cholesky[:, 0] * cholesky[:, 2] / long  # of the axes: root of the determinant / longer axis squared
     angle = np.degrees(np.arctan2(sin, cos)) / 2
-    return np.stack([l11, l21, l22, xx, xy, yy, np.sqrt(long), l11 * l22 / long, cos, sin, angle])
+    return np.stack([*cholesky.T, *covariance.T, np.sqrt(long), ratio, cos, sin, angle])
 
 
 def _moments(entries: np.ndarray, amplitude: np.ndarray) -> np.ndarray:  # [11, n], [n] -> [2, 32]

@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from splat2d import GaussianField, imresize, render
 from splat2d.backends import cpu
-from splat2d.resample import imresize
 
 
 def psnr(image: Tensor, target: Tensor) -> float:
-    """dB between an image, clamped to [0, 1] first, and its target of equal shape; inf if equal."""
-    return decibels((image.clamp(0, 1) - target).double().square().mean().item())
+    """PSNR in dB of an image, clamped to [0, 1] first, against a target of its shape; inf if they are equal."""
+    return psnr_from_mse((image.clamp(0, 1) - target).double().square().mean().item())
 
 
-def decibels(error: float) -> float:
-    """PSNR of a mean squared error; inf of none."""
+def psnr_from_mse(error: float) -> float:
+    """PSNR in dB of a mean squared error of values in [0, 1]; inf for 0."""
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
-def halved(pixels: np.ndarray | Tensor) -> tuple[Tensor, Tensor]:  # [h, w, C], [C, 2 h, 2 w]
-    """The x2-downsampled crop that `held_out_psnr` fits, and the pixels that it compares with."""
-    target = planar(pixels)
+def psnr_of_each(fields: Sequence[GaussianField], targets: Tensor, device: str | torch.device) -> list[float]:
+    """PSNR in dB of fields (B = 1 each, on the CPU) rendered at the size of their targets [B, C, H, W].
+
+    Rendered on `device`, and summed on the CPU, always in one order.
+    """
+    means, cholesky, colors = (
+        torch.cat(tensors).to(device)
+        for tensors in zip(*((field.means, field.cholesky, field.colors) for field in fields), strict=True)
+    )
+    images = render(means, cholesky, colors, (targets.shape[2], targets.shape[3])).cpu()
+    return [psnr(image, target) for image, target in zip(images, targets, strict=True)]
+
+
+def held_out_pair(pixels: np.ndarray | Tensor) -> tuple[Tensor, Tensor]:  # [h, w, C], [C, 2 h, 2 w]
+    """The x2-downsampled crop (MATLAB bicubic) that `held_out_psnr` fits, and the pixels it compares with."""
+    target = channels_first(pixels)
     height, width = target.shape[1] // 2, target.shape[2] // 2
     target = target[:, : 2 * height, : 2 * width]
     return imresize(target, size=(height, width)).permute(1, 2, 0), target
 
 
-def planar(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
-    """Pixels [H, W, C] as the kernels take them. Raises ValueError where they cannot be fitted."""
+def channels_first(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
+    """Pixels [H, W, C] as the contiguous float32 tensor that is fitted.
+
+    Raises ValueError if they cannot be fitted: another shape, less than 2x2 pixels, or values not finite.
+    """
     tensor = torch.as_tensor(pixels, dtype=torch.float32)
     if tensor.ndim != 3 or not 1 <= tensor.shape[2] <= cpu.MAX_CHANNELS:
         raise ValueError(f"pixels must be [H, W, C] with 1 to 8 channels, got {list(tensor.shape)}")

@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
-from ..covariance import covariance_from_cholesky, square_root
+from ..covariance import covariance_from_cholesky, square_root_from_cholesky
 
 BLOCK = 1 << 14
 """Gaussians that are tested at a time: some megabytes."""
@@ -20,7 +20,7 @@ ROUNDING = 1e-9
 """Grid spacings outside of a hull that still are inside: a hull's corners are."""
 
 
-SPACES = {"cholesky": np.asarray, "covariance": covariance_from_cholesky, "sqrt": square_root}
+SPACES = {"cholesky": np.asarray, "covariance": covariance_from_cholesky, "sqrt": square_root_from_cholesky}
 """The spaces to blend in, each as a function of Cholesky entries [..., 3]."""
 
 

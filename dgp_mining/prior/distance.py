@@ -10,20 +10,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import KDTree
 
-from ..covariance import covariance_from_cholesky
+from ..covariance import logarithm_from_cholesky
 
 CANDIDATES = 16
 """Neighbours that are looked at before the nearest is known."""
-
-
-def coordinates(cholesky: np.ndarray) -> np.ndarray:  # [N, 3] -> [N, 3]
-    """(m, u, v) of factors: log S = m I + [[u, v], [v, -u]]."""
-    xx, xy, yy = covariance_from_cholesky(cholesky).T
-    root = cholesky[:, 0] * cholesky[:, 2]  # of the determinant
-    across = np.hypot((xx - yy) / 2, xy)  # half the difference of the eigenvalues
-    # asinh(across / root) is half the difference of their logarithms, without cancellation where round.
-    spread = np.where(across > 0, np.arcsinh(across / root) / np.where(across > 0, across, 1), 0)
-    return np.column_stack([np.log(root), spread * (xx - yy) / 2, spread * xy])
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # [..., 3], [..., 3] -> [...]
@@ -44,7 +34,7 @@ def nearest(cholesky: np.ndarray, kernels: np.ndarray, *, skip: int = 0) -> np.n
     Straight distances between coordinates, times sqrt(2), are never larger than the distance (negative
     curvature): so what is near in them is looked at first, and the rest only where it could be nearer still.
     """
-    points, centres = coordinates(cholesky), coordinates(kernels)
+    points, centres = logarithm_from_cholesky(cholesky), logarithm_from_cholesky(kernels)
     found = np.empty(len(points))
     todo, looked = np.arange(len(points)), min(CANDIDATES, len(centres))
     tree = KDTree(centres)
