@@ -1,7 +1,7 @@
 """2x2 covariances of Gaussians, in numpy: conversions between their representations, eigenvalues, axes.
 
 A covariance S is held as three entries along an array's last axis: itself (S_xx, S_xy, S_yy), its Cholesky
-factor L (l11, l21, l22) with S = L L^T, or its symmetric positive square root R (r_xx, r_xy, r_yy) with S = R R.
+factor L (l11, l21, l22) with S = L L^T, or its symmetric positive square root R (r_xx, r_xy, r_yy), S = R R.
 Stores and dictionaries are byte-identical across versions, so the order of operations here is fixed.
 """
 
@@ -72,7 +72,7 @@ def smallest_eigenvalue(covariance: np.ndarray) -> np.ndarray:
 
 
 def major_axis(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The variance along the longer axis, and the axis as cosine and sine of twice its angle from x towards y.
+    """The variance along the longer axis, and the cosine and sine of twice its angle from x towards y.
 
     Each is [...] for covariances (S_xx, S_xy, S_yy) in [..., 3]. The doubled angle makes opposite directions
     equal and can be averaged; a circle has no direction, and its cosine and sine are 0.

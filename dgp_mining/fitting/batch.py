@@ -1,4 +1,4 @@
-"""Fitting many crops at once on a GPU: `fit.fit_image` and `fit.held_out_psnr` for batches, with equal results.
+"""Fitting many crops at once on a GPU: `fit_image` and `held_out_psnr` for batches, with equal results.
 
 The CUDA kernels give the bits of the CPU's, and everything around them is done on the CPU, crop by crop: so a
 recipe leads to the same field on either, whatever else is in the batch.

@@ -1,4 +1,4 @@
-"""Fitting a field of 2D Gaussians to a crop: `fit_image`, and `held_out_psnr`, which measures how well it works."""
+"""Fitting a field of 2D Gaussians to a crop: `fit_image`, and how well that works: `held_out_psnr`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from splat2d import GaussianField
@@ -63,7 +62,7 @@ def fit_image(
 
     Args:
         pixels: [H, W, C] float, sRGB values in [0, 1], C from 1 to 8.
-        density: Gaussians per pixel, above 0 and at most 4; `fast` puts them on the largest grid with no more.
+        density: Gaussians per pixel, above 0, at most 4; `fast` puts them on the largest grid with no more.
         recipe: "fast", "lattice" (highest PSNR on the fitted pixels, not for a prior), "gaussianimage"
             (GaussianImage's, for comparison), or a recipe with your own numbers.
         iterations: default the named recipe's: 300, 400 or 50,000.
@@ -149,7 +148,9 @@ def fit_batch(
     for at in sorted(set().union(*kept)):
         crops = [crop for crop, fields in enumerate(kept) if at in fields]
         fields = [kept[crop][at] for crop in crops]
-        for crop, field, value in zip(crops, fields, psnr_of_each(fields, targets[crops], device), strict=True):
+        for crop, field, value in zip(
+            crops, fields, psnr_of_each(fields, targets[crops], device), strict=True
+        ):
             reached[crop].append(Snapshot(at, field, value))
     return [
         Fit(

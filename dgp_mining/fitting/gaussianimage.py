@@ -28,9 +28,7 @@ class GaussianImageRun:
         self, targets: Tensor, recipe: GaussianImageRecipe, density: float, seeds: Sequence[int]
     ) -> None:
         """Place the random starts of `targets` [B, C, H, W], one seed for each, on the same device."""
-        starts = [
-            random_start(target, density, seed) for target, seed in zip(targets, seeds, strict=True)
-        ]
+        starts = [random_start(target, density, seed) for target, seed in zip(targets, seeds, strict=True)]
         self.targets, self.recipe = targets, recipe
         self.parameters = torch.stack(starts).to(targets.device)  # [B, 5 + C, N]
         self.state = self.parameters.new_zeros(len(starts), 4, *self.parameters.shape[1:])

@@ -1,4 +1,4 @@
-"""The optimisation loop of all recipes: blocks of iterations over a batch, snapshots, stopping at a target."""
+"""The optimisation loop of all recipes: blocks of iterations, snapshots, and stopping at a target PSNR."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CHECK_EVERY = 10
 """Iterations between two comparisons with `target_psnr`."""
 
 MOST_AT_ONCE = 1000
-"""Iterations in one call of the fused fit: each call allocates its memory anew, and none can be interrupted."""
+"""Iterations in one call of the fused fit: each allocates its memory anew, and none can be interrupted."""
 
 Fields = dict[int, GaussianField]
 """Fields of one crop by the number of iterations done."""
 
 
 class Run(Protocol):
-    """A recipe at work on a batch of B crops of one shape; each crop's result is independent of the others."""
+    """A recipe at work on a batch of B crops of one shape; no crop's result depends on the others."""
 
     @property
     def targets(self) -> Tensor:
@@ -42,8 +42,8 @@ def optimise(
 ) -> list[Fields]:
     """Run a recipe to its end; return each crop's fields at the snapshots that it reached, and at its end.
 
-    A crop that reaches `target_psnr` (dB) keeps that field; the batch keeps updating it, and those extra steps
-    are discarded.
+    A crop that reaches `target_psnr` (dB) keeps that field; the batch keeps updating it, and those extra
+    steps are discarded.
     """
     values = run.targets[0].numel()
     running = list(range(len(run.targets)))
@@ -84,7 +84,7 @@ def crop_by_crop(fit: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 @contextlib.contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Limit torch to one thread: sums split over threads round differently, and workers have one core each."""
+    """Limit torch to one thread: sums split over threads round differently; workers have a core each."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

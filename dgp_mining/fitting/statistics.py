@@ -158,7 +158,9 @@ def _entries(cholesky: np.ndarray) -> np.ndarray:  # [n, 3] -> [11, n]
     """AVERAGED and the angle, by rows."""
     covariance = covariance_from_cholesky(cholesky)
     long, cos, sin = major_axis(covariance)
-    ratio = cholesky[:, 0] * cholesky[:, 2] / long  # of the axes: root of the determinant / longer axis squared
+    ratio = (
+        cholesky[:, 0] * cholesky[:, 2] / long
+    )  # of the axes: root of the determinant / longer axis squared
     angle = np.degrees(np.arctan2(sin, cos)) / 2
     return np.stack([*cholesky.T, *covariance.T, np.sqrt(long), ratio, cos, sin, angle])
 

@@ -14,7 +14,7 @@ from splat2d.backends import cpu
 
 
 def psnr(image: Tensor, target: Tensor) -> float:
-    """PSNR in dB of an image, clamped to [0, 1] first, against a target of its shape; inf if they are equal."""
+    """PSNR in dB of an image, clamped to [0, 1] first, against a target of its shape; inf if equal."""
     return psnr_from_mse((image.clamp(0, 1) - target).double().square().mean().item())
 
 

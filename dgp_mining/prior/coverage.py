@@ -7,6 +7,7 @@ of the dictionary there, and nothing else.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
@@ -20,7 +21,11 @@ ROUNDING = 1e-9
 """Grid spacings outside of a hull that still are inside: a hull's corners are."""
 
 
-SPACES = {"cholesky": np.asarray, "covariance": covariance_from_cholesky, "sqrt": square_root_from_cholesky}
+SPACES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "cholesky": np.asarray,
+    "covariance": covariance_from_cholesky,
+    "sqrt": square_root_from_cholesky,
+}
 """The spaces to blend in, each as a function of Cholesky entries [..., 3]."""
 
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from dgp_mining.fitting.fit import fit_image, held_out_psnr
 from dgp_mining.fitting.recipes import DEFAULT_DENSITY, FastRecipe, Recipe
 from dgp_mining.fitting.statistics import MOMENTS, Statistics, measure
-from dgp_mining.fitting.target import halved, psnr
+from dgp_mining.fitting.target import held_out_pair, psnr
 from dgp_mining.images.reader import ImageError, read_rgb
 from dgp_mining.planning.plan import make_plan
 from dgp_mining.planning.settings import Settings, resolve_settings
@@ -179,7 +179,7 @@ def fit_one(variant: Variant, crop: Crop, quick: bool = False) -> Fitted:
         np.ascontiguousarray(variant.change(crop.pixels)),
     )
     fit = fit_image(pixels, density=variant.density, recipe=recipe)
-    small, target = halved(pixels)
+    small, target = held_out_pair(pixels)
     enlarged = imresize(small.permute(2, 0, 1).contiguous(), size=tuple(target.shape[1:]))
     return Fitted(
         image=crop.image,

@@ -1,8 +1,9 @@
-"""Crops fitted together are fitted as one by one. The kernels' bits are the matter of splat2d's tests."""
+"""Crops fitted in a batch get the fits that they get alone (splat2d's tests compare the GPU's bits)."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -10,32 +11,8 @@ import torch
 from torch import Tensor
 
 from dgp_mining.fitting import batch
-from dgp_mining.fitting import gaussianimage as published
 from dgp_mining.fitting.fit import fit_image, held_out_psnr
-from splat2d.backends import cpu, fallback
-
-
-@pytest.fixture(autouse=True)
-def kernels_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the place of the GPU's, crop by crop."""
-    fused = cpu.LIBRARY is not None
-    fast = cpu.fit_fast if fused else fallback.fit_fast
-    gaussianimage = cpu.fit_gaussianimage if fused else published.iterate
-
-    def fit(
-        target: Tensor, parameters: Tensor, first: Tensor, second: Tensor, rates: Tensor, **settings: Any
-    ) -> Tensor:
-        rows = zip(target, parameters, first, second, strict=True)
-        return torch.stack([fast(*row, rates, **settings) for row in rows])
-
-    def fit_gaussianimage(
-        target: Tensor, parameters: Tensor, state: Tensor, rates: Tensor, **settings: Any
-    ) -> Tensor:
-        rows = zip(target, parameters, state, strict=True)
-        return torch.stack([gaussianimage(*row, rates, **settings) for row in rows])
-
-    monkeypatch.setattr(batch.cuda, "fit", fit)
-    monkeypatch.setattr(batch.cuda, "fit_gaussianimage", fit_gaussianimage)
+from splat2d.backends import cpu, cuda
 
 
 @pytest.fixture
@@ -63,8 +40,8 @@ def test_a_batch_gives_the_fits_of_its_crops_in_order(crops: list[np.ndarray], r
             assert torch.equal(look.field.cholesky, expected.field.cholesky)
             assert (look.iterations, look.psnr) == (expected.iterations, expected.psnr)
         assert (one.psnr, one.iterations, one.field.size) == (other.psnr, 12, (24, 20))
-    between = batch.held_out_psnrs(crops, seeds=seeds, device="cpu", **settings)
-    assert between == [
+    held_out = batch.held_out_psnrs(crops, seeds=seeds, device="cpu", **settings)
+    assert held_out == [
         held_out_psnr(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)
     ]
 
@@ -82,8 +59,8 @@ def test_each_crop_of_a_batch_ends_where_it_would_alone(crops: list[np.ndarray],
         assert torch.equal(fit.field.means, alone.field.means)
         assert [look.iterations for look in fit.snapshots] == [look.iterations for look in alone.snapshots]
     assert together[1].iterations < 50 < together[2].iterations
-    between = batch.held_out_psnrs(crops, seeds=seeds, device="cpu", **settings)
-    assert between == [
+    held_out = batch.held_out_psnrs(crops, seeds=seeds, device="cpu", **settings)
+    assert held_out == [
         held_out_psnr(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)
     ]
 
@@ -92,3 +69,15 @@ def test_a_crop_that_cannot_be_fitted_is_an_error(crops: list[np.ndarray]) -> No
     crops[1] = crops[1] * np.nan
     with pytest.raises(ValueError, match="finite"):
         batch.fit_images(crops, seeds=[0, 0, 0], density=0.25, recipe="fast", iterations=2, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "one"), [(cuda.fit_fast, cpu.fit_fast), (cuda.fit_gaussianimage, cpu.fit_gaussianimage)]
+)
+def test_the_gpu_takes_the_arguments_of_the_cpu(
+    gpu: Callable[..., Tensor], one: Callable[..., Tensor]
+) -> None:
+    """One call serves both: what holds on the CPU, where the tests run, holds on a GPU."""
+    assert [(p.name, p.kind) for p in signature(gpu).parameters.values()] == [
+        (p.name, p.kind) for p in signature(one).parameters.values()
+    ]

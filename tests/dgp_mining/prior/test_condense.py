@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dgp_mining.covariance import covariance_from_cholesky, smallest_eigenvalue, square_root
+from dgp_mining.covariance import covariance_from_cholesky, smallest_eigenvalue, square_root_from_cholesky
 from dgp_mining.prior.condense import METHODS, condense
 from dgp_mining.prior.coverage import coverage
 from dgp_mining.prior.dictionary import DictionaryError
@@ -88,7 +88,7 @@ def test_fewer_gaussians_than_kernels_are_refused() -> None:
 
 
 def test_the_square_root_is_the_symmetric_one() -> None:
-    xx, xy, yy = square_root(mined()).T
+    xx, xy, yy = square_root_from_cholesky(mined()).T
     squared = np.stack([xx * xx + xy * xy, xy * (xx + yy), xy * xy + yy * yy], axis=-1)
     np.testing.assert_allclose(squared, covariance_from_cholesky(mined()), rtol=1e-9, atol=1e-12)
     assert (xx * yy > xy * xy).all()

@@ -11,10 +11,14 @@ from click.testing import CliRunner
 from scipy.linalg import eigvalsh
 
 from dgp_mining.cli import main
-from dgp_mining.covariance import cholesky_from_covariance, covariance_from_cholesky
+from dgp_mining.covariance import (
+    cholesky_from_covariance,
+    covariance_from_cholesky,
+)
+from dgp_mining.covariance import logarithm_from_cholesky as log
 from dgp_mining.prior.condense import condense
 from dgp_mining.prior.dictionary import Dictionary
-from dgp_mining.prior.distance import coordinates, distance, nearest
+from dgp_mining.prior.distance import distance, nearest
 from dgp_mining.prior.quality import compare, kernel_quality, quality
 
 
@@ -38,16 +42,16 @@ def by_definition(a: np.ndarray, b: np.ndarray) -> float:
 def test_the_distance_is_that_of_the_definition() -> None:
     a, b = shapes(200), shapes(200, seed=1)
     expected = [by_definition(*pair) for pair in zip(a, b, strict=True)]
-    np.testing.assert_allclose(distance(coordinates(a), coordinates(b)), expected, rtol=1e-7)
+    np.testing.assert_allclose(distance(log(a), log(b)), expected, rtol=1e-7)
 
 
 def test_small_distances_keep_their_digits() -> None:
     a = shapes(50)
-    scaled = distance(coordinates(a), coordinates(a * (1 + 1e-9)))
+    scaled = distance(log(a), log(a * (1 + 1e-9)))
     np.testing.assert_allclose(scaled, 2 * np.sqrt(2) * 1e-9, rtol=1e-5)
-    assert (distance(coordinates(a), coordinates(a)) < 1e-12).all()
+    assert (distance(log(a), log(a)) < 1e-12).all()
     round_one = np.array([[1.0, 0, 1]])
-    assert distance(coordinates(round_one), coordinates(round_one))[0] == 0
+    assert distance(log(round_one), log(round_one))[0] == 0
 
 
 def test_the_distance_does_not_depend_on_how_both_are_seen() -> None:
@@ -59,14 +63,14 @@ def test_the_distance_does_not_depend_on_how_both_are_seen() -> None:
         return cholesky_from_covariance(np.array([[there[0, 0], there[0, 1], there[1, 1]]]))[0]
 
     here, there = ((x[None], y[None]) for x, y in ((a, b), (seen(a), seen(b))))
-    assert distance(*map(coordinates, here))[0] == pytest.approx(distance(*map(coordinates, there))[0])
+    assert distance(*map(log, here))[0] == pytest.approx(distance(*map(log, there))[0])
 
 
 @pytest.mark.parametrize("skip", [0, 1])
 @pytest.mark.parametrize("kernels", [2, 20, 300])
 def test_the_nearest_is_found_exactly(skip: int, kernels: int) -> None:
     points, centres = shapes(100), shapes(kernels, seed=2)
-    every = np.sort(distance(coordinates(points)[:, None], coordinates(centres)[None]), axis=1)
+    every = np.sort(distance(log(points)[:, None], log(centres)[None]), axis=1)
     np.testing.assert_array_equal(nearest(points, centres, skip=skip), every[:, skip])
 
 
