@@ -1,4 +1,4 @@
-"""What kind of picture a crop is, in six numbers: so that a prior can be asked what it owes to them."""
+"""Six image descriptors per crop (contrast, gradient, ...), used to relate the prior to image content."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import scipy.fft
 
 CONTENT = ("contrast", "gradient", "sharpness", "coherence", "noise", "spectral_slope")
-"""Columns of the content of a crop; see `measure_content`."""
+"""The descriptors of a crop, in order; `measure_content` defines them."""
 
 BLOCK = 8
-"""Side, in pixels, of the blocks whose directions `coherence` averages."""
+"""Side in pixels of the blocks over which `coherence` averages directions."""
 
 FREQUENCIES = (0.02, 0.4)
-"""Cycles per pixel between which the spectral slope is fitted: below, a crop has too few periods; above is
-what cameras and codecs have left."""
+"""The band, in cycles per pixel, in which the spectral slope is fitted: a crop has too few periods of lower
+frequencies, and cameras and codecs alter the higher ones."""
 
 _NOISE_NORM = 6 * 0.6745
 """Median size of the noise filter's response to white noise of unit variance: the filter has norm 6, and half
@@ -23,16 +23,19 @@ of a normal distribution lies within 0.6745."""
 
 
 def measure_content(pixels: np.ndarray) -> np.ndarray:  # [6] float64
-    """Columns CONTENT of a crop [H, W, C] in [0, 1], of the mean over its channels.
+    """The descriptors CONTENT of a crop [H, W, C] in [0, 1], computed on the mean of its channels.
 
     - contrast: standard deviation of the pixels.
-    - gradient: root mean square of the gradient, per pixel: flat crops have little.
-    - sharpness: root mean square of the Laplacian over that of the gradient, per pixel; 0 where it is flat.
-      It does not depend on contrast, and is least in blurred crops.
-    - coherence: how one-directional the gradient is within blocks of 8x8 pixels, in [0, 1]: large for edges,
-      small for texture.
+    - gradient: root mean square of the gradient, per pixel; small for flat crops.
+    - sharpness: root mean square of the Laplacian divided by that of the gradient, per pixel; 0 for a
+      constant crop. It does not depend on contrast, and is smallest for blurred crops.
+    - coherence: how much the gradients within blocks of 8x8 pixels share a direction, in [0, 1]: large for
+      edges, small for texture.
     - noise: standard deviation of white noise, by the median response of Immerkaer's filter (CVIU 64, 1996).
-    - spectral_slope: alpha of power ~ frequency^-alpha, about 2 for photographs; NaN where it is flat.
+    - spectral_slope: alpha of power ~ frequency^-alpha, about 2 for photographs; NaN for a constant crop.
+
+    >>> measure_content(np.full((16, 16, 3), 0.5, np.float32))[:2].tolist()
+    [0.0, 0.0]
     """
     grey = np.ascontiguousarray(pixels.mean(axis=2, dtype=np.float32))
     across, along = grey[:, 2:] - grey[:, :-2], grey[2:] - grey[:-2]
@@ -77,14 +80,14 @@ def _spectral_slope(grey: np.ndarray) -> float:
     if seen.sum() < 2:
         return float("nan")
     number, total = number[seen], total[seen]
-    # A ring's logarithm is as uncertain as its coefficients are few.
+    # The fewer coefficients a ring has, the less certain is the logarithm of its mean power.
     return float(-np.polyfit(log_frequency[seen], np.log(total / number), 1, w=np.sqrt(number))[0])
 
 
 @functools.lru_cache(maxsize=8)
 def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A window against the crop's sides; the ring of each coefficient of a half spectrum, 0 for those outside
-    FREQUENCIES; the logarithms of the rings' frequencies, evenly spaced."""
+    """A window that fades to the crop's sides; the ring (band of frequencies) of each coefficient of the half
+    spectrum, 0 for those outside FREQUENCIES; the logarithms of the rings' frequencies, evenly spaced."""
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]).astype(np.float32)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)).ravel()
     edges = np.geomspace(*FREQUENCIES, 17)

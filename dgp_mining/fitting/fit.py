@@ -148,9 +148,8 @@ def fit_batch(
     for at in sorted(set().union(*kept)):
         crops = [crop for crop, fields in enumerate(kept) if at in fields]
         fields = [kept[crop][at] for crop in crops]
-        for crop, field, value in zip(
-            crops, fields, psnr_of_each(fields, targets[crops], device), strict=True
-        ):
+        found = psnr_of_each(fields, targets[crops], device)
+        for crop, field, value in zip(crops, fields, found, strict=True):
             reached[crop].append(Snapshot(at, field, value))
     return [
         Fit(

@@ -1,4 +1,4 @@
-"""How a crop is fitted: the numbers of each recipe, and their schedules.
+"""The numbers of each fitting recipe, and its schedule of learning rates.
 
 Lengths are in grid spacings, 1 / sqrt(density), so that a recipe means the same at every density.
 """
@@ -13,41 +13,42 @@ from torch import Tensor
 
 RECIPES = ("fast", "lattice", "gaussianimage")
 DEFAULT_DENSITY = 0.25
-"""Gaussians per pixel: one per 2x2 pixels, where the released dictionary's units agree with ours."""
+"""Gaussians per pixel: one per 2x2 pixels, at which the ContinuousSR table's unit agrees with ours."""
 
 
 @dataclass(frozen=True)
 class FastRecipe:
-    """Deterministic grid start, isotropic kernels, exact gradients, Adam with a rate per kind of parameter.
+    """Recipe `fast`: grid initialisation, isotropic Gaussians, exact gradients, Adam with three rates.
 
-    The start, rates and floor were chosen by PSNR on and off the lattice, on smooth photographs as well as on
-    Kodak's; `workflows/benchmarks/recipes.py` prints what was tried and lost.
+    Deterministic. The initial width, rates and smallest width were chosen by PSNR on the fitted pixels and
+    held-out-pixel PSNR, on smooth photographs as well as on Kodak's; `workflows/benchmarks/recipes.py` prints
+    the variants that lost.
     """
 
     iterations: int = 300
-    """Adam steps; the schedule spans them."""
+    """Adam steps, over which the schedule of rates stretches."""
     start_sigma: float = 0.6
-    """Standard deviation of every Gaussian at the start, grid spacings."""
+    """Initial standard deviation of every Gaussian, grid spacings."""
     min_sigma: float = 0.2
-    """Floor of the standard deviation along any direction, grid spacings. Narrower Gaussians slip between the
-    pixels: they lift PSNR on the lattice and spoil the image between its samples."""
+    """Smallest standard deviation along any direction, grid spacings. Narrower Gaussians fit between pixel
+    centres: they raise PSNR on the fitted pixels and lower held-out-pixel PSNR."""
     rate_mean: float = 0.15
     """Peak learning rate of positions, grid spacings."""
     rate_shape: float = 0.05
-    """Peak learning rate of the covariances' symmetric roots, grid spacings."""
+    """Peak learning rate of the covariances' symmetric square roots, grid spacings."""
     rate_color: float = 0.025
     """Peak learning rate of colours."""
     warm_up: float = 0.05
-    """Fraction of the iterations over which the rates rise (half a cosine)."""
+    """Fraction of the iterations over which the rates rise, along half a cosine."""
     final: float = 0.02
-    """The rates at the end, as a fraction of their peak (half a cosine)."""
+    """The final rates as a fraction of their peak, reached along half a cosine."""
     beta1: float = 0.8
     beta2: float = 0.95
     epsilon: float = 1e-4
-    """Adam's; epsilon in units of the gradient of half the summed squared error."""
+    """Adam's constants; epsilon in units of the gradient of half the summed squared error."""
 
     def rates(self, spacing: float) -> Tensor:
-        """[iterations, 3] float32 learning rates of means (pixels), roots (pixels) and colours."""
+        """[iterations, 3] float32: learning rates of means (pixels), square roots (pixels) and colours."""
         t = (np.arange(self.iterations) + 0.5) / self.iterations
         rise = 0.04 + 0.96 * 0.5 * (1 - np.cos(np.pi * t / self.warm_up))
         fall = self.final + (1 - self.final) * 0.5 * (
@@ -60,23 +61,24 @@ class FastRecipe:
 
 @dataclass(frozen=True)
 class GaussianImageRecipe:
-    """The published recipe (GaussianImage, Zhang et al. 2024), with the exact gradient; for comparison.
+    """Recipe `gaussianimage`: GaussianImage's (Zhang et al. 2024), with the exact gradient; for comparison.
 
-    Random start; positions through tanh; Cholesky entries offset by (0.5, 0, 0.5) pixels; MSE after clamping.
+    Random initialisation; positions through tanh; Cholesky entries offset by (0.5, 0, 0.5) pixels; the mean
+    squared error of the clamped image.
     """
 
     iterations: int = 50_000
     rate: float = 1e-3
-    """Adan's learning rate, of every parameter."""
+    """Adan's learning rate of every parameter."""
     betas: tuple[float, float, float] = (0.98, 0.92, 0.99)
     halve_every: int = 20_000
     """Iterations after which the rate is halved."""
     cholesky_bound: tuple[float, float, float] = (0.5, 0.0, 0.5)
-    """Pixels, not grid spacings, as published."""
+    """Offset of the Cholesky entries, in pixels instead of grid spacings, as published."""
     epsilon: float = 1e-8
 
     def rates(self) -> Tensor:
-        """[iterations] float32 learning rates."""
+        """[iterations] float32: the learning rates."""
         halvings = np.arange(self.iterations) // self.halve_every
         return torch.tensor(self.rate * 0.5**halvings, dtype=torch.float32)
 
@@ -95,16 +97,19 @@ LATTICE = FastRecipe(
     beta1=0.9,
     beta2=0.9,
 )
-"""The most PSNR on the fitted pixels for the time, whatever the field is between them: for images stored as
-Gaussians, and beside `gaussianimage`, which is judged by nothing else. Not for a prior."""
+"""Highest PSNR on the fitted pixels in a given time, at the cost of held-out-pixel PSNR. For images stored
+as Gaussians, and for comparison with `gaussianimage`, which is judged by nothing else; not for a prior."""
 
-_NAMED = {"fast": FastRecipe(), "lattice": LATTICE, "gaussianimage": GaussianImageRecipe()}
+_NAMED: dict[str, Recipe] = {"fast": FastRecipe(), "lattice": LATTICE, "gaussianimage": GaussianImageRecipe()}
 
 
 def make_recipe(name: str, iterations: int | None = None) -> Recipe:
-    """The recipe of that name, with its own number of iterations unless one is given.
+    """The recipe called `name`, with `iterations` if given instead of its own number.
 
-    Raises ValueError for an unknown name or fewer than one iteration.
+    Raises ValueError for an unknown name or less than one iteration.
+
+    >>> make_recipe("fast").iterations
+    300
     """
     if name not in RECIPES:
         raise ValueError(f"unknown recipe {name!r}: choose one of {', '.join(RECIPES)}")

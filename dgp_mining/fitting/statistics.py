@@ -1,6 +1,6 @@
-"""What is kept of every fitted crop: counts, moments, histograms and a uniform sample of its Gaussians.
+"""The statistics kept of every fitted crop: counts, moments, histograms, a uniform sample of Gaussians.
 
-All lengths are in grid spacings, 1 / sqrt(Gaussians per pixel of this very fit) (README, Conventions).
+All lengths are in grid spacings, 1 / sqrt(Gaussians per pixel of this fit) (README, Conventions).
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ SAMPLE_SIZE = 256
 """Gaussians sampled from each crop."""
 
 DEAD_AMPLITUDE = 0.5 / 255
-"""Largest absolute colour below which a Gaussian is dead: it moves no pixel of an 8-bit image by a level."""
+"""A Gaussian whose largest absolute colour is below this is dead: it changes no pixel of an 8-bit image."""
 
 BORDER = 1.0
-"""Grid spacings from the crop's border within which a Gaussian belongs to the border: the cut through the
-image shapes it, not the image."""
+"""A Gaussian within this many grid spacings of the crop's border is a border Gaussian: the cut shapes it more
+than the image."""
 
 COUNTS = ("gaussians", "degenerate", "outside", "dead", "border", "sampled")
-"""Columns of the counts. The first four classes exclude each other, in this order; what is left is the
-interior, which alone enters the moments, the histograms and the prior."""
+"""Columns of the counts. The classes degenerate to border exclude each other, in this order; all other
+Gaussians are interior, and only these enter the moments, the histograms and the prior."""
 
 SAMPLE = ("l11", "l21", "l22", "amplitude", "displacement_x", "displacement_y", "border_distance")
-"""Columns of the sample; it is drawn from interior and border Gaussians alike, NaN where there are fewer."""
+"""Columns of the sample. It is drawn from interior and border Gaussians alike; unused rows are NaN."""
 
 ENTRIES = ("l11", "l21", "l22", "S_xx", "S_xy", "S_yy", "long_axis", "ratio", "angle")
-"""The entries whose histograms are kept: of the Cholesky factor; of the covariance; of its ellipse, the
-standard deviation along the longer axis, the shorter by the longer, and the direction of the longer, degrees
-from x towards y, in (-90, 90]."""
+"""The entries with histograms: the Cholesky factor; the covariance; and of its ellipse, the standard
+deviation along the longer axis, the ratio of the shorter to the longer axis, and the direction of the longer
+axis in degrees from x towards y, in (-90, 90]."""
 
 RANGES = (
     *((0.0, 4.0), (-2.0, 2.0), (0.0, 4.0)),
     *((0.0, 8.0), (-4.0, 4.0), (0.0, 8.0)),
     *((0.0, 4.0), (0.0, 1.0), (-90.0, 90.0)),
 )
-"""Histogram range of each entry, in (squared) grid spacings; what lies outside counts in the end bins."""
+"""Histogram range of each entry, in (squared) grid spacings; values outside count in the end bins."""
 
 BINS = 80
 
 AVERAGED = (*ENTRIES[:8], "cos_2angle", "sin_2angle")
-"""The entries whose moments are kept: a direction has no mean, but its doubled angle's vector has."""
+"""The entries with moments; instead of the direction, which has no mean, the vector of its doubled angle."""
 
 _PAIRS = tuple(
     (a, b) for block in (range(3), range(3, 6), range(6, 10)) for a in block for b in block if b >= a
@@ -56,16 +56,16 @@ MOMENTS = (*AVERAGED, *(f"{AVERAGED[a]}*{AVERAGED[b]}" for a, b in _PAIRS))
 """Columns of the moments: the means, then the mean products within each block (raw second moments)."""
 
 WEIGHTS = ("plain", "amplitude")
-"""How Gaussians count in moments and histograms: each as one, or as much as its largest colour."""
+"""The weights of Gaussians in moments and histograms: 1 each, or each its largest absolute colour."""
 
 NBYTES = 8 * (
     len(COUNTS) + len(CONTENT) + len(WEIGHTS) * (len(MOMENTS) + len(ENTRIES) * BINS)
 ) + 4 * SAMPLE_SIZE * len(SAMPLE)
-"""Size of what is kept of one crop before compression."""
+"""Size of one crop's statistics and content before compression."""
 
 CLASSES = ("degenerate", "outside", "dead", "border", "interior")
-"""What a Gaussian can be: not positive definite, or not finite; with a cut-off ellipse that misses the crop;
-invisible; near the side of the crop, which distorts it; or what a prior is made of."""
+"""The classes of Gaussians: not positive definite or not finite; with a cut-off ellipse that misses the crop;
+invisible; near a side of the crop, which distorts it; and all others, from which a prior is made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +75,15 @@ class Statistics:
     counts: np.ndarray
     """[6] int64, columns COUNTS."""
     moments: np.ndarray
-    """[2, 32] float64, rows WEIGHTS, columns MOMENTS, over the interior Gaussians; NaN without any."""
+    """[2, 32] float64, rows WEIGHTS, columns MOMENTS, over the interior Gaussians; NaN if there are none."""
     histograms: np.ndarray
-    """[2, 9, BINS] float64, by WEIGHTS and ENTRIES, over the interior Gaussians; summed, not averaged."""
+    """[2, 9, BINS] float64, by WEIGHTS and ENTRIES: sums of weights over the interior Gaussians."""
     sample: np.ndarray
     """[SAMPLE_SIZE, 7] float32, columns SAMPLE."""
 
 
 def measure(field: GaussianField, start: np.ndarray, rng: np.random.Generator) -> Statistics:
-    """The statistics of a field of one row, fitted from means `start` [N, 2] (both in pixels of the crop)."""
+    """The statistics of a field (B = 1) fitted from means `start` [N, 2], both in pixels of the crop."""
     height, width = field.size
     means, cholesky, colors = (
         tensor[0].detach().cpu().double().numpy() for tensor in (field.means, field.cholesky, field.colors)
@@ -125,11 +125,11 @@ def classify(
     width: float,
     spacing: float,  # px
 ) -> np.ndarray:  # [N] int
-    """The class of each Gaussian, as an index into CLASSES: the first that applies."""
+    """The class of each Gaussian: the index of the first of CLASSES that applies."""
     columns = np.concatenate([means.T, cholesky.T, colors.T])  # [5 + C, N]: numpy is slow along short axes
     x, y, l11, l21, l22 = columns[:5]
     determinant = (l11 * l11) * (l21 * l21 + l22 * l22) - (l11 * l21) ** 2
-    definite = (l11 > 0) & (l22 > 0) & (determinant > 0)  # the last for what underflows
+    definite = (l11 > 0) & (l22 > 0) & (determinant > 0)  # the last one fails on underflow
     reach_x, reach_y = DEFAULT_CUTOFF * l11, DEFAULT_CUTOFF * np.hypot(l21, l22)
     outside = (x + reach_x < 0) | (x - reach_x > width) | (y + reach_y < 0) | (y - reach_y > height)
     applies = [
@@ -148,14 +148,14 @@ def border_distance(means: np.ndarray, height: float, width: float) -> np.ndarra
 
 
 def prior_sample(sample: np.ndarray) -> np.ndarray:
-    """The Cholesky factors [n, 3], float64 grid spacings, of the interior Gaussians in stored samples
-    [..., SAMPLE_SIZE, 7], in their order: what a dictionary is made of."""
+    """The Cholesky factors [n, 3] (float64, grid spacings) of the interior Gaussians in stored samples
+    [..., SAMPLE_SIZE, 7], in their order. Dictionaries are built from these."""
     rows = sample.reshape(-1, len(SAMPLE)).astype(np.float64)
     return rows[rows[:, SAMPLE.index("border_distance")] >= BORDER, :3]  # false for NaN
 
 
 def _entries(cholesky: np.ndarray) -> np.ndarray:  # [n, 3] -> [11, n]
-    """AVERAGED and the angle, by rows."""
+    """The rows AVERAGED, and the direction of the longer axis in degrees."""
     covariance = covariance_from_cholesky(cholesky)
     long, cos, sin = major_axis(covariance)
     ratio = (
@@ -190,5 +190,5 @@ def _histograms(entries: np.ndarray, amplitude: np.ndarray) -> np.ndarray:  # [1
 
 
 def _largest(colors: np.ndarray) -> np.ndarray:  # [n, C] -> [n]
-    """The amplitude of each Gaussian; over rows, since numpy is slow along short axes."""
+    """The largest absolute colour of each Gaussian; over rows, since numpy is slow along short axes."""
     return np.abs(np.ascontiguousarray(colors.T)).max(axis=0)
