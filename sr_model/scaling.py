@@ -9,6 +9,9 @@ from splat2d.backends.cpu import MAX_EXTENT
 Scale = float | tuple[float, float]
 """One factor, or one for the height and one for the width."""
 
+RequestedSize = tuple[int | None, int | None]
+"""(height, width) in pixels; one of them may be None, and follows from the aspect ratio."""
+
 
 def scaled_extent(extent: float, scale: float) -> int:
     """Return the pixels of an axis at `scale`: rounded, halves upwards, and at least 1.
@@ -45,6 +48,23 @@ def scale_between(lr: tuple[float, float], size: tuple[float, float]) -> float:
     4.0
     """
     return math.sqrt(size[0] * size[1] / (lr[0] * lr[1]))
+
+
+def complete_size(requested: RequestedSize, lr: tuple[float, float]) -> tuple[int, int]:
+    """Return the whole (height, width) requested for an image of `lr` = (height, width).
+
+    A side that is None is scaled by the same factor as the other one, rounded to at least 1 pixel. Raises
+    ValueError if both are None.
+
+    >>> complete_size((None, 1920), (400, 600))
+    (1280, 1920)
+    """
+    height, width = requested
+    if height is None:
+        if width is None:
+            raise ValueError("the size needs a height or a width")
+        return scaled_extent(lr[0], width / lr[1]), width
+    return height, scaled_extent(lr[1], height / lr[0]) if width is None else width
 
 
 def check_size(height: int, width: int) -> None:

@@ -21,6 +21,9 @@ LAYERS = {
         field: rendering atomic_write
     """,
     "dgp_mining": """
+        duration:
+        terminal:
+        command_line:
         covariance:
         retry:
         shipped:
@@ -33,7 +36,7 @@ LAYERS = {
         report: covariance images fitting planning store prior
         estimate: images fitting planning store workers
         mining: retry fitting planning store workers
-        cli: retry planning store workers prior report estimate mining
+        cli: duration terminal command_line retry planning store workers prior report estimate mining
     """,
     "sr_model": """
         memory:
@@ -67,9 +70,13 @@ BELOW = {
         "dgp_mining.images",
         "dgp_mining.covariance",
         "dgp_mining.shipped",
+        "dgp_mining.command_line",
+        "dgp_mining.terminal",
+        "dgp_mining.duration",
     },
 }
-"""What each package may import of the packages below it; of mining, only dictionaries and images."""
+"""What each package may import of the packages below it; of mining, only dictionaries, images, and what all
+commands share."""
 
 
 def allowed(package: str) -> dict[str, set[str]]:

@@ -1,4 +1,4 @@
-"""`dgp-mine`: mine photographs into a store, look at it, condense it into a kernel dictionary."""
+"""`dgp-mine`: mine images into a store, look at it, condense it into a dictionary of kernels."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import click
 
 # What the commands need is imported in them: `dgp-mine status` should not wait for torch or Dask.
 from . import dictionary, fit, report, store
-from .group import Commands
+from .group import Group
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group("dgp-mine", cls=Group, former={"export": "export-field"})
 def main() -> None:
-    """Mine the Deep Gaussian Prior: fit 2D Gaussians to photographs and condense them into a dictionary."""
+    """Mine the Deep Gaussian Prior: fit 2D Gaussians to images and condense them into a dictionary."""
 
 
 for command in (
     *(fit.fit, store.status, store.verify, store.merge),
-    *(dictionary.dictionary, report.report, report.export),
+    *(dictionary.dictionary, report.report, report.export_field),
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`dgp-mine dictionary`: build, show, compare; the released layout in and out."""
+"""`dgp-mine dictionary`: build, show and compare dictionaries; read and write ContinuousSR's table."""
 
 from __future__ import annotations
 
@@ -6,36 +6,49 @@ import json
 
 import click
 
-from .group import JSON_OPTION, STORE_OPTION
+from ..command_line import json_option, option, out_option, seed_option, store_option
+from .group import Command, Group
+
+DICTIONARY_OUT = out_option("the dictionary", default="dict.npz", type=click.Path(dir_okay=False))
 
 
-@click.group()
+@click.group(cls=Group)
 def dictionary() -> None:
-    """Build and look at kernel dictionaries."""
+    """Build dictionaries of kernels and look at them."""
 
 
-@dictionary.command()
-@STORE_OPTION
-@click.option("--out", default="dict.npz", type=click.Path(dir_okay=False), help="The file to write.")
-@click.option("--size", default=730, type=click.IntRange(8, 100_000), help="Number of kernels.")
-@click.option(
+@dictionary.command(cls=Command)
+@store_option()
+@DICTIONARY_OUT
+@option(
+    "--kernels",
+    "size",
+    default=730,
+    type=click.IntRange(8, 100_000),
+    metavar="N",
+    former=["--size"],
+    help="Number of kernels.",
+)
+@option(
     "--method",
     default="kmeans",
     type=click.Choice(["kmeans", "marginal", "sample", "grid"]),
-    help="A codebook, the paper's Eq. 6, mined Gaussians, the released code's layout.",
+    help="How to choose the kernels: kmeans, centroids; marginal, the paper's Eq. 6; sample, mined "
+    "Gaussians; grid, the layout of the ContinuousSR table.",
 )
-@click.option("--seed", default=0, type=click.IntRange(0), help="Of what is drawn.")
-@click.option(
+@seed_option("k-means and of the random draws")
+@option(
     "--symmetric/--asymmetric",
     default=None,
-    help="Hold every kernel's mirror images and transpose, too, or not.  [default: do, but for grid]",
+    help="Whether to hold the mirror images and the transpose of every kernel, too.  [default: symmetric, "
+    "except for grid]",
 )
 def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bool | None) -> None:
-    """Condense the Gaussians of a finished store into a dictionary."""
+    """Condense a finished store into a dictionary."""
     from ..prior.build import build_dictionary
-    from .progress import progress_bar
+    from .progress import progress_of
 
-    with progress_bar("Reading") as on_progress:
+    with progress_of("Reading") as on_progress:
         built = build_dictionary(store, size, method, seed, symmetric, on_progress=on_progress)
     built.save(out)
     about = built.metadata
@@ -46,18 +59,18 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
     )
 
 
-@dictionary.command()
+@dictionary.command(cls=Command)
 @click.argument("path", metavar="DICT.NPZ")
-@JSON_OPTION
-@click.option("--plot", metavar="FILE.png", help="Draw the distributions and the kernels.")
+@json_option()
+@option("--plot", metavar="FILE.png", help="Draw the distributions and the kernels into this file.")
 def show(path: str, as_json: bool, plot: str | None) -> None:
-    """Say what a dictionary holds and where it comes from."""
+    """Show what a dictionary holds and where it comes from."""
     from ..prior.build import describe
     from ..prior.dictionary import Dictionary
-    from .dictionary_output import dictionary_text
+    from .dictionary_output import dictionary_text, with_new_keys
 
     loaded = Dictionary.load(path)
-    described = describe(loaded)
+    described = with_new_keys(describe(loaded))
     click.echo(json.dumps(described, indent=2) if as_json else dictionary_text(described))
     if plot:
         from ..prior.plot import plot_dictionary
@@ -65,54 +78,66 @@ def show(path: str, as_json: bool, plot: str | None) -> None:
         plot_dictionary(loaded, plot)
 
 
-@dictionary.command()
+@dictionary.command(cls=Command)
 @click.argument("a", metavar="A.NPZ")
 @click.argument("b", metavar="B.NPZ")
-@click.option("--store", help="Judge both by the Gaussians of this store's held-out crops, too.")
-@JSON_OPTION
+@option(
+    "--store",
+    metavar="STORE",
+    help="The store of fits. Also compares both dictionaries with the Gaussians of its held-out crops.  "
+    "[default: none]",
+)
+@json_option()
 def compare(a: str, b: str, store: str | None, as_json: bool) -> None:
-    """Say how two dictionaries differ: kernels, what each can blend of the other, provenance."""
+    """Show how two dictionaries differ.
+
+    Compares their kernels, which part of the other's kernels each can blend, and their metadata.
+    """
     from ..prior.build import gaussians_of_both
     from ..prior.dictionary import Dictionary
     from ..prior.quality import compare as compare_dictionaries
-    from .dictionary_output import comparison_text
-    from .progress import progress_bar
+    from .dictionary_output import comparison_text, with_new_keys
+    from .progress import progress_of
 
-    pair, gaussians = [Dictionary.load(path) for path in (a, b)], None
+    one, other, gaussians = Dictionary.load(a), Dictionary.load(b), None
     if store:
-        with progress_bar("Reading") as on_progress:
+        with progress_of("Reading") as on_progress:
             _, gaussians = gaussians_of_both(store, on_progress=on_progress)
-    compared = compare_dictionaries(*pair, gaussians)
+    compared = compare_dictionaries(one, other, gaussians)
+    compared["metadata"] = with_new_keys(compared["metadata"])
     click.echo(json.dumps(compared, indent=2) if as_json else comparison_text((a, b), compared))
 
 
-@dictionary.command("import")
-@click.argument("source", metavar="FILE", required=False)
-@click.option("--released", is_flag=True, help="The released dictionary itself, instead of a file.")
-@click.option("--out", default="dict.npz", type=click.Path(dir_okay=False), help="The file to write.")
+@dictionary.command("import", cls=Command)
+@click.argument("source", metavar="[FILE]", required=False)
+@option("--released", is_flag=True, help="Take the ContinuousSR table itself instead of a file.")
+@DICTIONARY_OUT
 def import_(source: str | None, released: bool, out: str) -> None:
-    """Make a dictionary of a table in the layout of ContinuousSR's released code.
+    """Read a table of ContinuousSR's layout.
 
     FILE is an .npy file [K, 3], or text with three numbers a line: l11, l21, l22 in pixels at x4.
     """
     from ..prior.continuoussr_table import read_released, released_dictionary
 
     if released == bool(source):
-        raise click.UsageError("Name a FILE, or take --released.")
-    imported = released_dictionary() if released else read_released(source)
+        raise click.UsageError("Give either a FILE or --released.")
+    imported = read_released(source) if source else released_dictionary()
     imported.save(out)
     widened = imported.metadata["widened"]
     click.echo(f"{out}: {len(imported)} kernels" + (f", {widened} of them singular" if widened else "") + ".")
 
 
-@dictionary.command("export")
+@dictionary.command("export", cls=Command)
 @click.argument("path", metavar="DICT.NPZ")
-@click.option("--to", required=True, metavar="FILE", help="The file to write: .npy, else text.")
-def export(path: str, to: str) -> None:
-    """Write a dictionary in the layout of ContinuousSR's released code: a table in pixels at x4."""
+@out_option("the table: an .npy file, or else text", required=True, former=["--to"])
+def export(path: str, out: str) -> None:
+    """Write a table of ContinuousSR's layout.
+
+    It has a row for each kernel, l11, l21, l22 in pixels at x4, as in the released code.
+    """
     from ..prior.continuoussr_table import write_released
     from ..prior.dictionary import Dictionary
 
     loaded = Dictionary.load(path)
-    write_released(loaded, to)
-    click.echo(f"{to}: {len(loaded)} rows of l11, l21, l22 in pixels at x4.")
+    write_released(loaded, out)
+    click.echo(f"{out}: {len(loaded)} rows of l11, l21, l22 in pixels at x4.")

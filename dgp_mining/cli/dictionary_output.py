@@ -1,4 +1,4 @@
-"""What `dgp-mine dictionary` says."""
+"""What `dgp-mine dictionary` prints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dictionary_text(described: dict[str, Any]) -> str:
             + (
                 f"of {covered['held_out_crops']} held-out crops"
                 if covered["held_out_crops"]
-                else "it is made of"
+                else "that it was built from"
             )
         )
         lines += [
@@ -36,7 +36,7 @@ def dictionary_text(described: dict[str, Any]) -> str:
             for space, shares in covered.items()
             if isinstance(shares, dict)
         ]
-    known = {"size", "units", "ranges", "min_eigenvalue", "quality", "coverage", "format"}
+    known = {"size", "units", "ranges", "min_eigenvalue", "quality", "coverage", "format", "off_lattice_psnr"}
     lines += [f"{key:<17} {value}" for key, value in described.items() if key not in known]
     return "\n".join(lines)
 
@@ -72,7 +72,7 @@ def comparison_text(names: tuple[str, str], compared: dict[str, Any]) -> str:
             )
             for space in a["coverage"]
         ]
-    skip = {"coverage", "versions", "fingerprint"}
+    skip = {"coverage", "versions", "fingerprint", "off_lattice_psnr"}
     rows += [
         (key, *("-" if value is None else str(value) for value in both))
         for key, both in compared["metadata"].items()
@@ -81,8 +81,17 @@ def comparison_text(names: tuple[str, str], compared: dict[str, Any]) -> str:
     return table(rows)
 
 
+def with_new_keys(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Metadata of a dictionary for printing, with `held_out_psnr`.
+
+    Files name it `off_lattice_psnr`, a key that `--json` keeps until release 0.3.
+    """
+    old = metadata.get("off_lattice_psnr")
+    return metadata if old is None else {**metadata, "held_out_psnr": old}
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text in columns, the first to the left, the others to the right."""
+    """Rows of text in columns: the first one aligned to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

@@ -9,68 +9,107 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .group import FINISHED_WITH_FAILURES, INTERRUPTED, STORE_OPTION
+from ..command_line import (
+    FINISHED_WITH_FAILURES,
+    INTERRUPTED,
+    dry_run_option,
+    images_option,
+    option,
+    overwrite_option,
+    seed_option,
+    store_option,
+)
+from .group import Command
 
 if TYPE_CHECKING:
     from ..planning.settings import Settings
 
 
-@click.command()
-@click.option("--images", required=True, metavar="DIR", help="Folder of photographs, with its subfolders.")
-@STORE_OPTION
-@click.option("--crop", default=256, help="Side of the square crops, pixels.")
-@click.option(
-    "--max-crops", type=int, metavar="N", help="Most crops, spread over all images.  [default: all]"
+@click.command(cls=Command)
+@images_option(required=True)
+@store_option()
+@option("--crop", default=256, metavar="N", help="Side of the square crops in pixels.")
+@option(
+    "--max-crops",
+    type=int,
+    metavar="N",
+    help="Fit at most this many crops, spread evenly over the images.  [default: all that do not overlap]",
 )
-@click.option("--density", default=0.25, metavar="D", help="Gaussians per pixel.")
-@click.option(
-    "--recipe", default="fast", type=click.Choice(["fast", "lattice", "gaussianimage"]), help="How to fit."
+@option("--density", default=0.25, metavar="D", help="Gaussians per pixel.")
+@option(
+    "--recipe",
+    default="fast",
+    type=click.Choice(["fast", "lattice", "gaussianimage"]),
+    help="How to fit: fast, for priors; lattice, the highest PSNR on the fitted pixels for the time; or "
+    "GaussianImage's.",
 )
-@click.option("--iterations", type=int, metavar="N", help="Optimiser steps.  [default: the recipe's]")
-@click.option(
-    "--target-psnr", type=float, metavar="DB", help="End each fit once it reaches this, dB.  [default: never]"
+@option("--iterations", type=int, metavar="N", help="Optimiser steps for each crop.  [default: the recipe's]")
+@option(
+    "--target-psnr",
+    type=float,
+    metavar="DB",
+    help="End the fit of a crop once its PSNR reaches this value in dB.  [default: never]",
 )
-@click.option(
+@option(
     "--scheduler",
     default="local",
     metavar="WHERE",
-    help="Where to fit: 'local' (processes), 'gpu' (one for each visible GPU), 'sync' (here), or the address "
-    "of a Dask scheduler, tcp://... or tls://....",
+    help="Where to fit: 'local' (processes), 'gpu' (one process for each visible GPU), 'sync' (in this "
+    "process), or the address of a Dask scheduler, tcp://... or tls://....",
 )
-@click.option(
-    "--workers", type=click.IntRange(1), metavar="N", help="Local processes.  [default: cores, or GPUs]"
+@option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of local processes.  [default: one for each core, or GPU]",
 )
-@click.option(
+@option(
     "--device",
     type=click.Choice(["cpu", "cuda"]),
     help="What workers fit on.  [default: cuda with --scheduler gpu, else cpu]",
 )
-@click.option("--tls-ca", metavar="FILE.pem", help="Who signs for a tls:// scheduler.  [default: Dask's]")
-@click.option("--tls-cert", metavar="FILE.pem", help="This client's certificate.  [default: Dask's]")
-@click.option("--tls-key", metavar="FILE.pem", help="This client's key.  [default: Dask's]")
-@click.option("--seed", default=0, help="Of the choice of crops and of all that is random.")
-@click.option("--keep-fields", is_flag=True, help="Store every Gaussian, not only statistics.")
-@click.option("--snapshots", metavar="I,I,...", help="Store statistics at these iterations, too.")
-@click.option("--overwrite", is_flag=True, help="Delete the store first.")
-@click.option("--retry-failed", is_flag=True, help="Try the crops again that have failed.")
-@click.option("--strict", is_flag=True, help="Stop at the first crop or image that fails.")
-@click.option(
-    "--log", type=click.Path(path_type=Path), metavar="FILE", help="Appended to.  [default: STORE.log]"
+@option(
+    "--tls-ca",
+    metavar="FILE.pem",
+    argument=["tls"],
+    help="Certificate of the authority that signs for a tls:// scheduler.  [default: Dask's]",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, how long it takes and how much disk.")
+@option("--tls-cert", metavar="FILE.pem", help="This client's certificate.  [default: Dask's]")
+@option("--tls-key", metavar="FILE.pem", help="This client's private key.  [default: Dask's]")
+@seed_option("the choice of crops and of everything random in the fits")
+@option("--keep-fields", is_flag=True, help="Store every Gaussian, not only their statistics.")
+@option(
+    "--snapshots",
+    metavar="I,I,...",
+    help="Also store the statistics after these iterations.  [default: none]",
+)
+@overwrite_option(" The store is deleted first.")
+@option("--retry-failed", is_flag=True, help="Fit those crops again that failed before.")
+@option("--strict", is_flag=True, help="Stop at the first crop or image that fails.")
+@option(
+    "--log",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File to which the log of the run is appended.  [default: STORE.log]",
+)
+@dry_run_option("crops, time and disk space.")
 def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any) -> None:
-    """Fit 2D Gaussians to crops of photographs; go on where an earlier run stopped."""
+    """Fit 2D Gaussians to crops of images.
+
+    Continues where an earlier run on the store stopped.
+    Exit status 3: finished, with crops that failed or images that were skipped.
+    """
     from ..mining import mine
     from .fit_output import FitReport
-    from .run_log import log_beside
+    from .run_log import default_log
 
     settings, how = _split(options)
     if dry_run:
         _estimate(images, settings, how)
         return
-    report = FitReport(log or log_beside(store))
+    report = FitReport(log or default_log(store))
     try:
-        mine(
+        opened = mine(
             images,
             store,
             settings,
@@ -85,12 +124,12 @@ def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any
     except Exception as error:
         report.stopped(error)
         raise
-    if report.finished():
+    if report.finished(opened):
         sys.exit(FINISHED_WITH_FAILURES)
 
 
 def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
-    """The options that determine the results, and those that say how to come by them. Raises UsageError."""
+    """The options that determine the results, and those on how to compute them. Raises UsageError."""
     from ..planning.settings import Settings
 
     names = {field.name for field in fields(Settings)}

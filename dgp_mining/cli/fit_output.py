@@ -1,90 +1,97 @@
-"""What `dgp-mine fit` says, and writes into its log."""
+"""What `dgp-mine fit` prints and writes into its log."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from ..command_line import in_options
+from ..duration import duration
 from ..estimate import Estimate
 from ..planning.plan import Plan
 from ..store.store import Store
 from ..store.summary import summarise
+from ..terminal import listed, notify
 from ..workers.messages import Progress
-from .output import listed, say
-from .progress import ProgressLine, duration
+from .progress import FitProgress
 from .run_log import RunLog
 from .store_output import status_text
 
 
 class FitReport:
-    """Speaks while `dgp-mine fit` runs, on stderr and into the log; mine's callbacks are its methods."""
+    """Reports on a run of `dgp-mine fit`, on stderr and in the log."""
 
     def __init__(self, log: Path) -> None:
         self.path = log
         self.store: Store | None = None
         self.log: RunLog | None = None
+        self.line = FitProgress(0)
         self.noted: set[str] = set()
 
     def plan(self, plan: Plan, store: Store) -> None:
-        """Say what there is to do. Raises RunError where the log cannot be written."""
+        """Print what there is to do. Raises RunError if the log cannot be written."""
         self.store, self.log = store, RunLog(self.path)
         before = int((~store.unfinished()).sum())
         self.log.start(plan, store, len(store) - before)
-        say(describe_plan(plan))
+        notify(in_options(describe_plan(plan)))
         if before == len(store):
-            say(f"{store.path} has all of them already.")
+            notify(f"{store.path} has all of them already.")
         elif before:
-            say(f"{store.path} has {before:,} of them already; going on.")
-        self.line = ProgressLine(len(store), before)
+            notify(f"{store.path} has {before:,} of them already; the others are fitted now.")
+        self.line = FitProgress(len(store), before)
 
     def progress(self, progress: Progress) -> None:
         """Count what a chunk has added."""
         self.line.add(progress)
-        self.log.chunk(progress)
+        self._write(lambda log: log.chunk(progress))
         for note in progress.notes:
             kind = re.sub(r"\d+", "", note.partition(": ")[2])
-            if kind not in self.noted:  # of a thousand images without their alpha channels one is enough
+            if kind not in self.noted:  # a thousand images may have an alpha channel: one line is enough
                 self.noted.add(kind)
-                self.line.interject(f"{note}. {self.path} names all images of which this is so.")
+                self.line.interject(f"{note}. {self.path} names all such images.")
 
     def say(self, sentence: str) -> None:
-        """Say what happens meanwhile, above the progress."""
-        self.line.interject(sentence)
-        self.log.write(sentence)
+        """Print a message above the progress."""
+        self.line.interject(in_options(sentence))
+        self._write(lambda log: log.write(sentence))
 
     def interrupted(self) -> None:
-        """Say what is done and how to go on, after Ctrl-C."""
+        """Print what is done and how to continue, after Ctrl-C."""
         if self.store is None:
-            say("\nInterrupted before the first crop.")
+            notify("\nInterrupted before the first crop.")
             return
         unfinished = self.store.unfinished()
         text = (
             f"Interrupted: {int((~unfinished).sum()):,} of {len(unfinished):,} crops are in "
-            f"{self.store.path}. The same command goes on from there."
+            f"{self.store.path}. The same command continues from there."
         )
-        say("\n" + text)
-        self.log.end(text)
+        notify("\n" + text)
+        self._write(lambda log: log.end(text))
 
     def stopped(self, error: Exception) -> None:
-        """Write down what has ended the run; to say it is the command's."""
-        if self.log:
-            self.log.end(f"stopped: {error}")
+        """Log what has ended the run; the command prints it."""
+        self._write(lambda log: log.end(f"stopped: {in_options(str(error))}"))
 
-    def finished(self) -> bool:
-        """Say what came out, on stdout; whether anything failed."""
+    def finished(self, store: Store) -> bool:
+        """Print the result on stdout; return whether anything failed."""
         if self.line.done or self.line.failed:
             self.line.finish()
-        summary = summarise(self.store)
-        text = status_text(summary)
+        summary = summarise(store)
+        text = in_options(status_text(summary))
         click.echo(text)
-        self.log.end(text)
+        self._write(lambda log: log.end(text))
         return bool(summary["failed"] or summary["skipped"])
+
+    def _write(self, entry: Callable[[RunLog], None]) -> None:
+        if self.log:
+            entry(self.log)
 
 
 def describe_plan(plan: Plan) -> str:
-    """One line on what a plan comprises, and one more on each image that it leaves out."""
+    """One line on what a plan consists of, and one more for each image that it leaves out."""
     side = plan.settings.crop
     used, all_images = len(set(plan.image.tolist())), len(plan.names)
     images = f"{used:,} images" if used == all_images else f"{used:,} of {all_images:,} images"
@@ -93,7 +100,7 @@ def describe_plan(plan: Plan) -> str:
 
 
 def estimate_text(estimated: Estimate, workers: int) -> str:
-    """What --dry-run says after the plan."""
+    """What --dry-run prints after the plan."""
     return (
         f"{estimated.gaussians:,} Gaussians; about {duration(estimated.seconds / workers)} with {workers} "
         f"worker{'s' * (workers > 1)}; at most {estimated.nbytes / 1e6:,.1f} MB of disk"

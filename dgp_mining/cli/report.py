@@ -1,47 +1,70 @@
-"""`dgp-mine report` and `export`: a store to look at."""
+"""`dgp-mine report` and `export-field`: a store to look at."""
 
 from __future__ import annotations
 
 import click
 
+from ..command_line import former_argument, images_option, option, out_option, prior_option, store_option
+from .group import Command
 
-@click.command()
-@click.argument("store", default="dgp.zarr")
-@click.option("--out", default="report.html", type=click.Path(dir_okay=False), help="The file to write.")
-@click.option("--images", metavar="DIR", help="Where the photographs are now.  [default: where they were]")
-@click.option("--dictionary", metavar="DICT.NPZ", help="The one to show.  [default: the store's own]")
-def report(store: str, out: str, images: str | None, dictionary: str | None) -> None:
-    """Write one self-contained HTML page on what was mined: distributions, symmetry, quality, pictures."""
+NOT_MOVED = "  [default: the folder that was mined]"
+
+
+@click.command(cls=Command)
+@store_option()
+@former_argument("store")
+@out_option("the HTML page", default="report.html", type=click.Path(dir_okay=False))
+@images_option(NOT_MOVED)
+@prior_option("  [default: one built from the store]", former=["--dictionary"], argument=["dictionary"])
+def report(store: str, out: str, images: str | None, prior: str | None) -> None:
+    """Write an HTML page on a store.
+
+    It shows distributions, symmetry, fit quality and example crops, and needs no other file.
+    """
     from ..prior.dictionary import Dictionary
     from ..report.report import write_report
-    from .progress import stages
+    from .progress import progress_line
 
-    loaded = Dictionary.load(dictionary) if dictionary else None
-    with stages() as on_progress:
-        write_report(store, out, images=images, dictionary=loaded, on_progress=on_progress)
+    loaded = Dictionary.load(prior) if prior else None
+    with progress_line() as line:
+        write_report(store, out, images=images, dictionary=loaded, on_progress=line.count)
     click.echo(f"{out}: open it in a browser.")
 
 
-@click.command()
-@click.argument("store", default="dgp.zarr")
-@click.option("--crop", required=True, type=int, metavar="I", help="Number of the crop, from 0.")
-@click.option(
-    "--to", required=True, metavar="FILE", help="A .png (rendered), .safetensors or .ply (for splat viewers)."
+@click.command("export-field", cls=Command)
+@store_option()
+@former_argument("store")
+@option(
+    "--index",
+    required=True,
+    type=click.IntRange(0),
+    metavar="I",
+    former=["--crop"],
+    argument=["crop"],
+    help="Number of the crop in the store, from 0.",
 )
-@click.option("--images", metavar="DIR", help="Where the photographs are now.  [default: where they were]")
-def export(store: str, crop: int, to: str, images: str | None) -> None:
-    """Write the field of one crop; it is fitted again where the store keeps no fields.
+@out_option(
+    "the field: a .png (rendered), .safetensors, or .ply (for splat viewers)",
+    required=True,
+    former=["--to"],
+    argument=["path"],
+)
+@images_option(NOT_MOVED)
+def export_field(store: str, index: int, out: str, images: str | None) -> None:
+    """Write the field of one crop to a file.
 
-    Viewers of .ply composite splats with opacity, where a field is a plain sum: look at shapes and places
-    there, not at colours.
+    If the store keeps no fields, the crop is fitted again.
+
+    Viewers of .ply files blend splats by opacity, whereas a field is a plain sum of Gaussians: compare shapes
+    and positions there, not colours.
     """
     from ..report.export import check_format, export_field
     from ..report.fitted_crops import fitted_crop
     from ..store.store import Store
 
-    check_format(to)
-    shown = fitted_crop(Store.open(store), crop, images)
-    export_field(shown, to)
+    check_format(out)
+    shown = fitted_crop(Store.open(store), index, images)
+    export_field(shown, out)
     row, column = shown.position
     count = shown.field.means.shape[1]
-    click.echo(f"{to}: {count:,} Gaussians of {shown.name}, row {row}, column {column}.")
+    click.echo(f"{out}: {count:,} Gaussians of {shown.name}, row {row}, column {column}.")

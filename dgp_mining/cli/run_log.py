@@ -1,4 +1,4 @@
-"""The log of runs: what a run was asked, how each chunk ended, what failed and why. One line for each."""
+"""The log of runs: settings and versions, the result of each chunk, failures and reasons, a line for each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 
+from ..command_line import in_options
 from ..planning.plan import Plan
 from ..retry import RunError
 from ..store.store import Store, versions
@@ -14,26 +15,26 @@ from ..workers.messages import Progress
 
 
 class RunLog:
-    """Appends to a text file, which is opened for each line: it may be moved, and runs may share it."""
+    """Appends to a text file. It is opened for each entry, so that it may be moved, and runs may share it."""
 
     def __init__(self, path: str | Path) -> None:
-        """Raises RunError where the file cannot be written."""
+        """Raises RunError if the file cannot be written."""
         self.path = Path(path)
         try:
             self.path.open("a").close()
         except OSError as error:
             raise RunError(
-                f"The log {path} cannot be written ({error.strerror}): name another with --log."
+                f"The log {path} cannot be written ({error.strerror}): name another with log=."
             ) from error
 
     def write(self, text: str) -> None:
-        """Append lines, each with the time. A disk that is full ends the run by the store, not by its log."""
+        """Append lines, each with the time. Ignores errors: if the disk is full, writing the store fails."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8", errors="replace") as file:
-            file.write("".join(f"{stamp} {line}\n" for line in text.splitlines()))
+            file.write("".join(f"{stamp} {line}\n" for line in in_options(text).splitlines()))
 
     def start(self, plan: Plan, store: Store, pending: int) -> None:
-        """What is to be done, and with what."""
+        """Log what there is to do, the settings and the versions."""
         self.write(
             f"start: {store.path}, {plan.crops} crops of {len(plan.names)} images in {plan.folder}, "
             f"{pending} pending\n"
@@ -44,7 +45,7 @@ class RunLog:
             self.write(f"skipped: {problem}")
 
     def chunk(self, progress: Progress) -> None:
-        """How a chunk has ended."""
+        """Log the result of a chunk."""
         text = f"chunk {progress.chunk}: {progress.done} fitted"
         if progress.done:
             text += f", {progress.psnr / progress.done:.2f} dB"
@@ -53,11 +54,11 @@ class RunLog:
         self.write("\n".join(f"warning: {note}" for note in progress.notes))
 
     def end(self, text: str) -> None:
-        """How the run has ended."""
+        """Log how the run has ended."""
         self.write(f"end: {text}")
 
 
-def log_beside(store: str) -> Path:
-    """Where the log of a store is, unless told otherwise: beside it, or here where it is remote."""
+def default_log(store: str) -> Path:
+    """The default log of a store: next to it, or in the working directory if the store is remote."""
     name = store.rstrip("/") + ".log"
     return Path(name.rpartition("/")[2] if "://" in name else name)

@@ -1,12 +1,12 @@
-"""What the commands that look at a store say."""
+"""What `dgp-mine status` and `verify` print."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from ..duration import duration
 from ..store.verify import Verification
-from .output import listed
-from .progress import duration
+from ..terminal import listed
 
 
 def status_text(summary: dict[str, Any]) -> str:
@@ -23,13 +23,13 @@ def status_text(summary: dict[str, Any]) -> str:
     if recent := summary["recent"]:
         rate = recent["crops_per_second"]
         lines.append(
-            f"running   {rate:.2f} crops/s of late, the last chunk {duration(recent['idle'])} ago, "
+            f"running   {rate:.2f} crops/s recently, the last chunk {duration(recent['idle'])} ago, "
             f"{duration(summary['pending'] / rate)} left"
         )
-    for label, key in (("psnr", "psnr"), ("off-lattice", "off_lattice_psnr")):
+    for label, key in (("PSNR", "psnr"), ("held-out-pixel PSNR", "held_out_psnr")):
         if figures := summary[key]:
             spelt = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
-            lines.append(f"{label:<12}{spelt} dB")
+            lines.append(f"{label:<9} {spelt} dB")
     for what, unit in (("failed", "crops"), ("skipped", "images")):
         if reasons := summary["reasons"][what]:
             counted = "; ".join(f"{n:,} {unit}: {reason}" for reason, n in reasons.items())
@@ -39,25 +39,30 @@ def status_text(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def with_old_keys(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary for `--json`, which until release 0.3 also has `held_out_psnr` as `off_lattice_psnr`."""
+    return {**summary, "off_lattice_psnr": summary["held_out_psnr"]}
+
+
 def verification_text(store: str, found: Verification) -> str:
     """What `dgp-mine verify` prints without --json."""
     chunks = {damage.chunk: damage.crops for damage in found.damage if damage.chunk}
     lines = listed([damage.what for damage in found.damage])
     if files := found.files:
-        lines += listed([f"{name} is not the file that it was when it was fitted." for name in files.changed])
-        lines += listed([f"{name} is not there any more." for name in files.missing])
+        lines += listed([f"{name} has changed since it was fitted." for name in files.changed])
+        lines += listed([f"{name} does not exist any more." for name in files.missing])
         lines.append(
-            f"{files.same:,} image files are what they were, {len(files.changed):,} are not, "
+            f"{files.same:,} image files are unchanged, {len(files.changed):,} have changed, "
             f"{len(files.missing):,} are missing."
         )
     crops = f"{found.crops:,} crops" + (f", {found.pending:,} of them pending" if found.pending else "")
     if not found.damage:
         lines.append(f"{store} is sound: {crops}.")
     elif found.repaired:
-        lines.append(f"{store} is repaired: {crops}. The command that made it fits those again.")
+        lines.append(f"{store} is repaired: {crops}. The command that made it fits the pending crops.")
     else:
         lines.append(
             f"{store} is damaged: {sum(chunks.values()):,} of {crops}. With --repair, the next "
-            "'dgp-mine fit' does them again."
+            "'dgp-mine fit' fits them again."
         )
     return "\n".join(lines)

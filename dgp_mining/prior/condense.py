@@ -69,7 +69,7 @@ def grid(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarra
     n = max(2, int((size - 0.5) ** (1 / 3)))
     if n**3 + 1 != size:
         raise DictionaryError(
-            f"A grid has n^3 + 1 kernels, not {size}: take --size {n**3 + 1} or {(n + 1) ** 3 + 1}."
+            f"A grid has n^3 + 1 kernels, not {size}: take size={n**3 + 1} or size={(n + 1) ** 3 + 1}."
         )
     values = np.quantile(cholesky, np.linspace(*GRID_QUANTILES, n), axis=0)  # [n, 3]
     combinations = np.stack(np.meshgrid(*values.T, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -50,7 +50,7 @@ def summarise(
         "pending": pending,
         "recent": recent(store) if pending else None,
         "psnr": spread(done[:, RESULT.index("psnr")]),
-        "off_lattice_psnr": spread(done[:, RESULT.index("off_lattice_psnr")]),
+        "held_out_psnr": spread(done[:, RESULT.index("off_lattice_psnr")]),
         "seconds": float(done[:, RESULT.index("seconds")].sum()),
         "gaussians": dict(zip(COUNTS, np.maximum(counts, 0).sum(axis=0).tolist(), strict=True)),
         "failures": [

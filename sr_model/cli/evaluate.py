@@ -1,4 +1,4 @@
-"""sr-eval: measure a trained network by a named protocol, beside bicubic interpolation."""
+"""sr-eval: measure a trained network by a named protocol, next to bicubic interpolation."""
 
 from __future__ import annotations
 
@@ -7,46 +7,56 @@ from pathlib import Path
 
 import click
 
+from dgp_mining.command_line import images_option, json_option, option
+from dgp_mining.terminal import ProgressLine
+
 from ..evaluation.cost import average_seconds, macs, peak_memory
 from ..evaluation.evaluate import evaluate
 from ..evaluation.perceptual import METRICS, Perceptual
-from ..evaluation.protocol import PROTOCOLS, Score
-from ..evaluation.tables import Report, cost_rows, key
+from ..evaluation.protocol import PROTOCOLS
+from ..evaluation.tables import Report, key
 from ..upscaling.upscale import network
-from . import Command
-from .progress import ProgressLine
-from .types import Scales
+from . import types
+from .command import Command
+from .evaluate_output import score_line, summary_lines
+from .options import model_option
 
 
-@click.command(cls=Command)
-@click.option(
-    "--model", type=click.Path(path_type=Path), help="A checkpoint.  [default: the reference model]"
+@click.command("sr-eval", cls=Command)
+@model_option()
+@images_option(
+    " They are the high-resolution images.",
+    type=click.Path(path_type=Path),
+    former=["--data"],
+    argument=["folder"],
 )
-@click.option(
-    "--data", type=click.Path(path_type=Path), metavar="DIR", help="Folder of high-resolution images."
+@option(
+    "--scales",
+    type=types.scales,
+    metavar="SCALE,...",
+    default="2,3,4",
+    help="Scales, whole or not, such as x2,x3.5.",
 )
-@click.option("--scales", type=Scales(), default="2,3,4", show_default=True, help="Scales, whole or not.")
-@click.option(
+@option(
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
     default="benchmark",
-    show_default=True,
-    help="Which literature's figures: its channel, border, rounding and LR images.",
+    help="How the literature measures: colour channel, border, rounding and low-resolution images.",
 )
-@click.option(
+@option(
     "--metric",
     "metrics",
     multiple=True,
     type=click.Choice(METRICS),
-    help="Also LPIPS, DISTS or FID (an extra).",
+    help="Also measure this; may be given several times. Needs 'dgp-mining[perceptual]'.",
 )
-@click.option("--cost", "costs", is_flag=True, help="Also operations and memory.")
-@click.option("--time", "times", is_flag=True, help="Also the average time over 45 scales, x4 to x48.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; progress goes to stderr.")
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print a table; progress goes to stderr.")
+@option("--cost", "costs", is_flag=True, help="Also count multiply-adds and memory.")
+@option("--time", "times", is_flag=True, help="Also measure the average time over 45 scales, x4 to x48.")
+@json_option()
+@option("--markdown", "as_markdown", is_flag=True, help="Print the results as a Markdown table.")
 def main(
     model: Path | None,
-    data: Path | None,
+    images: Path | None,
     scales: list[float],
     protocol: str,
     metrics: tuple[str, ...],
@@ -55,20 +65,23 @@ def main(
     as_json: bool,
     as_markdown: bool,
 ) -> None:
-    """Measure a network's PSNR and SSIM on the images of a folder, beside bicubic interpolation's."""
+    """Measure a network's PSNR and SSIM on a folder of images.
+
+    Bicubic interpolation is measured next to it. With --json and --markdown, the figures of single images go
+    to stderr.
+    """
     if as_json and as_markdown:
         raise click.UsageError("Give --json or --markdown, not both.")
-    if data is None and (metrics or not (costs or times)):
-        raise click.UsageError("Give a folder of images with --data.")
-    aside = as_json or as_markdown
-    report = Report(str(model or "reference"), str(data or ""), protocol)
+    if images is None and (metrics or not (costs or times)):
+        raise click.UsageError("Name a folder of images with --images.")
+    report = Report(str(model or "reference"), str(images or ""), protocol)
     perceptual = Perceptual(metrics) if metrics else None
     net = network(model)
-    if data:
-        for result in evaluate(net, data, scales, PROTOCOLS[protocol], perceptual):
-            name = result.path.relative_to(data).as_posix()
+    if images:
+        for result in evaluate(net, images, scales, PROTOCOLS[protocol], perceptual):
+            name = result.path.relative_to(images).as_posix()
             report.add(name, result)
-            click.echo(_line(key(result.scale), name, result.score), err=aside)
+            click.echo(score_line(key(result.scale), name, result.score), err=as_json or as_markdown)
     if perceptual:
         report.of_sets = {key(scale): figures for scale, figures in perceptual.of_sets().items()}
     if costs:
@@ -83,21 +96,5 @@ def main(
     elif as_markdown:
         click.echo(report.markdown())
     else:
-        _print_summary(report)
-
-
-def _print_summary(report: Report) -> None:
-    for scale, score in report.means().items():
-        click.echo(_line(scale, f"mean of {len(report.scores)}, protocol {report.protocol}", score))
-    for scale, figures in report.perceptual_means().items():
-        for metric, (ours, bicubic) in figures.items():
-            click.echo(f"{scale:<5} {metric} {ours:.4f}   bicubic {bicubic:.4f}")
-    for what, cost in cost_rows(report.cost):
-        click.echo(f"{what}: {cost}")
-
-
-def _line(scale: str, name: str, score: Score) -> str:
-    return (
-        f"{scale:<5} {score.psnr:6.2f} dB {score.ssim:.4f}   "
-        f"bicubic {score.bicubic_psnr:6.2f} dB {score.bicubic_ssim:.4f}   {name}"
-    )
+        for text in summary_lines(report):
+            click.echo(text)

@@ -10,6 +10,16 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from dgp_mining.command_line import (
+    INTERRUPTED,
+    announce_renaming,
+    dry_run_option,
+    images_option,
+    option,
+    out_option,
+    prior_option,
+    seed_option,
+)
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
 
@@ -23,9 +33,9 @@ from ..training.samples import hold_out, mined_from
 from ..training.schedule import Budget
 from ..training.tensorboard import TensorBoard
 from ..training.train import train
-from . import INTERRUPTED, Command
+from .command import Command
 
-UNCONFIGURED = frozenset({"config", "overrides", "resume", "dry_run", "help"})
+UNCONFIGURED = frozenset({"config", "overrides", "resume", "dry_run", "help", "version"})
 """Options that a file does not give."""
 
 
@@ -33,7 +43,7 @@ def read_options(ctx: click.Context, param: click.Parameter, path: Path | None) 
     """Let the file of --config give whatever options the command line does not."""
     if path is None:
         return Config({}, {})
-    names = [parameter.name for parameter in ctx.command.params if parameter.name not in UNCONFIGURED]
+    names = [str(parameter.name) for parameter in ctx.command.params if parameter.name not in UNCONFIGURED]
     try:
         config = read_config(path, names)
     except ConfigError as error:
@@ -42,66 +52,95 @@ def read_options(ctx: click.Context, param: click.Parameter, path: Path | None) 
     return config
 
 
-@click.command(cls=Command)
-@click.option(
-    "--prior",
-    type=click.Path(path_type=Path),
-    help="The dictionary, dict.npz: what ContinuousSR blends. GSASR needs none; given one, it starts there.  "
+def preset_name(text: str) -> str:
+    """The name of a preset, which may be an old one. Raises click.BadParameter."""
+    if text == "fast" and text not in PRESETS:
+        announce_renaming("--preset fast", "--preset light")
+        text = "light"
+    if text not in PRESETS:
+        raise click.BadParameter(f"{text!r} is not one of {', '.join(PRESETS)}.")
+    return text
+
+
+@click.command("sr-train", cls=Command)
+@prior_option(
+    " ContinuousSR blends its kernels. Optional for GSASR, where it only sets the initial kernel.  "
     "[default: the reference prior]",
+    type=click.Path(path_type=Path),
+    argument=["dictionary"],
 )
-@click.option(
+@option(
     "--arch",
     type=click.Choice(list(ARCHITECTURES)),
-    help="The network's architecture.  [default: the preset's, else continuoussr]",
+    help="Architecture of the network.  [default: the preset's, or continuoussr]",
 )
-@click.option(
-    "--images", metavar="DIR", help="Training images.  [default: those the dictionary was mined from]"
+@images_option("  [default: those that the prior was mined from]")
+@option(
+    "--val",
+    metavar="DIR",
+    argument=["validation"],
+    help="Folder of validation images.  [default: some of --images are held out]",
 )
-@click.option("--val", metavar="DIR", help="Validation images.  [default: some of --images, held out]")
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="[default: the paper's on a GPU, else demo]")
-@click.option("--steps", type=click.IntRange(1), metavar="N", help="Steps to train.  [default: the preset's]")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Or minutes to train.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/PRESET]")
-@click.option("--resume", is_flag=True, help="Go on with the training in --out.")
-@click.option(
+@option(
+    "--preset",
+    type=preset_name,
+    metavar=f"[{'|'.join(PRESETS)}]",
+    help="Settings to start from.  [default: the paper's on a GPU, else demo]",
+)
+@option(
+    "--steps", type=click.IntRange(1), metavar="N", help="Train this many steps.  [default: the preset's]"
+)
+@option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Or train this many minutes.")
+@out_option(
+    "the checkpoints and settings: a folder",
+    "  [default: runs/PRESET]",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+)
+@option("--resume", is_flag=True, help="Continue the training in the folder --out.")
+@option(
     "--covariance",
     type=click.Choice(["dictionary", "learned", "direct", "bounded", "fixed"]),
-    help="Of ContinuousSR: blend kernels from the dictionary, or for ablations: from one that is learned, "
-    "regress them, directly or bounded to the dictionary's range, or use one round kernel everywhere.",
+    help="How ContinuousSR gets its covariances: it blends the kernels of the dictionary; or, for ablations, "
+    "learned kernels, regressed covariances (direct), these bounded to the dictionary's range, or one fixed "
+    "round kernel.  [default: the preset's]",
 )
-@click.option(
+@option(
     "--encoder-weights",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Pretrained weights to start the encoder from, as EDSR, RDN, SwinIR and HAT are published.",
+    help="Pretrained weights to start the encoder from, as published for EDSR, RDN, SwinIR and HAT.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the first weights and of the crops.")
-@click.option(
+@seed_option("the initial weights and of the training crops")
+@option(
     "--config",
     type=click.Path(path_type=Path),
     metavar="FILE",
     is_eager=True,
     callback=read_options,
-    help="A TOML file of options, and of settings in tables [network] and [training]; what the command line "
-    "says counts. Every run writes one, settings.toml.",
+    help="TOML file with options, and with settings in the tables [network] and [training]. The command line "
+    "takes precedence. Every run writes such a file, settings.toml.",
 )
-@click.option(
+@option(
     "--set",
     "overrides",
     multiple=True,
     metavar="NAME=VALUE",
-    help="One setting, such as training.learning_rate=1e-4 or training.degradation.noise.sigma=0,15.",
+    help="Change one setting, such as training.learning_rate=1e-4 or training.degradation.noise.sigma=0,15; "
+    "may be given several times.",
 )
-@click.option(
+@option(
     "--cache",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where decoded images are kept for other runs.  [default: the user's cache]",
+    help="Folder in which decoded images are kept for other runs.  [default: the user's cache]",
 )
-@click.option("--tensorboard", is_flag=True, help="Write curves for TensorBoard into --out (an extra).")
-@click.option(
-    "--dry-run", is_flag=True, help="Only say what it takes, and write the first batch as a picture."
+@option(
+    "--tensorboard",
+    is_flag=True,
+    help="Also write curves for TensorBoard into --out. Needs 'dgp-mining[tensorboard]'.",
 )
+@dry_run_option("memory and time. Also write the first batch as a picture.")
 @click.pass_context
 def main(
     ctx: click.Context,
@@ -123,7 +162,7 @@ def main(
     tensorboard: bool,
     dry_run: bool,
 ) -> None:
-    """Train an arbitrary-scale super-resolution network on a mined dictionary of kernels.
+    """Train a network for super-resolution at any scale on a mined dictionary of kernels.
 
     Several processes train together: torchrun --nproc-per-node 8 --no-python sr-train ...
     """
@@ -136,7 +175,7 @@ def main(
     dictionary = Dictionary.load(prior) if prior else None
     if dictionary is None and needs_prior(chosen.network):
         dictionary = Dictionary.reference()
-        _say("No --prior: the reference prior's kernels are blended.")
+        _print("Without --prior the kernels of the reference prior are blended.")
     training = list_images(images or mined_from(dictionary, prior))
     training, validation = (training, pictures_in(Path(val), "--val")) if val else hold_out(training)
     out = out or Path("runs", f"{name}-{covariance}" if covariance else name)
@@ -150,7 +189,7 @@ def main(
         "cache": cache,
     }
     if dry_run:
-        _say(*estimate_training(*run, **how).lines())
+        _print(*estimate_training(*run, **how).lines())
         return
     board = TensorBoard(out / "tensorboard") if tensorboard else None
     stop = stop_at_signals()
@@ -161,10 +200,10 @@ def main(
             board.close()
     if stop.is_set():
         click.echo(
-            f"Interrupted; all is kept in {best.parent}: the same command with --resume goes on.", err=True
+            f"Interrupted; all is kept in {best.parent}: the same command with --resume continues.", err=True
         )
         raise SystemExit(INTERRUPTED)
-    _say(best)
+    _print(best)
     if is_main_process():
         click.echo(f"Next: sr-upscale IMAGE --scale 4 --model {best}", err=True)
 
@@ -172,7 +211,7 @@ def main(
 def choose(
     arch: str | None, name: str | None, covariance: str | None, config: Config, overrides: tuple[str, ...]
 ) -> tuple[str, Preset]:
-    """The preset's name, and the preset with the settings that were asked for. Raises click.UsageError."""
+    """The preset's name, and the preset with the requested settings. Raises click.UsageError."""
     name = name or default_preset(arch or DEFAULT_ARCHITECTURE)
     preset = PRESETS[name]
     of_preset = architecture_name(preset.network)
@@ -189,7 +228,7 @@ def choose(
 
 
 def length(ctx: click.Context, steps: int | None, minutes: float | None) -> Budget | None:
-    """How long to train, None where nothing was said; the command line counts more than a file."""
+    """How long to train, None if not given; the command line takes precedence over a file."""
     if steps and minutes:
         given = [
             name
@@ -202,7 +241,7 @@ def length(ctx: click.Context, steps: int | None, minutes: float | None) -> Budg
     return Budget(steps, minutes) if steps or minutes else None
 
 
-def _say(*lines: object) -> None:
+def _print(*lines: object) -> None:
     """Print lines, once for all processes that train together."""
     if is_main_process():
         click.echo("\n".join(map(str, lines)))

@@ -1,78 +1,68 @@
-"""Types of command-line options: scales, sizes and windows."""
+"""The text of options to values: scales, sizes, windows. Each raises `click.BadParameter` for other text."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
 import click
 
-
-class Scale(click.ParamType):
-    """A finite number above 0."""
-
-    name = "scale"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            scale = float(value)
-        except ValueError:
-            scale = math.nan
-        if not 0 < scale < math.inf:
-            self.fail(f"{value!r} is not a number above 0, such as 4 or 3.7.", param, ctx)
-        return scale
+from ..scaling import RequestedSize, Scale
 
 
-class Scales(click.ParamType):
-    """Several scales, separated by commas."""
-
-    name = "scale,scale,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
-        return [Scale().convert(part.strip(), param, ctx) for part in value.split(",")]
-
-
-class Scales2D(click.ParamType):
-    """A scale, or two as in WxH, to (vertical, horizontal)."""
-
-    name = "scale"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | tuple[float, float]:
-        scales = [Scale().convert(part, param, ctx) for part in re.split("[xX]", value)]
-        if len(scales) > 2:
-            self.fail(f"{value!r} is not a scale such as 4, or 2x3 for width and height.", param, ctx)
-        return scales[0] if len(scales) == 1 else (scales[1], scales[0])
+def scale(text: str) -> float:
+    """A finite number above 0, written as 4, x4 or 4x."""
+    factor = _number(re.sub(r"^x(?=[^x]+$)|(?<=[^x])x$", "", _plain(text)))
+    if factor is None:
+        raise click.BadParameter(f"{text!r} is not a scale above 0, such as 4, x4 or 3.7.")
+    return factor
 
 
-class Window(click.ParamType):
-    """x,y,w,h in pixels, whole or not."""
-
-    name = "x,y,w,h"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, float, float, float]:
-        try:
-            x, y, width, height = (float(part) for part in value.split(","))
-        except ValueError:
-            x = y = width = height = math.nan
-        if not (x >= 0 and y >= 0 and 0 < width < math.inf and 0 < height < math.inf):
-            self.fail(f"{value!r} is not a window such as 10,20,16,9: left, top, width, height.", param, ctx)
-        return x, y, width, height
+def scales(text: str) -> list[float]:
+    """Several scales, separated by commas, as in 2,3,4 or x2,x3."""
+    return [scale(part) for part in text.split(",")]
 
 
-class Size(click.ParamType):
-    """WxH in pixels, to (height, width)."""
+def scale_by_axis(text: str) -> Scale:
+    """A scale, or two as in 2x3 (width by height), to (vertical, horizontal)."""
+    match = re.fullmatch(r"x?([^x]+)x([^x]+)", _plain(text))  # x2x3, too: results are named so
+    if not match:
+        return scale(text)
+    width, height = (_number(part) for part in match.groups())
+    if width is None or height is None:
+        raise click.BadParameter(f"{text!r} is not a scale such as 4, x4, or 2x3 for width and height.")
+    return height, width
 
-    name = "WxH"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        match = re.fullmatch(r"([1-9]\d*)[xX]([1-9]\d*)", value)
-        if not match:
-            self.fail(f"{value!r} is not a size such as 1920x1080.", param, ctx)
-        return int(match[2]), int(match[1])
+def size(text: str) -> RequestedSize:
+    """A size in pixels as in 1920x1080, 1920x or x1080, to (height, width) with None for what is left out."""
+    match = re.fullmatch(r"([1-9]\d*)?x([1-9]\d*)?", _plain(text))
+    if not match or not any(match.groups()):
+        raise click.BadParameter(f"{text!r} is not a size such as 1920x1080, 1920x or x1080.")
+    width, height = (int(side) if side else None for side in match.groups())
+    return height, width
+
+
+def window(text: str) -> tuple[float, float, float, float]:
+    """x,y,width,height in pixels, whole or not."""
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        x = y = width = height = math.nan
+    if not (x >= 0 and y >= 0 and 0 < width < math.inf and 0 < height < math.inf):
+        raise click.BadParameter(f"{text!r} is not a window such as 10,20,16,9: left, top, width, height.")
+    return x, y, width, height
+
+
+def _plain(text: str) -> str:
+    """The text of an option with every cross as a small x."""
+    return text.strip().lower().replace("×", "x")
+
+
+def _number(text: str) -> float | None:
+    """A finite number above 0, or None if `text` is not one."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 < number < math.inf else None

@@ -48,7 +48,7 @@ def evaluate(
     perceptual: Perceptual | None = None,
 ) -> Iterator[Result]:
     """Score every image of `folder` at every scale, one at a time. Raises ImageError, naming the file."""
-    for path in pictures_in(folder, "--data"):
+    for path in pictures_in(folder, "folder="):
         check_memory(path, model, min(scales))
         pixels = torch.from_numpy((read_rgb(path) * 255 + 0.5).astype(np.uint8)).permute(2, 0, 1)
         for scale in scales:

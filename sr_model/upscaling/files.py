@@ -19,7 +19,7 @@ from ..image_io.reader import pictures_in, read_picture
 from ..image_io.writer import FORMATS, Target, check, write
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
-from ..scaling import Scale, check_size, scale_between, scaled
+from ..scaling import RequestedSize, Scale, check_size, complete_size, scale_between, scaled
 from .field_file import SUFFIX, SavedField, load_field, save_field
 from .tiling import FIELD_COPIES, Progress, TooLarge, receptive_field
 from .upscale import encode_layers, render_layers
@@ -33,8 +33,8 @@ class Request:
 
     scale: Scale | None = None
     """One factor, or one for the height and one for the width; or give `size`."""
-    size: tuple[int, int] | None = None
-    """(height, width) of the result in pixels."""
+    size: RequestedSize | None = None
+    """(height, width) of the result in pixels; one may be None, and follows from the aspect ratio."""
     window: tuple[float, float, float, float] | None = None
     """(x, y, width, height) of the part to enlarge, in LR pixels; default: all of it."""
     tile: int | None = None
@@ -55,7 +55,7 @@ class Request:
 
     def of(self, size: tuple[float, float]) -> tuple[int, int]:
         """(height, width) of the result for an LR image or window of `size`. Raises ValueError."""
-        result = self.size or scaled(size, self.scale)
+        result = complete_size(self.size, size) if self.size else scaled(size, self.scale)
         check_size(*result)
         return result
 

@@ -51,7 +51,7 @@ def test_every_crop_is_fitted_once_and_reported(photos: Path, tmp_path: Path, fi
     assert sum(progress.done for progress in reported) == 24
     assert sum(progress.psnr for progress in reported) / 24 == pytest.approx(summary["psnr"]["mean"])
     assert 40 < summary["psnr"]["min"] <= summary["psnr"]["p5"] <= summary["psnr"]["p50"] <= 41
-    assert 25 < summary["off_lattice_psnr"]["mean"] < 26
+    assert 25 < summary["held_out_psnr"]["mean"] < 26
     assert summary["seconds"] == pytest.approx(0.24)
 
 

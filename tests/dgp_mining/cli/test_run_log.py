@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dgp_mining.cli import main
-from dgp_mining.cli.run_log import log_beside
+from dgp_mining.cli.run_log import default_log
 
 
 def fit(*options: object) -> tuple[int, str]:
@@ -78,5 +78,5 @@ def test_a_log_that_cannot_be_written_is_one_sentence(folder: Path, tmp_path: Pa
 
 
 def test_the_log_of_a_remote_store_is_here() -> None:
-    assert log_beside("runs/a.zarr/") == Path("runs/a.zarr.log")
-    assert log_beside("s3://bucket/runs/a.zarr") == Path("a.zarr.log")
+    assert default_log("runs/a.zarr/") == Path("runs/a.zarr.log")
+    assert default_log("s3://bucket/runs/a.zarr") == Path("a.zarr.log")

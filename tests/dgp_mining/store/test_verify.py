@@ -157,19 +157,19 @@ def test_image_files_are_compared(store: Path, photos: Path, tmp_path: Path) -> 
 
 
 def test_the_commands_say_and_exit_as_they_should(store: Path, photos: Path) -> None:
-    sound = run("verify", store, "--images", photos)
+    sound = run("verify", "--store", store, "--images", photos)
     assert sound.exit_code == 0
     assert "is sound: 12 crops." in sound.stdout
-    assert "6 image files are what they were" in sound.stdout
+    assert "6 image files are unchanged" in sound.stdout
     chunk_file(store, "crops/result", 2).write_bytes(b"garbage")
-    damaged = run("verify", store)
+    damaged = run("verify", "--store", store)
     assert damaged.exit_code == 1
     assert "is damaged: 1 of 12 crops. With --repair" in damaged.stdout
-    as_json = json.loads(run("verify", store, "--json", "--repair").stdout)
+    as_json = json.loads(run("verify", "--store", store, "--json", "--repair").stdout)
     assert as_json["sound"] is as_json["repaired"] is True
     assert as_json["pending"] == 1
     assert as_json["damage"][0]["crops"] == 1
-    assert run("verify", store).exit_code == 0
+    assert run("verify", "--store", store).exit_code == 0
 
 
 def test_status_exits_with_3_only_for_what_is_finished_with_failures(
@@ -178,17 +178,17 @@ def test_status_exits_with_3_only_for_what_is_finished_with_failures(
     Image.new("RGB", (64, 64)).save(photos / "black.png")
     path = tmp_path / "a.zarr"
     store = mine(photos, path, Settings(crop=32), scheduler="sync", fitter=fitter)
-    finished = run("status", path)
+    finished = run("status", "--store", path)
     assert finished.exit_code == 3
     assert "failed    4 crops: the crop is black" in finished.stdout
-    as_json = json.loads(run("status", path, "--json").stdout)
+    as_json = json.loads(run("status", "--store", path, "--json").stdout)
     assert as_json["reasons"]["failed"] == {"the crop is black": 4}
     assert as_json["failures"] == [
         {"image": "black.png", "error": "black.png: the crop is black", "crops": 4}
     ]
     assert as_json["recent"] is None
     store.mark_pending(Chunk(store.parts[0].name, len(store) - 1))
-    running = run("status", path, "--json")
+    running = run("status", "--store", path, "--json")
     assert running.exit_code == 0
     assert json.loads(running.stdout)["recent"]["crops_per_second"] > 0
 

@@ -32,15 +32,15 @@ def test_the_three_commands_lead_from_a_dictionary_to_a_larger_image(prior: Path
     small = photographs / "0.png"
     assert run(upscale, small, "--scale", "3.7", "--model", model).exit_code == 0
     assert Image.open(photographs / "0_x3.7.png").size == (178, 148)
-    assert run(upscale, small, "out.jpg", "--size", "100x90", "--model", model).exit_code == 0
+    assert run(upscale, small, "--out", "out.jpg", "--size", "100x90", "--model", model).exit_code == 0
     assert Image.open("out.jpg").size == (100, 90)
 
-    measured = run(evaluate, "--model", model, "--data", photographs, "--scales", "2,2.5", "--json")
+    measured = run(evaluate, "--model", model, "--images", photographs, "--scales", "2,2.5", "--json")
     report = json.loads(measured.stdout)
     assert report["protocol"] == "benchmark"
     assert report["mean"].keys() == {"x2", "x2.5"}
     assert report["mean"]["x2"].keys() == {"psnr", "ssim", "bicubic_psnr", "bicubic_ssim"}
-    assert "mean of 5" in run(evaluate, "--model", model, "--data", photographs, "--scales", "2").stdout
+    assert "mean of 5" in run(evaluate, "--model", model, "--images", photographs, "--scales", "2").stdout
 
 
 def test_resume_goes_on_where_the_run_stopped(prior: Path):

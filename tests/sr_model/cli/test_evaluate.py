@@ -20,7 +20,7 @@ def here(monkeypatch, tmp_path):
 
 
 def test_every_image_at_every_scale_and_the_means(checkpoint, photographs):
-    printed = run(evaluate, "--model", checkpoint, "--data", photographs, "--scales", "2,2.5")
+    printed = run(evaluate, "--model", checkpoint, "--images", photographs, "--scales", "x2, 2.5x")
     assert printed.exit_code == 0, printed.output
     lines = printed.stdout.splitlines()
     assert len(lines) == 4 * 2 + 2
@@ -28,7 +28,9 @@ def test_every_image_at_every_scale_and_the_means(checkpoint, photographs):
 
 
 def test_json_holds_it_all(checkpoint, photographs):
-    printed = run(evaluate, "--model", checkpoint, "--data", photographs, "--scales", "2", "--json", "--cost")
+    printed = run(
+        evaluate, "--model", checkpoint, "--images", photographs, "--scales", "2", "--json", "--cost"
+    )
     report = json.loads(printed.stdout)
     assert report["mean"]["x2"].keys() == {"psnr", "ssim", "bicubic_psnr", "bicubic_ssim"}
     assert report["images"].keys() == {"0.png", "1.png", "2.png", "3.png"}
@@ -36,7 +38,7 @@ def test_json_holds_it_all(checkpoint, photographs):
 
 
 def test_a_table_has_a_row_for_each_method_and_a_column_for_each_scale(checkpoint, photographs):
-    printed = run(evaluate, "--model", checkpoint, "--data", photographs, "--scales", "2,2.5", "--markdown")
+    printed = run(evaluate, "--model", checkpoint, "--images", photographs, "--scales", "2,2.5", "--markdown")
     table = [line for line in printed.stdout.splitlines() if line.startswith("|")]
     assert table[0] == "| method | x2 | x2.5 |"
     assert table[2].startswith("| bicubic | ")
@@ -54,7 +56,7 @@ def test_costs_need_no_images(checkpoint, monkeypatch):
 
 def test_a_missing_extra_is_named(checkpoint, photographs, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "lpips", None)
-    asked = ("--model", checkpoint, "--data", photographs, "--metric", "lpips")
+    asked = ("--model", checkpoint, "--images", photographs, "--metric", "lpips")
     refused(run(evaluate, *asked), 1, "lpips", "dgp-mining[perceptual]")
 
 
@@ -65,13 +67,13 @@ def test_what_cannot_be_used_is_named_in_one_sentence(checkpoint, photographs, m
     tifffile.imwrite("nan/a.tif", np.full((40, 40), np.nan, np.float32))
     Image.new("RGB", (12, 12)).save("tiny/a.png")
     Path("text").write_text("no checkpoint")
-    refused(run(evaluate, *model, "--data", "missing"), 1, "missing", "--data")
-    refused(run(evaluate, *model, "--data", "empty"), 1, "empty", "--data")
-    refused(run(evaluate, *model, "--data", "nan"), 1, "a.tif")
-    refused(run(evaluate, *model, "--data", "tiny"), 1, "a.png", "scale 2")
-    refused(run(evaluate, "--model", "text", "--data", photographs), 1, "text")
-    refused(run(evaluate, *model), 2, "--data")
-    refused(run(evaluate, *model, "--data", photographs, "--json", "--markdown"), 2, "--markdown")
-    refused(run(evaluate, *model, "--data", photographs, "--scales", "2,0"), 2, "--scales")
+    refused(run(evaluate, *model, "--images", "missing"), 1, "missing", "--images")
+    refused(run(evaluate, *model, "--images", "empty"), 1, "empty", "--images")
+    refused(run(evaluate, *model, "--images", "nan"), 1, "a.tif")
+    refused(run(evaluate, *model, "--images", "tiny"), 1, "a.png", "scale 2")
+    refused(run(evaluate, "--model", "text", "--images", photographs), 1, "text")
+    refused(run(evaluate, *model), 2, "--images")
+    refused(run(evaluate, *model, "--images", photographs, "--json", "--markdown"), 2, "--markdown")
+    refused(run(evaluate, *model, "--images", photographs, "--scales", "2,0"), 2, "--scales")
     monkeypatch.setattr(evaluation, "free_memory", lambda: 10_000)
-    refused(run(evaluate, *model, "--data", photographs), 1, "0.png", "48x40", "GB", "smaller images")
+    refused(run(evaluate, *model, "--images", photographs), 1, "0.png", "48x40", "GB", "smaller images")

@@ -35,9 +35,14 @@ def test_any_scale_and_any_size(checkpoint, small):
         ("--scale", "0.5", (24, 20)),
         ("--scale", "2x3", (96, 120)),
         ("--scale", "2.5x0.5", (120, 20)),
+        ("--scale", "x4", (192, 160)),
+        ("--scale", "2X", (96, 80)),
+        ("--scale", "x2x3", (96, 120)),
         ("--size", "100x90", (100, 90)),
+        ("--size", "96x", (96, 80)),
+        ("--size", "x100", (120, 100)),
     ):
-        result = run(upscale, small, "out.png", option, value, "--model", checkpoint, "--overwrite")
+        result = run(upscale, small, "--out", "out.png", option, value, "--model", checkpoint, "--overwrite")
         assert result.exit_code == 0, result.output
         assert result.stdout.strip() == f"out.png: {expected[0]}x{expected[1]} pixels"
         assert size("out.png") == expected
@@ -48,6 +53,7 @@ def test_results_are_named_after_their_scale(checkpoint, small):
         (("--scale", 2), "0_x2.png"),
         (("--scale", "2x1.5", "--format", "webp"), "0_x2x1.5.webp"),
         (("--size", "60x50", "--format", "jpeg"), "0_60x50.jpg"),
+        (("--size", "60x"), "0_60x.png"),
     ):
         assert run(upscale, small, *arguments, "--model", checkpoint).exit_code == 0
         assert (small.parent / name).is_file()
@@ -58,7 +64,9 @@ def test_grey_palette_and_transparent_images_stay_what_they_are(checkpoint):
     picture = Image.fromarray(pixels, "RGBA")
     for mode, expected in (("L", "L"), ("LA", "LA"), ("P", "RGB"), ("RGBA", "RGBA"), ("1", "L")):
         (picture.convert("RGB") if mode == "P" else picture).convert(mode).save("in.png")
-        result = run(upscale, "in.png", "out.png", "--scale", "2", "--model", checkpoint, "--overwrite")
+        result = run(
+            upscale, "in.png", "--out", "out.png", "--scale", "2", "--model", checkpoint, "--overwrite"
+        )
         assert result.exit_code == 0, result.output
         with Image.open("out.png") as out:
             assert (out.size, out.mode) == ((16, 18), expected)
@@ -69,7 +77,9 @@ def test_a_folder_keeps_its_structure_and_goes_on_after_a_bad_file(checkpoint, p
     Image.open(photographs / "0.png").save(photographs / "deep" / "er" / "a.jpg")
     (photographs / "1.png").write_text("no image")
     Image.open(photographs / "0.png").save(photographs / "2.jpg")
-    result = run(upscale, photographs, "out", "--scale", 2, "--model", checkpoint, "--format", "webp")
+    result = run(
+        upscale, photographs, "--out", "out", "--scale", 2, "--model", checkpoint, "--format", "webp"
+    )
     assert result.exit_code == 3
     assert "failed: " in result.stderr
     assert "1.png" in result.stderr
@@ -78,7 +88,7 @@ def test_a_folder_keeps_its_structure_and_goes_on_after_a_bad_file(checkpoint, p
     assert found == {"0.webp", "2.png.webp", "2.jpg.webp", "3.webp", "deep/er/a.webp"}
     assert size("out/deep/er/a.webp") == (96, 80)
 
-    again = run(upscale, photographs, "out", "--scale", 2, "--model", checkpoint, "--format", "webp")
+    again = run(upscale, photographs, "--out", "out", "--scale", 2, "--model", checkpoint, "--format", "webp")
     assert again.exit_code == 3
     assert again.stderr.count("exists already") == 5
 
@@ -92,7 +102,16 @@ def test_a_folder_beside_its_input_is_the_default_and_within_it_is_not_read_agai
     assert run(upscale, ".", "--scale", 3, "--model", checkpoint).exit_code == 0
     assert len(list(Path("../photographs_x3").iterdir())) == 4
     for _ in range(2):
-        inside = (photographs, photographs / "large", "--scale", 2, "--model", checkpoint, "--overwrite")
+        inside = (
+            photographs,
+            "--out",
+            photographs / "large",
+            "--scale",
+            2,
+            "--model",
+            checkpoint,
+            "--overwrite",
+        )
         assert run(upscale, *inside).exit_code == 0
         assert len(list((photographs / "large").iterdir())) == 4
 
@@ -100,11 +119,18 @@ def test_a_folder_beside_its_input_is_the_default_and_within_it_is_not_read_agai
 def test_a_saved_field_is_zoomed_into_without_the_network(checkpoint, small):
     made = run(upscale, small, "--save-field", "field.safetensors", "--model", checkpoint)
     assert made.exit_code == 0, made.output
-    zoomed = run(upscale, "field.safetensors", "zoom.tif", "--window", "10.5,20,8,4.25", "--scale", 30)
+    zoomed = run(
+        upscale, "field.safetensors", "--out", "zoom.tif", "--window", "10.5,20,8,4.25", "--scale", 30
+    )
     assert zoomed.exit_code == 0, zoomed.output
     assert size("zoom.tif") == (240, 128)
-    assert run(upscale, small, "whole.png", "--scale", 4, "--model", checkpoint).exit_code == 0
-    assert run(upscale, "field.safetensors", "part.png", "--scale", 4, "--window", "8,4,16,12").exit_code == 0
+    assert run(upscale, small, "--out", "whole.png", "--scale", 4, "--model", checkpoint).exit_code == 0
+    assert (
+        run(
+            upscale, "field.safetensors", "--out", "part.png", "--scale", 4, "--window", "8,4,16,12"
+        ).exit_code
+        == 0
+    )
     whole, part = (np.asarray(Image.open(name)).astype(int) for name in ("whole.png", "part.png"))
     assert np.abs(part - whole[16:64, 32:96]).max() <= 1
 
@@ -117,7 +143,9 @@ def test_the_reference_model_is_used_where_none_is_named(checkpoint, small, monk
     assert run(upscale, small, "--scale", 2).exit_code == 0
 
 
-@pytest.mark.parametrize("scale", ["0", "abc", "-1", "nan", "inf", "2x0", "2x3x4", "x"])
+@pytest.mark.parametrize(
+    "scale", ["0", "abc", "-1", "nan", "inf", "2x0", "2x3x4", "x", "x4x", "xx2", "", "2x3x"]
+)
 def test_an_impossible_scale_is_a_usage_error(checkpoint, small, scale):
     refused(run(upscale, small, "--scale", scale, "--model", checkpoint), 2, "--scale")
 
@@ -126,10 +154,13 @@ def test_options_that_contradict_each_other_are_usage_errors(checkpoint, photogr
     model = ("--model", checkpoint)
     refused(run(upscale, small, *model), 2, "--scale", "--size")
     refused(run(upscale, small, "--scale", 2, "--size", "4x4", *model), 2, "--scale", "--size")
-    refused(run(upscale, small, "--size", "100", *model), 2, "1920x1080")
+    for size in ("100", "x", "0x90", "x-1", "4.5x", "1x2x3"):
+        refused(run(upscale, small, "--size", size, *model), 2, "--size", "1920x1080", "1920x ")
     refused(run(upscale, small, "--scale", 2, "--window", "1,2,3", *model), 2, "10,20,16,9")
     refused(run(upscale, small, "--scale", 2, "--window", "1,2,0,3", *model), 2, "10,20,16,9")
-    refused(run(upscale, small, "a.jpg", "--scale", 2, "--format", "png", *model), 2, "--format", "a.jpg")
+    refused(
+        run(upscale, small, "--out", "a.jpg", "--scale", 2, "--format", "png", *model), 2, "--format", "a.jpg"
+    )
     refused(run(upscale, photographs, "--scale", 2, "--window", "1,2,3,4", *model), 2, "--window")
     refused(run(upscale, photographs, "--save-field", "f.safetensors", *model), 2, "--save-field")
 
@@ -153,18 +184,24 @@ def test_what_cannot_be_used_is_named_in_one_sentence(checkpoint, photographs, s
     refused(run(upscale, small, "--scale", 2, "--model", "missing"), 1, "missing")
     assert run(upscale, small, "--save-field", "f.safetensors", *model).exit_code == 0
     refused(run(upscale, small, "--scale", 2, "--model", "f.safetensors"), 1, "f.safetensors", "sr-train")
-    refused(run(upscale, small, "nowhere/out.png", "--scale", 2, *model), 1, "nowhere")
-    refused(run(upscale, small, "out.xyz", "--scale", 2, *model), 1, "out.xyz", ".png")
-    refused(run(upscale, small, "empty", "--scale", 2, *model), 1, "empty")
-    refused(run(upscale, small, small, "--scale", 2, "--overwrite", *model), 1, "0.png", "another output")
-    refused(run(upscale, photographs, photographs, "--scale", 2, *model), 1, "another output")
+    refused(run(upscale, small, "--out", "nowhere/out.png", "--scale", 2, *model), 1, "nowhere")
+    refused(run(upscale, small, "--out", "out.xyz", "--scale", 2, *model), 1, "out.xyz", ".png")
+    refused(run(upscale, small, "--out", "empty", "--scale", 2, *model), 1, "empty")
+    refused(
+        run(upscale, small, "--out", small, "--scale", 2, "--overwrite", *model), 1, "0.png", "another output"
+    )
+    refused(run(upscale, photographs, "--out", photographs, "--scale", 2, *model), 1, "another output")
     refused(run(upscale, small, "--scale", 2, "--window", "40,30,20,5", *model), 1, "0.png", "48x40")
     refused(
         run(upscale, small, "--scale", 1e9, *model), 1, "48,000,000,000x40,000,000,000", "lower the scale"
     )
-    refused(run(upscale, small, "a.webp", "--scale", 400, *model), 1, "16,383", "TIFF")
-    refused(run(upscale, small, "a.jpg", "--scale", 100, "--memory", 0.01, *model), 1, "memory", "TIFF")
-    refused(run(upscale, small, "a.jpg", "--scale", 2, "--memory", 0.0001, *model), 1, "0.png", "memory")
+    refused(run(upscale, small, "--out", "a.webp", "--scale", 400, *model), 1, "16,383", "TIFF")
+    refused(
+        run(upscale, small, "--out", "a.jpg", "--scale", 100, "--memory", 0.01, *model), 1, "memory", "TIFF"
+    )
+    refused(
+        run(upscale, small, "--out", "a.jpg", "--scale", 2, "--memory", 0.0001, *model), 1, "0.png", "memory"
+    )
     assert not list(Path().glob("a.*"))
 
 
@@ -174,7 +211,7 @@ def test_ctrl_c_leaves_nothing_half_written(checkpoint, small, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sr_model.upscaling.files.render_layers", interrupted)
-    result = run(upscale, small, "out.png", "--scale", 2, "--model", checkpoint)
+    result = run(upscale, small, "--out", "out.png", "--scale", 2, "--model", checkpoint)
     assert result.exit_code == 130
     assert not list(Path().glob("*out*"))
 
@@ -182,9 +219,14 @@ def test_ctrl_c_leaves_nothing_half_written(checkpoint, small, monkeypatch):
 def test_existing_files_are_kept_unless_told_otherwise(checkpoint, small):
     Path("out.png").write_text("precious")
     Path("f.safetensors").write_text("precious")
-    refused(run(upscale, small, "out.png", "--scale", 2, "--model", checkpoint), 1, "out.png", "--overwrite")
+    refused(
+        run(upscale, small, "--out", "out.png", "--scale", 2, "--model", checkpoint),
+        1,
+        "out.png",
+        "--overwrite",
+    )
     field = ("--save-field", "f.safetensors", "--model", checkpoint)
     refused(run(upscale, small, *field), 1, "f.safetensors", "--overwrite")
     assert Path("out.png").read_text() == Path("f.safetensors").read_text() == "precious"
-    assert run(upscale, small, "out.png", "--scale", 2, *field, "--overwrite").exit_code == 0
+    assert run(upscale, small, "--out", "out.png", "--scale", 2, *field, "--overwrite").exit_code == 0
     assert size("out.png") == (96, 80)

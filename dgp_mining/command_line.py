@@ -1,0 +1,300 @@
+"""What the commands dgp-mine, sr-train, sr-upscale, sr-eval and sr-convert share.
+
+Exit statuses, `-h` and `--version` on every command, the options that mean the same in all of them, options
+and commands under the names of the release before, and errors as one sentence that names options.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import click
+
+from splat2d.version import __version__
+
+FAILED = 1
+"""Exit status of a command that could not do its work."""
+
+USAGE = 2
+"""Exit status for options that are wrong or contradict each other, as click has it."""
+
+FINISHED_WITH_FAILURES = 3
+"""Exit status of a command that went on after an image or crop that it could not use."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+REMOVAL = "0.3"
+"""The release in which the old names of options and commands stop working."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def announce_renaming(old: str, new: str) -> None:
+    """Print the line on stderr that answers the use of an old name."""
+    click.echo(f"{old} is now {new}; the old name goes in {REMOVAL}.", err=True)
+
+
+class Option(click.Option):
+    """An option that may have an old name, and be another argument in Python."""
+
+    def __init__(
+        self, *args: Any, former: Sequence[str] = (), argument: Sequence[str] = (), **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.former = tuple(former)
+        """Old names, which work with a line on stderr."""
+        self.argument = tuple(argument)
+        """Names of the library's arguments that it sets, besides its own."""
+
+
+class FormerArgument(click.Argument):
+    """An argument without a name that has become the option `--<option>`; not shown in the help."""
+
+    def __init__(self, param_decls: Sequence[str], option: str) -> None:
+        super().__init__(param_decls, required=False, expose_value=False, is_eager=True)
+        self.option = option
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        value = opts.get(self.name or "")
+        if isinstance(value, str):
+            (option,) = [param for param in ctx.command.params if f"--{self.option}" in param.opts]
+            if option.name in opts:
+                raise click.UsageError(f"Give --{self.option} only once, not also as {value!r}.", ctx)
+            # Eager, hence before the option itself reads what was parsed.
+            cast(dict[str, Any], opts)[str(option.name)] = value
+            announce_renaming(f"{value!r} without an option", f"--{self.option} {value}")
+        return super().handle_parse_result(ctx, opts, args)
+
+    def get_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return []
+
+
+class Command(click.Command):
+    """A command with `-h` and `--version`, whose foreseen errors are one sentence and exit status 1."""
+
+    foreseen: tuple[type[Exception], ...] = (ValueError, OSError)
+    """Errors whose message is for the user; all of the library's errors are ValueErrors, unless named."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **_with_context_settings(kwargs))
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return _with_version(super().get_params(ctx))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _translated(ctx):
+            return super().parse_args(ctx, _by_new_names(self, args))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with _translated(ctx):
+                return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            raise SystemExit(INTERRUPTED) from None
+        except self.foreseen as error:
+            raise click.ClickException(in_options(sentence(error), ctx)) from error
+
+
+class Group(click.Group):
+    """A group of such commands, with `-h` and `--version`, that knows the old names of commands."""
+
+    command_class: type[click.Command] | None = Command
+    group_class = type
+
+    def __init__(self, *args: Any, former: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **_with_context_settings(kwargs))
+        self.former = dict(former or {})
+        """Old name -> name."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return _with_version(super().get_params(ctx))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if new := self.former.get(args[0]):
+            announce_renaming(f"{ctx.command_path} {args[0]}", f"{ctx.command_path} {new}")
+            args = [new, *args[1:]]
+        return super().resolve_command(ctx, args)
+
+
+def _with_context_settings(given: dict[str, Any]) -> dict[str, Any]:
+    defaults = {"help_option_names": ["-h", "--help"], "show_default": True}
+    return {**given, "context_settings": {**defaults, **(given.get("context_settings") or {})}}
+
+
+def _with_version(params: list[click.Parameter]) -> list[click.Parameter]:
+    return [*params[:-1], VERSION, *params[-1:]]  # the last one is --help
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        click.echo(f"{ctx.find_root().command.name} {__version__}")
+        ctx.exit()
+
+
+VERSION = click.Option(
+    ["--version"],
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+
+
+def _by_new_names(command: click.Command, args: list[str]) -> list[str]:
+    """The arguments with the new names of options in place of old ones, a line on stderr for each."""
+    new_names = {
+        old: option.opts[0]
+        for option in command.params
+        if isinstance(option, Option)
+        for old in option.former
+    }
+    end = args.index("--") if "--" in args else len(args)
+    return [*(_by_new_name(arg, new_names) for arg in args[:end]), *args[end:]]
+
+
+def _by_new_name(arg: str, new_names: Mapping[str, str]) -> str:
+    name, equals, value = arg.partition("=")
+    if name not in new_names:
+        return arg
+    announce_renaming(name, new_names[name])
+    return new_names[name] + equals + value
+
+
+ARGUMENT = re.compile(r"""(?:(?<=[\s("'])|^)(?<!--set )([a-z]\w*)=(True\b|False\b)?((?=[\w"'/]))?""")
+"""An argument as the library's messages write it: `prior=`, `size=65`, `overwrite=True`."""
+
+
+@contextlib.contextmanager
+def _translated(ctx: click.Context) -> Iterator[None]:
+    """Errors of click that are raised inside name options instead of arguments."""
+    try:
+        yield
+    except click.ClickException as error:
+        text = in_options(error.message, ctx)
+        if text == error.message:
+            raise
+        kind = (
+            click.UsageError(text, ctx) if isinstance(error, click.UsageError) else click.ClickException(text)
+        )
+        raise kind from error
+
+
+def sentence(error: BaseException) -> str:
+    """The message of an error, ending in a full stop."""
+    text = str(error) or type(error).__name__
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def in_options(text: str, ctx: click.Context | None = None) -> str:
+    """`text` with the options of the running command in place of the arguments that it names.
+
+    'name a dictionary with prior=' becomes 'name a dictionary with --prior', 'take size=65' becomes 'take
+    --kernels 65', and 'overwrite=True' becomes '--overwrite'. If the running command has no such option,
+    that of another command of its group is named; if there is none either, the text stays.
+    """
+    ctx = ctx or click.get_current_context(silent=True)
+    if ctx is None:
+        return text
+    parameters = _parameters(ctx)
+    return ARGUMENT.sub(lambda match: _in_option(match, parameters), text)
+
+
+def _in_option(match: re.Match[str], parameters: Mapping[str, click.Parameter]) -> str:
+    name, switch, value = match.groups()
+    param = parameters.get(name)
+    if param is None:
+        return match.group(0)
+    shown = option_name(param)
+    if switch == "False":
+        return param.secondary_opts[0] if param.secondary_opts else f"no {shown}"
+    return shown if value is None else f"{shown} "
+
+
+def option_name(param: click.Parameter) -> str:
+    """What a user calls a parameter: '--out', or 'INPUT'."""
+    return max(param.opts, key=len) if isinstance(param, click.Option) else param.human_readable_name
+
+
+def _parameters(ctx: click.Context) -> dict[str, click.Parameter]:
+    """Name of an argument -> parameter: of the running command, then of the others of its program."""
+    found: dict[str, click.Parameter] = {}
+    for command in (ctx.command, *_commands(ctx.find_root().command)):
+        for param in command.params:
+            if not isinstance(param, FormerArgument):
+                for name in (param.name, *(param.argument if isinstance(param, Option) else ())):
+                    found.setdefault(name or "", param)
+    return found
+
+
+def _commands(command: click.Command) -> Iterator[click.Command]:
+    """The command and all below it."""
+    yield command
+    for child in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from _commands(child)
+
+
+def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
+    """`click.option`, which also takes the `former` names of an option and its `argument` in Python."""
+    return click.option(*names, cls=Option, **settings)
+
+
+def former_argument(new: str) -> Callable[[Function], Function]:
+    """What was an argument without a name is now the option --`new`; the old form still works."""
+    return click.argument(f"former_{new}", cls=FormerArgument, option=new)
+
+
+# The options that several commands have. Each has one meaning, in the same words wherever it is offered.
+
+
+def store_option() -> Callable[[Function], Function]:
+    """--store."""
+    return option("--store", default="dgp.zarr", metavar="STORE", help="The store of fits.")
+
+
+def images_option(more: str = "", **settings: Any) -> Callable[[Function], Function]:
+    """--images."""
+    text = "Folder of images, searched with its subfolders."
+    return option("--images", metavar="DIR", help=text + more, **settings)
+
+
+def out_option(what: str, more: str = "", **settings: Any) -> Callable[[Function], Function]:
+    """--out; `what` is written there."""
+    return option("--out", **{"metavar": "FILE", "help": f"Where to write {what}.{more}", **settings})
+
+
+def prior_option(more: str, **settings: Any) -> Callable[[Function], Function]:
+    """--prior."""
+    text = "A dictionary of kernels, such as dict.npz."
+    return option("--prior", metavar="FILE", help=text + more, **settings)
+
+
+def overwrite_option(more: str = "") -> Callable[[Function], Function]:
+    """--overwrite."""
+    return option("--overwrite", is_flag=True, help="Replace what already exists." + more)
+
+
+def seed_option(what: str) -> Callable[[Function], Function]:
+    """--seed."""
+    return option("--seed", default=0, type=click.IntRange(0), metavar="N", help=f"Seed of {what}.")
+
+
+def json_option() -> Callable[[Function], Function]:
+    """--json."""
+    return option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+
+
+def dry_run_option(more: str) -> Callable[[Function], Function]:
+    """--dry-run."""
+    return option("--dry-run", is_flag=True, help="Only print what the run would take: " + more)

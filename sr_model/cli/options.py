@@ -1,0 +1,20 @@
+"""Options that several of the commands `sr-*` have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from dgp_mining.command_line import Function, option
+
+
+def model_option() -> Callable[[Function], Function]:
+    """--model."""
+    return option(
+        "--model",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The checkpoint of a network.  [default: the reference model]",
+    )
