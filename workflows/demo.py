@@ -55,7 +55,7 @@ def main(out: Path, minutes: float, crops: int) -> None:
     say(f"4. Enlarge {HELDOUT.name}, which was neither mined nor trained on")
     enlarged = {scale: enlarge(scale, model, out) for scale in SCALES}
     scales = ",".join(f"{scale:g}" for scale in SCALES)
-    arguments = ("--model", model, "--data", HELDOUT.parent, "--scales", scales, "--protocol", "benchmark")
+    arguments = ("--model", model, "--images", HELDOUT.parent, "--scales", scales, "--protocol", "benchmark")
     command("sr-eval", *arguments)
     figures = json.loads(command("sr-eval", *arguments, "--json", quiet=True))["mean"]
     draw(enlarged[SCALES[0]], figures[f"x{SCALES[0]:g}"], out / "before-after.png")
@@ -102,7 +102,7 @@ def enlarge(scale: float, model: Path, out: Path) -> dict[str, np.ndarray]:
     small = to_bytes(imresize(to_planes(original), size=small_size))
     small_path, large_path = out / f"small-x{scale:g}.png", out / f"enlarged-x{scale:g}.png"
     Image.fromarray(small).save(small_path)
-    command("sr-upscale", small_path, large_path, "--scale", f"{scale:g}", "--model", model)
+    command("sr-upscale", small_path, "--out", large_path, "--scale", f"{scale:g}", "--model", model)
     return {
         "small": small,
         "bicubic": to_bytes(imresize(to_planes(small), size=size)),

@@ -40,7 +40,7 @@ class FitReport:
         if before == len(store):
             notify(f"{store.path} has all of them already.")
         elif before:
-            notify(f"{store.path} has {before:,} of them already; the others are fitted now.")
+            notify(f"{store.path} has {before:,} of them already; continuing.")
         self.line = FitProgress(len(store), before)
 
     def progress(self, progress: Progress) -> None:

@@ -64,7 +64,7 @@ def rows(store: Path | str) -> dict[str, np.ndarray]:
 
 def assert_same_run(disturbed: Path | str, undisturbed: Path | str, scratch: Path) -> None:
     """Each crop is there once, as it would be had nothing happened, and the dictionary is the same file."""
-    verified = run(*DGP_MINE, "verify", str(disturbed))
+    verified = run(*DGP_MINE, "verify", "--store", str(disturbed))
     assert verified.returncode == 0, verified.stdout
     found, expected = rows(disturbed), rows(undisturbed)
     places = np.column_stack([found["image"], found["position"]])

@@ -156,7 +156,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
     assert run.returncode == 130
     assert "Finishing the chunks under way; Ctrl-C again stops at once and loses them." in said
     assert "Interrupted: " in said
-    assert "The same command goes on from there." in said
+    assert "The same command continues from there." in said
     assert "Traceback" not in said
     path = tmp_path / "a.zarr"
     done = int((Store.open(path).status() == DONE).sum())
@@ -165,7 +165,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
     assert f"end: Interrupted: {done} of 24 crops" in log
     assert 2 <= log.count(": 1 fitted, ") <= done  # on a starved machine some were missing
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert f"has {done} of them already; going on" in finished.stderr
+    assert f"has {done} of them already; continuing" in finished.stderr
     assert dictionary_bytes(path) == undisturbed
 
 

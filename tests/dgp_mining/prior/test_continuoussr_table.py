@@ -25,7 +25,7 @@ def run(*arguments: object, status: int = 0) -> str:
 @pytest.mark.parametrize("name", ["table.npy", "table.csv"])
 def test_what_is_exported_is_imported(tmp_path: Path, name: str) -> None:
     Dictionary(KERNELS).save(tmp_path / "dict.npz")
-    run("export", tmp_path / "dict.npz", "--to", tmp_path / name)
+    run("export", tmp_path / "dict.npz", "--out", tmp_path / name)
     run("import", tmp_path / name, "--out", tmp_path / "again.npz")
     again = Dictionary.load(tmp_path / "again.npz")
     np.testing.assert_allclose(again.cholesky, KERNELS, atol=1e-6)
@@ -35,7 +35,7 @@ def test_what_is_exported_is_imported(tmp_path: Path, name: str) -> None:
 def test_exported_numbers_are_pixels_at_x4(tmp_path: Path) -> None:
     """Of a network with four Gaussians per LR pixel, whose spacing is two such pixels."""
     Dictionary(KERNELS).save(tmp_path / "dict.npz")
-    run("export", tmp_path / "dict.npz", "--to", tmp_path / "table.npy")
+    run("export", tmp_path / "dict.npz", "--out", tmp_path / "table.npy")
     np.testing.assert_allclose(np.load(tmp_path / "table.npy"), 2 * KERNELS, rtol=1e-6)
 
 

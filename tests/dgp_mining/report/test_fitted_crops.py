@@ -79,7 +79,7 @@ def test_crops_that_are_not_there_are_refused(photos: Path, tmp_path: Path) -> N
 
 
 def run(*arguments: object, status: int = 0) -> str:
-    done = CliRunner().invoke(main, ["export", *map(str, arguments)])
+    done = CliRunner().invoke(main, ["export-field", *map(str, arguments)])
     assert done.exit_code == status, done.output
     return done.output
 
@@ -87,13 +87,17 @@ def run(*arguments: object, status: int = 0) -> str:
 def test_export_writes_what_its_ending_says(photos: Path, tmp_path: Path) -> None:
     store = tmp_path / "a.zarr"
     shown = fitted_crop(mined(photos, store), 2)
-    assert "256 Gaussians" in run(store, "--crop", 2, "--to", tmp_path / "c.png")
+    assert "256 Gaussians" in run("--store", store, "--index", 2, "--out", tmp_path / "c.png")
     rendering = shown.field.render()[0].permute(1, 2, 0).clamp(0, 1).numpy()
     np.testing.assert_allclose(np.asarray(Image.open(tmp_path / "c.png")) / 255, rendering, atol=0.51 / 255)
-    run(store, "--crop", 2, "--to", tmp_path / "c.safetensors")
+    run("--store", store, "--index", 2, "--out", tmp_path / "c.safetensors")
     assert torch.equal(GaussianField.load(tmp_path / "c.safetensors").means, shown.field.means)
-    assert "must end in .png, .safetensors or .ply" in run(store, "--crop", 2, "--to", "c.jpg", status=1)
-    assert "cannot be written" in run(store, "--crop", 2, "--to", tmp_path / "no" / "c.png", status=1)
+    assert "must end in .png, .safetensors or .ply" in run(
+        "--store", store, "--index", 2, "--out", "c.jpg", status=1
+    )
+    assert "cannot be written" in run(
+        "--store", store, "--index", 2, "--out", tmp_path / "no" / "c.png", status=1
+    )
 
 
 def test_splats_have_the_places_and_shapes_of_the_field(photos: Path, tmp_path: Path) -> None:
@@ -101,7 +105,7 @@ def test_splats_have_the_places_and_shapes_of_the_field(photos: Path, tmp_path: 
     pytest.importorskip("gsplat")
     store = tmp_path / "a.zarr"
     field = fitted_crop(mined(photos, store), 0).field
-    run(store, "--crop", 0, "--to", tmp_path / "c.ply")
+    run("--store", store, "--index", 0, "--out", tmp_path / "c.ply")
     header, _, body = (tmp_path / "c.ply").read_bytes().partition(b"end_header\n")
     names = [line.split()[-1].decode() for line in header.splitlines() if line.startswith(b"property")]
     splats = dict(zip(names, np.frombuffer(body, "<f4").reshape(-1, len(names)).T, strict=True))

@@ -65,7 +65,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_is_whole_and_asks_for_nothing(store: Store, tmp_path: Path) -> None:
-    run(store.path, "--out", tmp_path / "r.html")
+    run("--store", store.path, "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     page = Page(text)
     assert page.open == []
@@ -80,7 +80,7 @@ def test_the_page_is_whole_and_asks_for_nothing(store: Store, tmp_path: Path) ->
 
 
 def test_its_figures_are_those_of_the_store(store: Store, tmp_path: Path) -> None:
-    run(store.path, "--out", tmp_path / "r.html")
+    run("--store", store.path, "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     means = read_pooled_statistics(store).means()
     assert f"<b>{means['long_axis']:.3f}</b>" in text
@@ -94,7 +94,7 @@ def test_its_figures_are_those_of_the_store(store: Store, tmp_path: Path) -> Non
 def test_best_and_worst_crops_are_of_different_photographs_and_the_best_show_something(
     store: Store, tmp_path: Path
 ) -> None:
-    run(store.path, "--out", tmp_path / "r.html")
+    run("--store", store.path, "--out", tmp_path / "r.html")
     shown = re.findall(r"Crop (\d+): ([^,]+),", (tmp_path / "r.html").read_text())
     best, worst = [int(crop) for crop, _ in shown[:3]], [int(crop) for crop, _ in shown[3:]]
     for group in (best, worst):
@@ -107,7 +107,7 @@ def test_best_and_worst_crops_are_of_different_photographs_and_the_best_show_som
 
 
 def test_start_and_floor_of_the_recipe_are_marked(store: Store, tmp_path: Path) -> None:
-    run(store.path, "--out", tmp_path / "r.html")
+    run("--store", store.path, "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert text.count('class="mark"') == 5  # l11, l22, S_xx, S_yy and the long axis
     assert "The edge at 0.2 is the recipe's floor" in text
@@ -115,29 +115,29 @@ def test_start_and_floor_of_the_recipe_are_marked(store: Store, tmp_path: Path) 
 
 def test_where_images_are_gone_the_page_says_so(store: Store, photos: Path, tmp_path: Path) -> None:
     photos.rename(tmp_path / "moved")
-    run(store.path, "--out", tmp_path / "r.html")
+    run("--store", store.path, "--out", tmp_path / "r.html")
     assert "name the folder of the images with --images" in (tmp_path / "r.html").read_text()
-    run(store.path, "--out", tmp_path / "r.html", "--images", tmp_path / "moved")
+    run("--store", store.path, "--out", tmp_path / "r.html", "--images", tmp_path / "moved")
     assert 'alt="the crop"' in (tmp_path / "r.html").read_text()
 
 
 def test_any_dictionary_can_be_shown(store: Store, tmp_path: Path) -> None:
     kernels = np.random.default_rng(0).uniform(0.3, 1, (50, 3))
     Dictionary(kernels).save(tmp_path / "d.npz")
-    run(store.path, "--out", tmp_path / "r.html", "--dictionary", tmp_path / "d.npz")
+    run("--store", store.path, "--out", tmp_path / "r.html", "--prior", tmp_path / "d.npz")
     assert "50 kernels" in (tmp_path / "r.html").read_text()
 
 
 def test_what_cannot_be_reported_is_one_sentence(store: Store, tmp_path: Path) -> None:
-    assert "cannot be written" in run(store.path, "--out", tmp_path / "no" / "r.html", status=1)
-    assert "does not exist" in run(tmp_path / "b.zarr", status=1)
+    assert "cannot be written" in run("--store", store.path, "--out", tmp_path / "no" / "r.html", status=1)
+    assert "does not exist" in run("--store", tmp_path / "b.zarr", status=1)
     store.mark_pending(Chunk(store.parts[0].name, 0))
-    assert "still has crops to fit" in run(store.path, "--out", tmp_path / "r.html", status=1)
+    assert "still has crops to fit" in run("--store", store.path, "--out", tmp_path / "r.html", status=1)
 
 
 def test_one_crop_of_one_image_makes_a_page(photos: Path, tmp_path: Path) -> None:
     one = mine(photos, tmp_path / "one.zarr", Settings(crop=64, max_crops=1, iterations=3), scheduler="sync")
-    run(one.path, "--out", tmp_path / "r.html")
+    run("--store", one.path, "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert "one image only" in text
     assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", text))
@@ -154,7 +154,7 @@ def test_ticks_are_a_handful_of_round_numbers_within(limits: tuple[float, float]
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 @pytest.mark.parametrize("width", [1200, 420])
 def test_a_browser_shows_it_without_a_complaint(store: Store, tmp_path: Path, width: int) -> None:
-    run(store.path, "--out", tmp_path / "r.html")
+    run("--store", store.path, "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     # The page itself says whether it is wider than the window, and whether any picture is broken.
     probe = (

@@ -59,7 +59,7 @@ def test_every_command_ends_in_a_sentence_or_in_the_right_result(
     monkeypatch.setattr(mining, "mine", lambda *a, **k: mine(*a, **k | {"fitter": fitter}))
     monkeypatch.chdir(tmp_path)
     mine(photos, "whole.zarr", SETTINGS, scheduler="sync", fitter=fitter)
-    build = ["dictionary", "build", "--size", 64]
+    build = ["dictionary", "build", "--kernels", 64]
     fit = ["fit", "--images", photos, "--crop", 32, "--max-crops", 9, "--scheduler", "sync"]
     assert run(*build, "--store", "whole.zarr", "--out", "whole.npz").exit_code == 0
     whole = Path("whole.npz").read_bytes()
@@ -72,8 +72,8 @@ def test_every_command_ends_in_a_sentence_or_in_the_right_result(
         files = sorted(path for path in Path("a.zarr").rglob("*") if path.is_file())
         file = files[rng.integers(len(files))]
         what = f"seed {seed}: {spoil(file, rng)} {file}"
-        run("status", "a.zarr", "--json")
-        sound = run("verify", "a.zarr").exit_code == 0
+        run("status", "--store", "a.zarr", "--json")
+        sound = run("verify", "--store", "a.zarr").exit_code == 0
         built = run(*build, "--store", "a.zarr", "--out", "a.npz").exit_code == 0
         if built:
             assert Path("a.npz").read_bytes() == whole, what
@@ -82,7 +82,7 @@ def test_every_command_ends_in_a_sentence_or_in_the_right_result(
             assert run(*build, "--store", "b.zarr", "--out", "b.npz").exit_code == 0, what
             assert Path("b.npz").read_bytes() == whole, what
         assert built or not sound or Store.open("a.zarr").pending_chunks(), what
-        if run("verify", "a.zarr", "--repair").exit_code == 0:
+        if run("verify", "--store", "a.zarr", "--repair").exit_code == 0:
             assert run(*fit, "--store", "a.zarr").exit_code == 0, what
             assert run(*build, "--store", "a.zarr", "--out", "a.npz").exit_code == 0, what
             assert Path("a.npz").read_bytes() == whole, what
@@ -104,7 +104,7 @@ def test_a_store_that_names_what_lies_outside_of_the_images_is_refused(
 ) -> None:
     names = [name, *plan.names[1:]]
     Store.create(tmp_path / "a.zarr", replace(plan, names=names, image=0 * plan.image), chunk=4, gaussians=60)
-    for command in (["status", tmp_path / "a.zarr"], ["verify", tmp_path / "a.zarr"]):
+    for command in (["status", "--store", tmp_path / "a.zarr"], ["verify", "--store", tmp_path / "a.zarr"]):
         assert "secret.png', which" in run(*command).stderr
 
 
@@ -122,7 +122,7 @@ def test_a_store_of_crops_that_cannot_be_is_refused(
 ) -> None:
     made = {key: np.array(value) for key, value in change.items()}
     Store.create(tmp_path / "a.zarr", replace(plan, **made), chunk=4, gaussians=60)
-    result = run("status", tmp_path / "a.zarr")
+    result = run("status", "--store", tmp_path / "a.zarr")
     assert result.exit_code == 1
     assert said in result.stderr
 
@@ -133,7 +133,7 @@ def test_a_part_outside_of_the_store_is_refused(tmp_path: Path, plan: Plan) -> N
     about = {key: value for key, value in root.attrs.asdict().items() if key != "digest"}
     for name in ("../../elsewhere", str(tmp_path), 7, store.parts[0].name.upper() + "/"):
         root.update_attributes(seal(about | {"parts": [name]}))
-        result = run("status", tmp_path / "a.zarr")
+        result = run("status", "--store", tmp_path / "a.zarr")
         assert result.exit_code == 1
         assert "cannot have a part" in result.stderr
 
@@ -163,9 +163,9 @@ def test_an_array_of_another_kind_is_refused(
     store = Store.create(tmp_path / "a.zarr", plan, chunk=4, gaussians=60)
     file = Path(str(store.parts[0].place)) / "crops/error/zarr.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
-    result = run("status", tmp_path / "a.zarr")
+    result = run("status", "--store", tmp_path / "a.zarr")
     assert result.exit_code == 1
     assert "crops/error is damaged" in result.stderr
     assert said in result.stderr
-    assert run("verify", tmp_path / "a.zarr", "--repair").exit_code == 0
-    assert run("status", tmp_path / "a.zarr").exit_code == 0
+    assert run("verify", "--store", tmp_path / "a.zarr", "--repair").exit_code == 0
+    assert run("status", "--store", tmp_path / "a.zarr").exit_code == 0

@@ -59,7 +59,7 @@ def run(*arguments: object) -> Result:
 def test_it_is_filled_to_the_same_dictionary(photos: Path, tmp_path: Path, fitter: str, bucket: str) -> None:
     mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
     mine(photos, f"{bucket}/deep/a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
-    assert run("status", f"{bucket}/deep/a.zarr").exit_code == 0
+    assert run("status", "--store", f"{bucket}/deep/a.zarr").exit_code == 0
     found = verify(f"{bucket}/deep/a.zarr", [photos])
     assert found.sound
     assert found.files.same == 6
@@ -118,13 +118,13 @@ def test_what_cannot_be_reached_is_one_sentence(
         (sentence,) = result.stderr.splitlines()
         return sentence
 
-    assert "s3://crops/a.zarr does not exist: make it with" in said("status", f"{bucket}/a.zarr")
+    assert "s3://crops/a.zarr does not exist: make it with" in said("status", "--store", f"{bucket}/a.zarr")
     fit = ["fit", "--images", photos, "--crop", 32, "--scheduler", "sync", "--store"]
     assert "cannot be written" in said(*fit, "s3://no-such-bucket/a.zarr")
-    assert "nor of the form s3://bucket/name" in said("status", "gs://bucket/a.zarr")
-    assert "nor of the form s3://bucket/name" in said("status", "s3://")
+    assert "nor of the form s3://bucket/name" in said("status", "--store", "gs://bucket/a.zarr")
+    assert "nor of the form s3://bucket/name" in said("status", "--store", "s3://")
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    assert "needs s3fs: pip install 'dgp-mining[s3]'" in said("status", f"{bucket}/a.zarr")
+    assert "needs s3fs: pip install 'dgp-mining[s3]'" in said("status", "--store", f"{bucket}/a.zarr")
 
 
 def test_a_server_that_does_not_answer_is_one_sentence(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def test_a_poisoned_folder_is_mined_to_the_end(folder: Path, tmp_path: Path) -> 
     options = ["--crop", 32, "--iterations", 2, "--scheduler", "sync"]
     status, _ = run("fit", "--images", folder, "--store", store, *options)
     assert status == 3
-    summary = json.loads(run("status", store, "--json")[1])
+    summary = json.loads(run("status", "--store", store, "--json")[1])
     said = {failed["image"]: failed["error"] for failed in summary["failures"] + summary["skipped"]}
     for name, (_, reason) in POISON.items():
         assert reason in said.pop(printable_name(name)), name

@@ -209,7 +209,7 @@ def test_options_reach_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(verification, "verify", record_verify)
     monkeypatch.setattr(merge, "merge", record_merge)
     run("verify")
-    run("verify", "s.zarr", "--images", "a", "--images", "b", "--repair")
+    run("verify", "--store", "s.zarr", "--images", "a", "--images", "b", "--repair")
     run("merge", "a.zarr", "b.zarr", "--out", "c.zarr")
     assert calls == [
         ("dgp.zarr", (), False),

@@ -118,12 +118,12 @@ def test_what_is_no_released_checkpoint_is_refused_in_one_sentence(tmp_path: Pat
 def test_sr_convert_says_what_it_made_and_overwrites_nothing_unasked(tmp_path: Path):
     source, target = str(tmp_path / "released.pth"), str(tmp_path / "ours.safetensors")
     torch.save(released("hat", 30), source)
-    made = CliRunner().invoke(sr_convert, [source, target])
+    made = CliRunner().invoke(sr_convert, [source, "--out", target])
     assert made.exit_code == 0, made.output
     assert "HAT" in made.output
     assert "CC BY-NC" in made.output
-    again = CliRunner().invoke(sr_convert, [source, target])
+    again = CliRunner().invoke(sr_convert, [source, "--out", target])
     assert again.exit_code == 1
     assert "--overwrite" in again.output
-    assert CliRunner().invoke(sr_convert, [source, target, "--overwrite"]).exit_code == 0
+    assert CliRunner().invoke(sr_convert, [source, "--out", target, "--overwrite"]).exit_code == 0
     assert CliRunner().invoke(sr_convert, [source]).exit_code == 2

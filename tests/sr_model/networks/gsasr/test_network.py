@@ -304,13 +304,15 @@ def trained(tiny, photographs, tmp_path, monkeypatch) -> Path:
 def test_the_tools_take_its_checkpoint_without_being_told(trained: Path, photographs: Path):
     assert isinstance(load(trained), GSASR)
     picture = next(photographs.iterdir())
-    assert run(sr_upscale, picture, "large.png", "--model", trained, "--scale", "3.3x2").exit_code == 0
+    assert (
+        run(sr_upscale, picture, "--out", "large.png", "--model", trained, "--scale", "3.3x2").exit_code == 0
+    )
     assert Image.open("large.png").size == (158, 80)
-    scored = run(sr_eval, "--model", trained, "--data", photographs, "--scales", "2", "--json", "--cost")
+    scored = run(sr_eval, "--model", trained, "--images", photographs, "--scales", "2", "--json", "--cost")
     assert scored.exit_code == 0, scored.output
     figures = json.loads(scored.stdout)
     assert abs(figures["mean"]["x2"]["psnr"] - figures["mean"]["x2"]["bicubic_psnr"]) < 1.5
-    tiles = run(sr_upscale, picture, "tiles.png", "--model", trained, "--scale", 2, "--tile", 16)
+    tiles = run(sr_upscale, picture, "--out", "tiles.png", "--model", trained, "--scale", 2, "--tile", 16)
     assert tiles.exit_code == 0, tiles.output
 
 
@@ -318,8 +320,8 @@ def test_a_field_of_its_is_kept_for_the_scale_it_is_made_for(trained: Path, phot
     picture = next(photographs.iterdir())
     refused(run(sr_upscale, picture, "--model", trained, "--save-field", "f.safetensors"), 1, "--scale")
     kept = ("--save-field", "f.safetensors", "--scale", 4)
-    assert run(sr_upscale, picture, "a.png", "--model", trained, *kept).exit_code == 0
-    assert run(sr_upscale, "f.safetensors", "b.png", "--scale", 4).exit_code == 0
+    assert run(sr_upscale, picture, "--out", "a.png", "--model", trained, *kept).exit_code == 0
+    assert run(sr_upscale, "f.safetensors", "--out", "b.png", "--scale", 4).exit_code == 0
     assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
 
 
