@@ -120,7 +120,7 @@ def import_(source: str | None, released: bool, out: str) -> None:
     from ..prior.continuoussr_table import read_released, released_dictionary
 
     if released == bool(source):
-        raise click.UsageError("Give either a FILE or --released.")
+        raise click.UsageError("Name a FILE, or give --released.")
     imported = read_released(source) if source else released_dictionary()
     imported.save(out)
     widened = imported.metadata["widened"]

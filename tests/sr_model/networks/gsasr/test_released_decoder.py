@@ -188,7 +188,7 @@ def test_what_is_no_released_gsasr_is_refused_in_one_sentence(released: Path, tm
 
 
 def test_sr_convert_takes_the_folder(released: Path, tmp_path: Path):
-    arguments = [str(released), str(tmp_path / "a.safetensors")]
+    arguments = [str(released), "--out", str(tmp_path / "a.safetensors")]
     made = CliRunner().invoke(sr_convert, arguments)
     assert made.exit_code == 0, made.output
     assert "GSASR on EDSR" in made.output
