@@ -23,7 +23,7 @@ from dgp_mining.command_line import (
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
 
-from ..config.presets import PRESETS, Preset, default_preset
+from ..config.presets import PRESETS, RENAMED, Preset, default_preset
 from ..config.toml import Config, ConfigError, configured, read_config
 from ..image_io.reader import pictures_in
 from ..networks.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE, architecture_name, needs_prior
@@ -53,10 +53,10 @@ def read_options(ctx: click.Context, param: click.Parameter, path: Path | None) 
 
 
 def preset_name(text: str) -> str:
-    """The name of a preset, which may be an old one. Raises click.BadParameter."""
-    if text == "fast" and text not in PRESETS:
-        announce_renaming("--preset fast", "--preset light")
-        text = "light"
+    """The name of a preset, which may be one of the last release. Raises click.BadParameter."""
+    if text in RENAMED:
+        announce_renaming(f"--preset {text}", f"--preset {RENAMED[text]}")
+        text = RENAMED[text]
     if text not in PRESETS:
         raise click.BadParameter(f"{text!r} is not one of {', '.join(PRESETS)}.")
     return text

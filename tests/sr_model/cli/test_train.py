@@ -14,7 +14,7 @@ from PIL import Image
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import Checkpoint, Preset
+from sr_model import PRESETS, Checkpoint, Preset
 from sr_model.cli.train import main as train
 from sr_model.training import dry_run
 from sr_model.training.distributed import DistributedContext
@@ -163,3 +163,12 @@ def test_tensorboard_that_is_missing_is_one_sentence(prior: Path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     result = run(train, "--prior", prior, "--steps", 1, "--tensorboard", "--out", "new")
     refused(result, 1, "tensorboard", "pip install 'dgp-mining[tensorboard]'")
+
+
+def test_a_preset_is_found_by_its_old_name_with_a_line(prior: Path, tiny: Preset, monkeypatch):
+    monkeypatch.setitem(PRESETS, "light", tiny)
+    named = run(train, "--prior", prior, "--steps", 1, "--preset", "fast")
+    assert named.exit_code == 0, named.output
+    assert "--preset fast is now --preset light; the old name goes in 0.3." in named.stderr
+    assert Path("runs/light/best.safetensors").is_file()
+    refused(run(train, "--prior", prior, "--preset", "slow"), 2, "--preset", "demo, light")
