@@ -120,5 +120,5 @@ def load_reference() -> Network:
             return load(path)
     except FileNotFoundError as error:
         raise CheckpointError(
-            "No reference model is installed here: name a checkpoint with --model (in Python, model=)."
+            "No reference model is installed here: name a checkpoint with model=."
         ) from error

@@ -100,7 +100,9 @@ def convert_continuoussr(source: str | Path, target: str | Path, *, overwrite: b
 def check_target(target: Path, overwrite: bool) -> None:
     """Raise CheckpointError if the file exists and must not be replaced."""
     if target.exists() and not overwrite:
-        raise CheckpointError(f"{target} exists already: name another file, or replace it with --overwrite.")
+        raise CheckpointError(
+            f"{target} exists already: name another file, or replace it with overwrite=True."
+        )
 
 
 def hidden_widths(tensors: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:
