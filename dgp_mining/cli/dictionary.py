@@ -117,11 +117,11 @@ def import_(source: str | None, released: bool, out: str) -> None:
 
     FILE is an .npy file [K, 3], or text with three numbers a line: l11, l21, l22 in pixels at x4.
     """
-    from ..prior.continuoussr_table import read_released, released_dictionary
+    from ..prior.continuoussr_table import continuoussr_dictionary, read_continuoussr_table
 
     if released == bool(source):
         raise click.UsageError("Name a FILE, or give --released.")
-    imported = read_released(source) if source else released_dictionary()
+    imported = read_continuoussr_table(source) if source else continuoussr_dictionary()
     imported.save(out)
     widened = imported.metadata["widened"]
     click.echo(f"{out}: {len(imported)} kernels" + (f", {widened} of them singular" if widened else "") + ".")
@@ -135,9 +135,9 @@ def export(path: str, out: str) -> None:
 
     It has a row for each kernel, l11, l21, l22 in pixels at x4, as in the released code.
     """
-    from ..prior.continuoussr_table import write_released
+    from ..prior.continuoussr_table import write_continuoussr_table
     from ..prior.dictionary import Dictionary
 
     loaded = Dictionary.load(path)
-    write_released(loaded, out)
+    write_continuoussr_table(loaded, out)
     click.echo(f"{out}: {len(loaded)} rows of l11, l21, l22 in pixels at x4.")

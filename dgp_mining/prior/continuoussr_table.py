@@ -1,6 +1,6 @@
-"""The layout in which ContinuousSR's code holds its dictionary: a table of Cholesky entries in pixels at x4.
+"""The ContinuousSR table: the dictionary in ContinuousSR's code, a table of Cholesky entries in pixels at x4.
 
-Its dictionary is all combinations of nine values of each entry, and a row of zeros (code release of "Pixel to
+It holds all combinations of nine values of each entry, and a row of zeros (code release of "Pixel to
 Gaussian"; the paper prints none of it).
 """
 
@@ -13,43 +13,63 @@ import numpy as np
 
 from .dictionary import Dictionary, DictionaryError
 
-PIXELS = 2.0
-"""A grid spacing in pixels at x4: four Gaussians per LR pixel lie half of one apart."""
+PIXELS_PER_SPACING = 2.0
+"""A grid spacing in pixels at x4: four Gaussians per LR pixel are half an LR pixel apart."""
 
-NARROWEST = 1e-3
-"""Grid spacings that singular kernels are widened to, since a `Dictionary` has none. So narrow a Gaussian
-meets next to no pixel's centre."""
+SMALLEST_DIAGONAL = 1e-3
+"""Least l11 and l22, in grid spacings, to which singular kernels are widened for a `Dictionary`. So narrow a
+Gaussian hardly ever covers the centre of a pixel."""
 
 VALUES = (
     (0.0, 0.41, 0.62, 0.98, 1.13, 1.29, 1.64, 1.85, 2.36),
     (-0.86, -0.36, -0.16, 0.19, 0.34, 0.49, 0.84, 1.04, 1.54),
     (0.0, 0.33, 0.53, 0.88, 1.03, 1.18, 1.53, 1.73, 2.23),
 )
-"""Values of l11, l21 and l22."""
+"""The table's values of l11, l21 and l22, in pixels at x4."""
 
 
-def released_dictionary() -> Dictionary:
-    """The dictionary of the released code, 730 kernels, of which 154 are singular and are widened."""
-    return from_pixels(
-        np.array([*itertools.product(*VALUES), (0.0, 0.0, 0.0)]), "ContinuousSR, released code"
-    )
+def continuoussr_kernels() -> np.ndarray:
+    """The ContinuousSR table in grid spacings, [730, 3] float64: all combinations, and a row of zeros.
+
+    154 of its kernels are singular, which `Dictionary` does not allow; a network takes them, because it
+    renders blends of all kernels.
+
+    >>> continuoussr_kernels().shape
+    (730, 3)
+    """
+    return _table() / PIXELS_PER_SPACING
 
 
-def from_pixels(table: np.ndarray, source: str) -> Dictionary:
-    """A dictionary of a table [K, 3] in the released layout. Raises DictionaryError where it is none."""
+def continuoussr_dictionary() -> Dictionary:
+    """The ContinuousSR table as a dictionary of 730 kernels; its 154 singular kernels are widened.
+
+    >>> continuoussr_dictionary().metadata["widened"]
+    154
+    """
+    return dictionary_from_table(_table(), "ContinuousSR, released code")
+
+
+def dictionary_from_table(table: np.ndarray, source: str) -> Dictionary:
+    """Make a dictionary of a table [K, 3] of Cholesky entries in pixels at x4; singular kernels are widened.
+
+    Raises DictionaryError, naming `source`, if it is not such a table.
+    """
     table = np.asarray(table)
     if table.ndim != 2 or table.shape[1] != 3 or not len(table) or table.dtype.kind not in "fiu":
         raise DictionaryError(f"{source} is not a table of numbers with three columns, l11, l21, l22.")
     if not np.isfinite(table).all() or (table[:, [0, 2]] < 0).any():
         raise DictionaryError(f"{source} has entries that are not finite, or a negative l11 or l22.")
-    cholesky = table.astype(np.float64) / PIXELS
-    singular = int((cholesky[:, [0, 2]] < NARROWEST).any(axis=1).sum())
-    cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(NARROWEST)
+    cholesky = table.astype(np.float64) / PIXELS_PER_SPACING
+    singular = int((cholesky[:, [0, 2]] < SMALLEST_DIAGONAL).any(axis=1).sum())
+    cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(SMALLEST_DIAGONAL)
     return Dictionary(cholesky, {"source": source, "widened": singular})
 
 
-def read_released(path: str | Path) -> Dictionary:
-    """The dictionary of an .npy file, or of text with three numbers in a line, in the released layout."""
+def read_continuoussr_table(path: str | Path) -> Dictionary:
+    """Read a table [K, 3] in pixels at x4: an .npy file, or text with three numbers per line.
+
+    Raises DictionaryError, naming the file, if it cannot be read or is not such a table.
+    """
     path = Path(path)
     try:
         if path.suffix == ".npy":
@@ -64,13 +84,16 @@ def read_released(path: str | Path) -> Dictionary:
         raise DictionaryError(
             f"{path} is neither an .npy file nor text with three numbers a line."
         ) from error
-    return from_pixels(table, path.name)
+    return dictionary_from_table(table, path.name)
 
 
-def write_released(dictionary: Dictionary, path: str | Path) -> None:
-    """Write [K, 3] float32 in the released layout: .npy, or text. Raises DictionaryError."""
+def write_continuoussr_table(dictionary: Dictionary, path: str | Path) -> None:
+    """Write the kernels as [K, 3] float32 in pixels at x4: .npy, or text with any other suffix.
+
+    Raises DictionaryError if the file cannot be written.
+    """
     path = Path(path)
-    table = (dictionary.cholesky * PIXELS).astype(np.float32)
+    table = (dictionary.cholesky * PIXELS_PER_SPACING).astype(np.float32)
     try:
         if path.suffix == ".npy":
             np.save(path, table, allow_pickle=False)
@@ -78,3 +101,7 @@ def write_released(dictionary: Dictionary, path: str | Path) -> None:
             np.savetxt(path, table, fmt="%.6f", delimiter=",")
     except OSError as error:
         raise DictionaryError(f"{path} cannot be written ({error.strerror}): name another file.") from error
+
+
+def _table() -> np.ndarray:  # [730, 3] float64, pixels at x4
+    return np.array([*itertools.product(*VALUES), (0.0, 0.0, 0.0)])

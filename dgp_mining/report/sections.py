@@ -9,7 +9,7 @@ import numpy as np
 from ..covariance import covariance_from_cholesky, principal_axes
 from ..fitting.content import CONTENT
 from ..fitting.statistics import BINS, BORDER, COUNTS, ENTRIES, MOMENTS, RANGES, SAMPLE
-from ..prior.continuoussr_table import PIXELS, VALUES
+from ..prior.continuoussr_table import PIXELS_PER_SPACING, VALUES
 from ..store.crop_results import EXACT_PSNR, RESULT
 from ..store.store import Store
 from . import svg
@@ -35,7 +35,7 @@ BARS = 60
 
 def distributions(pooled: PooledStatistics, start: float | None) -> str:
     """How each entry is distributed, beside the released dictionary and the width that fits `start` with."""
-    released = [(min(values) / PIXELS, max(values) / PIXELS) for values in VALUES]
+    released = [(min(values) / PIXELS_PER_SPACING, max(values) / PIXELS_PER_SPACING) for values in VALUES]
     shapes, amplitude = _shapes(pooled)
     marks = dict.fromkeys(("l11", "l22", "long_axis"), start)
     if start is not None:
@@ -136,7 +136,7 @@ def symmetry(pooled: PooledStatistics) -> str:
         "cosine of the doubled direction: x and y": {"cos_2angle": 1},
         "ℓ₁₁ − ℓ₂₂: not a symmetry": {"l11": 1, "l22": -1},
     }
-    rows, released = [], np.mean(VALUES[1]) / PIXELS
+    rows, released = [], np.mean(VALUES[1]) / PIXELS_PER_SPACING
     for name, combination in tests.items():
         found = pooled.estimate(combination)
         by = decimal(found.value / found.error, 1) if found.error else ""

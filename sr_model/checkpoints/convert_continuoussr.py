@@ -17,9 +17,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dgp_mining.prior.continuoussr_table import continuoussr_kernels
+
 from ..config.presets import PAPER_NETWORK
 from ..encoders import HAT
-from ..networks.continuoussr.dictionary_choice import continuoussr_kernels
 from .checkpoint import Checkpoint
 from .pretrained import extent, in_our_names, read_public, recognise
 from .tensor_file import CheckpointError

@@ -22,7 +22,7 @@ from dgp_mining.fitting.recipes import make_recipe
 from dgp_mining.fitting.statistics import prior_sample
 from dgp_mining.prior.build import gaussians_of_both
 from dgp_mining.prior.condense import METHODS, can_be_symmetric, condense
-from dgp_mining.prior.continuoussr_table import released_dictionary
+from dgp_mining.prior.continuoussr_table import continuoussr_dictionary
 from dgp_mining.prior.coverage import SPACES, coverage, covered
 from dgp_mining.prior.dictionary import Dictionary, DictionaryError
 from dgp_mining.prior.distance import nearest
@@ -70,7 +70,7 @@ def dictionaries(made_of: np.ndarray, sizes: list[int]) -> dict[str, Dictionary]
         if can_be_symmetric(method) or not symmetric
     }
     return {name: Dictionary(kernels) for name, kernels in made.items()} | {
-        "ContinuousSR table, 730": released_dictionary()
+        "ContinuousSR table, 730": continuoussr_dictionary()
     }
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dgp_mining.prior.continuoussr_table import PIXELS
+from dgp_mining.prior.continuoussr_table import PIXELS_PER_SPACING
 
 from ..mlp import mlp, output_layer, per_cell_mlp, per_gaussian, start_constant
 from .blending import from_blending, isotropic, maximum_entropy_tilt, to_blending, with_positive_diagonal
@@ -75,7 +75,7 @@ class CovarianceWeighting(CovarianceHead):
         if self.tilted:
             centre, spread = entries.mean(0), entries.std(0, unbiased=False).clamp_min(1e-6)
         else:  # in pixels at x4, as the released code embeds them
-            unit = to_blending(isotropic(1 / PIXELS), settings.blending)[0]
+            unit = to_blending(isotropic(1 / PIXELS_PER_SPACING), settings.blending)[0]
             centre, spread = torch.zeros(3), unit.expand(3)
         self.register_buffer("entries", entries.float(), persistent=False)
         self.register_buffer("centre", centre.float(), persistent=False)

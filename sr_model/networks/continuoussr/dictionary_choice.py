@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dgp_mining.prior.continuoussr_table import PIXELS, VALUES
+from dgp_mining.prior.continuoussr_table import PIXELS_PER_SPACING, continuoussr_kernels
 from dgp_mining.prior.dictionary import Dictionary
 
 from .blending import SMALLEST_DIAGONAL, Blending, Floats, to_blending
@@ -41,7 +41,7 @@ def chosen_kernels(settings: ContinuousSRSettings, mined: Dictionary) -> Diction
             ends = zip(mined.cholesky.min(axis=0), mined.cholesky.max(axis=0), strict=True)
             cholesky = np.array(list(product(*ends)))
         case "uniform":
-            limits = np.array(settings.dictionary_range).reshape(3, 2) / PIXELS
+            limits = np.array(settings.dictionary_range).reshape(3, 2) / PIXELS_PER_SPACING
             assert size is not None  # checked by the settings
             cholesky = np.random.default_rng(0).uniform(limits[:, 0], limits[:, 1], (size, 3))
     cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(SMALLEST_DIAGONAL)
@@ -49,15 +49,6 @@ def chosen_kernels(settings: ContinuousSRSettings, mined: Dictionary) -> Diction
     if "images" in mined.metadata:
         metadata["images"] = mined.metadata["images"]
     return Dictionary(cholesky, metadata)
-
-
-def continuoussr_kernels() -> Floats:
-    """Return the ContinuousSR table in grid spacings, [730, 3] float64: all combinations, and a row of zeros.
-
-    154 of its kernels are singular, which `Dictionary` does not allow; a network takes them, because it
-    renders blends of all kernels.
-    """
-    return np.array([*product(*VALUES), (0.0, 0.0, 0.0)]) / PIXELS
 
 
 def farthest_kernels(mined: Dictionary, size: int, blending: Blending) -> Dictionary:

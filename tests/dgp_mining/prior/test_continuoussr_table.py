@@ -1,4 +1,4 @@
-"""The released layout, pixels at x4, goes in and out; what is no such table is refused in one sentence."""
+"""ContinuousSR tables are read and written in pixels at x4; other files are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dgp_mining.cli import main
-from dgp_mining.prior.continuoussr_table import released_dictionary
+from dgp_mining.prior.continuoussr_table import continuoussr_dictionary, continuoussr_kernels
 from dgp_mining.prior.dictionary import Dictionary
 
 KERNELS = np.array([[1.0, 0.25, 0.5], [0.4, -0.1, 0.6]])
@@ -39,11 +39,11 @@ def test_exported_numbers_are_pixels_at_x4(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "table.npy"), 2 * KERNELS, rtol=1e-6)
 
 
-def test_the_released_dictionary_is_the_one_that_sr_model_knows() -> None:
-    kernels = pytest.importorskip("sr_model.networks.continuoussr.dictionary_choice")
-    ours, theirs = released_dictionary(), kernels.continuoussr_kernels()
-    np.testing.assert_allclose(ours.cholesky, np.maximum(theirs, [1e-3, -9, 1e-3]))
-    assert (len(ours), ours.metadata["widened"]) == (730, 154)
+def test_the_dictionary_widens_the_singular_kernels_of_the_table() -> None:
+    kernels, dictionary = continuoussr_kernels(), continuoussr_dictionary()
+    assert np.array_equal(dictionary.cholesky, np.maximum(kernels, [1e-3, -9, 1e-3]))
+    assert (kernels[:, [0, 2]] == 0).any(axis=1).sum() == dictionary.metadata["widened"] == 154
+    assert len(dictionary) == 730
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_released_dictionary_is_the_one_that_sr_model_knows() -> None:
         ("1 nan 1\n", "not finite"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path: Path, content: str, reason: str) -> None:
+def test_other_files_are_refused(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "table.txt").write_text(content)
     said = run("import", tmp_path / "table.txt", "--out", tmp_path / "dict.npz", status=1)
     assert reason in said
@@ -63,7 +63,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: str, reason: str) 
     assert not (tmp_path / "dict.npz").exists()
 
 
-def test_a_file_or_the_released_one_must_be_named(tmp_path: Path) -> None:
+def test_a_file_or_the_published_table_must_be_named(tmp_path: Path) -> None:
     assert "Name a FILE" in run("import", status=2)
     assert "Name a FILE" in run("import", "x.npy", "--released", status=2)
     assert "does not exist" in run("import", tmp_path / "x.npy", status=1)

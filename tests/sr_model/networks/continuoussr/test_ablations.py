@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from dgp_mining.prior.continuoussr_table import continuoussr_kernels
 from dgp_mining.prior.dictionary import Dictionary
 from splat2d import GaussianField
 from sr_model import ContinuousSR, ContinuousSRSettings, Preset
 from sr_model.networks.continuoussr.blending import SMALLEST_DIAGONAL, with_positive_diagonal
-from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels, continuoussr_kernels
+from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
 
 PLAIN = {"keys": "plain", "interpolate": False}
 ABLATIONS = [
