@@ -14,8 +14,8 @@ from ..evaluation.cost import average_seconds, macs, peak_memory
 from ..evaluation.evaluate import evaluate
 from ..evaluation.perceptual import METRICS, Perceptual
 from ..evaluation.protocol import PROTOCOLS
-from ..evaluation.tables import Report, key
-from ..upscaling.upscale import network
+from ..evaluation.tables import EvaluationReport, scale_label
+from ..upscaling.upscale import as_network
 from . import types
 from .command import Command
 from .evaluate_output import score_line, summary_lines
@@ -28,7 +28,6 @@ from .options import model_option
     " They are the high-resolution images.",
     type=click.Path(path_type=Path),
     former=["--data"],
-    argument=["folder"],
 )
 @option(
     "--scales",
@@ -74,16 +73,18 @@ def main(
         raise click.UsageError("Give --json or --markdown, not both.")
     if images is None and (metrics or not (costs or times)):
         raise click.UsageError("Name a folder of images with --images.")
-    report = Report(str(model or "reference"), str(images or ""), protocol)
+    report = EvaluationReport(str(model or "reference"), str(images or ""), protocol)
     perceptual = Perceptual(metrics) if metrics else None
-    net = network(model)
+    net = as_network(model)
     if images:
-        for result in evaluate(net, images, scales, PROTOCOLS[protocol], perceptual):
+        for result in evaluate(net, images, scales, protocol, perceptual):
             name = result.path.relative_to(images).as_posix()
             report.add(name, result)
-            click.echo(score_line(key(result.scale), name, result.score), err=as_json or as_markdown)
+            click.echo(score_line(scale_label(result.scale), name, result.score), err=as_json or as_markdown)
     if perceptual:
-        report.of_sets = {key(scale): figures for scale, figures in perceptual.of_sets().items()}
+        report.set_metrics = {
+            scale_label(scale): figures for scale, figures in perceptual.measure_sets().items()
+        }
     if costs:
         report.cost |= {"macs": macs(net), "memory": peak_memory(net)}
     if times:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..evaluation.protocol import Score
-from ..evaluation.tables import Report, cost_rows
+from ..evaluation.tables import EvaluationReport, cost_rows
 
 
 def score_line(scale: str, name: str, score: Score) -> str:
@@ -16,7 +16,7 @@ def score_line(scale: str, name: str, score: Score) -> str:
     )
 
 
-def summary_lines(report: Report) -> Iterator[str]:
+def summary_lines(report: EvaluationReport) -> Iterator[str]:
     """The means over all images, and the costs."""
     for scale, score in report.means().items():
         yield score_line(scale, f"mean of {len(report.scores)}, protocol {report.protocol}", score)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 from pathlib import Path
 
 import click
@@ -25,8 +24,9 @@ from dgp_mining.prior.dictionary import Dictionary
 
 from ..config.presets import PRESETS, RENAMED, Preset, default_preset
 from ..config.toml import Config, ConfigError, configured, read_config
-from ..image_io.reader import pictures_in
+from ..image_io.reader import images_in
 from ..networks.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE, architecture_name, needs_prior
+from ..training.callbacks import TrainingCallback
 from ..training.distributed import is_main_process
 from ..training.dry_run import estimate_training
 from ..training.samples import hold_out, mined_from
@@ -78,7 +78,6 @@ def preset_name(text: str) -> str:
 @option(
     "--val",
     metavar="DIR",
-    argument=["validation"],
     help="Folder of validation images.  [default: some of --images are held out]",
 )
 @option(
@@ -177,11 +176,11 @@ def main(
         dictionary = Dictionary.reference()
         _print("Without --prior the kernels of the reference prior are blended.")
     training = list_images(images or mined_from(dictionary, prior))
-    training, validation = (training, pictures_in(Path(val), "--val")) if val else hold_out(training)
+    training, validation = (training, images_in(val, "val=")) if val else hold_out(training)
     out = out or Path("runs", f"{name}-{covariance}" if covariance else name)
     run = (dictionary, training, chosen, out)
     how = {
-        "validation": validation,
+        "val": validation,
         "budget": budget,
         "seed": seed,
         "resume": resume,
@@ -191,14 +190,10 @@ def main(
     if dry_run:
         _print(*estimate_training(*run, **how).lines())
         return
-    board = TensorBoard(out / "tensorboard") if tensorboard else None
-    stop = stop_at_signals()
-    try:
-        best = train(*run, **how, stop=stop, observe=board or (lambda step, figures: None))
-    finally:
-        if board:
-            board.close()
-    if stop.is_set():
+    stop = StopAtSignal()
+    boards = [TensorBoard(out / "tensorboard")] if tensorboard else []
+    best = train(*run, **how, callbacks=[stop, *boards])
+    if stop.should_stop():
         click.echo(
             f"Interrupted; all is kept in {best.parent}: the same command with --resume continues.", err=True
         )
@@ -247,14 +242,17 @@ def _print(*lines: object) -> None:
         click.echo("\n".join(map(str, lines)))
 
 
-def stop_at_signals() -> threading.Event:
-    """An event that the first Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts at once."""
-    stop = threading.Event()
+class StopAtSignal(TrainingCallback):
+    """Stop the training at the first Ctrl-C or SIGTERM; a second Ctrl-C interrupts at once."""
 
-    def ask(number: int, frame: object) -> None:
-        stop.set()
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def should_stop(self) -> bool:
+        return self.asked
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.asked = True
         signal.signal(number, signal.default_int_handler)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
-    return stop

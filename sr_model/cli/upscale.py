@@ -20,8 +20,8 @@ from dgp_mining.terminal import ProgressLine, notify
 from ..image_io.writer import FORMATS
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale
-from ..upscaling.files import Request, is_field, upscale_file, upscale_folder
-from ..upscaling.upscale import network
+from ..upscaling.files import UpscaleRequest, is_field, upscale_file, upscale_folder
+from ..upscaling.upscale import as_network
 from . import types
 from .command import Command
 from .options import model_option
@@ -112,19 +112,19 @@ def main(
     if not (scale or size or save_field):
         raise click.UsageError("Give --scale or --size.")
     budget = int(memory * 1e9) if memory else None
-    request = Request(scale, size, window, tile, budget, quality, overwrite, save_field)
+    request = UpscaleRequest(scale, size, window, tile, budget, quality, overwrite, save_field)
     line = ProgressLine()
     if source.is_dir():
         if save_field or window:
             raise click.UsageError("--save-field and --window are for a single image, and INPUT is a folder.")
         out = out or source.resolve().with_name(f"{source.resolve().name}_{_name(scale, size)}")
-        _upscale_all(source, out, request, network(model), form or "png", line)
+        _upscale_all(source, out, request, as_network(model), form or "png", line)
         return
     if form and out and out.suffix.lower() not in FORMATS[form].suffixes:
         raise click.UsageError(f"--format {form} does not agree with the ending of {out}.")
-    if out is None and request.enlarges:
+    if out is None and request.makes_image:
         out = source.with_name(f"{source.stem}_{_name(scale, size)}{FORMATS[form or 'png'].suffixes[0]}")
-    done = upscale_file(source, out, request, None if is_field(source) else network(model), line)
+    done = upscale_file(source, out, request, None if is_field(source) else as_network(model), line)
     line.clear()
     if save_field:
         click.echo(f"{save_field}: the field")
@@ -133,7 +133,7 @@ def main(
 
 
 def _upscale_all(
-    source: Path, out: Path, request: Request, model: Network, form: str, line: ProgressLine
+    source: Path, out: Path, request: UpscaleRequest, model: Network, form: str, line: ProgressLine
 ) -> None:
     count = failed = 0
     for _, target, result in upscale_folder(source, out, request, model, form, line):

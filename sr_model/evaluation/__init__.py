@@ -1,1 +1,1 @@
-"""Protocols, metrics, cost, and tables of both."""
+"""Evaluation: protocols, metrics, the cost of a network, and tables of both."""

@@ -1,4 +1,4 @@
-"""What a network costs: multiplications, memory, and the time of an image at one of many scales."""
+"""The cost of a network: multiply-adds, memory, and the average time of an image over many scales."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import statistics
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,29 +17,29 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..networks.base import Network
-from ..upscaling.tiling import Progress
+from ..upscaling.tiling import ProgressCallback, no_progress
 
 MACS_SIDE = 64
-"""LR pixels a side for which the ContinuousSR paper counts operations."""
+"""LR pixels on a side for which the ContinuousSR paper counts multiply-adds."""
 MEMORY_SIDE = 48
-"""LR pixels a side for which it states memory."""
+"""LR pixels on a side for which the paper states memory."""
 MEMORY_SCALE = 4
-"""Scale at which the memory of rendering is included, and operations are counted."""
+"""Scale at which memory is measured, rendering included, and multiply-adds are counted."""
 TIMED_SIZES = ((13, 21), (28, 42), (19, 29))
-"""(height, width) of the LR images on which it states times."""
+"""(height, width) of the LR images for which the paper states times."""
 TIMED_SCALES = tuple(range(4, 49))
-"""The 45 scales over which it averages them."""
+"""The 45 scales over which the paper averages them."""
 REPEATS = 3
-"""Timings of which the median counts."""
+"""Timings, of which the median is taken."""
 
 
 @torch.inference_mode()
 def macs(network: Network, side: int = MACS_SIDE) -> int:
-    """Multiply-adds of convolutions and matrix products in encoding side x side LR pixels.
+    """Count the multiply-adds of convolutions and matrix products in encoding side x side LR pixels.
 
-    Rendering is not counted: it does no more per pixel than the Gaussians that cover it.
+    Rendering is not counted: its cost depends on how many Gaussians cover a pixel.
     """
-    # Fused attention is opaque to the counter; the plain one is matrix products.
+    # Fused attention is opaque to the counter; unfused attention is matrix products.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         network(_noise(network, side, side), MEMORY_SCALE)
     return counter.get_total_flops() // 2
@@ -46,7 +47,7 @@ def macs(network: Network, side: int = MACS_SIDE) -> int:
 
 @torch.inference_mode()
 def peak_memory(network: Network, side: int = MEMORY_SIDE) -> int:
-    """Bytes held at most while side x side LR pixels are encoded and rendered at x4, weights included.
+    """Measure the peak bytes while side x side LR pixels are encoded and rendered at x4, weights included.
 
     On a GPU what torch allocated, on the CPU all tensors that operators returned (not their scratch space).
     """
@@ -61,16 +62,16 @@ def peak_memory(network: Network, side: int = MEMORY_SIDE) -> int:
     return weights + memory.peak
 
 
-class TensorMemory(TorchDispatchMode):
-    """Counts the bytes of tensors that are alive, from their making to their end."""
+class TensorMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Count the bytes of all live tensors: `now`, and at most `peak`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.now = self.peak = 0
         self.alive: set[int] = set()
 
     def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         before = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         result = function(*args, **(kwargs or {}))
@@ -99,25 +100,25 @@ def average_seconds(
     network: Network,
     sizes: Sequence[tuple[int, int]] = TIMED_SIZES,
     scales: Sequence[float] = TIMED_SCALES,
-    progress: Progress = lambda what, part: None,
+    progress: ProgressCallback = no_progress,
 ) -> dict[tuple[int, int], float]:
-    """By LR size (height, width), seconds: (encoding once + rendering at every scale) / number of scales.
+    """Average seconds by LR size (height, width): (encode once + render at each scale) / number of scales.
 
-    A network that makes its field for a scale encodes at every scale, and that counts. Of noise, on whose
-    content time does not depend but through the kernels' sizes.
+    A network whose field depends on the scale encodes at each scale, which is counted. The images are noise:
+    content changes the time only through the sizes of the Gaussians.
     """
     averages = {}
     for index, (height, width) in enumerate(sizes):
         image = _noise(network, height, width)
         wait = torch.cuda.synchronize if image.device.type == "cuda" else lambda: None
-        field = network(image, scales[0])  # warms up
+        field = network(image, scales[0])  # warm-up
         field.render((height, width))
         total = 0.0
         for done, scale in enumerate(scales):
             if network.conditioned or done == 0:
-                total += _median_seconds(lambda image=image, scale=scale: network(image, scale), wait)
+                total += _median_seconds(partial(network, image, scale), wait)
             size = (round(height * scale), round(width * scale))
-            total += _median_seconds(lambda size=size, field=field: field.render(size), wait)
+            total += _median_seconds(partial(field.render, size), wait)
             progress("timing", (index + (done + 1) / len(scales)) / len(sizes))
         averages[height, width] = total / len(scales)
     return averages

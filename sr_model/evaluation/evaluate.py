@@ -1,8 +1,4 @@
-"""Measuring a network by a named protocol, always beside bicubic interpolation.
-
-A PSNR means little without its protocol: channel, border, rounding and the making of the LR images move it by
-more than most papers gain.
-"""
+"""Evaluating a network by a named protocol, always next to bicubic interpolation."""
 
 from __future__ import annotations
 
@@ -15,12 +11,13 @@ import torch
 
 from dgp_mining.images.reader import ImageError, image_size, read_rgb
 
-from ..image_io.reader import pictures_in
+from ..image_io.reader import image_files
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
 from ..upscaling.tiling import bytes_per_pixel
+from ..upscaling.upscale import as_network
 from .perceptual import Perceptual
-from .protocol import Protocol, Score, compare, score_of
+from .protocol import Protocol, Score, compare, named_protocol, score_comparison
 
 METRIC_BYTES = 400
 """Memory per HR pixel: three images as floats and doubles, and the local means of SSIM in three channels."""
@@ -28,12 +25,12 @@ METRIC_BYTES = 400
 
 @dataclass(frozen=True)
 class Result:
-    """One image at one scale."""
+    """The scores of one image at one scale."""
 
     path: Path
     """The HR image."""
     scale: float
-    """How much smaller its LR image was."""
+    """The ratio of the HR image's size to its LR image's."""
     score: Score
     """PSNR and SSIM."""
     perceptual: dict[str, tuple[float, float]]
@@ -41,20 +38,53 @@ class Result:
 
 
 def evaluate(
-    model: Network,
-    folder: Path,
+    model: Network | str | Path | None,
+    images: str | Path | Sequence[str | Path],
     scales: Sequence[float],
-    protocol: Protocol,
+    protocol: Protocol | str = "benchmark",
     perceptual: Perceptual | None = None,
 ) -> Iterator[Result]:
-    """Score every image of `folder` at every scale, one at a time. Raises ImageError, naming the file."""
-    for path in pictures_in(folder, "folder="):
-        check_memory(path, model, min(scales))
+    """Score a network on every image at every scale; yields the results one at a time.
+
+    Args:
+        model: a network, or the checkpoint of one; None is the reference model.
+        images: a folder of HR images, searched recursively, or a list of files.
+        scales: any numbers above 0, whole or not.
+        protocol: a protocol, or its name in `sr_model.PROTOCOLS`.
+        perceptual: further metrics to compute.
+
+    Raises:
+        ImageError: for a folder without images, and, naming the file, for an image that is unreadable, too
+            small, or too large for memory.
+        ValueError: for an unknown protocol.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    >>> Image.fromarray(pixels).save(folder / "a.png")
+    >>> [result.path.name for result in evaluate(None, folder, [2.0], "benchmark")]
+    ['a.png']
+    """
+    chosen = named_protocol(protocol)
+    paths = image_files(images, "images=")
+    return _results(as_network(model), paths, scales, chosen, perceptual)
+
+
+def _results(
+    network: Network,
+    paths: Sequence[Path],
+    scales: Sequence[float],
+    protocol: Protocol,
+    perceptual: Perceptual | None,
+) -> Iterator[Result]:
+    for path in paths:
+        check_memory(path, network, min(scales))
         pixels = torch.from_numpy((read_rgb(path) * 255 + 0.5).astype(np.uint8)).permute(2, 0, 1)
         for scale in scales:
             try:
-                images = compare(model, pixels, scale, protocol)
-                scored = score_of(images, scale, protocol)
+                images = compare(network, pixels, scale, protocol)
+                scored = score_comparison(images, scale, protocol)
             except ValueError as error:
                 raise ImageError(f"{path} cannot be evaluated at scale {scale:g}: {error}.") from error
             except (MemoryError, RuntimeError) as error:
@@ -65,10 +95,10 @@ def evaluate(
             yield Result(path, scale, scored, further)
 
 
-def check_memory(path: Path, model: Network, scale: float) -> None:
-    """Raise ImageError where evaluating an image at `scale` takes more memory than is free."""
+def check_memory(path: Path, network: Network, scale: float) -> None:
+    """Raise ImageError if evaluating an image at `scale` takes more memory than is free."""
     height, width = image_size(path)
-    needed = height * width * (METRIC_BYTES + bytes_per_pixel(model) / max(scale, 1) ** 2)
+    needed = height * width * (METRIC_BYTES + bytes_per_pixel(network) / max(scale, 1) ** 2)
     if needed > (free := free_memory()):
         raise ImageError(
             f"{path} has {width}x{height} pixels, which take about {needed / 1e9:,.1f} GB to evaluate, "

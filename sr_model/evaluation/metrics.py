@@ -10,29 +10,44 @@ from torch import Tensor
 
 LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 LUMA_OFFSET = 16 / 255
-"""ITU-R BT.601 luma as MATLAB's rgb2ycbcr has it, for values in [0, 1]."""
+"""ITU-R BT.601 luma as in MATLAB's rgb2ycbcr, for values in [0, 1]."""
 
 
 def luma(image: Tensor) -> Tensor:
-    """Y of an RGB image: [..., 3, H, W] to [..., 1, H, W]."""
+    """Luma Y of an RGB image in [0, 1]: [..., 3, H, W] to [..., 1, H, W].
+
+    >>> round(luma(torch.ones(3, 1, 1)).item() * 255)
+    235
+    """
     weights = image.new_tensor(LUMA)[:, None, None]
     return (image * weights).sum(-3, keepdim=True) + LUMA_OFFSET
 
 
 def psnr(image: Tensor, reference: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB over all pixels and channels, for values in [0, 1]."""
+    """Peak signal-to-noise ratio in dB over all pixels and channels, for values in [0, 1].
+
+    Infinite for equal images.
+
+    >>> image = torch.full((3, 20, 20), 0.5)
+    >>> round(psnr(image + 0.1, image), 3)
+    20.0
+    """
     error = (image.double() - reference.double()).square().mean().item()
     return math.inf if error == 0 else -10 * math.log10(error)
 
 
 def ssim(image: Tensor, reference: Tensor) -> float:
-    """Structural similarity (Wang et al. 2004) of [C, H, W] in [0, 1], mean over pixels and channels.
+    """Structural similarity (Wang et al. 2004) of images [C, H, W] in [0, 1], mean over pixels and channels.
 
-    MATLAB's and BasicSR's form: an 11x11 Gaussian window of sigma 1.5, only where it fits wholly, K1 = 0.01,
-    K2 = 0.03. Raises ValueError for images of fewer than 11 pixels a side.
+    The form of MATLAB and BasicSR: an 11x11 Gaussian window of sigma 1.5, valid positions only, K1 = 0.01,
+    K2 = 0.03. Raises ValueError for images of fewer than 11 pixels on a side.
+
+    >>> image = torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(0))
+    >>> round(ssim(image, image), 6)
+    1.0
     """
     if min(image.shape[-2:]) < 11:
-        raise ValueError(f"SSIM needs 11 pixels a side, got {image.shape[-1]}x{image.shape[-2]}")
+        raise ValueError(f"SSIM needs 11 pixels on a side, got {image.shape[-1]}x{image.shape[-2]}")
     window = torch.exp(-((torch.arange(11, dtype=torch.float64) - 5) ** 2) / (2 * 1.5**2))
     window /= window.sum()
 

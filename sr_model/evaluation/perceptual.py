@@ -1,8 +1,8 @@
 """LPIPS, DISTS and FID through their authors' packages: `pip install 'dgp-mining[perceptual]'`.
 
-They need torchvision, and fetch the weights of their networks when first used. Where this was written there
-was no torchvision: the calls follow the sources in the packages' repositories and were tested with stand-ins
-of the same interfaces, not yet with the packages themselves.
+They need torchvision, and download the weights of their networks when first used. torchvision was not
+available when this was written: the calls follow the packages' sources and are tested with stand-ins of the
+same interfaces, not yet with the packages themselves.
 """
 
 from __future__ import annotations
@@ -12,54 +12,65 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .protocol import Comparison
+from .protocol import Comparison
 
 Metric = Callable[[Tensor, Tensor], float]
-"""Of two images [3, H, W] in [0, 1]."""
+"""From two images [3, H, W] in [0, 1] to a distance."""
 
 
 class MissingPackage(ValueError):
-    """A metric whose package is not installed; the message says how to get it."""
+    """The package of a metric is not installed; the message says how to install it."""
 
 
 class Perceptual:
-    """The metrics asked for, of one image after another; FID of all of them at the end."""
+    """Perceptual metrics of one image after another, and FID of all of them at the end."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """`names`: of METRICS. Raises MissingPackage."""
+        """Prepare the metrics `names`, out of METRICS. Raises MissingPackage."""
         self.single = {name: make() for name, make in _SINGLE.items() if name in names}
-        self.fidelity = _package("torch_fidelity", "fid") if "fid" in names else None
-        self.folder = tempfile.TemporaryDirectory() if self.fidelity else None
-        self.count: dict[float, int] = {}
+        self.fid = _FID() if "fid" in names else None
 
     def measure(self, images: Comparison, scale: float) -> dict[str, tuple[float, float]]:
-        """(network, bicubic) by metric, of one image."""
-        if self.folder:
-            self.count[scale] = self.count.get(scale, 0) + 1
-            for name, image in vars(images).items():
-                _save(image, Path(self.folder.name, f"{scale:g}", name, f"{self.count[scale]}.png"))
+        """Metrics of one image, each as (of the network, of bicubic interpolation)."""
+        if self.fid:
+            self.fid.add(images, scale)
         return {
             name: (metric(images.network, images.hr), metric(images.bicubic, images.hr))
             for name, metric in self.single.items()
         }
 
-    def of_sets(self) -> dict[float, dict[str, tuple[float, float]]]:
-        """By scale: (network, bicubic) by metric, of all images together."""
+    def measure_sets(self) -> dict[float, dict[str, tuple[float, float]]]:
+        """Metrics of all images of a scale together: by scale and metric, (network, bicubic)."""
+        if self.fid is None:
+            return {}
         return {
-            scale: {"fid": (self._fid(scale, "network"), self._fid(scale, "bicubic"))} for scale in self.count
+            scale: {"fid": (self.fid.measure(scale, "network"), self.fid.measure(scale, "bicubic"))}
+            for scale in self.fid.count
         }
 
-    def _fid(self, scale: float, name: str) -> float:
+
+class _FID:
+    """The Frechet inception distance (Heusel et al. 2017), which is measured on folders of images."""
+
+    def __init__(self) -> None:
+        self.package = _package("torch_fidelity", "fid")
+        self.folder = tempfile.TemporaryDirectory()
+        self.count: dict[float, int] = {}
+
+    def add(self, images: Comparison, scale: float) -> None:
+        self.count[scale] = self.count.get(scale, 0) + 1
+        for name, image in vars(images).items():
+            _save(image, Path(self.folder.name, f"{scale:g}", name, f"{self.count[scale]}.png"))
+
+    def measure(self, scale: float, name: str) -> float:
         folder = Path(self.folder.name, f"{scale:g}")
-        figures = self.fidelity.calculate_metrics(
+        figures = self.package.calculate_metrics(
             input1=str(folder / name),
             input2=str(folder / "hr"),
             cuda=torch.cuda.is_available(),
@@ -87,13 +98,13 @@ def _one(network: Callable[[Tensor, Tensor], Tensor], image: Tensor, hr: Tensor)
 
 _SINGLE = {"lpips": _lpips, "dists": _dists}
 METRICS = (*_SINGLE, "fid")
-"""Names of the metrics; of each, less is better."""
+"""Names of the metrics; for each, lower is better."""
 
 
 def _package(name: str, metric: str) -> ModuleType:
     try:
         return import_module(name)
-    except Exception as error:  # torchvision may be there and not fit torch, which raises all kinds of things
+    except Exception as error:  # a torchvision that does not fit torch raises all kinds of errors
         raise MissingPackage(
             f"The metric {metric} needs {name}, which cannot be imported ({error}): install it with "
             "pip install 'dgp-mining[perceptual]'."

@@ -1,4 +1,7 @@
-"""Evaluation protocols: what is compared with what, on which channel, with which border and rounding."""
+"""Evaluation protocols: how LR images are made, and on which channel, border and rounding PSNR is measured.
+
+A PSNR means little without its protocol: these choices move it by more than most papers gain.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,22 @@ from .metrics import luma, psnr, ssim
 
 @dataclass(frozen=True)
 class Protocol:
-    """What fixes a figure."""
+    """The choices that determine a PSNR and an SSIM.
+
+    >>> PROTOCOLS["benchmark"].channel, PROTOCOLS["div2k"].shave(4)
+    ('y', 10)
+    """
 
     name: str
-    """As given to `sr-eval --protocol`."""
+    """Its name in PROTOCOLS."""
     channel: Literal["y", "rgb"]
-    """Measured on luma or on all three channels."""
+    """Whether metrics are computed on luma or on all three channels."""
     shave: Callable[[float], float]
-    """Pixels left out at each border, by scale; rounded up."""
+    """From the scale to the pixels that are left out at each border; rounded up."""
     eight_bit: bool
-    """Results are rounded to 8 bits before measuring; clamped to [0, 1] in any case."""
+    """Whether results are rounded to 8 bits before they are measured; they are always clamped to [0, 1]."""
     lr: Bicubic
-    """Whose bicubic makes the LR image, and upscales it for comparison; both work on 8 bits."""
+    """The bicubic interpolation that makes the LR image and the baseline from it, both in 8 bits."""
 
 
 PROTOCOLS = {
@@ -44,25 +51,36 @@ PROTOCOLS = {
 }
 
 
+def named_protocol(protocol: Protocol | str) -> Protocol:
+    """The protocol itself, or the one of that name. Raises ValueError for an unknown name."""
+    if isinstance(protocol, Protocol):
+        return protocol
+    if protocol not in PROTOCOLS:
+        raise ValueError(
+            f"There is no protocol {protocol!r}: name one of {', '.join(PROTOCOLS)} with protocol=."
+        )
+    return PROTOCOLS[protocol]
+
+
 @dataclass(frozen=True)
 class Score:
-    """One image at one scale, or a mean of several."""
+    """PSNR and SSIM of one image at one scale, or the means over several images."""
 
     psnr: float
-    """Of the network, dB."""
+    """PSNR of the network, dB."""
     ssim: float
-    """Of the network."""
+    """SSIM of the network."""
     bicubic_psnr: float
-    """Of bicubic interpolation, dB."""
+    """PSNR of bicubic interpolation, dB."""
     bicubic_ssim: float
-    """Of bicubic interpolation."""
+    """SSIM of bicubic interpolation."""
 
 
 def low_resolution(hr: Tensor, scale: float, lr: Bicubic) -> tuple[Tensor, Tensor]:
-    """(LR [3, h, w], HR [3, H', W']), both uint8, of an HR image [3, H, W] uint8.
+    """Make the LR image of an HR image [3, H, W] uint8; returns (LR [3, h, w], HR [3, H', W']), both uint8.
 
-    h = floor(H / scale), and HR is cropped at its bottom and right to H' = h * scale rounded, likewise w; at
-    whole scales that is the usual crop to a multiple of the scale.
+    h = floor(H / scale), and HR is cropped at its bottom to H' = h * scale, rounded; likewise w and W'. At
+    whole scales that is the usual crop to a multiple of the scale. Raises ValueError if h or w is 0.
     """
     sizes = [math.floor(extent / scale) for extent in hr.shape[1:]]
     if min(sizes) < 1:
@@ -74,14 +92,14 @@ def low_resolution(hr: Tensor, scale: float, lr: Bicubic) -> tuple[Tensor, Tenso
 
 @dataclass(frozen=True)
 class Comparison:
-    """An HR image and its two reconstructions, [3, H, W] float in [0, 1], as the protocol sees them."""
+    """An HR image and its two reconstructions, [3, H, W] float in [0, 1], as the protocol measures them."""
 
     hr: Tensor
-    """The image itself."""
+    """The HR image."""
     network: Tensor
-    """From its LR image by the network."""
+    """Its LR image, upscaled by the network."""
     bicubic: Tensor
-    """From its LR image by bicubic interpolation."""
+    """Its LR image, upscaled by bicubic interpolation."""
 
 
 @torch.inference_mode()
@@ -90,18 +108,18 @@ def compare(
     hr: Tensor,
     scale: float,
     protocol: Protocol,
-    affect: Callable[[Tensor], Tensor] | None = None,
+    degrade: Callable[[Tensor], Tensor] | None = None,
 ) -> Comparison:
-    """Reduce an HR image [3, H, W] uint8 and enlarge it again. Raises ValueError where it is too small.
+    """Downscale an HR image [3, H, W] uint8 and upscale it again. Raises ValueError if it is too small.
 
-    `affect` degrades the LR image further, [3, h, w] float in [0, 1] to the same.
+    `degrade` degrades the LR image further, from [3, h, w] float in [0, 1] to the same.
     """
     lr, hr = low_resolution(hr, scale, protocol.lr)
-    if affect:
-        lr = (affect(lr / 255) * 255).round().byte()
+    if degrade:
+        lr = (degrade(lr / 255) * 255).round().byte()
     size = (hr.shape[1], hr.shape[2])
     device = next(model.parameters()).device
-    field = model(lr.to(device)[None] / 255, scale_between(lr.shape[1:], size))
+    field = model(lr.to(device)[None] / 255, scale_between((lr.shape[1], lr.shape[2]), size))
     upscaled = field.render(size)[0].cpu().clamp(0, 1)
     if protocol.eight_bit:
         upscaled = (upscaled * 255).round() / 255
@@ -113,14 +131,14 @@ def score(
     hr: Tensor,
     scale: float,
     protocol: Protocol,
-    affect: Callable[[Tensor], Tensor] | None = None,
+    degrade: Callable[[Tensor], Tensor] | None = None,
 ) -> Score:
-    """Score what `compare` makes of one HR image [3, H, W] uint8. Raises ValueError where it is too small."""
-    return score_of(compare(model, hr, scale, protocol, affect), scale, protocol)
+    """Score a network on one HR image [3, H, W] uint8, by `compare`. Raises ValueError if it is too small."""
+    return score_comparison(compare(model, hr, scale, protocol, degrade), scale, protocol)
 
 
-def score_of(images: Comparison, scale: float, protocol: Protocol) -> Score:
-    """PSNR and SSIM of what `compare` made. Raises ValueError where shaving leaves too little."""
+def score_comparison(images: Comparison, scale: float, protocol: Protocol) -> Score:
+    """PSNR and SSIM of a comparison. Raises ValueError if the shaved border leaves too few pixels."""
     return Score(
         *_measure(images.network, images.hr, scale, protocol),
         *_measure(images.bicubic, images.hr, scale, protocol),
@@ -136,6 +154,10 @@ def _measure(image: Tensor, hr: Tensor, scale: float, protocol: Protocol) -> tup
     return psnr(image[inside], hr[inside]), ssim(image[inside], hr[inside])
 
 
-def mean(scores: Iterable[Score]) -> Score:
-    """The mean of each of the four figures."""
+def mean_score(scores: Iterable[Score]) -> Score:
+    """The mean of each of the four figures.
+
+    >>> mean_score([Score(30.0, 0.9, 28.0, 0.8), Score(32.0, 0.9, 30.0, 0.8)]).psnr
+    31.0
+    """
     return Score(*np.mean([list(asdict(one).values()) for one in scores], axis=0).tolist())

@@ -1,4 +1,4 @@
-"""What an evaluation found, for programs (JSON) and for papers (Markdown)."""
+"""The results of an evaluation, as JSON for programs and as Markdown tables for papers."""
 
 from __future__ import annotations
 
@@ -11,51 +11,49 @@ import numpy as np
 
 from .cost import MACS_SIDE, MEMORY_SCALE, MEMORY_SIDE, TIMED_SCALES
 from .evaluate import Result
-from .protocol import Score, mean
+from .protocol import Score, mean_score
 
 
 @dataclass
-class Report:
-    """Results of one network, as they come."""
+class EvaluationReport:
+    """The results of one network, collected image by image."""
 
     model: str
-    """Its file, or what else it is called."""
+    """The network's file or name."""
     data: str
     """The folder of HR images."""
     protocol: str
-    """Name of the protocol."""
+    """The name of the protocol."""
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)
-    """By image, and by scale as in "x2.5"."""
+    """By image and scale label (`scale_label`)."""
     perceptual: dict[str, dict[str, dict[str, tuple[float, float]]]] = field(default_factory=dict)
-    """By image, by scale, and by metric: (network, bicubic)."""
-    of_sets: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
-    """By scale and metric: (network, bicubic) of all images together."""
+    """By image, scale label and metric: (network, bicubic)."""
+    set_metrics: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    """Metrics of all images together, by scale label and metric: (network, bicubic)."""
     cost: dict[str, Any] = field(default_factory=dict)
-    """What was asked of `cost`: macs, memory in bytes, seconds by LR size."""
+    """Results of `cost`: "macs", "memory" in bytes, "seconds" by LR size."""
 
     def add(self, name: str, result: Result) -> None:
-        """Take in one image at one scale."""
-        self.scores.setdefault(name, {})[key(result.scale)] = result.score
+        """Add the result of one image at one scale."""
+        self.scores.setdefault(name, {})[scale_label(result.scale)] = result.score
         if result.perceptual:
-            self.perceptual.setdefault(name, {})[key(result.scale)] = result.perceptual
+            self.perceptual.setdefault(name, {})[scale_label(result.scale)] = result.perceptual
 
     def means(self) -> dict[str, Score]:
-        """By scale: the mean over images."""
-        return {scale: mean(by_scale) for scale, by_scale in _by_scale(self.scores).items()}
+        """Mean scores over images, by scale label."""
+        return {scale: mean_score(by_scale) for scale, by_scale in _by_scale(self.scores).items()}
 
     def perceptual_means(self) -> dict[str, dict[str, tuple[float, float]]]:
-        """By scale and metric: (network, bicubic), means over images or of the set."""
+        """(network, bicubic) by scale label and perceptual metric: means over images, or of the set."""
         means: dict[str, dict[str, tuple[float, float]]] = {}
         for scale, found in _by_scale(self.perceptual).items():
-            means[scale] = {
-                metric: tuple(np.mean([one[metric] for one in found], axis=0).tolist()) for metric in found[0]
-            }
-        for scale, figures in self.of_sets.items():
+            means[scale] = {metric: _mean_pair([one[metric] for one in found]) for metric in found[0]}
+        for scale, figures in self.set_metrics.items():
             means.setdefault(scale, {}).update(figures)
         return means
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; what is infinite, as the PSNR of a perfect copy, is null."""
+        """The report for JSON; infinite numbers, such as the PSNR of an exact copy, become null."""
         report: dict[str, Any] = {"protocol": self.protocol, "model": self.model, "data": self.data}
         if self.scores:
             report["mean"] = {scale: asdict(score) for scale, score in self.means().items()}
@@ -68,12 +66,12 @@ class Report:
         return _finite(report | ({"cost": self.cost} if self.cost else {}))
 
     def markdown(self) -> str:
-        """Tables as papers have them: a row for each method, a column for each scale."""
+        """The report as Markdown tables: one row per method, one column per scale."""
         parts = []
         if means := self.means():
             parts += [
                 f"PSNR (dB) / SSIM on {self.data}, {len(self.scores)} images, protocol `{self.protocol}`",
-                table(
+                markdown_table(
                     ["method", *means],
                     [
                         [
@@ -91,19 +89,23 @@ class Report:
                 ["bicubic", *(f"{bicubic:.4f}" for _, bicubic in columns)],
                 [self.model, *(f"{network:.4f}" for network, _ in columns)],
             ]
-            parts += [f"{metric.upper()} (less is better)", table(["method", *further], rows)]
+            parts += [f"{metric.upper()} (lower is better)", markdown_table(["method", *further], rows)]
         if self.cost:
-            parts.append(table(["cost", self.model], cost_rows(self.cost)))
+            parts.append(markdown_table(["cost", self.model], cost_rows(self.cost)))
         return "\n\n".join(parts)
 
 
-def key(scale: float) -> str:
-    """What a scale is called: x4, x2.5."""
+def scale_label(scale: float) -> str:
+    """The label of a scale in tables and JSON.
+
+    >>> scale_label(4.0), scale_label(2.5)
+    ('x4', 'x2.5')
+    """
     return f"x{scale:g}"
 
 
 def cost_rows(cost: Mapping[str, Any]) -> list[list[str]]:
-    """What each cost is of, and the cost."""
+    """(description, value) of each cost, as text."""
     rows = []
     if "macs" in cost:
         rows.append([f"multiply-adds of encoding {MACS_SIDE}x{MACS_SIDE}", f"{cost['macs'] / 1e9:,.2f} G"])
@@ -116,8 +118,14 @@ def cost_rows(cost: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table.
+
+    >>> print(markdown_table(["method", "x2"], [["bicubic", "33.66"]]))
+    | method | x2 |
+    | --- | --- |
+    | bicubic | 33.66 |
+    """
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -128,6 +136,11 @@ def _by_scale(images: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
         for scale, figures in by_scale.items():
             gathered.setdefault(scale, []).append(figures)
     return gathered
+
+
+def _mean_pair(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    network, bicubic = np.mean(pairs, axis=0).tolist()
+    return network, bicubic
 
 
 def _finite(value: Any) -> Any:

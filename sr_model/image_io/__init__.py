@@ -1,1 +1,1 @@
-"""Image files as stored, in and out, with their metadata."""
+"""Reading and writing image files: pixels as they are stored, and their metadata."""

@@ -1,16 +1,18 @@
-"""What travels with an image's pixels from one file to another: colour profile, EXIF, resolution."""
+"""The metadata that an upscaled image keeps: colour profile, EXIF and resolution."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import IO, Any, cast
 
 import tifffile
 from PIL import ExifTags, Image, TiffImagePlugin
 
 _TIFF_HEADER = b"II*\0\x08\0\0\0"
 _BIGTIFF_HEADER = b"II+\0\x08\0\0\0" + (16).to_bytes(8, "little")
-_MOST_DPI = 1e6  # more is damage
-_INCH, _CENTIMETRE = 2, 3  # EXIF ResolutionUnit
+_MAX_DPI = 1e6  # larger values are damage
+_UNITS: Mapping[Any, float] = {2: 1.0, 3: 2.54}  # EXIF ResolutionUnit: inch, centimetre
 _PROFILE_SPACES = {b"GRAY": 1, b"RGB ": 3}
 _LAYOUT = frozenset(
     {
@@ -18,23 +20,23 @@ _LAYOUT = frozenset(
         *(330, 338, 339, 347, 512, 513, 514, 529, 530, 531, 532, 700, 34377, 34675),
     }
 )
-"""Tags of TIFF's IFD 0 on how the pixels lay in the old file (orientation, 274, has been applied), and the
-containers XMP, Photoshop and ICC."""
+"""Tags of TIFF's IFD 0 that describe the layout of pixels in the file (orientation, 274, is applied when
+reading), and the containers XMP, Photoshop and ICC."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """Facts about an image that enlarging it does not change."""
+    """Metadata of an image that upscaling does not change."""
 
     profile: bytes | None = None
-    """ICC profile of the pixels as they are."""
+    """The ICC profile of the pixels."""
     exif: bytes | None = None
-    """EXIF as a little TIFF file, without orientation and whatever else described the old pixels' layout."""
+    """EXIF as a small TIFF file, without orientation and other tags on the layout of the pixels."""
     dpi: tuple[float, float] | None = None
     """Dots per inch (x, y)."""
 
     def sized_exif(self, width: int, height: int) -> Image.Exif | None:
-        """The EXIF with the size of a new image in place of the old one's."""
+        """The EXIF for an image of a new size; None if there is no EXIF."""
         if self.exif is None:
             return None
         exif = Image.Exif()
@@ -49,8 +51,8 @@ class Metadata:
         return exif
 
 
-def kept_exif(exif: Image.Exif) -> bytes | None:
-    """An image's EXIF without what describes the layout of its old pixels; None where nothing is left."""
+def portable_exif(exif: Image.Exif) -> bytes | None:
+    """An image's EXIF without the tags on the layout of its pixels; None if nothing is left."""
     for tag in _LAYOUT & set(exif):
         del exif[tag]
     if not len(exif):
@@ -59,32 +61,32 @@ def kept_exif(exif: Image.Exif) -> bytes | None:
 
 
 def tiff_exif(tiff: tifffile.TiffFile) -> Image.Exif:
-    """The EXIF of a TIFF or BigTIFF file, which is its first page's tags; usable when the file is closed."""
+    """The EXIF of a (Big)TIFF file, i.e. the tags of its first page; usable after the file is closed."""
     exif = Image.Exif()
     exif.bigtiff, exif.endian = tiff.is_bigtiff, tiff.byteorder
-    exif.load_from_fp(tiff.filehandle, tiff.pages.first.offset)
-    dict(exif.items())  # which reads them
+    exif.load_from_fp(cast(IO[bytes], tiff.filehandle), tiff.pages.first.offset)
+    dict(exif.items())  # reads them
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.Interop, ExifTags.IFD.GPSInfo):
         exif.get_ifd(directory)
-    exif.bigtiff = False  # as it is written
+    exif.bigtiff = False  # it will be written as classic TIFF
     return exif
 
 
-def resolution(info: dict, exif: Image.Exif) -> tuple[float, float] | None:
-    """Dots per inch (x, y), as Pillow found them or else by the EXIF."""
-    unit = {_INCH: 1.0, _CENTIMETRE: 2.54}.get(exif.get(ExifTags.Base.ResolutionUnit))
+def resolution(info: Mapping[Any, Any], exif: Image.Exif) -> tuple[float, float] | None:
+    """Dots per inch (x, y), from Pillow's `info` or else from the EXIF; None if unknown or damaged."""
+    unit = _UNITS.get(exif.get(ExifTags.Base.ResolutionUnit))
     x, y = exif.get(ExifTags.Base.XResolution), exif.get(ExifTags.Base.YResolution)
     dpi = info.get("dpi") or ((float(x) * unit, float(y) * unit) if unit and x and y else None)
-    return (float(dpi[0]), float(dpi[1])) if dpi and 0 < min(dpi) <= max(dpi) < _MOST_DPI else None
+    return (float(dpi[0]), float(dpi[1])) if dpi and 0 < min(dpi) <= max(dpi) < _MAX_DPI else None
 
 
 def profile_fits(profile: bytes, channels: int) -> bool:
-    """Whether an ICC profile is of grey (1) or RGB (3) pixels, alpha not counted."""
+    """Whether an ICC profile is for grey (channels = 1) or RGB (3) pixels; alpha is not counted."""
     return _PROFILE_SPACES.get(profile[16:20]) == channels
 
 
-def directory_bytes(directory: dict, offset: int, *, big: bool) -> bytes:
-    """A sub-directory of EXIF as it stands in a (Big)TIFF file at `offset`."""
+def directory_bytes(directory: Mapping[int, Any], offset: int, *, big: bool) -> bytes:
+    """The bytes of a sub-directory of EXIF for a (Big)TIFF file, to be written at `offset`."""
     ifd = TiffImagePlugin.ImageFileDirectory_v2(_BIGTIFF_HEADER if big else _TIFF_HEADER)
     for tag, value in directory.items():
         ifd[tag] = value

@@ -24,7 +24,7 @@ def write_png(
     dtype: np.dtype,
     metadata: Metadata,
 ) -> None:
-    """Write bands of rows, uint8 or uint16, grey or RGB with or without alpha. Raises OSError."""
+    """Write a PNG from bands of rows, uint8 or uint16, grey or RGB with or without alpha. Raises OSError."""
     height, width, channels = shape
     depth = 8 * np.dtype(dtype).itemsize
     with path.open("wb") as file:
@@ -48,7 +48,7 @@ def write_png(
             rows = (
                 np.ascontiguousarray(band, band.dtype.newbyteorder(">")).view(np.uint8).reshape(len(band), -1)
             )
-            content = deflate.compress(filtered(rows, above, channels * depth // 8).tobytes())
+            content = deflate.compress(paeth_filter(rows, above, channels * depth // 8).tobytes())
             for start in range(0, len(content), _CHUNK):
                 chunk(b"IDAT", content[start : start + _CHUNK])
             above = rows[-1:]
@@ -56,10 +56,10 @@ def write_png(
         chunk(b"IEND", b"")
 
 
-def filtered(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
-    """Rows of bytes [R, n] as PNG's filter 4 (Paeth) leaves them, [R, 1 + n]: the best one for photographs.
+def paeth_filter(rows: np.ndarray, above: np.ndarray, step: int) -> np.ndarray:
+    """Apply PNG's filter 4 (Paeth), the best one for photographs, to rows of bytes: [R, n] to [R, 1 + n].
 
-    `above` is the row before the first, `step` the bytes of a pixel.
+    `above` is the row above the first, [1, n]; `step` is the number of bytes of a pixel.
     """
     up = np.concatenate([above, rows[:-1]]).astype(np.int16)
     left, corner = (np.pad(part[:, :-step], ((0, 0), (step, 0))).astype(np.int16) for part in (rows, up))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -14,12 +15,12 @@ from PIL import ExifTags, Image
 from .metadata import Metadata, directory_bytes
 
 SIDE = 256
-"""Of a tile, in pixels; bands of a multiple of it are cut without copies."""
+"""Side of a tile in pixels; bands whose height is a multiple of it are cut without copies."""
 _WAITING = 1 << 25
-"""Bytes of tiles that are compressed together, by several threads."""
+"""Bytes of tiles that are compressed at a time, by several threads."""
 _CLASSIC_BYTES = (1 << 32) - (1 << 25)
 _DIRECTORIES = {ExifTags.IFD.Exif: "ExifTag", ExifTags.IFD.GPSInfo: "GPSTag"}
-"""The directories of EXIF by tifffile's names; by number it would not write them."""
+"""tifffile's names of the EXIF directories; it does not write them by number."""
 
 
 def write_tiff(
@@ -29,7 +30,7 @@ def write_tiff(
     dtype: np.dtype,
     metadata: Metadata,
 ) -> None:
-    """Write bands of rows, uint8, uint16 or float32, deflated and in tiles. Raises OSError."""
+    """Write a tiled, deflated TIFF from bands of rows, uint8, uint16 or float32. Raises OSError."""
     height, width, channels = shape
     big = height * width * channels * np.dtype(dtype).itemsize > _CLASSIC_BYTES
     exif = metadata.sized_exif(width, height) or Image.Exif()
@@ -63,7 +64,7 @@ def write_tiff(
 
 
 def tiles(bands: Iterator[np.ndarray], width: int) -> Iterator[np.ndarray]:
-    """Bands of any number of rows, cut into tiles row by row of tiles; those at the edges are smaller."""
+    """Cut bands of any number of rows into tiles, in row-major order; tiles at the edges are smaller."""
     waiting: list[np.ndarray] = []
     for band in bands:
         waiting.append(band)
@@ -83,14 +84,14 @@ def _cut(rows: np.ndarray, width: int) -> Iterator[np.ndarray]:
 
 
 def _texts(exif: Image.Exif) -> Iterator[tuple[int, str, int, bytes, bool]]:
-    """The texts of EXIF's main directory - camera, author, date - as tags for tifffile."""
+    """The text tags of EXIF's main directory (camera, author, date) as extratags of tifffile."""
     for tag, value in exif.items():
         if isinstance(value, str):
             yield tag, "s", 0, value.encode(), True
 
 
-def _append_directory(path: Path, tag: int, directory: dict, big: bool) -> None:
-    """Put a directory of EXIF at the end of a little-endian TIFF file and make its `tag` point there."""
+def _append_directory(path: Path, tag: int, directory: Mapping[int, Any], big: bool) -> None:
+    """Append an EXIF directory to a little-endian TIFF file and make its `tag` point to it."""
     first, counter, length, value = (8, "<Q", 20, "<Q") if big else (4, "<H", 12, "<I")
     with path.open("r+b") as file:
         offset = file.seek(0, io.SEEK_END)

@@ -1,8 +1,7 @@
-"""Writing an enlarged image: what each format can hold, and files that appear whole or not at all."""
+"""Writing an upscaled image atomically, and what each file format can hold."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
 from collections.abc import Iterator
@@ -24,20 +23,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Format:
-    """An image format as a target."""
+    """An image file format and its limits."""
 
     name: str
-    """As people write it."""
+    """Its usual name."""
     suffixes: tuple[str, ...]
-    """File name endings, the usual one first."""
+    """File name suffixes, the usual one first."""
     dtypes: tuple[str, ...]
-    """What a value may be, the deepest last."""
+    """Types of values that it can hold, the deepest last."""
     alpha: bool
-    """Whether it holds an alpha channel."""
+    """Whether it can hold an alpha channel."""
     streams: bool
-    """Whether it is written row by row, never whole in memory."""
+    """Whether it is written row by row, so that the image need not fit into memory."""
     largest: int
-    """Pixels a side."""
+    """The largest number of pixels on a side."""
 
 
 FORMATS = {
@@ -52,49 +51,55 @@ FORMATS = {
 
 
 def format_of(path: Path) -> Format:
-    """The format that a file name's ending asks for. Raises ImageError, naming the file."""
+    """The format of a file name's suffix. Raises ImageError, naming the file, for an unknown one.
+
+    >>> format_of(Path("a.JPEG")).name
+    'JPEG'
+    """
     for form in FORMATS.values():
         if path.suffix.lower() in form.suffixes:
             return form
     endings = ", ".join(form.suffixes[0] for form in FORMATS.values())
-    raise ImageError(f"{path} does not end in a format that is written: end it in {endings}.")
+    raise ImageError(
+        f"{path} does not end in the suffix of a format that can be written: end it in {endings}."
+    )
 
 
 @dataclass(frozen=True)
 class Target:
-    """A file to be written, and what its image will be."""
+    """A file to be written, and the image that it will hold."""
 
     path: Path
-    """Where to; its ending tells the format."""
+    """The file; its suffix determines the format."""
     height: int
     """In pixels."""
     width: int
     """In pixels."""
     channels: int
-    """1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha: what there is, whether or not the format keeps it."""
+    """1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha; of the image, not of what the format can keep."""
     dtype: np.dtype
-    """Of the values there are."""
+    """The type of the image's values."""
     metadata: Metadata
-    """What goes with the pixels."""
+    """Colour profile, EXIF and resolution."""
     quality: int = 95
-    """Of JPEG and WebP, 1 to 100."""
+    """Quality of JPEG and WebP, 1 to 100."""
 
     @property
     def written_dtype(self) -> np.dtype:
-        """The values' type in the file: as they are, or the deepest that the format has."""
+        """The type of the values in the file: that of the image, or else the deepest of the format."""
         dtypes = format_of(self.path).dtypes
         return np.dtype(self.dtype if np.dtype(self.dtype).name in dtypes else dtypes[-1])
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the pixels in the file, before compression."""
+        """Bytes of the pixels in the file before compression."""
         return self.height * self.width * self.channels * self.written_dtype.itemsize
 
 
-def check(target: Target, memory: int) -> None:
-    """Raise ImageError, in one sentence saying what it would take, where a target cannot be written.
+def check_target(target: Target, memory: int) -> None:
+    """Raise ImageError, one sentence with sizes and limits, if a target cannot be written.
 
-    Say in a line what its format will not keep.
+    Log in one line what its format cannot keep.
     """
     form, path = format_of(target.path), target.path
     what = f"{path} would have {target.width:,}x{target.height:,} pixels"
@@ -121,30 +126,26 @@ def check(target: Target, memory: int) -> None:
         log.warning("%s: %s keeps no %s", path, form.name, ", and no ".join(lost))
 
 
-def write(target: Target, bands: Iterator[np.ndarray]) -> None:
-    """Write bands [rows, W, C] of `written_dtype`, from top to bottom. Raises ImageError, naming the file."""
+def write_image(target: Target, bands: Iterator[np.ndarray]) -> None:
+    """Write an image from bands [rows, W, C] of `written_dtype`, from top to bottom, atomically.
+
+    Raises ImageError, naming the file, if it cannot be written.
+    """
     form = format_of(target.path)
     shape, dtype = (target.height, target.width, target.channels), target.written_dtype
-    with written_aside(target.path) as aside:
-        if form.name == "PNG":
-            write_png(aside, bands, shape, dtype, target.metadata)
-        elif form.name == "TIFF":
-            write_tiff(aside, bands, shape, dtype, target.metadata)
-        else:
-            _write_with_pillow(aside, form, np.concatenate(list(bands)), target)
-
-
-@contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """`atomic_write`, whose errors are ImageErrors."""
     try:
-        with atomic_write(path) as aside:
-            yield aside
+        with atomic_write(target.path) as partial:
+            if form.name == "PNG":
+                write_png(partial, bands, shape, dtype, target.metadata)
+            elif form.name == "TIFF":
+                write_tiff(partial, bands, shape, dtype, target.metadata)
+            else:
+                _write_with_pillow(partial, form, np.concatenate(list(bands)), target)
     except OSError as error:
-        raise ImageError(f"{path} cannot be written ({error.strerror or error}).") from error
+        raise ImageError(f"{target.path} cannot be written ({error.strerror or error}).") from error
 
 
-def _write_with_pillow(aside: Path, form: Format, pixels: np.ndarray, target: Target) -> None:
+def _write_with_pillow(path: Path, form: Format, pixels: np.ndarray, target: Target) -> None:
     image = Image.fromarray(pixels.squeeze(2) if target.channels == 1 else pixels)
     if target.channels in (2, 4) and not form.alpha:
         white = Image.new("RGBA", image.size, "white")
@@ -157,4 +158,4 @@ def _write_with_pillow(aside: Path, form: Format, pixels: np.ndarray, target: Ta
         "dpi": target.metadata.dpi,
     }
     more = {"subsampling": 0} if form.name == "JPEG" else {"exact": True}  # colour at full resolution
-    image.save(aside, form.name, quality=target.quality, **{k: v for k, v in kept.items() if v}, **more)
+    image.save(path, form.name, quality=target.quality, **{k: v for k, v in kept.items() if v}, **more)

@@ -1,1 +1,1 @@
-"""Training a network: data, loss, schedule, loop, validation."""
+"""Training a network: samples, loss, schedule, loop, validation."""

@@ -1,4 +1,4 @@
-"""Training in several processes, as torchrun starts them: each goes through its share of every batch."""
+"""Training in several processes started by torchrun: each computes its share of every batch."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-PATIENCE = timedelta(hours=2)
-"""How long processes wait for each other: one decodes images or validates while the others do nothing."""
+TIMEOUT = timedelta(hours=2)
+"""How long processes wait for each other: one may decode images or validate while the others idle."""
 
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """The processes that train together, seen from one of them."""
+    """The processes that train together, as seen by one of them."""
 
     device: torch.device
-    """What this process computes on."""
+    """The device of this process."""
     rank: int = 0
-    """Its number. Only the first, number 0, writes files."""
-    size: int = 1
-    """How many there are."""
+    """The number of this process. Only rank 0, the main process, writes files."""
+    world_size: int = 1
+    """The number of processes."""
 
     @property
     def is_main_process(self) -> bool:
         """Whether this is the process that writes files."""
         return self.rank == 0
 
-    def share(self, module: nn.Module) -> nn.Module:
-        """The module, its gradients averaged over all processes after each backward pass."""
-        if self.size == 1:
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module, in DistributedDataParallel if there are several processes.
+
+        Its gradients are then averaged over all processes in each backward pass.
+        """
+        if self.world_size == 1:
             return module
         devices = [self.device] if self.device.type == "cuda" else None
         with warnings.catch_warnings():
@@ -45,35 +48,39 @@ class DistributedContext:
             )
 
     def no_sync(self, module: nn.Module) -> AbstractContextManager[None]:
-        """Inside, a shared module's gradients add up and are not averaged yet."""
+        """Context manager that accumulates gradients locally, without all-reduce (DDP's no_sync)."""
         return module.no_sync() if isinstance(module, DistributedDataParallel) else nullcontext()
 
-    def largest(self, *values: float) -> tuple[float, ...]:
-        """The largest of each of the values that the processes bring."""
-        if self.size == 1:
+    def maximum(self, *values: float) -> tuple[float, ...]:
+        """The maximum of each value over all processes; waits for all of them."""
+        if self.world_size == 1:
             return values
         together = torch.tensor(values, dtype=torch.float64, device=self.device)
         distributed.all_reduce(together, distributed.ReduceOp.MAX)
         return tuple(together.tolist())
 
     def mean(self, value: Tensor) -> float:
-        """The mean of the values that the processes bring, each a single number."""
-        if self.size > 1:
+        """The mean over all processes of a tensor of one number."""
+        if self.world_size > 1:
             distributed.all_reduce(value)
-        return value.item() / self.size
+        return value.item() / self.world_size
+
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        self.maximum()
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that writes files and speaks, before any world is joined."""
+    """Whether this process writes files and prints, also before its process group is initialised."""
     return int(os.environ.get("RANK", 0)) == 0
 
 
 @contextmanager
 def init_process_group() -> Iterator[DistributedContext]:
-    """The world that torchrun has started this process in, or else a world of this process alone."""
-    size, rank, local = (int(os.environ.get(key, 0)) for key in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
+    """Join the process group of torchrun, or stand alone if this process was not started by it."""
+    world_size, rank, local = (int(os.environ.get(key, 0)) for key in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
     on_gpu = torch.cuda.is_available()
-    if size < 2:
+    if world_size < 2:
         yield DistributedContext(torch.device("cuda" if on_gpu else "cpu"))
         return
     if on_gpu and local >= torch.cuda.device_count():
@@ -84,8 +91,8 @@ def init_process_group() -> Iterator[DistributedContext]:
     device = torch.device("cuda", local) if on_gpu else torch.device("cpu")
     if on_gpu:
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
+    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=TIMEOUT)
     try:
-        yield DistributedContext(device, rank, size)
+        yield DistributedContext(device, rank, world_size)
     finally:
         distributed.destroy_process_group()

@@ -1,9 +1,9 @@
-"""Decoded images, kept in a file that is mapped into memory: decoded once, for every run and process.
+"""A cache of decoded images: decoded once, then memory-mapped by every run and process.
 
-A folder of the cache holds one file for each list of images that was ever asked for: their pixels as 8-bit
-RGB, one image after another, then an index. The file is named after the paths, sizes and times of
-modification of the images, so that another one is made when any of them changes. The operating system keeps
-in memory what fits, so DIV2K (6.6 GB) trains on a small machine, too.
+The cache folder holds one file per list of images: their pixels as 8-bit RGB, one image after another, then
+an index. The file is named after the images' paths, sizes and modification times, so a change of any of them
+makes a new file. The operating system keeps in memory what fits, so DIV2K (6.6 GB) trains on a small machine,
+too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -27,61 +28,66 @@ from dgp_mining.images.reader import ImageError, image_size, read_rgb
 from splat2d.atomic_write import atomic_write
 
 from ..memory import free_memory
+from .errors import TrainingError
 
+fcntl: ModuleType | None
 try:
     import fcntl
-except ImportError:  # Windows, where two processes that start at once decode the same images twice
+except ImportError:  # Windows: two processes that start at once decode the same images twice
     fcntl = None
 
 log = logging.getLogger(__name__)
 
 KEPT_BYTES = 100 * 10**9
-"""The least recently used files are removed where all of them together would take more."""
+"""Size of the cache above which the least recently used files are removed."""
 DECODING_BYTES = 40
-"""Memory per pixel while an image is decoded: its file's 16-bit channels, and floats, twice."""
+"""Memory per pixel while an image is decoded: 16-bit channels and floats, each twice."""
 AT_ONCE = 16
-"""Images that are decoded at a time, at most."""
+"""Images decoded at a time, at most."""
 REPORT_SECONDS = 10
+"""Seconds between logged lines."""
 MAGIC = b"sr_model-images/1"
 
 
 @dataclass(frozen=True)
 class DecodedImages:
-    """What has become of a list of image files."""
+    """The readable images of a list of files."""
 
     paths: list[Path]
-    """Of those that could be decoded."""
+    """The files that could be decoded."""
     images: list[np.ndarray]
-    """Their pixels, [H, W, 3] uint8 each, views of the mapped file."""
+    """Their pixels, [H, W, 3] uint8 each: views of the memory-mapped file."""
     refused: list[str]
-    """A sentence for each of the others, naming it."""
+    """One sentence for each of the other files, naming it."""
 
 
-def default_folder() -> Path:
-    """`$XDG_CACHE_HOME/dgp-mining/images`, by default under `~/.cache`."""
+def default_cache() -> Path:
+    """The user's cache folder: `$XDG_CACHE_HOME/dgp-mining/images`, by default under `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dgp-mining" / "images"
 
 
-def decoded(paths: Sequence[Path], folder: Path) -> DecodedImages:
-    """The images at `paths`, from the cache in `folder` or else decoded into it.
+def decoded_images(paths: Sequence[Path], folder: Path) -> DecodedImages:
+    """Read the images at `paths` from the cache in `folder`, decoding them into it first if they are missing.
 
-    Any number of processes may ask at once: one decodes, the others wait for it. Raises ImageError where the
-    folder cannot be written or has too little room.
+    Safe for any number of processes at once: one decodes, the others wait for it. Raises TrainingError if the
+    folder cannot be written or has too little space.
     """
     path = folder / f"{_digest(paths)}.images"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
-            found = _read(path)
-            if found is None:
-                _write(path, paths)
-                found = _read(path)
+        with _locked(folder):
+            if (cached := _read(path)) is not None:
+                return cached
+            _write(path, paths)
+            written = _read(path)
     except OSError as error:
-        raise ImageError(
+        raise TrainingError(
             f"Decoded images cannot be kept in {folder} ({error.strerror or error}): "
-            "name another folder with --cache."
+            "name another folder with cache=."
         ) from error
-    return found
+    if written is None:
+        raise TrainingError(f"{path} was damaged as soon as it was written: name another folder with cache=.")
+    return written
 
 
 def _digest(paths: Sequence[Path]) -> str:
@@ -90,26 +96,26 @@ def _digest(paths: Sequence[Path]) -> str:
         try:
             about = path.stat()
             described.append([str(path.resolve()), about.st_size, about.st_mtime_ns])
-        except OSError:  # a link that leads nowhere: decoding will say so
+        except OSError:  # a broken link, which decoding will report
             described.append([str(path), None, None])
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:32]
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Inside, no other process is here; a process that dies leaves no lock behind."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which a process that dies releases."""
     with (folder / "lock").open("ab") as file:
         if fcntl:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                log.info("waiting for another process, which decodes images into %s", folder)
+                log.info("waiting for another process to decode images into %s", folder)
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _read(path: Path) -> DecodedImages | None:
-    """The images of a file that `_write` made, None where there is none that is whole."""
+    """The images of a file that `_write` made; None if it does not exist or is incomplete."""
     try:
         with path.open("rb") as file:
             file.seek(-len(MAGIC) - 8, os.SEEK_END)
@@ -133,8 +139,8 @@ def _read(path: Path) -> DecodedImages | None:
 
 
 def _write(path: Path, paths: Sequence[Path]) -> None:
-    """Decode images into a file, which is there when it is whole."""
-    for left in path.parent.glob("*.part"):  # by a process that was killed
+    """Decode images into a file, atomically."""
+    for left in path.parent.glob("*.part"):  # left by a process that was killed
         left.unlink()
     sizes = [_size(image) for image in paths]
     needed = sum(3 * height * width for height, width in sizes)
@@ -146,26 +152,29 @@ def _write(path: Path, paths: Sequence[Path]) -> None:
             if isinstance(result, ImageError):
                 refused.append(str(result))
                 continue
-            file.write(result)
+            file.write(result.data)
             images.append([str(name), *result.shape[:2]])
         index = json.dumps({"images": images, "refused": refused}).encode()
         file.write(index + len(index).to_bytes(8, "little") + MAGIC)
 
 
 def _make_room(folder: Path, needed: int) -> None:
-    """Remove what was used least recently. Raises ImageError where there is too little room on the disk."""
+    """Remove the least recently used files beyond KEPT_BYTES.
+
+    Raises TrainingError if the disk has too little space.
+    """
     used = sorted(((about := path.stat()).st_mtime, about.st_size, path) for path in folder.glob("*.images"))
     total = needed + sum(size for _, size, _ in used)
     for _, size, path in used:
         if total <= KEPT_BYTES:
             break
-        log.info("removing decoded images that were not used for long: %s (%.1f GB)", path, size / 1e9)
+        log.info("removing the least recently used decoded images: %s (%.1f GB)", path, size / 1e9)
         path.unlink()
         total -= size
     if needed > (free := shutil.disk_usage(folder).free):
-        raise ImageError(
+        raise TrainingError(
             f"Decoded, the images take {needed / 1e9:.1f} GB, and in {folder} {free / 1e9:.1f} GB are free: "
-            "name another folder with --cache."
+            "name another folder with cache=."
         )
 
 
@@ -173,13 +182,13 @@ def _size(path: Path) -> tuple[int, int]:
     try:
         return image_size(path)
     except ImageError:
-        return 0, 0  # decoding says what is wrong with it
+        return 0, 0  # decoding reports the reason
 
 
 def _decode_all(
     paths: Sequence[Path], sizes: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[Path, np.ndarray | ImageError]]:
-    """Every image in turn, several at a time, but no more than half of the memory that is free would hold."""
+    """Decode images in order, several at a time, as long as they fit into half of the free memory."""
     reported = time.monotonic()
     with ThreadPoolExecutor() as pool:
         start = 0

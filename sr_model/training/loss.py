@@ -1,4 +1,7 @@
-"""Rendering a batch of which every image has a size of its own, in one call."""
+"""The training loss: L1 over pixels, and optionally over Fourier coefficients.
+
+The HR crops of a batch may differ in size; `render_ragged` renders all of them in one call.
+"""
 
 from __future__ import annotations
 
@@ -14,29 +17,13 @@ from ..config.training_settings import TrainSettings
 from .samples import Batch
 
 
-def render_ragged(field: GaussianField, sizes: Sequence[tuple[int, int]]) -> Tensor:
-    """Row b of `field` rendered at `sizes[b]` = (height, width), in the top left corner of its image.
-
-    The images are as large as the largest size; what lies beyond a row's own means nothing. That takes
-    memory, but little time: where few Gaussians are, little is rendered. For sizes no smaller than the canvas
-    (`GaussianField.render` also averages over larger pixels).
-
-    Returns [B, C, H, W] float32.
-    """
-    height, width = field.size
-    factors = field.means.new_tensor([[w / width, h / height] for h, w in sizes])[:, None]  # [B, 1, 2], x y
-    largest = (max(h for h, _ in sizes), max(w for _, w in sizes))
-    means, cholesky = field.means * factors, field.cholesky * factors[..., [0, 1, 1]]
-    return render(means, cholesky, field.colors, largest, counts=field.counts)
-
-
 def batch_loss(field: GaussianField, batch: Batch, settings: TrainSettings) -> Tensor:
-    """The mean of the samples' losses; not a number where the field has something in it that is none."""
+    """The mean loss of a batch's samples, a scalar; NaN if the field holds NaN or infinite values."""
     sizes = [(hr.shape[2], hr.shape[3]) for hr in batch.hr for _ in hr]
     try:
         rendered = render_ragged(field, sizes)
     except ValueError:
-        # Processes that train together must all come to the end of a step, so it goes on with a NaN.
+        # All processes that train together must finish the step, so a broken field gives a NaN, not an error.
         return math.nan * (field.means.sum() + field.cholesky.sum() + field.colors.sum())
     loss, start = batch.lr.new_zeros(()), 0
     for hr in batch.hr:
@@ -47,12 +34,27 @@ def batch_loss(field: GaussianField, batch: Batch, settings: TrainSettings) -> T
 
 
 def reconstruction_loss(rendered: Tensor, hr: Tensor, settings: TrainSettings) -> Tensor:
-    """L1 over pixels and, weighted, over the coefficients of their unnormalised 2D Fourier transforms.
+    """L1 over pixels plus `frequency_loss` times L1 over the unnormalised 2D Fourier coefficients.
 
-    The second is the loss of SAFMN's released code (Sun et al. 2023), from which presets have its weight.
+    The second term is that of SAFMN's released code (Sun et al. 2023), which also gives presets its weight.
+    `rendered` and `hr` are [B, 3, H, W] in [0, 1].
     """
     loss = (rendered - hr).abs().mean()
     if settings.frequency_loss:
         spectrum = torch.fft.rfft2(rendered - hr)
         loss = loss + settings.frequency_loss * torch.view_as_real(spectrum).abs().mean()
     return loss
+
+
+def render_ragged(field: GaussianField, sizes: Sequence[tuple[int, int]]) -> Tensor:
+    """Render row b of `field` at `sizes[b]` = (height, width), into the top left corner of its image.
+
+    Returns [B, C, H, W] float32, as large as the largest size; pixels beyond a row's own size are undefined.
+    The padding takes memory but little time: few Gaussians lie there. Sizes must not be smaller than the
+    canvas (`GaussianField.render` also averages over larger pixels).
+    """
+    height, width = field.size
+    factors = field.means.new_tensor([[w / width, h / height] for h, w in sizes])[:, None]  # [B, 1, 2], x y
+    largest = (max(h for h, _ in sizes), max(w for _, w in sizes))
+    means, cholesky = field.means * factors, field.cholesky * factors[..., [0, 1, 1]]
+    return render(means, cholesky, field.colors, largest, counts=field.counts)

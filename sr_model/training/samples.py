@@ -1,10 +1,10 @@
-"""Training samples: random crops of decoded images, and the same crops at low resolution."""
+"""Training samples: random HR crops of decoded images, and the same crops at low resolution."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,64 +19,72 @@ from dgp_mining.prior.dictionary import Dictionary
 
 from ..config.training_settings import TrainSettings
 from ..scaling import scaled_extent
-from .image_cache import decoded
+from .image_cache import decoded_images
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 def mined_from(dictionary: Dictionary, path: Path) -> Path:
-    """The folder of the images that a dictionary, read from `path`, was mined from. Raises ImageError."""
+    """The folder of the images that the dictionary in the file `path` was mined from.
+
+    Raises ImageError if the dictionary does not name it, or it no longer exists.
+    """
     folder = dictionary.metadata.get("images")
     if not folder:
-        raise ImageError(f"{path} does not say which images it was mined from: name some with --images.")
+        raise ImageError(f"{path} does not record which images it was mined from: name some with images=.")
     if not Path(folder).is_dir():
         raise ImageError(
-            f"The images that {path} was mined from, {folder}, are gone: name others with --images."
+            f"The images that {path} was mined from, {folder}, are gone: name others with images=."
         )
     return Path(folder)
 
 
 def hold_out(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """(training, validation): one image in eight held out, at most 8, spread evenly over the list."""
+    """Split into (training, validation): one image in eight is held out, at most 8, spread evenly.
+
+    >>> training, held_out = hold_out([Path(f"{i}.png") for i in range(16)])
+    >>> [path.name for path in held_out]
+    ['4.png', '12.png']
+    """
     count = min(8, len(paths) // 8)
     held_out = [paths[(2 * i + 1) * len(paths) // (2 * count)] for i in range(count)]
     if not held_out:
-        log.info("too few images to hold some out for validation: name others with --val")
+        log.info("too few images to hold some out for validation: name others with val=")
     return [path for path in paths if path not in held_out], held_out
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one step, those with HR crops of one size side by side."""
+    """Samples of one step or of a part of it, grouped by the size of their HR crops."""
 
     lr: Tensor
     """[B, 3, n, n] float32 in [0, 1]."""
     hr: tuple[Tensor, ...]
-    """[b, 3, m, m] float32 in [0, 1] for each size m, in the order of `lr`: the b add up to B."""
+    """[b, 3, m, m] float32 in [0, 1] for each size m, in the order of `lr`; the b add up to B."""
 
     def scales(self) -> Tensor:  # [B] float32
-        """m / n of every sample."""
+        """The scale m / n of every sample."""
         ratios = [torch.full((len(hr),), hr.shape[-1] / self.lr.shape[-1]) for hr in self.hr]
         return torch.cat(ratios).to(self.lr.device)
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
+        """The batch on another device."""
         return Batch(self.lr.to(device), tuple(hr.to(device) for hr in self.hr))
 
 
 class ImageSet:
-    """Images to draw samples from."""
+    """Decoded images to draw samples from."""
 
     def __init__(
-        self, paths: Sequence[Path], *, smallest: int, cache: Path, option: str = "--images"
+        self, paths: Sequence[Path], *, smallest: int, cache: Path, argument: str = "images="
     ) -> None:
-        """The images at `paths`, decoded into the folder `cache` unless they are there.
+        """Read the images at `paths` from the folder `cache`, decoding them into it first if need be.
 
-        Those that are unreadable or have fewer than `smallest` pixels a side are left out, with a logged
-        line. Raises ImageError, naming the `option` that named them, where none is left.
+        Images that are unreadable or have fewer than `smallest` pixels on a side are left out, each with a
+        logged line. Raises ImageError, naming the `argument` that gave them, if none is left.
         """
-        found = decoded(paths, cache)
+        found = decoded_images(paths, cache)
         for sentence in found.refused:
             log.warning("skipped: %s", sentence)
         self.paths: list[Path] = []
@@ -93,17 +101,17 @@ class ImageSet:
             where = paths[0].parent if paths else "the folder"
             raise ImageError(
                 f"No image in {where} can be read and has {smallest} pixels on each side: "
-                f"name a folder of larger images with {option}."
+                f"name larger images with {argument}."
             )
 
     def __len__(self) -> int:
         return len(self.images)
 
     def batch(self, settings: TrainSettings, seed: int, step: int, part: int = 0, parts: int = 1) -> Batch:
-        """Part number `part` of `parts` equal ones of the batch of a step.
+        """Part number `part` out of `parts` equal parts of the batch of a step.
 
-        Each sample depends on `seed`, `step` and its own number alone: a resumed training sees what an
-        undisturbed one would, and several processes together what one would.
+        Each sample depends on `seed`, `step` and its own number alone: a resumed training draws the samples
+        of an uninterrupted one, and several processes together draw those of one.
         """
         share = settings.batch // parts
         common_scale = _random(seed, step).uniform(*settings.scales)
@@ -134,8 +142,8 @@ def _random(*numbers: int) -> np.random.Generator:
     return np.random.default_rng(numbers)
 
 
-def prepared(make: Callable[[int], T], start: int, ahead: int = 2) -> Iterator[T]:
-    """make(start), make(start + 1) and so on, made by a thread while earlier ones are in use."""
+def prefetch(make: Callable[[int], T], start: int, ahead: int = 2) -> Generator[T]:
+    """Yield make(start), make(start + 1) and so on, computed by a thread `ahead` of their use."""
     with ThreadPoolExecutor(1) as pool:
         waiting = deque(pool.submit(make, start + index) for index in range(ahead))
         try:

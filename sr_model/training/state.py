@@ -1,4 +1,4 @@
-"""What a training is made of while it runs, and how it is put down and taken up again to the bit."""
+"""The state of a training, one training step, and saving and restoring the state bit-exactly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,40 +19,33 @@ from ..config.training_settings import TrainSettings
 from ..networks.base import Network, NetworkSettings
 from ..networks.registry import build_network
 from .distributed import DistributedContext
+from .errors import Diverged, TrainingError
 from .loss import batch_loss
 from .samples import Batch
 
 FORMAT = "sr_model-training/1"
 WARM_EMA = 10
-"""The averaged weights forget faster at first: their decay is at most (1 + step) / (WARM_EMA + step)."""
-
-
-class TrainingError(ValueError):
-    """A training that cannot start or go on; the message is one sentence saying what to do."""
-
-
-class Diverged(TrainingError):
-    """A step whose loss or gradient is not a number; the weights are those before it."""
+"""Warm-up of the averaged weights: their decay is at most (1 + step) / (WARM_EMA + step)."""
 
 
 @dataclass
 class TrainingState:
-    """Everything that a training step reads and writes; random numbers depend on the step alone."""
+    """Everything that a training step reads and changes. Random numbers depend on the seed and step alone."""
 
     model: Network
     """The network being trained."""
     trained: nn.Module
-    """The same as it is called: compiled, shared with other processes, or itself."""
+    """The model as it is called: compiled, wrapped for several processes, or itself."""
     average: Network
-    """The exponential moving average of its weights: what is validated and used."""
+    """A network with the exponential moving average of the weights: what is validated and saved to use."""
     optimiser: torch.optim.Adam
     """Adam over the model's parameters."""
-    world: DistributedContext
-    """Who trains."""
+    context: DistributedContext
+    """The processes that train together."""
     step: int = 0
     """Steps taken."""
     seconds: float = 0.0
-    """Wall clock spent, over all sessions, when the state was last written."""
+    """Wall-clock seconds over all sessions, as of the last update by the training loop."""
     best: float = -math.inf
     """Highest validation PSNR so far, dB."""
 
@@ -62,9 +55,12 @@ class TrainingState:
         dictionary: Dictionary | None,
         settings: TrainSettings,
         seed: int,
-        world: DistributedContext,
+        context: DistributedContext,
     ) -> TrainingState:
-        """Step 0: weights drawn from `seed`. Raises TrainingError where the start kernel cannot be had."""
+        """Step 0, with weights drawn from `seed`.
+
+        Raises TrainingError if the network cannot be started on the dictionary.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
@@ -72,27 +68,29 @@ class TrainingState:
                 model = build_network(network, kernels)
             except ValueError as error:
                 raise TrainingError(f"This dictionary cannot be trained on: {error}.") from error
-        model = model.to(world.device)
+        model = model.to(context.device)
         average = copy.deepcopy(model).eval().requires_grad_(False)
-        trained = world.share(torch.compile(model) if settings.compile else model)
+        called = cast(nn.Module, torch.compile(model)) if settings.compile else model
+        trained = context.wrap(called)
         optimiser = torch.optim.Adam(model.parameters(), betas=settings.betas)
-        return TrainingState(model, trained, average, optimiser, world)
+        return TrainingState(model, trained, average, optimiser, context)
 
     def train_step(self, parts: Sequence[Batch], rate: float, settings: TrainSettings) -> float:
-        """One step at learning rate `rate`, on this process's share of a batch in equal parts.
+        """Take one optimiser step at learning rate `rate`.
 
-        Returns the loss of the whole batch. Raises Diverged, in all processes together.
+        `parts` are this process's share of the batch, in equal micro-batches whose gradients are accumulated.
+        Returns the loss of the whole batch, of all processes. Raises Diverged, in all processes at once.
         """
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad()
-        total = torch.zeros((), device=self.world.device)
+        total = torch.zeros((), device=self.context.device)
         for part in parts[:-1]:
-            with self.world.no_sync(self.trained):
-                total += self._descend(part, len(parts), settings)
-        total += self._descend(parts[-1], len(parts), settings)
+            with self.context.no_sync(self.trained):
+                total += self._accumulate_gradient(part, len(parts), settings)
+        total += self._accumulate_gradient(parts[-1], len(parts), settings)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
-        loss = self.world.mean(total)
+        loss = self.context.mean(total)
         if not (math.isfinite(loss) and math.isfinite(norm.item())):
             raise Diverged(f"The training diverged (a loss that is not a number) at step {self.step}")
         self.optimiser.step()
@@ -102,20 +100,20 @@ class TrainingState:
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
         return loss
 
-    def _descend(self, batch: Batch, parts: int, settings: TrainSettings) -> Tensor:
-        """Add the gradient of one part of a batch, and return its part of the loss."""
-        batch = batch.to(self.world.device)
+    def _accumulate_gradient(self, batch: Batch, parts: int, settings: TrainSettings) -> Tensor:
+        """Add the gradient of one micro-batch out of `parts`, and return its contribution to the loss."""
+        batch = batch.to(self.context.device)
         bf16 = settings.precision == "bfloat16" or (
-            settings.precision == "auto" and fast_bf16(self.world.device)
+            settings.precision == "auto" and fast_bf16(self.context.device)
         )
         with torch.autocast(batch.lr.device.type, torch.bfloat16, enabled=bf16):
             field = self.trained(batch.lr, batch.scales())
         loss = batch_loss(field, batch, settings) / parts
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return loss.detach()
 
     def save(self, path: Path, identity: Mapping[str, Any], budget: Mapping[str, Any]) -> None:
-        """Write everything that `restore` needs, whole or not at all."""
+        """Write everything that `restore` needs, atomically. Raises CheckpointError."""
         progress = {"step": self.step, "seconds": self.seconds, "best": self.best}
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
@@ -125,16 +123,19 @@ class TrainingState:
         write_tensors(path, tensors, FORMAT, header)
 
     def restore(self, path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
-        """Take up what `save` wrote and return its budget. Raises TrainingError where `identity` differs."""
+        """Restore what `save` wrote and return its budget.
+
+        Raises TrainingError if the file cannot be read, or `identity` differs from what it was saved with.
+        """
         try:
             tensors, header = read_tensors(path, FORMAT, "the state of a training to resume")
         except CheckpointError as error:
-            raise TrainingError(f"{error} To train afresh, leave --resume out.") from error
+            raise TrainingError(f"{error} To start a new training, leave resume= out.") from error
         differing = sorted(_differing(header["identity"], identity))
         if differing:
             raise TrainingError(
-                f"The run in {path.parent} was begun with other settings ({', '.join(differing)}): "
-                "resume it with those, or name another folder with --out."
+                f"The run in {path.parent} was started with other settings ({', '.join(differing)}): "
+                "resume it with those, or name another folder with out=."
             )
         self.model.load_state_dict(_under("model.", tensors))
         self.average.load_state_dict(_under("average.", tensors))
@@ -150,7 +151,7 @@ class TrainingState:
 
 
 def fast_bf16(device: torch.device) -> bool:
-    """Whether convolutions in bfloat16 pay: on GPUs, and on CPUs with AMX."""
+    """Whether bfloat16 convolutions are faster than float32: on GPUs, and on CPUs with AMX."""
     has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private, absent from old torch
     return device.type == "cuda" or has_amx()
 
@@ -160,7 +161,7 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _differing(before: Any, now: Any, name: str = "") -> list[str]:
-    """Names, with dots, of what is not the same in two nested dictionaries."""
+    """Dotted names of the entries in which two nested dictionaries differ."""
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return [name] if before != now else []
     keys = before.keys() | now.keys()

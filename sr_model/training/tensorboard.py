@@ -1,44 +1,54 @@
-"""TensorBoard: curves of a training, for whoever has it (`pip install 'dgp-mining[tensorboard]'`)."""
+"""TensorBoard curves of a training (`pip install 'dgp-mining[tensorboard]'`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from .callbacks import StepDone, TrainingCallback, Validated
 
 EVERY = 10
 """Steps between the points of a curve."""
 
 
 class MissingTensorBoard(ValueError):
-    """TensorBoard is asked for and not installed; the message says how to get it."""
+    """TensorBoard was asked for and is not installed; the message says how to install it."""
 
 
-class TensorBoard:
-    """An observer of a training (`sr_model.train`) that writes what it is told for TensorBoard."""
+class TensorBoard(TrainingCallback):
+    """Write the loss, the learning rate and the validation scores for TensorBoard."""
 
-    def __init__(self, folder: Path) -> None:
-        """Write into `folder`, from the first figures on. Raises MissingTensorBoard."""
+    def __init__(self, folder: str | Path) -> None:
+        """Write into `folder`, which is made at the first point. Raises MissingTensorBoard."""
         try:
             self.make = import_module("torch.utils.tensorboard").SummaryWriter
         except ImportError as error:
             raise MissingTensorBoard(
-                f"--tensorboard needs tensorboard, which cannot be imported ({error}): install it with "
-                "pip install 'dgp-mining[tensorboard]', or leave the option out."
+                f"tensorboard= needs the package tensorboard, which cannot be imported ({error}): install it "
+                "with pip install 'dgp-mining[tensorboard]', or leave it out."
             ) from error
-        self.folder = folder
-        self.writer: Any = None
+        self.folder = Path(folder)
+        self.writer: Any = None  # torch's SummaryWriter is untyped
 
-    def __call__(self, step: int, figures: Mapping[str, float]) -> None:
-        if self.writer is None:  # what an interrupted run wrote beyond the state it resumes from is hidden
-            self.writer = self.make(str(self.folder), purge_step=step)
-        if "loss" in figures and step % EVERY:
-            return
-        for name, figure in figures.items():
-            self.writer.add_scalar(name, figure, step)
+    def on_step(self, done: StepDone) -> None:
+        """Add a point to the curves of loss and learning rate, every EVERY steps."""
+        self._add(done.step, {"loss": done.loss, "learning_rate": done.learning_rate}, done.step % EVERY == 0)
 
-    def close(self) -> None:
-        """Write what is left to write."""
+    def on_validation(self, validated: Validated) -> None:
+        """Add a point to each validation curve."""
+        self._add(validated.step, {f"validation/{k}": v for k, v in asdict(validated.score).items()}, True)
+
+    def on_end(self) -> None:
+        """Write what is still in memory."""
         if self.writer is not None:
             self.writer.close()
+
+    def _add(self, step: int, figures: Mapping[str, float], due: bool) -> None:
+        if self.writer is None:  # purge_step hides points that an interrupted run wrote after its last state
+            self.writer = self.make(str(self.folder), purge_step=step)
+        if due:
+            for name, figure in figures.items():
+                self.writer.add_scalar(name, figure, step)

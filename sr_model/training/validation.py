@@ -1,4 +1,4 @@
-"""Judging a network while it is trained, on images that are held out."""
+"""Validating a network during training, on held-out images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..degradation import Degradation
-from ..evaluation.protocol import PROTOCOLS, Score, mean, score
+from ..evaluation.protocol import PROTOCOLS, Score, mean_score, score
 from ..networks.base import Network
 from .samples import ImageSet
 
@@ -20,26 +20,28 @@ log = logging.getLogger(__name__)
 
 SCALE = 4.0
 SIDE = 256
-"""Centre crops of at most so many HR pixels a side are measured: seconds, not minutes."""
+"""HR pixels on a side of the centre crops that are measured: seconds, not minutes."""
 SMALLEST = 32
+"""HR pixels on a side below which an image is left out."""
 REPORT_SECONDS = 10
+"""Seconds between logged lines."""
 
 
 class Validation:
     """Held-out images, measured as centre crops at x4 by the `benchmark` protocol.
 
-    Their LR images suffer the rain, the noise and the like that the training's do, the same each time.
+    Their LR images are degraded (rain, noise ...) as those of the training are, identically each time.
     """
 
     def __init__(self, paths: Sequence[Path], degradation: Degradation, cache: Path) -> None:
-        """Decode `paths` into the folder `cache`. Raises ImageError where none is usable."""
-        images = ImageSet(paths, smallest=SMALLEST, cache=cache, option="--val").images
+        """Decode `paths` into the folder `cache`. Raises ImageError if no image is usable."""
+        images = ImageSet(paths, smallest=SMALLEST, cache=cache, argument="val=").images
         crops = [centre_crop(image, SIDE) for image in images]
         self.crops = [torch.from_numpy(crop.copy()).permute(2, 0, 1) for crop in crops]  # [3, H, W] uint8
         self.degradation = degradation
 
     def measure(self, network: Network) -> Score:
-        """The mean score of a network."""
+        """The mean score of a network over the images."""
         protocol, affects = PROTOCOLS["benchmark"], self.degradation.affects
         scores, reported = [], time.monotonic()
         for index, crop in enumerate(self.crops):
@@ -50,10 +52,10 @@ class Validation:
                 partial(self.degradation.affect, random=np.random.default_rng(index)) if affects else None
             )
             scores.append(score(network, crop, SCALE, protocol, affect))
-        return mean(scores)
+        return mean_score(scores)
 
 
 def centre_crop(image: np.ndarray, side: int) -> np.ndarray:
-    """The middle of [H, W, C], at most `side` pixels a side."""
+    """The middle of an image [H, W, C], at most `side` pixels on a side."""
     row, column = (max(0, (extent - side) // 2) for extent in image.shape[:2])
     return image[row : row + side, column : column + side]

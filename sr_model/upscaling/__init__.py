@@ -1,1 +1,1 @@
-"""Upscaling arrays and files with a network."""
+"""Upscaling with a trained network: arrays, files, folders and saved fields."""

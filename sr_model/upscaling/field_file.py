@@ -1,4 +1,4 @@
-"""Saved fields: a picture as Gaussians, rendered again, whole or in parts, without the network."""
+"""Saved fields: the Gaussians of an image, to be rendered again, whole or in parts, without the network."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from safetensors import safe_open
 
 from dgp_mining.images.reader import ImageError
 from splat2d import GaussianField
+from splat2d.atomic_write import atomic_write
 
 from ..image_io.metadata import Metadata
-from ..image_io.writer import written_aside
 
 SUFFIX = ".safetensors"
 _DTYPES = ("uint8", "uint16", "float32")
@@ -22,31 +22,34 @@ _DTYPES = ("uint8", "uint16", "float32")
 
 @dataclass(frozen=True)
 class SavedField:
-    """The field of a picture's grey or colours, and what its rendering needs to be a picture again."""
+    """The field of an image's grey or colours, and what is needed to write it as an image again."""
 
     field: GaussianField
     """[1, N, ...] in LR pixels; one channel or three."""
     dtype: np.dtype
-    """Of the picture's values."""
+    """The type of the image's values."""
     metadata: Metadata
-    """Its colour profile and resolution."""
+    """The image's colour profile and resolution."""
 
 
 def save_field(saved: SavedField, path: Path) -> None:
-    """Write a safetensors file, whole or not at all. Raises ImageError, naming the file."""
+    """Write a safetensors file, atomically. Raises ImageError, naming the file, if it cannot be written."""
     if path.suffix != SUFFIX:
-        raise ImageError(f"{path} does not end in {SUFFIX}, by which a saved field is known: name it so.")
+        raise ImageError(f"{path} does not end in {SUFFIX}, the suffix of saved fields: end it in that.")
     notes = {"dtype": saved.dtype.name}
     if saved.metadata.profile:
         notes["icc_profile"] = base64.b64encode(saved.metadata.profile).decode()
     if saved.metadata.dpi:
         notes["dpi"] = "{} {}".format(*saved.metadata.dpi)
-    with written_aside(path) as aside:
-        saved.field.save(aside, **notes)
+    try:
+        with atomic_write(path) as partial:
+            saved.field.save(partial, **notes)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be written ({error.strerror or error}).") from error
 
 
 def load_field(path: Path) -> SavedField:
-    """Read what `save_field`, or `GaussianField.save`, wrote. Raises ImageError, naming the file."""
+    """Read what `save_field` or `GaussianField.save` wrote. Raises ImageError, naming the file."""
     if not path.is_file():
         raise ImageError(f"{path} is not a file.")
     try:
@@ -54,13 +57,14 @@ def load_field(path: Path) -> SavedField:
         with safe_open(str(path), framework="np") as file:
             notes = file.metadata()
         profile = base64.b64decode(notes["icc_profile"]) if "icc_profile" in notes else None
-        dpi = tuple(float(number) for number in notes["dpi"].split()) if "dpi" in notes else None
+        x, y = (float(number) for number in notes["dpi"].split()) if "dpi" in notes else (None, None)
     except (ValueError, KeyError, TypeError) as error:
         raise ImageError(f"{str(error).rstrip('.')}: save one with sr-upscale --save-field.") from error
     parts = (field.means, field.cholesky, field.colors)
     if len(field) != 1 or not all(torch.isfinite(part).all() for part in parts):
         raise ImageError(f"{path} does not hold one field of finite Gaussians: save it again.")
     if field.colors.shape[2] not in (1, 3):
-        raise ImageError(f"{path} has {field.colors.shape[2]} channels where grey or RGB is needed.")
+        raise ImageError(f"{path} has {field.colors.shape[2]} channels, not grey or RGB.")
     dtype = notes.get("dtype", "uint8")
+    dpi = None if x is None or y is None else (x, y)
     return SavedField(field, np.dtype(dtype if dtype in _DTYPES else "uint8"), Metadata(profile, None, dpi))

@@ -1,4 +1,4 @@
-"""From image files, folders of them and saved fields to enlarged image files."""
+"""Upscaling image files, folders of them, and saved fields."""
 
 from __future__ import annotations
 
@@ -14,55 +14,53 @@ import numpy as np
 from dgp_mining.images.reader import ImageError
 from splat2d import GaussianField
 
+from ..checkpoints.tensor_file import CheckpointError
 from ..image_io.metadata import Metadata
-from ..image_io.reader import pictures_in, read_picture
-from ..image_io.writer import FORMATS, Target, check, write
+from ..image_io.reader import images_in, read_stored_image
+from ..image_io.writer import FORMATS, Target, check_target, write_image
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
-from ..scaling import RequestedSize, Scale, check_size, complete_size, scale_between, scaled
+from ..scaling import RequestedSize, Scale, scale_between
 from .field_file import SUFFIX, SavedField, load_field, save_field
-from .tiling import FIELD_COPIES, Progress, TooLarge, receptive_field
-from .upscale import encode_layers, render_layers
+from .tiling import FIELD_COPIES, ProgressCallback, TooLarge, no_progress, receptive_field
+from .upscale import as_network, encode_layers, output_size, render_layers
 
 log = logging.getLogger(__name__)
 
+Window = tuple[float, float, float, float]
+"""(x, y, width, height) in LR pixels."""
+
 
 @dataclass(frozen=True)
-class Request:
-    """How to enlarge."""
+class UpscaleRequest:
+    """What to make of an image file."""
 
     scale: Scale | None = None
     """One factor, or one for the height and one for the width; or give `size`."""
     size: RequestedSize | None = None
     """(height, width) of the result in pixels; one may be None, and follows from the aspect ratio."""
-    window: tuple[float, float, float, float] | None = None
-    """(x, y, width, height) of the part to enlarge, in LR pixels; default: all of it."""
+    window: Window | None = None
+    """The part to upscale; default: the whole image."""
     tile: int | None = None
-    """Side in LR pixels of the parts in which a large image is encoded; default: as memory allows."""
+    """Side in LR pixels of the tiles in which a large image is encoded; default: as memory allows."""
     memory: int | None = None
     """Bytes to use; default: what is free."""
     quality: int = 95
-    """Of JPEG and WebP, 1 to 100."""
+    """Quality of JPEG and WebP, 1 to 100."""
     overwrite: bool = False
-    """Replace files that exist."""
+    """Whether to replace files that exist."""
     save_field: Path | None = None
-    """Where to keep the field of Gaussians."""
+    """A file for the field of Gaussians; default: it is not saved."""
 
     @property
-    def enlarges(self) -> bool:
-        """Whether an image is to be made; otherwise only a field is."""
+    def makes_image(self) -> bool:
+        """Whether an image is made; otherwise only a field is saved."""
         return self.scale is not None or self.size is not None
-
-    def of(self, size: tuple[float, float]) -> tuple[int, int]:
-        """(height, width) of the result for an LR image or window of `size`. Raises ValueError."""
-        result = complete_size(self.size, size) if self.size else scaled(size, self.scale)
-        check_size(*result)
-        return result
 
 
 @dataclass(frozen=True)
 class Source:
-    """An image or field that has been read."""
+    """An image or saved field that has been read."""
 
     path: Path
     """Its file."""
@@ -71,13 +69,11 @@ class Source:
     channels: int
     """1 to 4, as `Target.channels`."""
     dtype: np.dtype
-    """Of its values."""
+    """The type of its values."""
     metadata: Metadata
-    """What goes with them."""
-    pixels: np.ndarray | None
-    """[H, W, channels]; None for a field."""
-    field: GaussianField | None
-    """The field; None for pixels."""
+    """Colour profile, EXIF and resolution."""
+    content: np.ndarray | GaussianField
+    """Pixels [H, W, channels], or the field."""
 
     @staticmethod
     def read(path: Path) -> Source:
@@ -87,64 +83,92 @@ class Source:
         if path.suffix == SUFFIX:
             saved = load_field(path)
             field = saved.field
-            return Source(path, field.size, field.colors.shape[2], saved.dtype, saved.metadata, None, field)
-        picture = read_picture(path)
-        height, width, channels = picture.pixels.shape
-        return Source(
-            path, (height, width), channels, picture.pixels.dtype, picture.metadata, picture.pixels, None
-        )
+            return Source(path, field.size, field.colors.shape[2], saved.dtype, saved.metadata, field)
+        image = read_stored_image(path)
+        height, width, channels = image.pixels.shape
+        return Source(path, (height, width), channels, image.pixels.dtype, image.metadata, image.pixels)
 
 
 def is_field(path: Path) -> bool:
-    """Whether `upscale_file` takes a file for a saved field, which needs no network."""
+    """Whether `upscale_file` reads a path as a saved field, which needs no network."""
     return path.suffix == SUFFIX and not path.is_dir()
 
 
 def upscale_file(
-    source: Path,
-    target: Path | None,
-    request: Request,
-    model: Network | None,
-    progress: Progress = lambda what, part: None,
+    source: str | Path,
+    target: str | Path | None,
+    request: UpscaleRequest | Scale,
+    model: Network | str | Path | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[int, int] | None:
-    """Enlarge an image file, or a part of it or of a saved field, into the file `target`.
+    """Upscale an image file, or a part of it or of a saved field, into the file `target`.
 
-    Alpha, depth, colour profile, EXIF and resolution are kept as far as the format of `target` keeps them;
-    what it does not is logged. Large results are written row by row. A saved field needs no `model`.
+    Alpha, bit depth, colour profile, EXIF and resolution are kept as far as the format of `target` can hold
+    them; what it cannot is logged. Large results are written row by row.
 
-    Returns (height, width) of the result, None where only a field was asked for. Raises ImageError, naming
-    the file, for what cannot be read, made or written: most of it before any work is done.
+    Args:
+        source: an image file, or a field that `save_field` wrote.
+        target: the file to write, in the format of its suffix; None if the request only saves a field.
+        request: what to make; a scale alone stands for UpscaleRequest(scale).
+        model: a network, or the checkpoint of one; default: the reference model. A saved field needs none.
+        progress: called with the current activity and the fraction of it that is done.
+
+    Returns:
+        (height, width) of the result, or None if only a field was saved.
+
+    Raises:
+        ImageError: naming the file, if it cannot be read, upscaled or written; mostly before any work.
+        CheckpointError: if the model cannot be loaded.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> Image.new("RGB", (6, 8), "teal").save(folder / "a.png")
+    >>> upscale_file(folder / "a.png", folder / "a_x2.5.png", 2.5)
+    (20, 15)
     """
+    source, target = Path(source), None if target is None else Path(target)
+    if not isinstance(request, UpscaleRequest):
+        request = UpscaleRequest(request)
     try:
-        return _enlarge(Source.read(source), target, request, model, progress)
-    except ImageError:
+        read = Source.read(source)
+        network = None if isinstance(read.content, GaussianField) else as_network(model)
+        return _upscale(read, target, request, network, progress)
+    except (ImageError, CheckpointError):
         raise
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
             raise
-        raise ImageError(f"{source} does not fit into memory: give a smaller --tile, or cut it.") from error
+        raise ImageError(f"{source} does not fit into memory: give a smaller tile=, or cut it.") from error
     except ValueError as error:
-        raise ImageError(f"{source} cannot be enlarged: {error}.") from error
+        raise ImageError(f"{source} cannot be upscaled: {error}.") from error
 
 
-def _enlarge(
-    source: Source, target: Path | None, request: Request, model: Network | None, progress: Progress
+def _upscale(
+    source: Source,
+    target: Path | None,
+    request: UpscaleRequest,
+    network: Network | None,
+    progress: ProgressCallback,
 ) -> tuple[int, int] | None:
+    """`upscale_file` of a file that has been read; `network` is None for a saved field."""
     window = request.window
     check_window(window, source.size)
     result = scale = None
-    if request.enlarges:
+    if request.makes_image:
+        if target is None:
+            raise ValueError("name a file to write with target=")
         canvas = (window[3], window[2]) if window else source.size
-        size = request.of(canvas)
+        size = output_size(canvas, request.scale, request.size)
         scale = scale_between(canvas, size)
         result = Target(target, *size, source.channels, source.dtype, source.metadata, request.quality)
-        check_new(target, source.path, request.overwrite)
-        check(result, request.memory or free_memory())
+        check_replaceable(target, source.path, request.overwrite)
+        check_target(result, request.memory or free_memory())
     if request.save_field:
-        check_new(request.save_field, source.path, request.overwrite)
-    if window and result and source.field is None and not request.save_field:
-        source, window = around(window, source, model, size)
-    layers = _layers(source, request, model, scale, progress)
+        check_replaceable(request.save_field, source.path, request.overwrite)
+    if window and result and network and not request.save_field:
+        source, window = crop_to_window(window, source, network, (result.height, result.width))
+    layers = _layers(source, request, network, scale, progress)
     if request.save_field:
         if len(layers) > 1:
             log.warning("%s: the saved field holds colours only, no transparency", request.save_field)
@@ -152,30 +176,35 @@ def _enlarge(
     if result is None:
         return None
     layers = [windowed(layer, window) for layer in layers]
-    rendered = render_layers(layers, size, result.written_dtype, progress)
-    write(result, (band for _, band in rendered))
-    return size
+    rendered = render_layers(layers, (result.height, result.width), result.written_dtype, progress)
+    write_image(result, (band for _, band in rendered))
+    return result.height, result.width
 
 
 def _layers(
-    source: Source, request: Request, model: Network | None, scale: float | None, progress: Progress
+    source: Source,
+    request: UpscaleRequest,
+    network: Network | None,
+    scale: float | None,
+    progress: ProgressCallback,
 ) -> list[GaussianField]:
-    if source.field is None:
-        if model.conditioned and scale is None:
-            raise ValueError("its network makes a field for each scale, so give one with --scale")
+    if not isinstance(source.content, GaussianField):
+        assert network is not None  # by upscale_file
+        if network.conditioned and scale is None:
+            raise ValueError("the network's field depends on the scale, so give one with scale=")
         return encode_layers(
-            source.pixels, model, scale=scale, tile=request.tile, memory=request.memory, progress=progress
+            source.content, network, scale=scale, tile=request.tile, memory=request.memory, progress=progress
         )
-    memory = request.memory or free_memory()
-    needed = FIELD_COPIES * sum(t.nbytes for t in (source.field.means, source.field.cholesky))
+    field, memory = source.content, request.memory or free_memory()
+    needed = FIELD_COPIES * sum(t.nbytes for t in (field.means, field.cholesky))
     if needed > memory:
         raise TooLarge(
             f"its Gaussians take {needed / 1e9:,.1f} GB of memory, {memory / 1e9:,.1f} GB may be used"
         )
-    return [source.field]
+    return [field]
 
 
-def check_window(window: tuple[float, float, float, float] | None, size: tuple[float, float]) -> None:
+def check_window(window: Window | None, size: tuple[float, float]) -> None:
     """Raise ValueError unless the window lies on the canvas (height, width)."""
     if window is None:
         return
@@ -187,29 +216,32 @@ def check_window(window: tuple[float, float, float, float] | None, size: tuple[f
         )
 
 
-def around(
-    window: tuple[float, float, float, float], source: Source, model: Network, size: tuple[int, int]
-) -> tuple[Source, tuple[float, float, float, float]]:
-    """The part of an image that decides what its window shows at `size`, and the window's place in it."""
+def crop_to_window(
+    window: Window, source: Source, network: Network, size: tuple[int, int]
+) -> tuple[Source, Window]:
+    """Crop an image to the receptive field of a window that is rendered at `size`.
+
+    Returns the cropped image and the window in its pixels.
+    """
     x, y, width, height = window
-    if size[0] < height or size[1] < width:  # a coarse rendering widens Gaussians
-        return source, window
-    rows, columns = receptive_field(model, window, source.size)
-    pixels = source.pixels[rows, columns]
-    part = replace(source, size=pixels.shape[:2], pixels=pixels)
+    if isinstance(source.content, GaussianField) or size[0] < height or size[1] < width:
+        return source, window  # rendering below scale 1 widens Gaussians, so all of them count
+    rows, columns = receptive_field(network, window, (source.content.shape[0], source.content.shape[1]))
+    pixels = source.content[rows, columns]
+    part = replace(source, size=(pixels.shape[0], pixels.shape[1]), content=pixels)
     return part, (x - columns.start, y - rows.start, width, height)
 
 
-def windowed(field: GaussianField, window: tuple[float, float, float, float] | None) -> GaussianField:
-    """The field with the window as its canvas; all Gaussians stay, for a coarse rendering widens them."""
+def windowed(field: GaussianField, window: Window | None) -> GaussianField:
+    """The field with the window as its canvas; all Gaussians stay, as rendering below scale 1 widens them."""
     if window is None:
         return field
     x, y, width, height = window
     return replace(field.shift(-x, -y), size=(height, width))
 
 
-def check_new(target: Path, source: Path, overwrite: bool) -> None:
-    """Raise ImageError where `target` may not or cannot be written."""
+def check_replaceable(target: Path, source: Path, overwrite: bool) -> None:
+    """Raise ImageError if `target` must not or cannot be written."""
     if not target.parent.is_dir():
         raise ImageError(f"{target} cannot be written: there is no folder {target.parent}.")
     if not os.access(target.parent, os.W_OK):
@@ -217,42 +249,51 @@ def check_new(target: Path, source: Path, overwrite: bool) -> None:
     if target.is_dir():
         raise ImageError(f"{target} is a folder: name a file to write.")
     if target.exists() and target.samefile(source):
-        raise ImageError(f"{target} is what it would be made of: name another output.")
+        raise ImageError(f"{target} is also the input: name another output.")
     if target.exists() and not overwrite:
-        raise ImageError(f"{target} exists already: replace it with --overwrite, or name another output.")
+        raise ImageError(f"{target} exists already: replace it with overwrite=, or name another output.")
 
 
 def upscale_folder(
-    source: Path,
-    target: Path,
-    request: Request,
-    model: Network,
-    form: str,
-    progress: Progress = lambda what, part: None,
+    source: str | Path,
+    target: str | Path,
+    request: UpscaleRequest | Scale,
+    model: Network | str | Path | None = None,
+    form: str = "png",
+    progress: ProgressCallback = no_progress,
 ) -> Iterator[tuple[Path, Path, tuple[int, int] | ImageError]]:
-    """Enlarge all images in `source` and below it into the same places below `target`, as `form` (FORMATS).
+    """Upscale all images in a folder and below it to the same places below `target`.
 
-    Yields (image, its target, the result's (height, width) or what went wrong) as they are done; goes on
-    after an error. Raises ImageError where there are no images.
+    `form` is one of `sr_model.image_io.writer.FORMATS`; the other arguments are those of `upscale_file`.
+    Yields (image, its target, the result's (height, width) or the error) for each image as it is done, and
+    continues after an error. Raises ImageError if there are no images.
     """
-    if target.resolve() == source.resolve():
-        raise ImageError(f"{target} is the folder of the images themselves: name another output.")
+    source, target = Path(source), Path(target)
+    if not isinstance(request, UpscaleRequest):
+        request = UpscaleRequest(request)
+    if not request.makes_image:
+        raise ValueError("give either scale= or size=")
     made = target.resolve()
-    images = [path for path in pictures_in(source, "INPUT") if not path.resolve().is_relative_to(made)]
+    if made == source.resolve():
+        raise ImageError(f"{target} is the folder of the images themselves: name another output.")
+    images = [path for path in images_in(source, "source=") if not path.resolve().is_relative_to(made)]
+    network = as_network(model)
     suffix = FORMATS[form].suffixes[0]
     stems = Counter(path.with_suffix("") for path in images)
     for index, path in enumerate(images):
         into = target / path.relative_to(source)
-        # a.png and a.jpg would become one file; their whole names tell them apart.
+        # a.png and a.jpg would have the same target; their full names tell them apart.
         twin = stems[path.with_suffix("")] > 1
         into = into.with_name(into.name + suffix) if twin else into.with_suffix(suffix)
 
-        def of_all(what: str, part: float, done: int = index, name: str = path.name) -> None:
-            progress(f"{done + 1} of {len(images)}, {name}: {what}", part)
+        def of_all(activity: str, fraction: float, done: int = index, name: str = path.name) -> None:
+            progress(f"{done + 1} of {len(images)}, {name}: {activity}", fraction)
 
         try:
             into.parent.mkdir(parents=True, exist_ok=True)
-            yield path, into, upscale_file(path, into, request, model, of_all)
+            size = upscale_file(path, into, request, network, of_all)
+            assert size is not None  # since the request makes an image
+            yield path, into, size
         except ImageError as error:
             yield path, into, error
         except OSError as error:

@@ -1,8 +1,8 @@
-"""The field of an image of any size: encoded by overlapping tiles, merged without seams.
+"""Encoding an image of any size: overlapping tiles, whose Gaussians are merged into one field without seams.
 
-A tile is encoded with some of its surroundings, and of its Gaussians only those of LR pixels that it owns are
-kept. Where the surroundings reach as far as the network looks, these are the Gaussians of the whole image,
-and since all of them are rendered together there is no seam to hide.
+A tile is encoded with an overlap into its neighbours, and keeps only the Gaussians of the LR pixels that it
+owns. If the overlap covers the network's receptive field, these are the Gaussians of the whole image; and
+since all of them are rendered together, there is no seam to blend.
 """
 
 from __future__ import annotations
@@ -23,35 +23,39 @@ from ..networks.base import Network
 from ..networks.bicubic_start import REACH as INTERPOLATOR_REACH
 
 OVERLAP = 32
-"""LR pixels that a tile sees beyond its own where there is attention, which looks without bound."""
+"""LR pixels of overlap for networks with attention, whose receptive field has no bound."""
 LARGEST_TILE = 512
-"""Side in LR pixels that is never exceeded unasked: progress stays visible, and more gains no speed."""
+"""Largest side in LR pixels by default: progress stays visible, and larger tiles are no faster."""
 SMALLEST_TILE = 16
-"""Below that, nearly all of a tile is surroundings."""
+"""Smallest side in LR pixels by default: below it nearly all of a tile is overlap."""
 LARGEST_DRIFT = 16
-"""LR pixels beyond a window from which a Gaussian may show in it: its offset, and where it is cut off."""
+"""LR pixels from a window at which a Gaussian may still be visible in it: offset and cut-off radius."""
 FIELD_COPIES = 2
-"""A field and, while it is rendered, its copy in output pixels."""
+"""Copies of a field in memory while it is rendered: itself, and in output pixels."""
 ACTIVATION_COPIES = 2
-"""Of the widest layer's inputs and outputs. Measured (`cost.peak_memory`), presets `demo` and `paper`, with
-SwinIR and with EDSR-baseline, take 0.5 to 0.75 of what this gives."""
+"""Copies of the widest layer's inputs and outputs in memory. Measured by `cost.peak_memory`, the presets
+`demo` and `paper`, with SwinIR and with EDSR-baseline, take 0.5 to 0.75 of this estimate."""
 
-Progress = Callable[[str, float], None]
-"""Told what is being done, and which part of it is done, 0 to 1."""
+ProgressCallback = Callable[[str, float], None]
+"""Called with the current activity and the fraction of it that is done, 0 to 1."""
+
+
+def no_progress(activity: str, fraction: float) -> None:
+    """A ProgressCallback that ignores its calls."""
 
 
 class TooLarge(ValueError):
-    """An image or result that does not fit into memory; the message says what it would take."""
+    """An image or result does not fit into memory; the message says how much it needs."""
 
 
 @dataclass(frozen=True)
-class Span:
-    """A tile along one axis, in LR pixels."""
+class TileSpan:
+    """The extent of a tile along one axis, in LR pixels."""
 
     owned: tuple[int, int]
-    """First pixel whose Gaussians are kept, and the one after the last."""
-    seen: tuple[int, int]
-    """The same of the pixels that are encoded."""
+    """(first, end) of the pixels whose Gaussians are kept."""
+    encoded: tuple[int, int]
+    """(first, end) of the pixels that are encoded: the owned ones and the overlap."""
 
 
 @torch.inference_mode()
@@ -62,19 +66,23 @@ def encode(
     scale: float | None = None,
     tile: int | None = None,
     memory: int | None = None,
-    progress: Progress = lambda what, part: None,
+    progress: ProgressCallback = no_progress,
 ) -> GaussianField:
-    """The field of an image, [1, N, ...] in its pixels, on the network's device; tile by tile if it is large.
-
-    Equal to the network's own field of the whole image, to float rounding, where there is no attention.
+    """Encode an image, tile by tile if it is large.
 
     Args:
-        image: [H, W, C] uint8, uint16 or float in [0, 1]; of a grey one (C = 1) the field has one channel.
-        scale: what the field is to be rendered at, for networks that make it for a scale.
-        tile: side in LR pixels of what a tile owns; default: as large as `memory` allows.
+        image: [H, W, C] uint8, uint16 or float in [0, 1], C = 1 or 3.
+        scale: the scale of the rendering, for networks whose field depends on it.
+        tile: side in LR pixels that a tile owns; default: as large as `memory` allows.
         memory: bytes to use; default: what is free on the network's device.
 
-    Raises ValueError for a tile of no pixels, TooLarge where the field alone does not fit into `memory`.
+    Returns:
+        The field [1, N, ...] in LR pixels with C channels, on the network's device. For a network without
+        attention it equals the network's field of the whole image, to float rounding.
+
+    Raises:
+        ValueError: for a tile below one pixel.
+        TooLarge: if the field alone does not fit into `memory`.
     """
     if tile is not None and tile < 1:
         raise ValueError(f"a tile must have a pixel or more, got {tile}")
@@ -98,11 +106,14 @@ def encode(
     down = list(spans(height, tile, overlap, align))
     for index, y in enumerate(down):
         for step, x in enumerate(across):
-            lr = to_lr(image[slice(*y.seen), slice(*x.seen)], device)
-            field = network(lr, scale).shift(x.seen[0], y.seen[0])
+            lr = to_lr(image[slice(*y.encoded), slice(*x.encoded)], device)
+            field = network(lr, scale).shift(x.encoded[0], y.encoded[0])
             colors = field.colors if channels == 3 else field.colors.mean(2, keepdim=True)
-            into = (kept(y, 0, height, k, margins[0]), kept(x, 0, width, k, margins[1]))
-            cells = (kept(y, y.seen[0], height, k, margins[0]), kept(x, x.seen[0], width, k, margins[1]))
+            into = (owned_slice(y, 0, height, k, margins[0]), owned_slice(x, 0, width, k, margins[1]))
+            cells = (
+                owned_slice(y, y.encoded[0], height, k, margins[0]),
+                owned_slice(x, x.encoded[0], width, k, margins[1]),
+            )
             shape = [k * (extent + sum(network.margins(extent))) for extent in lr.shape[2:]]
             for target, part in zip(whole, (field.means, field.cholesky, colors), strict=True):
                 target[into] = part.view(*shape, -1)[cells]
@@ -114,9 +125,9 @@ def encode(
 def receptive_field(
     network: Network, window: tuple[float, float, float, float], size: tuple[int, int]
 ) -> tuple[slice, slice]:
-    """Rows and columns of an image of `size` (height, width) that decide what one sees in a window of it.
+    """The rows and columns of an image of `size` (height, width) that determine the output inside a window.
 
-    The window is (x, y, width, height) in the image's pixels, and is not rendered any smaller.
+    The window is (x, y, width, height) in LR pixels, and is rendered at scale 1 or more.
     """
     if has_free_positions(network):
         return slice(0, size[0]), slice(0, size[1])
@@ -130,22 +141,22 @@ def receptive_field(
 
 
 def to_lr(pixels: np.ndarray, device: torch.device) -> Tensor:
-    """[h, w, 1 or 3] uint8, uint16 or float to the network's [1, 3, h, w] float32."""
+    """Convert [h, w, 1 or 3] uint8, uint16 or float to the network's input [1, 3, h, w] float32."""
     largest = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
     planes = torch.from_numpy(pixels.astype(np.float32)).to(device).permute(2, 0, 1)[None]
     return (planes / largest).expand(1, 3, -1, -1)
 
 
-def spans(extent: int, tile: int, overlap: int, align: int) -> Iterator[Span]:
-    """Tiles of about equal size along an axis; those after the first are seen from a multiple of `align`."""
+def spans(extent: int, tile: int, overlap: int, align: int) -> Iterator[TileSpan]:
+    """Tiles of about equal size along an axis; each is encoded from a multiple of `align` on."""
     count = -(-extent // tile)
     edges = [index * extent // count for index in range(count + 1)]
     for first, end in pairwise(edges):
-        yield Span((first, end), (max(0, first - overlap) // align * align, min(extent, end + overlap)))
+        yield TileSpan((first, end), (max(0, first - overlap) // align * align, min(extent, end + overlap)))
 
 
-def kept(span: Span, origin: int, extent: int, k: int, margins: tuple[int, int]) -> slice:
-    """The cells that a tile owns, in a grid that begins the first of `margins` before LR pixel `origin`.
+def owned_slice(span: TileSpan, origin: int, extent: int, k: int, margins: tuple[int, int]) -> slice:
+    """The cells that a tile owns, in a grid that starts `margins[0]` LR pixels before LR pixel `origin`.
 
     The Gaussians of the margin beyond a border of the image belong to the tile at that border.
     """
@@ -155,21 +166,20 @@ def kept(span: Span, origin: int, extent: int, k: int, margins: tuple[int, int])
 
 
 def has_free_positions(network: Network) -> bool:
-    """Whether Gaussians may stand anywhere on the canvas, as in ablations: a part of it cannot know."""
+    """Whether Gaussians may lie anywhere on the canvas (ablations): then the image cannot be tiled."""
     return network.free_positions
 
 
 def tile_overlap(network: Network) -> int:
-    """LR pixels to each side of a tile that are encoded with it."""
-    bound = reach(network)
+    """LR pixels on each side of a tile that are encoded with it."""
+    bound = receptive_radius(network)
     return OVERLAP if bound is None else bound
 
 
-def reach(network: Network) -> int | None:
-    """LR pixels to either side that a Gaussian may depend on; None where attention sets no bound.
+def receptive_radius(network: Network) -> int | None:
+    """An upper bound on the radius of the receptive field in LR pixels; None for attention (no bound).
 
-    The sum over all convolutions of half their width, as if each followed on the last and worked at LR
-    resolution: never less than the truth.
+    The sum of half the kernel sizes of all convolutions, as if each followed the last at LR resolution.
     """
     if network.window > 1:
         return None
@@ -178,13 +188,13 @@ def reach(network: Network) -> int | None:
 
 
 def automatic_tile(network: Network, memory: int) -> int:
-    """The largest side, surroundings included in the count, whose activations fit into `memory` bytes."""
-    seen = int((max(0, memory) / bytes_per_pixel(network)) ** 0.5)
-    return min(LARGEST_TILE, max(SMALLEST_TILE, seen - 2 * tile_overlap(network)))
+    """The largest side of a tile whose activations, with its overlap, fit into `memory` bytes."""
+    encoded = int((max(0, memory) / bytes_per_pixel(network)) ** 0.5)
+    return min(LARGEST_TILE, max(SMALLEST_TILE, encoded - 2 * tile_overlap(network)))
 
 
 def bytes_per_pixel(network: Network) -> int:
-    """About what encoding takes per LR pixel: the widest layer's inputs and outputs at cell resolution."""
+    """The approximate memory of encoding per LR pixel: the widest layer's inputs and outputs, per cell."""
     widths = [
         layer.weight.shape[0] + layer.weight.shape[1]
         for layer in network.modules()

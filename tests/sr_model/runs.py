@@ -5,14 +5,16 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from sr_model import TrainingCallback
 
-class StopAfter:
+
+class StopAfter(TrainingCallback):
     """Asks to stop once a number of steps has begun."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps
 
-    def is_set(self) -> bool:
+    def should_stop(self) -> bool:
         self.left -= 1
         return self.left < 0
 

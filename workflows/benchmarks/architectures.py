@@ -36,13 +36,13 @@ from sr_model import PRESETS, PROTOCOLS
 from sr_model.config.training_settings import TrainSettings
 from sr_model.encoders import EDSR
 from sr_model.evaluation.cost import TensorMemory
-from sr_model.evaluation.protocol import mean, score
+from sr_model.evaluation.protocol import mean_score, score
 from sr_model.memory import keep_freed_memory
 from sr_model.networks.base import Network
 from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
 from sr_model.networks.registry import build_network
 from sr_model.scaling import scaled_extent
-from sr_model.training.image_cache import default_folder
+from sr_model.training.image_cache import default_cache
 from sr_model.training.loss import batch_loss
 from sr_model.training.samples import Batch, ImageSet
 from sr_model.training.schedule import Budget, learning_rate
@@ -122,7 +122,7 @@ def compete(chosen, device: torch.device, scales: tuple[int, ...], minutes: floa
     keep_freed_memory()
     settings = replace(PRESETS[chosen.preset].train, scales=(1.0, 4.0), scale_of="batch")
     crop = scaled_extent(settings.crop, settings.scales[1])
-    images = ImageSet(list_images(chosen.images), smallest=crop, cache=default_folder())
+    images = ImageSet(list_images(chosen.images), smallest=crop, cache=default_cache())
     held_out = [read(path) for path in list_images(chosen.data)]
     if chosen.quick:
         held_out = [image[:, :96, :96] for image in held_out]
@@ -192,7 +192,9 @@ def read(path: Path) -> Tensor:  # [3, H, W] uint8
 def scores(network: Network, images: list[Tensor], scales: tuple[int, ...]) -> dict[str, dict[str, float]]:
     """Return mean PSNR in dB by scale, of the network and of bicubic interpolation."""
     protocol = PROTOCOLS["benchmark"]
-    means = {scale: mean(score(network, image, scale, protocol) for image in images) for scale in scales}
+    means = {
+        scale: mean_score(score(network, image, scale, protocol) for image in images) for scale in scales
+    }
     return {
         "psnr": {f"x{scale}": scored.psnr for scale, scored in means.items()},
         "bicubic": {f"x{scale}": scored.bicubic_psnr for scale, scored in means.items()},

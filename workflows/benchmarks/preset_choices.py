@@ -22,7 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -34,9 +34,10 @@ from measure import machine, parser, print_table, say, threads
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import PRESETS, PROTOCOLS, Budget, Preset, load, train
+from sr_model import PRESETS, PROTOCOLS, Budget, Preset, TrainingCallback, load, train
 from sr_model.evaluation.protocol import score
-from sr_model.training.train import LAST
+from sr_model.training.callbacks import StepDone
+from sr_model.training.run import LAST
 
 SCALES = (2.0, 3.0, 4.0)
 PROBE = 12
@@ -138,18 +139,29 @@ class Contest:
 
     def step_seconds(self, preset: Preset) -> float:
         """Return the CPU time of a step, the median of a few."""
-        stamps: list[float] = []
         with tempfile.TemporaryDirectory() as folder:
-            self.train(preset, PROBE, Path(folder), lambda step, figures: stamps.append(time.process_time()))
-        return statistics.median(after - before for before, after in pairwise(stamps))
+            self.train(preset, PROBE, Path(folder), [clock := StepClock()])
+        return statistics.median(after - before for before, after in pairwise(clock.stamps))
 
-    def train(self, preset: Preset, steps: int, out: Path, observe=lambda step, figures: None) -> Path:
+    def train(
+        self, preset: Preset, steps: int, out: Path, callbacks: Sequence[TrainingCallback] = ()
+    ) -> Path:
         alone = replace(preset, train=replace(preset.train, validate_every=steps))
         train(
             self.dictionary, self.training, alone, out, budget=Budget(steps=steps), seed=self.seed,
-            observe=observe,
+            callbacks=callbacks,
         )  # fmt: skip
         return out
+
+
+class StepClock(TrainingCallback):
+    """CPU time after each step."""
+
+    def __init__(self) -> None:
+        self.stamps: list[float] = []
+
+    def on_step(self, done: StepDone) -> None:
+        self.stamps.append(time.process_time())
 
 
 def shrunk(preset: Preset) -> Preset:

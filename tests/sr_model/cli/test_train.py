@@ -3,7 +3,6 @@
 import builtins
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,9 @@ import torch
 from commands import refused, run
 from PIL import Image
 
-from dgp_mining.images.paths import list_images
-from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, Checkpoint, Preset
 from sr_model.cli.train import main as train
 from sr_model.training import dry_run
-from sr_model.training.distributed import DistributedContext
-from sr_model.training.train import set_up
 
 pytestmark = pytest.mark.usefixtures("tiny_demo")
 
@@ -70,17 +65,6 @@ def test_a_dry_run_of_what_does_not_fit_into_memory_says_so_and_lives(prior: Pat
     assert result.exit_code == 0, result.output
     assert "time: not measured" in result.stdout
     assert "training.accumulate" in result.stdout
-
-
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_the_memory_of_a_batch_follows_from_that_of_a_sample(
-    photographs: Path, dictionary: Dictionary, tiny: Preset, cache: Path, accumulate
-):
-    preset = replace(tiny, train=replace(tiny.train, batch=12, accumulate=accumulate))
-    world = DistributedContext(torch.device("cpu"))
-    run = set_up(dictionary, list_images(photographs), preset, Path("run"), world, cache=cache)
-    whole = dry_run.peak_memory(run, run.share(0), preset.train)
-    assert dry_run.step_memory(run) == pytest.approx(whole, rel=0.05)
 
 
 def test_a_step_that_does_not_fit_into_memory_is_one_sentence(prior: Path, monkeypatch):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dgp_mining.images.reader import ImageError
 from sr_model import PROTOCOLS, ContinuousSR, evaluate
-from sr_model.evaluation.protocol import low_resolution, mean, score
+from sr_model.evaluation.protocol import low_resolution, mean_score, score
 
 SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
 needs_set5 = pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
@@ -21,7 +21,7 @@ def test_bicubic_reaches_its_published_figures_on_set5(network: ContinuousSR):
     published = {2.0: (33.66, 0.9299), 3.0: (30.39, 0.8682), 4.0: (28.42, 0.8104)}
     scores = list(evaluate(network, SET5 / "HR", list(published), PROTOCOLS["benchmark"]))
     for scale, (psnr, ssim) in published.items():
-        bicubic = mean(one.score for one in scores if one.scale == scale)
+        bicubic = mean_score(one.score for one in scores if one.scale == scale)
         assert bicubic.bicubic_psnr == pytest.approx(psnr, abs=0.02)
         assert bicubic.bicubic_ssim == pytest.approx(ssim, abs=0.001)
 
@@ -47,7 +47,7 @@ def test_hr_is_cropped_to_the_rounded_multiple_of_lr(scale, lr):
 
 def test_protocols_differ_where_they_say(network: ContinuousSR, photographs: Path):
     scores = {
-        name: mean(one.score for one in evaluate(network, photographs, [2.0], protocol))
+        name: mean_score(one.score for one in evaluate(network, photographs, [2.0], protocol))
         for name, protocol in PROTOCOLS.items()
     }
     assert len({score.psnr for score in scores.values()}) == 3

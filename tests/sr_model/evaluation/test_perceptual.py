@@ -73,7 +73,7 @@ def test_fid_is_of_all_images_of_a_scale(images):
     perceptual = Perceptual(["fid"])
     for scale in (2.0, 2.0, 3.5):
         assert perceptual.measure(images, scale) == {}
-    sets = perceptual.of_sets()
+    sets = perceptual.measure_sets()
     assert sets.keys() == {2.0, 3.5}
     assert sets[2.0]["fid"] == pytest.approx([2 * figure for figure in sets[3.5]["fid"]])
     assert sets[2.0]["fid"][0] < sets[2.0]["fid"][1]

@@ -8,17 +8,17 @@ import pytest
 
 from sr_model.evaluation.evaluate import Result
 from sr_model.evaluation.protocol import Score
-from sr_model.evaluation.tables import Report
+from sr_model.evaluation.tables import EvaluationReport
 
 
 @pytest.fixture
-def report() -> Report:
-    made = Report("runs/best.safetensors", "Set5", "benchmark")
+def report() -> EvaluationReport:
+    made = EvaluationReport("runs/best.safetensors", "Set5", "benchmark")
     for name, psnr in (("a.png", 30.0), ("b.png", 32.0)):
         for scale in (2.0, 4.5):
             score = Score(psnr - scale, 0.9, 28.0 - scale, 0.8)
             made.add(name, Result(Path(name), scale, score, {"lpips": (psnr / 100, 0.5)}))
-    made.of_sets = {"x2": {"fid": (10.0, 20.0)}, "x4.5": {"fid": (11.0, 21.0)}}
+    made.set_metrics = {"x2": {"fid": (10.0, 20.0)}, "x4.5": {"fid": (11.0, 21.0)}}
     made.cost = {"macs": 1_234_000_000, "memory": 5_600_000, "seconds": {"21x13": 0.00123}}
     return made
 
@@ -39,14 +39,14 @@ PSNR (dB) / SSIM on Set5, 2 images, protocol `benchmark`
 | bicubic | 26.00 / 0.8000 | 23.50 / 0.8000 |
 | runs/best.safetensors | 29.00 / 0.9000 | 26.50 / 0.9000 |
 
-LPIPS (less is better)
+LPIPS (lower is better)
 
 | method | x2 | x4.5 |
 | --- | --- | --- |
 | bicubic | 0.5000 | 0.5000 |
 | runs/best.safetensors | 0.3100 | 0.3100 |
 
-FID (less is better)
+FID (lower is better)
 
 | method | x2 | x4.5 |
 | --- | --- | --- |

@@ -13,8 +13,8 @@ from PIL import ExifTags, Image, ImageCms
 from dgp_mining.images.reader import ImageError
 from sr_model.image_io import tiff_writer, writer
 from sr_model.image_io.metadata import Metadata
-from sr_model.image_io.reader import read_picture
-from sr_model.image_io.writer import Target, check, format_of, write
+from sr_model.image_io.reader import read_stored_image
+from sr_model.image_io.writer import Target, check_target, format_of, write_image
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -50,8 +50,8 @@ def bands(image: np.ndarray, *edges: int) -> Iterator[np.ndarray]:
 def test_lossless_formats_give_every_value_back_however_it_is_cut(tmp_path, name, dtype, channels):
     image = pixels(channels, dtype)
     for edges in ((), (1, 2, 299), (256,)):
-        write(target(tmp_path / name, image), bands(image, *edges))
-        again = read_picture(tmp_path / name).pixels
+        write_image(target(tmp_path / name, image), bands(image, *edges))
+        again = read_stored_image(tmp_path / name).pixels
         assert again.dtype == image.dtype
         assert np.array_equal(again, image)
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -59,9 +59,9 @@ def test_lossless_formats_give_every_value_back_however_it_is_cut(tmp_path, name
 
 def test_other_decoders_agree(tmp_path):
     shallow, deep = pixels(4, "uint8"), pixels(3, "uint16")
-    write(target(tmp_path / "8.png", shallow), bands(shallow, 100))
-    write(target(tmp_path / "16.png", deep), bands(deep, 100))
-    write(target(tmp_path / "8.tif", shallow), bands(shallow, 100))
+    write_image(target(tmp_path / "8.png", shallow), bands(shallow, 100))
+    write_image(target(tmp_path / "16.png", deep), bands(deep, 100))
+    write_image(target(tmp_path / "8.tif", shallow), bands(shallow, 100))
     for name in ("8.png", "8.tif"):
         with Image.open(tmp_path / name) as opened:
             assert opened.mode == "RGBA"
@@ -74,7 +74,7 @@ def test_a_png_is_about_as_small_as_pillow_makes_it(tmp_path):
     image = Image.fromarray(random.integers(0, 256, (60, 60, 3), np.uint8)).resize((600, 600), Image.BICUBIC)
     image.save(tmp_path / "pillow.png")
     array = np.asarray(image)
-    write(target(tmp_path / "ours.png", array), bands(array))
+    write_image(target(tmp_path / "ours.png", array), bands(array))
     assert (tmp_path / "ours.png").stat().st_size < 1.1 * (tmp_path / "pillow.png").stat().st_size
 
 
@@ -84,8 +84,10 @@ def test_profile_exif_and_resolution_travel_with_the_pixels(tmp_path, monkeypatc
     if big:
         monkeypatch.setattr(tiff_writer, "_CLASSIC_BYTES", 0)  # makes a BigTIFF of any image
     image = pixels(3, "uint8")
-    write(target(tmp_path / name, image, Metadata(PROFILE, camera_exif(), (300.0, 150.0))), bands(image))
-    metadata = read_picture(tmp_path / name).metadata
+    write_image(
+        target(tmp_path / name, image, Metadata(PROFILE, camera_exif(), (300.0, 150.0))), bands(image)
+    )
+    metadata = read_stored_image(tmp_path / name).metadata
     assert metadata.profile == PROFILE
     if name != "a.webp":  # which has no other place for it than EXIF
         assert metadata.dpi == pytest.approx((300, 150), abs=0.02)  # PNG counts dots per metre
@@ -106,12 +108,12 @@ def test_profile_exif_and_resolution_travel_with_the_pixels(tmp_path, monkeypatc
 def test_what_a_format_cannot_keep_is_said_in_one_line(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     deep = Target(tmp_path / "a.jpg", 4, 4, 4, np.dtype("uint16"), Metadata())
-    check(deep, 10**9)
+    check_target(deep, 10**9)
     (line,) = caplog.messages
     assert line.endswith(
         "a.jpg: JPEG keeps no transparency, so the image is laid on white, and no more than 8 bits per value"
     )
-    check(Target(tmp_path / "a.png", 4, 4, 4, np.dtype("uint16"), Metadata()), 10**9)
+    check_target(Target(tmp_path / "a.png", 4, 4, 4, np.dtype("uint16"), Metadata()), 10**9)
     assert len(caplog.messages) == 1
     assert deep.written_dtype == np.uint8
 
@@ -119,7 +121,7 @@ def test_what_a_format_cannot_keep_is_said_in_one_line(tmp_path, caplog):
 def test_transparency_is_laid_on_white_where_there_is_none(tmp_path):
     image = np.zeros((8, 8, 4), np.uint8)
     image[:4, :, 3] = 255
-    write(target(tmp_path / "a.jpg", image), bands(image))
+    write_image(target(tmp_path / "a.jpg", image), bands(image))
     opened = np.asarray(Image.open(tmp_path / "a.jpg"))
     assert opened[0, 0].tolist() == [0, 0, 0]
     assert opened[7, 0].tolist() == [255, 255, 255]
@@ -130,7 +132,7 @@ def test_quality_is_that_of_the_format(tmp_path):
     for name in ("a.jpg", "a.webp"):
         sizes = []
         for quality in (10, 95):
-            write(Target(tmp_path / name, *image.shape, image.dtype, Metadata(), quality), bands(image))
+            write_image(Target(tmp_path / name, *image.shape, image.dtype, Metadata(), quality), bands(image))
             sizes.append((tmp_path / name).stat().st_size)
         assert 2 * sizes[0] < sizes[1]
 
@@ -143,7 +145,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        write(Target(tmp_path / "a.png", 4, 4, 3, np.dtype("uint8"), Metadata()), broken())
+        write_image(Target(tmp_path / "a.png", 4, 4, 3, np.dtype("uint8"), Metadata()), broken())
     assert (tmp_path / "a.png").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -154,7 +156,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr(writer, "write_png", full)
     with pytest.raises(ImageError, match=r"a\.png cannot be written \(No space left on device\)"):
-        write(Target(tmp_path / "a.png", 4, 4, 3, np.dtype("uint8"), Metadata()), iter(()))
+        write_image(Target(tmp_path / "a.png", 4, 4, 3, np.dtype("uint8"), Metadata()), iter(()))
 
 
 @pytest.mark.parametrize(
@@ -163,12 +165,16 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
         ("a.webp", (20_000, 10), r"16,383 a side: ask for fewer, or write TIFF"),
         ("a.jpg", (60_000, 60_000), r"21\.6 GB in memory.*write TIFF or PNG"),
         ("a.tif", (10_000_000, 10_000_000), r"300,000\.0 GB of disk"),
-        ("a.xyz", (4, 4), r"does not end in a format that is written: end it in \.png, \.jpg, \.webp, \.tif"),
+        (
+            "a.xyz",
+            (4, 4),
+            r"does not end in the suffix of a format that can be written: end it in \.png, \.jpg, \.webp, \.tif",
+        ),
     ],
 )
 def test_what_cannot_be_written_says_what_it_would_take(tmp_path, name, size, mentions):
     with pytest.raises(ImageError, match=mentions):
-        check(Target(tmp_path / name, *size, 3, np.dtype("uint8"), Metadata()), 10**9)
+        check_target(Target(tmp_path / name, *size, 3, np.dtype("uint8"), Metadata()), 10**9)
 
 
 def test_endings_tell_the_format_in_any_case():

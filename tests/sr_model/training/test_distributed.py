@@ -18,8 +18,8 @@ from dgp_mining.prior.dictionary import Dictionary
 from sr_model import Preset, TrainingError
 from sr_model.config.toml import as_toml
 from sr_model.training.distributed import DistributedContext
+from sr_model.training.run import check_parts
 from sr_model.training.samples import ImageSet
-from sr_model.training.train import set_up
 
 SR_TRAIN = Path(sys.executable).with_name("sr-train")
 
@@ -53,12 +53,10 @@ def test_shares_of_a_batch_make_up_the_whole(photographs: Path, tiny: Preset, ca
     assert torch.equal(torch.cat([share.hr[0] for share in shares]), whole.hr[0])
 
 
-def test_a_batch_that_cannot_be_shared_is_one_sentence(
-    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
-):
-    world = DistributedContext(torch.device("cpu"), rank=1, size=4)
+def test_a_batch_that_cannot_be_shared_is_one_sentence(tiny: Preset):
+    context = DistributedContext(torch.device("cpu"), rank=1, world_size=4)
     with pytest.raises(TrainingError, match=r"batch of 2 cannot be shared by 4 processes.*training\.batch"):
-        set_up(dictionary, list_images(photographs), tiny, tmp_path, world)
+        check_parts(tiny, context)
 
 
 @pytest.mark.slow

@@ -11,9 +11,10 @@ import tifffile
 from PIL import Image
 
 from dgp_mining.images.paths import list_images
-from dgp_mining.images.reader import ImageError, read_rgb
+from dgp_mining.images.reader import read_rgb
+from sr_model import TrainingError
 from sr_model.training import image_cache as caching
-from sr_model.training.image_cache import decoded
+from sr_model.training.image_cache import decoded_images
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def count(monkeypatch) -> list[Path]:
 
 def test_images_are_decoded_once(photographs: Path, tmp_path: Path, count):
     paths = list_images(photographs)
-    first, second = (decoded(paths, tmp_path / "cache") for _ in range(2))
+    first, second = (decoded_images(paths, tmp_path / "cache") for _ in range(2))
     assert sorted(count) == sorted(paths)
     assert first.paths == second.paths == paths
     for path, ours, theirs in zip(paths, first.images, second.images, strict=True):
@@ -42,11 +43,11 @@ def test_images_are_decoded_once(photographs: Path, tmp_path: Path, count):
 
 def test_images_that_change_are_decoded_again(photographs: Path, tmp_path: Path):
     paths = list_images(photographs)
-    decoded(paths, tmp_path / "cache")
+    decoded_images(paths, tmp_path / "cache")
     about = paths[0].stat()
     Image.new("RGB", (48, 40), (7, 8, 9)).save(paths[0])
     os.utime(paths[0], ns=(about.st_atime_ns, about.st_mtime_ns + 1))
-    assert decoded(paths, tmp_path / "cache").images[0][0, 0].tolist() == [7, 8, 9]
+    assert decoded_images(paths, tmp_path / "cache").images[0][0, 0].tolist() == [7, 8, 9]
 
 
 def test_what_was_refused_is_said_again(photographs: Path, tmp_path: Path):
@@ -54,7 +55,7 @@ def test_what_was_refused_is_said_again(photographs: Path, tmp_path: Path):
     (photographs / "text.png").write_text("not an image")
     (photographs / "gone.png").symlink_to(tmp_path / "nowhere")
     for _ in range(2):
-        found = decoded(list_images(photographs), tmp_path / "cache")
+        found = decoded_images(list_images(photographs), tmp_path / "cache")
         assert len(found.images) == 4
         assert ["gone.png" in found.refused[0], "nan.tif" in found.refused[1]] == [True, True]
         assert "not finite" in found.refused[1]
@@ -63,12 +64,12 @@ def test_what_was_refused_is_said_again(photographs: Path, tmp_path: Path):
 
 def test_half_a_file_is_made_anew(photographs: Path, tmp_path: Path, count):
     paths, folder = list_images(photographs), tmp_path / "cache"
-    decoded(paths, folder)
+    decoded_images(paths, folder)
     (file,) = folder.glob("*.images")
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     (folder / "abandoned.part").touch()
-    decoded(paths, folder)
+    decoded_images(paths, folder)
     assert len(count) == 2 * len(paths)
     assert file.read_bytes() == whole
     assert not list(folder.glob("*.part"))
@@ -79,7 +80,7 @@ def ask(folder: Path, cache: Path, begin, answers) -> None:
     reads = []
     caching.read_rgb = lambda path: (reads.append(path), read_rgb(path))[1]
     begin.wait()
-    found = decoded(list_images(folder), cache)
+    found = decoded_images(list_images(folder), cache)
     answers.put((len(reads), sum(int(image.sum()) for image in found.images)))
 
 
@@ -102,7 +103,7 @@ def test_the_cache_is_bounded(photographs: Path, tmp_path: Path, monkeypatch, ca
     monkeypatch.setattr(caching, "KEPT_BYTES", 14_000)  # an image takes 5,760
     for index, path in enumerate(paths[:3]):
         with caplog.at_level(logging.INFO):
-            decoded([path], folder)
+            decoded_images([path], folder)
         for file in folder.glob("*.images"):
             os.utime(file, (file.stat().st_atime, file.stat().st_mtime - 100))
         assert len(list(folder.glob("*.images"))) == min(2, index + 1)
@@ -111,11 +112,11 @@ def test_the_cache_is_bounded(photographs: Path, tmp_path: Path, monkeypatch, ca
 
 def test_a_disk_without_room_is_one_sentence(photographs: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(caching.shutil, "disk_usage", lambda folder: Room())
-    with pytest.raises(ImageError, match=r"take 0\.0 GB.*--cache"):
-        decoded(list_images(photographs), tmp_path / "cache")
+    with pytest.raises(TrainingError, match=r"take 0\.0 GB.*cache="):
+        decoded_images(list_images(photographs), tmp_path / "cache")
     (tmp_path / "file").touch()
-    with pytest.raises(ImageError, match=r"cannot be kept in .*file.*--cache"):
-        decoded(list_images(photographs), tmp_path / "file")
+    with pytest.raises(TrainingError, match=r"cannot be kept in .*file.*cache="):
+        decoded_images(list_images(photographs), tmp_path / "file")
 
 
 class Room:
@@ -124,12 +125,12 @@ class Room:
     free = 1
 
 
-def test_an_image_larger_than_memory_is_named_not_decoded(
+def test_an_image_larger_than_memory_is_named_not_decoded_images(
     photographs: Path, tmp_path: Path, monkeypatch, count
 ):
     Image.new("RGB", (500, 400)).save(photographs / "huge.png")
     monkeypatch.setattr(caching, "free_memory", lambda: 1_000_000)
-    found = decoded(list_images(photographs), tmp_path / "cache")
+    found = decoded_images(list_images(photographs), tmp_path / "cache")
     assert len(found.images) == 4
     assert "huge.png has 500x400 pixels, which take about" in found.refused[0]
     assert photographs / "huge.png" not in count

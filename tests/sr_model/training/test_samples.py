@@ -15,7 +15,7 @@ from dgp_mining.prior.dictionary import Dictionary
 from splat2d.resample import imresize
 from sr_model import Preset
 from sr_model.scaling import scaled_extent
-from sr_model.training.samples import ImageSet, hold_out, mined_from, prepared
+from sr_model.training.samples import ImageSet, hold_out, mined_from, prefetch
 
 
 def test_a_batch_depends_on_seed_and_step_alone(photographs: Path, tiny: Preset, cache: Path):
@@ -46,7 +46,7 @@ def test_scales_are_drawn_for_each_sample_where_asked_for(photographs: Path, tin
 
 def test_what_is_prepared_ahead_comes_in_order_and_no_more_is_made_than_needed():
     made = []
-    with closing(prepared(lambda step: made.append(step) or step * step, 3, ahead=2)) as ahead:
+    with closing(prefetch(lambda step: made.append(step) or step * step, 3, ahead=2)) as ahead:
         assert [next(ahead) for _ in range(4)] == [9, 16, 25, 36]
     assert set(made) <= set(range(3, 9))
 
@@ -57,7 +57,7 @@ def test_a_sample_that_cannot_be_made_is_an_error_where_it_is_needed():
             raise ImageError("no such image")
         return step
 
-    with closing(prepared(make, 0)) as ahead:
+    with closing(prefetch(make, 0)) as ahead:
         assert [next(ahead), next(ahead)] == [0, 1]
         with pytest.raises(ImageError, match="no such image"):
             next(ahead)
@@ -105,7 +105,7 @@ def test_small_and_broken_images_are_skipped_with_a_line_each(photographs: Path,
 
 
 def test_a_folder_without_a_usable_image_is_one_sentence(photographs: Path, cache: Path):
-    with pytest.raises(ImageError, match=r"--images") as error:
+    with pytest.raises(ImageError, match=r"images=") as error:
         ImageSet(list_images(photographs), smallest=100, cache=cache)
     assert str(photographs) in str(error.value)
 
@@ -132,9 +132,9 @@ def test_enlarged_sizes_are_rounded():
 
 def test_a_dictionary_without_its_images_says_to_name_others(dictionary: Dictionary, tmp_path: Path):
     gone = Dictionary(dictionary.cholesky, {"images": str(tmp_path / "DIV2K")})
-    with pytest.raises(ImageError, match=r"DIV2K.* gone.*--images"):
+    with pytest.raises(ImageError, match=r"DIV2K.* gone.*images="):
         mined_from(gone, Path("dict.npz"))
-    with pytest.raises(ImageError, match=r"--images"):
+    with pytest.raises(ImageError, match=r"images="):
         mined_from(Dictionary(dictionary.cholesky, {"images": None}), Path("dict.npz"))
     (tmp_path / "DIV2K").mkdir()
     assert mined_from(gone, Path("dict.npz")) == tmp_path / "DIV2K"

@@ -18,26 +18,26 @@ from splat2d import GaussianField
 from splat2d.backends import cpu
 from sr_model import GSASR, PRESETS, ContinuousSR, upscale
 from sr_model.image_io.metadata import Metadata
-from sr_model.image_io.reader import read_picture
+from sr_model.image_io.reader import read_stored_image
 from sr_model.upscaling import upscale as upscaling
 from sr_model.upscaling.field_file import SavedField, load_field, save_field
-from sr_model.upscaling.files import Request, upscale_file
+from sr_model.upscaling.files import UpscaleRequest, upscale_file
 
 PEAK = """
 import resource, sys
 from pathlib import Path
 import torch
 from splat2d import GaussianField
-from sr_model.upscaling.files import Request, upscale_file
+from sr_model.upscaling.files import UpscaleRequest, upscale_file
 
 torch.set_num_threads(1)
 means = torch.rand(1, 200, 2) * 40
 field = GaussianField(means, torch.tensor([1.0, 0.2, 1.0]).expand(1, 200, 3), torch.rand(1, 200, 1), (40, 40))
 field.save("field.safetensors")
 target = Path(sys.argv[1])
-upscale_file(Path("field.safetensors"), target, Request(size=(500, 500), overwrite=True), None)
+upscale_file(Path("field.safetensors"), target, UpscaleRequest(size=(500, 500), overwrite=True), None)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-upscale_file(Path("field.safetensors"), target, Request(size=(6_000, 6_000), overwrite=True), None)
+upscale_file(Path("field.safetensors"), target, UpscaleRequest(size=(6_000, 6_000), overwrite=True), None)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 
@@ -56,8 +56,8 @@ def test_sixteen_bits_with_alpha_are_upscaled_upright_and_kept(network, deep, tm
     upright = np.rot90(tifffile.imread(deep), -1)
     expected = upscale(np.ascontiguousarray(upright), 2.5, model=network)
     for name in ("out.png", "out.tif"):
-        assert upscale_file(deep, tmp_path / name, Request(scale=2.5), network) == (18, 23)
-        assert np.array_equal(read_picture(tmp_path / name).pixels, expected)
+        assert upscale_file(deep, tmp_path / name, UpscaleRequest(scale=2.5), network) == (18, 23)
+        assert np.array_equal(read_stored_image(tmp_path / name).pixels, expected)
     assert imagecodecs.png_decode((tmp_path / "out.png").read_bytes()).dtype == np.uint16
     with Image.open(tmp_path / "out.png") as opened:
         exif = opened.getexif()
@@ -70,17 +70,21 @@ def test_tiles_change_nothing_that_can_be_seen(network, deep, tmp_path):
     image.save(tmp_path / "a.png")
     results = []
     for tile in (16, None):
-        upscale_file(tmp_path / "a.png", tmp_path / "b.png", Request(2.0, tile=tile, overwrite=True), network)
-        results.append(read_picture(tmp_path / "b.png").pixels.astype(int))
+        upscale_file(
+            tmp_path / "a.png", tmp_path / "b.png", UpscaleRequest(2.0, tile=tile, overwrite=True), network
+        )
+        results.append(read_stored_image(tmp_path / "b.png").pixels.astype(int))
     assert abs(results[0] - results[1]).max() <= 1
 
 
 @pytest.mark.parametrize("scale", [0.5, 3.0])
 def test_a_window_is_that_part_of_the_whole(network, photographs, tmp_path, scale):
     source = photographs / "0.png"
-    upscale_file(source, tmp_path / "whole.png", Request(scale), network)
-    upscale_file(source, tmp_path / "part.png", Request(scale, window=(10, 4, 20, 30)), network)
-    whole, part = (read_picture(tmp_path / f"{name}.png").pixels.astype(int) for name in ("whole", "part"))
+    upscale_file(source, tmp_path / "whole.png", UpscaleRequest(scale), network)
+    upscale_file(source, tmp_path / "part.png", UpscaleRequest(scale, window=(10, 4, 20, 30)), network)
+    whole, part = (
+        read_stored_image(tmp_path / f"{name}.png").pixels.astype(int) for name in ("whole", "part")
+    )
     top, left = round(4 * scale), round(10 * scale)
     assert part.shape == (round(30 * scale), round(20 * scale), 3)
     assert abs(part - whole[top : top + part.shape[0], left : left + part.shape[1]]).max() <= 1
@@ -106,12 +110,12 @@ def test_of_a_window_no_more_is_encoded_than_shows_in_it(
     monkeypatch.setattr(upscaling, "encode", lambda net, image, **how: encoded.append(image.shape[:2])
                         or encode(net, image, **how))  # fmt: skip
     part, whole = tmp_path / "part.png", tmp_path / "whole.png"
-    upscale_file(tmp_path / "a.png", part, Request(3.0, window=window), model)
-    keeping = Request(3.0, window=window, save_field=tmp_path / "a.safetensors")  # which encodes all
+    upscale_file(tmp_path / "a.png", part, UpscaleRequest(3.0, window=window), model)
+    keeping = UpscaleRequest(3.0, window=window, save_field=tmp_path / "a.safetensors")  # which encodes all
     upscale_file(tmp_path / "a.png", whole, keeping, model)
     assert encoded[0][0] * encoded[0][1] < 0.7 * 200 * 240
     assert encoded[1] == (200, 240)
-    apart = read_picture(part).pixels.astype(int) - read_picture(whole).pixels
+    apart = read_stored_image(part).pixels.astype(int) - read_stored_image(whole).pixels
     assert abs(apart).max() <= (1 if architecture == "edsr" else 2)
 
 
@@ -120,22 +124,25 @@ def test_a_saved_field_carries_what_its_picture_needs(network, tmp_path, caplog)
     pixels = np.random.default_rng(0).integers(0, 65536, (9, 7, 2), np.uint16)
     (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(pixels))
     field = tmp_path / "field.safetensors"
-    assert upscale_file(tmp_path / "a.png", None, Request(save_field=field), network) is None
+    assert upscale_file(tmp_path / "a.png", None, UpscaleRequest(save_field=field), network) is None
     assert "no transparency" in caplog.text
     saved = load_field(field)
     assert (saved.dtype, saved.field.colors.shape[2]) == (np.uint16, 1)
     with_more = replace(saved, metadata=Metadata(b"profile" * 3, None, (300.0, 72.5)))
     save_field(with_more, tmp_path / "more.safetensors")
     assert load_field(tmp_path / "more.safetensors").metadata == with_more.metadata
-    assert upscale_file(field, tmp_path / "b.png", Request(3.0), None) == (27, 21)
-    assert read_picture(tmp_path / "b.png").pixels.dtype == np.uint16
+    assert upscale_file(field, tmp_path / "b.png", UpscaleRequest(3.0), None) == (27, 21)
+    assert read_stored_image(tmp_path / "b.png").pixels.dtype == np.uint16
 
 
 def test_fields_of_others_are_rendered_and_broken_ones_named(tmp_path):
     means = torch.rand(1, 5, 2)
     field = GaussianField(means, torch.ones(1, 5, 3), torch.rand(1, 5, 3), size=(1.5, 2))
     field.save(tmp_path / "plain.safetensors")
-    assert upscale_file(tmp_path / "plain.safetensors", tmp_path / "a.png", Request(10.0), None) == (15, 20)
+    assert upscale_file(tmp_path / "plain.safetensors", tmp_path / "a.png", UpscaleRequest(10.0), None) == (
+        15,
+        20,
+    )
     replace(field, means=means / 0).save(tmp_path / "nan.safetensors")
     replace(field, colors=torch.rand(1, 5, 4)).save(tmp_path / "four.safetensors")
     GaussianField.merge([field]).scale(2).save(tmp_path / "two.safetensors")
@@ -161,7 +168,7 @@ def test_large_results_take_the_memory_of_a_band(tmp_path, name):
 
 def test_progress_is_told_from_the_first_tile_to_the_last_row(network, photographs, tmp_path):
     told = []
-    request = Request(2.0, tile=16)
+    request = UpscaleRequest(2.0, tile=16)
     upscale_file(photographs / "0.png", tmp_path / "a.png", request, network, lambda *step: told.append(step))
     assert [part for what, part in told if what == "encoding"] == pytest.approx([n / 9 for n in range(1, 10)])
     assert told[-1] == ("rendering", 1.0)
@@ -174,5 +181,5 @@ def test_running_out_of_memory_is_one_sentence(network, photographs, tmp_path, m
         raise error
 
     monkeypatch.setattr("sr_model.upscaling.files.encode_layers", exhausted)
-    with pytest.raises(ImageError, match=r"0\.png does not fit into memory: give a smaller --tile"):
-        upscale_file(photographs / "0.png", tmp_path / "a.png", Request(2.0), network)
+    with pytest.raises(ImageError, match=r"0\.png does not fit into memory: give a smaller tile="):
+        upscale_file(photographs / "0.png", tmp_path / "a.png", UpscaleRequest(2.0), network)

@@ -16,7 +16,7 @@ from sr_model.upscaling.tiling import (
     automatic_tile,
     bytes_per_pixel,
     encode,
-    reach,
+    receptive_radius,
     spans,
     to_lr,
 )
@@ -66,7 +66,7 @@ def test_tiles_of_convolutional_encoders_make_the_field_of_the_whole_image(tiny,
 
 def test_too_small_an_overlap_would_show(tiny, dictionary, monkeypatch):
     network = random_network(tiny, dictionary, depth=3)
-    monkeypatch.setattr("sr_model.upscaling.tiling.reach", lambda network: 2)
+    monkeypatch.setattr("sr_model.upscaling.tiling.receptive_radius", lambda network: 2)
     image = photograph(41, 57)
     colors = encode(network, image, tile=16).colors
     assert (colors - encode(network, image, tile=1000).colors).abs().max() > 1e-3
@@ -82,7 +82,7 @@ def test_no_gaussian_depends_on_pixels_beyond_the_reach(tiny, dictionary, settin
     columns = cells * (70 + 2 * margin)
     moved = (network(image).colors - network(changed).colors)[0].abs().amax(1).view(-1, columns).amax(0) > 0
     farthest = moved.nonzero().max().item() // cells - margin
-    assert 2 <= farthest <= reach(network)
+    assert 2 <= farthest <= receptive_radius(network)
 
 
 @pytest.mark.parametrize("encoder", ["swinir", "hat"])
@@ -90,7 +90,7 @@ def test_tiles_of_attention_leave_no_step_and_cost_no_tenth_of_a_decibel(tiny, d
     network = random_network(tiny, dictionary, 0.03, encoder=encoder, width=30, depth=1)
     height, width, tile = 40, 120, 40
     image = photograph(height, width)
-    assert reach(network) is None
+    assert receptive_radius(network) is None
     assert network.window > 1
     size = (2 * height, 2 * width)
     whole, tiled = (encode(network, image, tile=side).render(size)[0] for side in (1000, tile))
@@ -126,9 +126,9 @@ def test_spans_own_every_pixel_once_and_see_the_overlap(extent, tile, overlap, a
     assert [pixel for span in parts for pixel in range(*span.owned)] == list(range(extent))
     for span in parts:
         assert span.owned[1] - span.owned[0] <= tile
-        assert span.seen[0] % align == 0
-        assert span.seen[0] <= max(0, span.owned[0] - overlap)
-        assert span.seen[1] == min(extent, span.owned[1] + overlap)
+        assert span.encoded[0] % align == 0
+        assert span.encoded[0] <= max(0, span.owned[0] - overlap)
+        assert span.encoded[1] == min(extent, span.owned[1] + overlap)
 
 
 def test_tiles_follow_the_memory(tiny, dictionary):

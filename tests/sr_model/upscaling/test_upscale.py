@@ -95,7 +95,7 @@ def test_an_image_with_holes_is_refused(network: ContinuousSR, value):
 def test_floats_of_another_range_are_refused(network: ContinuousSR, factor):
     image = np.linspace(-0.1, 1.1, 48, dtype=np.float32).reshape(4, 4, 3)  # as a filter may overshoot
     assert upscale(image, 2, model=network).max() <= 1
-    with pytest.raises(ValueError, match=r"floats from .* to .* where \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"floats from .* to .*, but \[0, 1\]"):
         upscale(factor * image, 2, model=network)
 
 

@@ -1,0 +1,215 @@
+"""A training, set up: checked arguments, network, images, validation and the folder of the run.
+
+`sr_model.train` and its dry run both start here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+from dgp_mining.prior.dictionary import Dictionary
+
+from ..checkpoints.pretrained import load_encoder_weights
+from ..config.presets import PRESETS, Preset
+from ..config.toml import as_toml
+from ..config.training_settings import EXECUTION
+from ..image_io.reader import image_files
+from ..memory import keep_freed_memory, ran_out
+from ..networks.registry import with_prior
+from ..scaling import scaled_extent
+from .distributed import DistributedContext, init_process_group
+from .errors import TrainingError
+from .image_cache import default_cache
+from .samples import Batch, ImageSet
+from .schedule import Budget
+from .state import TrainingState
+from .validation import Validation
+
+log = logging.getLogger(__name__)
+
+STATE, LAST, BEST = "state.safetensors", "last.safetensors", "best.safetensors"
+SETTINGS = "settings.toml"
+
+Images = str | Path | Sequence[str | Path]
+"""A folder of images, searched recursively, or a list of files."""
+
+
+class RunOptions(TypedDict, total=False):
+    """The keyword arguments of `open_run`, `sr_model.train` and `dry_run.estimate_training`."""
+
+    val: Images
+    budget: Budget | None
+    seed: int
+    resume: bool
+    encoder_weights: str | Path | None
+    cache: str | Path | None
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training that is set up: what it trains on, and where its files go."""
+
+    preset: Preset
+    """Settings of the network and of the training."""
+    dictionary: Dictionary | None
+    """The prior that the network blends or starts from; None if it has none."""
+    seed: int
+    """Seed of the initial weights and of the samples."""
+    budget: Budget
+    """How long to train."""
+    state: TrainingState
+    """What a training step changes."""
+    images: ImageSet
+    """The images that samples are drawn from."""
+    validation: Validation | None
+    """The held-out images."""
+    out: Path
+    """The folder of the run's files."""
+    identity: Mapping[str, Any]
+    """What a resumed run must share with the one it continues; JSON-serialisable."""
+
+    def micro_batches(self, step: int) -> list[Batch]:
+        """This process's share of the batch of a step, in as many parts as `accumulate` asks for."""
+        settings, context = self.preset.train, self.state.context
+        parts = context.world_size * settings.accumulate
+        first = context.rank * settings.accumulate
+        return [
+            self.images.batch(settings, self.seed, step, part, parts)
+            for part in range(first, first + settings.accumulate)
+        ]
+
+    def whole_batch(self, step: int) -> Batch:
+        """The batch of a step, of all processes together."""
+        return self.images.batch(self.preset.train, self.seed, step)
+
+
+@contextmanager
+def open_run(
+    prior: Dictionary | str | Path | None,
+    images: Images,
+    preset: Preset | str,
+    out: str | Path,
+    *,
+    val: Images = (),
+    budget: Budget | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    encoder_weights: str | Path | None = None,
+    cache: str | Path | None = None,
+) -> Iterator[TrainingRun]:
+    """Join the process group and set up a run; its settings are written to `out`.
+
+    Arguments and errors are those of `sr_model.train`. Running out of memory inside is a TrainingError, too.
+    """
+    preset, out = named_preset(preset), Path(out)
+    dictionary = Dictionary.load(prior) if isinstance(prior, str | Path) else prior
+    training, held_out = image_files(images, "images="), image_files(val, "val=")
+    cache = Path(cache) if cache else default_cache()
+    with init_process_group() as context, explain_lack_of_memory(preset):
+        check_parts(preset, context)
+        preset, dictionary = choose_kernels(preset, dictionary)
+        settings = preset.train
+        keep_freed_memory()
+        if context.is_main_process:
+            prepare_folder(out, resume)
+        state = TrainingState.new(preset.network, dictionary, settings, seed, context)
+        if encoder_weights and not resume:
+            log.info("the encoder starts as %s", load_encoder_weights(state.model.encoder, encoder_weights))
+            state.average.load_state_dict(state.model.state_dict())
+        samples = ImageSet(training, smallest=scaled_extent(settings.crop, settings.scales[1]), cache=cache)
+        validation = Validation(held_out, settings.degradation, cache) if held_out else None
+        identity = identify(preset, dictionary, seed, samples.paths)
+        if resume:
+            begun_with = Budget(**state.restore(out / STATE, identity))
+            budget = budget or begun_with
+        budget = budget or Budget(steps=settings.steps)
+        if context.is_main_process:
+            (out / SETTINGS).write_text(as_toml(preset) + "\n", encoding="utf-8")
+        yield TrainingRun(preset, dictionary, seed, budget, state, samples, validation, out, identity)
+
+
+def named_preset(preset: Preset | str) -> Preset:
+    """The preset itself, or the one of that name. Raises TrainingError for an unknown name."""
+    if isinstance(preset, Preset):
+        return preset
+    if preset not in PRESETS:
+        raise TrainingError(f"There is no preset {preset!r}: name one of {', '.join(PRESETS)} with preset=.")
+    return PRESETS[preset]
+
+
+def choose_kernels(preset: Preset, dictionary: Dictionary | None) -> tuple[Preset, Dictionary | None]:
+    """The preset and the dictionary as the network's settings want them. Raises TrainingError."""
+    try:
+        preset.train.degradation.check()
+        network, dictionary = with_prior(preset.network, dictionary)
+    except ValueError as error:
+        raise TrainingError(f"This cannot be trained: {error}.") from error
+    return replace(preset, network=network), dictionary
+
+
+def check_parts(preset: Preset, context: DistributedContext) -> None:
+    """Raise TrainingError unless the batch divides evenly among processes and micro-batches."""
+    settings = preset.train
+    if settings.batch % (context.world_size * settings.accumulate):
+        raise TrainingError(
+            f"A batch of {settings.batch} cannot be shared by {context.world_size} processes, each in "
+            f"{settings.accumulate} parts: set training.batch to a multiple of their product."
+        )
+
+
+def prepare_folder(out: Path, resume: bool) -> None:
+    """Make the run's folder.
+
+    Raises TrainingError if it cannot be written, holds a training without `resume`, or none with it.
+    """
+    if resume and not (out / STATE).exists():
+        raise TrainingError(f"{out} holds no training to resume: to start one there, leave resume= out.")
+    if not resume and any((out / name).exists() for name in (STATE, LAST, BEST)):
+        raise TrainingError(
+            f"{out} already holds a training: continue it with resume=, or name another folder with out=."
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise TrainingError(
+            f"The folder {out} cannot be written ({error.strerror}): name another with out=."
+        ) from error
+
+
+def identify(
+    preset: Preset, dictionary: Dictionary | None, seed: int, images: Sequence[Path]
+) -> dict[str, Any]:
+    """What a resumed run must share with the one it continues; JSON-serialisable."""
+    identity = {
+        "network": asdict(preset.network),
+        "training": {k: v for k, v in asdict(preset.train).items() if k not in EXECUTION},
+        "dictionary": dictionary and hashlib.sha256(dictionary.cholesky.tobytes()).hexdigest(),
+        "seed": seed,
+        "images": [path.name for path in images],
+    }
+    return json.loads(json.dumps(identity))  # tuples become lists, as they are in a file that was read
+
+
+@contextmanager
+def explain_lack_of_memory(preset: Preset) -> Iterator[None]:
+    """Turn running out of memory into a TrainingError that names the settings to change."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        settings = preset.train
+        raise TrainingError(
+            f"A step does not fit into memory: raise training.accumulate (now {settings.accumulate}), which "
+            f"gives the same steps from smaller parts, or lower training.batch ({settings.batch}) or "
+            f"training.crop ({settings.crop})."
+        ) from error

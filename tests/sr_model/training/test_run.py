@@ -1,0 +1,78 @@
+"""A run promises to overwrite nothing, to resume its own settings only, and to start as it is told."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import public_layouts as public
+import pytest
+import torch
+from runs import StopAfter
+
+from dgp_mining.images.paths import list_images
+from dgp_mining.prior.dictionary import Dictionary
+from sr_model import Budget, Checkpoint, Preset, TrainingError, load, train
+from sr_model.checkpoints.pretrained import load_encoder_weights
+from sr_model.encoders import EDSR
+
+
+def test_an_existing_run_is_not_overwritten(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    path = train(dictionary, list_images(photographs), tiny, tmp_path, budget=Budget(steps=1))
+    before = path.read_bytes()
+    with pytest.raises(TrainingError, match="resume="):
+        train(dictionary, list_images(photographs), tiny, tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_a_run_is_resumed_with_its_own_settings_only(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    images = list_images(photographs)
+    train(dictionary, images, tiny, tmp_path, budget=Budget(steps=1))
+    for changed in (
+        {"seed": 1},
+        {"preset": replace(tiny, train=replace(tiny.train, batch=3))},
+        {"preset": replace(tiny, network=replace(tiny.network, width=16))},
+        {"prior": Dictionary(dictionary.cholesky * 1.01)},
+        {"images": images[1:]},
+    ):
+        arguments = {"prior": dictionary, "images": images, "preset": tiny, **changed}
+        name = {"preset": r"(training\.batch|network\.width)", "prior": "dictionary"}.get(*changed, *changed)
+        with pytest.raises(TrainingError, match=rf"other settings \({name}\)"):
+            train(**arguments, out=tmp_path, resume=True)
+    assert "batch = 2\n" in (tmp_path / "settings.toml").read_text()
+    with pytest.raises(TrainingError, match="resume="):
+        train(dictionary, images, tiny, tmp_path / "nothing", resume=True)
+
+
+def test_a_dictionary_that_cannot_start_the_network_is_one_sentence(
+    photographs: Path, tiny: Preset, tmp_path: Path
+):
+    wide = Dictionary([[3.0, 0.0, 3.0], [4.0, 0.1, 3.0]])
+    with pytest.raises(TrainingError, match="start kernel lies outside"):
+        train(wide, list_images(photographs), tiny, tmp_path)
+
+
+def test_the_encoder_starts_from_pretrained_weights(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    torch.save({"params": public.fabricate(public.edsr_basicsr(8, 1, 4))}, tmp_path / "edsr.pth")
+    arguments = {"encoder_weights": tmp_path / "edsr.pth", "out": tmp_path / "run"}
+    train(dictionary, list_images(photographs), tiny, **arguments, callbacks=[StopAfter(0)])
+    trained = load(tmp_path / "run" / "last.safetensors", "cpu").encoder
+    published = EDSR(8, 1)
+    load_encoder_weights(published, tmp_path / "edsr.pth")
+    for name, tensor in published.state_dict().items():
+        assert torch.equal(trained.state_dict()[name], tensor), name
+
+
+def test_a_network_trains_on_the_dictionary_of_its_settings(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    corners = replace(tiny, network=replace(tiny.network, dictionary="corners"))
+    path = train(dictionary, list_images(photographs), corners, tmp_path / "run", budget=Budget(steps=1))
+    assert Checkpoint.load(path).dictionary.shape == (8, 3)
+    too_many = replace(tiny, network=replace(tiny.network, dictionary_size=61))
+    with pytest.raises(TrainingError, match="dictionary_size is 61"):
+        train(dictionary, list_images(photographs), too_many, tmp_path / "more")
