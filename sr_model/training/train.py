@@ -76,7 +76,8 @@ def train(
     >>> pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
     >>> Image.fromarray(pixels).save(folder / "a.png")
     >>> demo = PRESETS["demo"]
-    >>> small = replace(demo, train=replace(demo.train, batch=1, crop=8, scales=(2, 2)))
+    >>> network = replace(demo.network, width=8, depth=1, dictionary_size=8)
+    >>> small = Preset(network, replace(demo.train, batch=1, crop=8, scales=(2, 2)))
     >>> best = train(
     ...     Dictionary.reference(), [folder / "a.png"], small, folder / "run",
     ...     budget=Budget(steps=1), cache=folder / "cache",

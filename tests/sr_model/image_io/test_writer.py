@@ -168,7 +168,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
         (
             "a.xyz",
             (4, 4),
-            r"does not end in the suffix of a format that can be written: end it in \.png, \.jpg, \.webp, \.tif",
+            r"does not end in the suffix of .* be written: end it in \.png, \.jpg, \.webp, \.tif",
         ),
     ],
 )

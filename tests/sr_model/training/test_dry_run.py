@@ -18,9 +18,7 @@ def test_it_sets_up_what_train_would_and_leaves_settings_and_a_preview_only(
     estimate = estimate_training(dictionary, photographs, tiny, tmp_path / "run", val=photographs)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["first-batch.png", "settings.toml"]
     assert estimate.budget == Budget(steps=tiny.train.steps)
-    assert estimate.state_bytes == 16 * estimate.parameters + 2 * (
-        estimate.file_bytes - 4 * estimate.parameters
-    )
+    assert estimate.step_bytes >= estimate.state_bytes >= 16 * estimate.parameters
     assert estimate.step_seconds > 0
     assert estimate.preview == tmp_path / "run" / "first-batch.png"
 
