@@ -55,7 +55,8 @@ LAYERS = {
         image_io:
         upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io
         evaluation: memory scaling degradation networks.base image_io upscaling
-        training: memory scaling degradation networks.base networks.registry config checkpoints image_io evaluation
+        training: memory scaling degradation networks.base networks.registry config checkpoints \
+            image_io evaluation
         cli: scaling networks.base networks.registry config checkpoints image_io upscaling evaluation training
     """,
 }

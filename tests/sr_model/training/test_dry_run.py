@@ -37,9 +37,9 @@ def test_of_a_run_to_resume_it_takes_the_budget_and_checks_the_settings(
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_the_memory_of_a_batch_follows_from_that_of_a_sample(
-    photographs: Path, dictionary: Dictionary, tiny: Preset, cache: Path, accumulate
+    photographs: Path, dictionary: Dictionary, tiny: Preset, cache: Path, tmp_path: Path, accumulate
 ):
     preset = replace(tiny, train=replace(tiny.train, batch=12, accumulate=accumulate))
-    with open_run(dictionary, photographs, preset, "run", cache=cache) as run:
+    with open_run(dictionary, photographs, preset, tmp_path, cache=cache) as run:
         whole = dry_run.peak_step_memory(run, run.micro_batches(0), preset.train)
         assert dry_run.step_memory(run) == pytest.approx(whole, rel=0.05)

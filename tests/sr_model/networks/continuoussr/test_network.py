@@ -12,7 +12,7 @@ from dgp_mining.prior.dictionary import Dictionary
 from splat2d import GaussianField
 from splat2d.resample import imresize
 from sr_model import PRESETS, PROTOCOLS, ContinuousSR, Preset
-from sr_model.evaluation.protocol import mean, score
+from sr_model.evaluation.protocol import mean_score, score
 from sr_model.networks.bicubic_start import BicubicStart
 from sr_model.networks.continuoussr.blending import from_blending
 
@@ -38,7 +38,7 @@ def scrambled(network: ContinuousSR) -> ContinuousSR:
 def test_step_zero_is_within_fifteen_hundredths_of_a_decibel_of_bicubic_on_set5(kernels, covariance):
     network = ContinuousSR(replace(PRESETS["demo"].network, covariance=covariance), kernels)
     images = [torch.from_numpy(np.array(Image.open(p))).permute(2, 0, 1) for p in SET5.glob("*.png")]
-    scores = mean(score(network, image, 4, PROTOCOLS["benchmark"]) for image in images)
+    scores = mean_score(score(network, image, 4, PROTOCOLS["benchmark"]) for image in images)
     assert scores.psnr > scores.bicubic_psnr - 0.15
 
 

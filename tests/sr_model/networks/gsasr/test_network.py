@@ -32,7 +32,7 @@ from sr_model.cli.train import main as sr_train
 from sr_model.cli.upscale import main as sr_upscale
 from sr_model.evaluation.cost import average_seconds
 from sr_model.evaluation.metrics import psnr
-from sr_model.evaluation.protocol import mean, score
+from sr_model.evaluation.protocol import mean_score, score
 from sr_model.networks.gsasr.initial_kernel import start_at_mean_kernel
 from sr_model.networks.gsasr.settings import WIDEST
 from sr_model.scaling import scale_between
@@ -76,7 +76,7 @@ def test_step_zero_is_within_fifteen_hundredths_of_a_decibel_of_bicubic_on_set5(
     network = GSASR(PRESETS["gsasr-demo"].network).eval()
     smallest = sorted(SET5.glob("*.png"), key=lambda path: path.stat().st_size)[:3]
     images = [torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) for path in smallest]
-    scores = mean(score(network, image, scale, PROTOCOLS["benchmark"]) for image in images)
+    scores = mean_score(score(network, image, scale, PROTOCOLS["benchmark"]) for image in images)
     assert scores.psnr > scores.bicubic_psnr - 0.15
 
 
