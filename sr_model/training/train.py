@@ -105,10 +105,10 @@ def train_loop(run: TrainingRun, began: float, callbacks: Sequence[TrainingCallb
     `began` is the time (`time.monotonic`) at which this session started, for budgets of minutes.
     """
     state, settings, context = run.state, run.preset.train, run.state.context
-    told = callbacks if context.is_main_process else ()
+    listeners = callbacks if context.is_main_process else ()
     before, saved = state.seconds, -1
     try:
-        for callback in told:
+        for callback in listeners:
             callback.on_start(state.step)
         with closing(prefetch(run.micro_batches, state.step)) as batches:
             while True:
@@ -123,20 +123,22 @@ def train_loop(run: TrainingRun, began: float, callbacks: Sequence[TrainingCallb
                     loss = state.train_step(next(batches), rate, settings)
                 except Diverged as error:
                     raise explained(error, run) from error
-                for callback in told:
+                for callback in listeners:
                     callback.on_step(StepDone(state.step, loss, rate, spent))
                 if state.step % settings.validate_every == 0:
-                    save_checkpoints(run, told)
+                    save_checkpoints(run, listeners)
                     saved = state.step
         if saved != state.step or stopped:
             # An uninterrupted run would not validate after this step, and might then choose another best.
-            save_checkpoints(run, told, validate=not stopped)
+            save_checkpoints(run, listeners, validate=not stopped)
     finally:
-        for callback in told:
+        for callback in listeners:
             callback.on_end()
 
 
-def save_checkpoints(run: TrainingRun, told: Sequence[TrainingCallback], *, validate: bool = True) -> None:
+def save_checkpoints(
+    run: TrainingRun, listeners: Sequence[TrainingCallback], *, validate: bool = True
+) -> None:
     """Validate if there are held-out images, and write the checkpoints, then the state to resume from."""
     state = run.state
     if not state.context.is_main_process:
@@ -153,7 +155,7 @@ def save_checkpoints(run: TrainingRun, told: Sequence[TrainingCallback], *, vali
         is_best = score.psnr > state.best
         state.best = max(state.best, score.psnr)
         notes["validation"] = asdict(score)
-        for callback in told:
+        for callback in listeners:
             callback.on_validation(Validated(state.step, score, is_best))
     kernels = None if run.dictionary is None else torch.tensor(run.dictionary.cholesky)
     checkpoint = Checkpoint(state.average.settings, kernels, state.average.state_dict(), notes)

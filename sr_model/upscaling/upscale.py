@@ -85,9 +85,7 @@ def upscale(
     return upscaled.reshape(height, width, *image.shape[2:])
 
 
-def output_size(
-    lr: tuple[float, float], scale: Scale | None, size: RequestedSize | None
-) -> tuple[int, int]:
+def output_size(lr: tuple[float, float], scale: Scale | None, size: RequestedSize | None) -> tuple[int, int]:
     """(height, width) of the upscaled image of one of size `lr`.
 
     Raises ValueError unless exactly one of `scale` and `size` is given, and the result can be rendered.

@@ -1,6 +1,5 @@
 """Enlarging files promises what `upscale` makes of their pixels, what goes with them, and bounded memory."""
 
-import logging
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,13 +13,10 @@ import torch
 from PIL import ExifTags, Image
 
 from dgp_mining.images.reader import ImageError
-from splat2d import GaussianField
 from splat2d.backends import cpu
 from sr_model import GSASR, PRESETS, ContinuousSR, upscale
-from sr_model.image_io.metadata import Metadata
 from sr_model.image_io.reader import read_stored_image
 from sr_model.upscaling import upscale as upscaling
-from sr_model.upscaling.field_file import SavedField, load_field, save_field
 from sr_model.upscaling.files import UpscaleRequest, upscale_file
 
 PEAK = """
@@ -117,42 +113,6 @@ def test_of_a_window_no_more_is_encoded_than_shows_in_it(
     assert encoded[1] == (200, 240)
     apart = read_stored_image(part).pixels.astype(int) - read_stored_image(whole).pixels
     assert abs(apart).max() <= (1 if architecture == "edsr" else 2)
-
-
-def test_a_saved_field_carries_what_its_picture_needs(network, tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
-    pixels = np.random.default_rng(0).integers(0, 65536, (9, 7, 2), np.uint16)
-    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(pixels))
-    field = tmp_path / "field.safetensors"
-    assert upscale_file(tmp_path / "a.png", None, UpscaleRequest(save_field=field), network) is None
-    assert "no transparency" in caplog.text
-    saved = load_field(field)
-    assert (saved.dtype, saved.field.colors.shape[2]) == (np.uint16, 1)
-    with_more = replace(saved, metadata=Metadata(b"profile" * 3, None, (300.0, 72.5)))
-    save_field(with_more, tmp_path / "more.safetensors")
-    assert load_field(tmp_path / "more.safetensors").metadata == with_more.metadata
-    assert upscale_file(field, tmp_path / "b.png", UpscaleRequest(3.0), None) == (27, 21)
-    assert read_stored_image(tmp_path / "b.png").pixels.dtype == np.uint16
-
-
-def test_fields_of_others_are_rendered_and_broken_ones_named(tmp_path):
-    means = torch.rand(1, 5, 2)
-    field = GaussianField(means, torch.ones(1, 5, 3), torch.rand(1, 5, 3), size=(1.5, 2))
-    field.save(tmp_path / "plain.safetensors")
-    assert upscale_file(tmp_path / "plain.safetensors", tmp_path / "a.png", UpscaleRequest(10.0), None) == (
-        15,
-        20,
-    )
-    replace(field, means=means / 0).save(tmp_path / "nan.safetensors")
-    replace(field, colors=torch.rand(1, 5, 4)).save(tmp_path / "four.safetensors")
-    GaussianField.merge([field]).scale(2).save(tmp_path / "two.safetensors")
-    two = GaussianField(means.repeat(2, 1, 1), torch.ones(2, 5, 3), torch.rand(2, 5, 3), size=(1, 1))
-    two.save(tmp_path / "two.safetensors")
-    for name in ("nan", "four", "two", "missing"):
-        with pytest.raises(ImageError, match=name):
-            load_field(tmp_path / f"{name}.safetensors")
-    with pytest.raises(ImageError, match=r"field\.npz does not end in \.safetensors"):
-        save_field(SavedField(field, np.dtype("uint8"), Metadata()), tmp_path / "field.npz")
 
 
 @pytest.mark.parametrize("name", ["large.tif", "large.png"])

@@ -1,0 +1,61 @@
+"""A protocol promises that its name fixes its figures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sr_model import PROTOCOLS, ContinuousSR
+from sr_model.evaluation.protocol import low_resolution, score
+
+SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
+needs_set5 = pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
+
+
+@needs_set5
+def test_benchmark_lr_images_are_those_of_set5():
+    hr = torch.from_numpy(np.array(Image.open(SET5 / "HR" / "head.png"))).permute(2, 0, 1)
+    lr, cropped = low_resolution(hr, 3, "matlab")
+    shipped = torch.from_numpy(np.array(Image.open(SET5 / "X3" / "headx3.png"))).permute(2, 0, 1)
+    assert torch.equal(lr, shipped)
+    assert cropped.shape == (3, 279, 279)
+
+
+@pytest.mark.parametrize("lr", ["matlab", "pil"])
+@pytest.mark.parametrize("scale", [2, 2.5, 3.7, 4.0])
+def test_hr_is_cropped_to_the_rounded_multiple_of_lr(scale, lr):
+    hr = torch.randint(0, 256, (3, 50, 61), dtype=torch.uint8)
+    low, cropped = low_resolution(hr, scale, lr)
+    assert low.shape == (3, int(50 / scale), int(61 / scale))
+    assert cropped.shape == (3, int(low.shape[1] * scale + 0.5), int(low.shape[2] * scale + 0.5))
+    assert torch.equal(cropped, hr[:, : cropped.shape[1], : cropped.shape[2]])
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "shave", "channel", "rounded"),
+    [("benchmark", 2.5, 3, "y", True), ("continuoussr", 2.5, 3, "y", False),
+     ("div2k", 2.5, 9, "rgb", False), ("gsasr", 9.0, 8, "y", True)],
+)  # fmt: skip
+def test_each_protocol_measures_what_its_name_says(
+    network: ContinuousSR, name, scale, shave, channel, rounded
+):
+    random = np.random.default_rng(0)
+    hr = torch.from_numpy(random.integers(0, 256, (3, 72, 90), np.uint8))
+    ours = score(network, hr, scale, PROTOCOLS[name])
+    lr, cropped = low_resolution(hr, scale, PROTOCOLS[name].lr)
+    with torch.no_grad():
+        upscaled = network(lr[None] / 255).render(tuple(cropped.shape[1:]))[0].clamp(0, 1).double() * 255
+    upscaled, truth = upscaled.round() if rounded else upscaled, cropped.double()
+    if channel == "y":
+        weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64)[:, None, None] / 255
+        upscaled, truth = ((image * weights).sum(0) for image in (upscaled, truth))
+    error = (upscaled - truth)[..., shave:-shave, shave:-shave].square().mean()
+    assert ours.psnr == pytest.approx(10 * np.log10(255**2 / error.item()), abs=1e-4)
+
+
+def test_scales_to_48_are_measured(network: ContinuousSR):
+    hr = torch.randint(0, 256, (3, 240, 336), dtype=torch.uint8)
+    for scale in (16, 33.3, 48):
+        assert 5 < score(network, hr, scale, PROTOCOLS["benchmark"]).psnr < 20
