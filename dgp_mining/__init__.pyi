@@ -1,3 +1,5 @@
+from .callbacks import Callback as Callback
+from .callbacks import TqdmCallback as TqdmCallback
 from .fitting.fit import Fit as Fit
 from .fitting.fit import fit_image as fit_image
 from .mining import mine as mine

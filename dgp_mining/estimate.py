@@ -12,6 +12,7 @@ from .fitting.loop import one_torch_thread
 from .images.reader import ImageError
 from .planning.crop_loader import LoadedCrop, load_crops
 from .planning.plan import Plan
+from .progress import ProgressCallback
 from .store.crop_results import CropResult
 from .workers.worker import FITTERS, batch_size, check_worker, fit_crops, load_fitter
 
@@ -31,7 +32,7 @@ class Estimate:
     """Disk that the store takes, at most."""
 
 
-def estimate(plan: Plan, fitter: str | None = None) -> Estimate:
+def estimate(plan: Plan, fitter: str | None = None, callback: ProgressCallback | None = None) -> Estimate:
     """Fit a crop of `plan` briefly and extrapolate; on a GPU, a batch of it.
 
     Raises ImageError where none can be fitted, RunError where its device is not there.
@@ -41,7 +42,7 @@ def estimate(plan: Plan, fitter: str | None = None) -> Estimate:
     reasons = []
     for crop in np.unique(plan.image, return_index=True)[1]:  # the first of each image
         loaded = _load(plan, int(crop))
-        trials = _timed(loaded, plan, fitter)
+        trials = _timed(loaded, plan, fitter, callback or ProgressCallback())
         if trials[0][0].field is not None:
             break
         reasons.append(trials[0][0].error)
@@ -64,14 +65,17 @@ def _load(plan: Plan, crop: int) -> LoadedCrop:
     return next(load_crops(plan.folder, [at], plan.settings.crop))
 
 
-def _timed(loaded: LoadedCrop, plan: Plan, fitter: str) -> list[tuple[CropResult, float]]:
+def _timed(
+    loaded: LoadedCrop, plan: Plan, fitter: str, callback: ProgressCallback
+) -> list[tuple[CropResult, float]]:
     """The result and the seconds per crop of each trial."""
     batch = [loaded] * min(batch_size(plan.settings), plan.crops)
     # Of this thread alone, where it does the work: what else runs here does not count.
     clock = time.perf_counter if plan.settings.backend == "cuda" else time.thread_time
     trials = []
     with one_torch_thread():
-        for iterations in TRIALS:
+        for number, iterations in enumerate(TRIALS):
+            callback.on_progress("Trial fits", number, len(TRIALS))
             reached = tuple(look for look in plan.settings.snapshots or () if look <= iterations) or None
             settings = replace(
                 plan.settings, iterations=iterations, snapshots=reached, target_psnr=None, keep_fields=True
@@ -79,4 +83,5 @@ def _timed(loaded: LoadedCrop, plan: Plan, fitter: str) -> list[tuple[CropResult
             started = clock()
             results = fit_crops(batch, settings, load_fitter(fitter))
             trials.append((results[0], (clock() - started) / len(batch)))
+    callback.on_progress("Trial fits", len(TRIALS), len(TRIALS))
     return trials

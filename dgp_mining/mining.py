@@ -9,25 +9,23 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from .callbacks import Callback
 from .planning.plan import Plan, chunk_length, make_plan
 from .planning.settings import Settings, resolve_settings
 from .retry import RunError
+from .store.columns import ArrayName
 from .store.crop_results import FAILED
-from .store.layout import STATUS
 from .store.part import Chunk
 from .store.store import Store
 from .workers.executors import default_workers, open_executor
-from .workers.messages import PlannedChunk, Progress, Task
+from .workers.messages import PlannedChunk, Task
 from .workers.scheduling import Flow
 from .workers.signals import stop_at_signals
 from .workers.worker import FITTERS, fit_task, prepare_worker
-
-__all__ = ["Progress", "mine", "open_store", "plan_run"]
 
 
 def mine(
@@ -42,9 +40,7 @@ def mine(
     overwrite: bool = False,
     retry_failed: bool = False,
     strict: bool = False,
-    on_plan: Callable[[Plan, Store], None] = lambda plan, store: None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
-    say: Callable[[str], None] = lambda sentence: None,
+    callback: Callback | None = None,
     fitter: str | None = None,
 ) -> Store:
     """Fit crops of all images in the folder `images` into `store`, going on with what is there.
@@ -55,9 +51,7 @@ def mine(
         overwrite: delete the store first.
         retry_failed: fit the crops that have failed once more.
         strict: raise RunError as soon as a crop has failed, or an image cannot be mined.
-        on_plan: called before anything is fitted.
-        on_progress: called for every chunk that is in the store.
-        say: called with sentences for people.
+        callback: told of the plan, of every chunk that is in the store, and of the end.
 
     Raises ImageError where no image can be mined, StoreError where the store is no store, or of other
     settings, RunError where there are no workers, or something prevents going on. Ctrl-C finishes the chunks
@@ -65,13 +59,14 @@ def mine(
     workers import the calling script again, which must therefore guard what it does by
     `if __name__ == "__main__"`.
     """
+    callback = callback or Callback()
     device = device or ("cuda" if scheduler == "gpu" else "cpu")
     plan = plan_run(images, settings or Settings(), device)
     opened = open_store(store, plan, overwrite)
     if retry_failed:
         mark_failed_pending(opened)
-    on_plan(plan, opened)
-    failures = [*filter(None, plan.problems), *(text for _, text in opened.errors())] if strict else []
+    callback.on_plan(plan, opened)
+    failures = [*filter(None, plan.problems), *(text for _, text in opened.errors)] if strict else []
     pending = opened.pending_chunks() if not failures else []
     if pending:
         fitter = fitter or FITTERS[device]
@@ -80,18 +75,19 @@ def mine(
         prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
         workers = min(workers or default_workers(scheduler), len(pending))
         with (
-            stop_at_signals(say) as stop,
-            open_executor(scheduler, workers, prepare=prepare, tls=tls, say=say) as run,
+            stop_at_signals(callback.on_message) as stop,
+            open_executor(scheduler, workers, prepare=prepare, tls=tls, notify=callback.on_message) as run,
         ):
             for done, ends in run(fit_task, flow.next, stop):
                 for progress in flow.took(done, ends):
-                    on_progress(progress)
+                    callback.on_chunk(progress)
                     failures += progress.failures if strict else []
                 stop.asked |= bool(failures)
         if stop.asked and not failures:
             raise KeyboardInterrupt
     if strict and failures:
         raise RunError(f"Stopped by --strict: {failures[0]}")
+    callback.on_end(opened)
     return opened
 
 
@@ -122,6 +118,6 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
 def mark_failed_pending(store: Store) -> None:
     """Make the chunks pending in which a crop has failed."""
     for part in store.parts:
-        failed = np.flatnonzero(part.read(STATUS) == FAILED)
+        failed = np.flatnonzero(part.read(ArrayName.STATUS) == FAILED)
         for index in np.unique(failed // part.extent.chunk).tolist():
             store.mark_pending(Chunk(part.name, index))

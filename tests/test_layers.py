@@ -27,16 +27,18 @@ LAYERS = {
         covariance:
         retry:
         shipped:
+        progress:
         images:
         fitting: covariance
         planning: retry images fitting
-        store: retry images fitting planning
+        store: retry progress images fitting planning
         workers: retry fitting planning store
-        prior: covariance shipped fitting planning store
-        report: covariance images fitting planning store prior
-        estimate: images fitting planning store workers
-        mining: retry fitting planning store workers
-        cli: duration terminal command_line retry planning store workers prior report estimate mining
+        prior: covariance shipped progress fitting planning store
+        report: covariance progress images fitting planning store prior
+        callbacks: retry progress planning store workers
+        estimate: progress images fitting planning store workers
+        mining: retry planning store workers callbacks
+        cli: duration terminal command_line retry progress planning store workers prior report callbacks estimate mining
     """,
     "sr_model": """
         memory:

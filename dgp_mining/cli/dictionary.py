@@ -46,10 +46,10 @@ def dictionary() -> None:
 def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bool | None) -> None:
     """Condense a finished store into a dictionary."""
     from ..prior.build import build_dictionary
-    from .progress import progress_of
+    from .progress import progress
 
-    with progress_of("Reading") as on_progress:
-        built = build_dictionary(store, size, method, seed, symmetric, on_progress=on_progress)
+    with progress() as callback:
+        built = build_dictionary(store, size, method, seed, symmetric, callback=callback)
     built.save(out)
     about = built.metadata
     how = f"symmetric {method}" if about["symmetric"] else method
@@ -97,12 +97,12 @@ def compare(a: str, b: str, store: str | None, as_json: bool) -> None:
     from ..prior.dictionary import Dictionary
     from ..prior.quality import compare as compare_dictionaries
     from .dictionary_output import comparison_text, with_new_keys
-    from .progress import progress_of
+    from .progress import progress
 
     one, other, gaussians = Dictionary.load(a), Dictionary.load(b), None
     if store:
-        with progress_of("Reading") as on_progress:
-            _, gaussians = gaussians_of_both(store, on_progress=on_progress)
+        with progress() as callback:
+            _, gaussians = gaussians_of_both(store, callback=callback)
     compared = compare_dictionaries(one, other, gaussians)
     compared["metadata"] = with_new_keys(compared["metadata"])
     click.echo(json.dumps(compared, indent=2) if as_json else comparison_text((a, b), compared))

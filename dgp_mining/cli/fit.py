@@ -114,9 +114,7 @@ def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any
             store,
             settings,
             **how,
-            on_plan=report.plan,
-            on_progress=report.progress,
-            say=report.say,
+            callback=report,
         )
     except KeyboardInterrupt:
         report.interrupted()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..callbacks import Callback
 from ..command_line import in_options
 from ..duration import duration
 from ..estimate import Estimate
@@ -21,7 +22,7 @@ from .run_log import RunLog
 from .store_output import status_text
 
 
-class FitReport:
+class FitReport(Callback):
     """Reports on a run of `dgp-mine fit`, on stderr and in the log."""
 
     def __init__(self, log: Path) -> None:
@@ -31,7 +32,7 @@ class FitReport:
         self.line = FitProgress(0)
         self.noted: set[str] = set()
 
-    def plan(self, plan: Plan, store: Store) -> None:
+    def on_plan(self, plan: Plan, store: Store) -> None:
         """Print what there is to do. Raises RunError if the log cannot be written."""
         self.store, self.log = store, RunLog(self.path)
         before = int((~store.unfinished()).sum())
@@ -43,7 +44,7 @@ class FitReport:
             notify(f"{store.path} has {before:,} of them already; continuing.")
         self.line = FitProgress(len(store), before)
 
-    def progress(self, progress: Progress) -> None:
+    def on_chunk(self, progress: Progress) -> None:
         """Count what a chunk has added."""
         self.line.add(progress)
         self._write(lambda log: log.chunk(progress))
@@ -53,10 +54,10 @@ class FitReport:
                 self.noted.add(kind)
                 self.line.interject(f"{note}. {self.path} names all such images.")
 
-    def say(self, sentence: str) -> None:
+    def on_message(self, text: str) -> None:
         """Print a message above the progress."""
-        self.line.interject(in_options(sentence))
-        self._write(lambda log: log.write(sentence))
+        self.line.interject(in_options(text))
+        self._write(lambda log: log.write(text))
 
     def interrupted(self) -> None:
         """Print what is done and how to continue, after Ctrl-C."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TextIO
 
 from ..duration import duration
+from ..progress import ProgressCallback
 from ..terminal import ProgressLine
 from ..workers.messages import Progress
 
@@ -52,18 +53,22 @@ class FitProgress:
         return ", ".join(parts)
 
 
+class ShownProgress(ProgressCallback):
+    """Shows what is done, and out of how much, on a progress line."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self.line = line
+
+    def on_progress(self, what: str, done: int, total: int) -> None:
+        """Show `done` of `total`."""
+        self.line.count(what, done, total)
+
+
 @contextlib.contextmanager
-def progress_line() -> Iterator[ProgressLine]:
-    """A progress line that is removed at the end."""
+def progress() -> Iterator[ProgressCallback]:
+    """Yield a callback that shows progress on a line, which is removed at the end."""
     line = ProgressLine()
     try:
-        yield line
+        yield ShownProgress(line)
     finally:
         line.clear()
-
-
-@contextlib.contextmanager
-def progress_of(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that shows how much of `what` is done, and out of how much."""
-    with progress_line() as line:
-        yield lambda done, total: line.count(what, done, total)

@@ -23,11 +23,11 @@ def report(store: str, out: str, images: str | None, prior: str | None) -> None:
     """
     from ..prior.dictionary import Dictionary
     from ..report.report import write_report
-    from .progress import progress_line
+    from .progress import progress
 
     loaded = Dictionary.load(prior) if prior else None
-    with progress_line() as line:
-        write_report(store, out, images=images, dictionary=loaded, on_progress=line.count)
+    with progress() as callback:
+        write_report(store, out, images=images, dictionary=loaded, callback=callback)
     click.echo(f"{out}: open it in a browser.")
 
 

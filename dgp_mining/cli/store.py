@@ -33,11 +33,11 @@ def status(store: str, as_json: bool) -> None:
     """
     from ..store.store import Store
     from ..store.summary import summarise
-    from .progress import progress_of
+    from .progress import progress
     from .store_output import status_text, with_old_keys
 
-    with progress_of("Reading") as on_progress:
-        summary = summarise(Store.open(store), on_progress)
+    with progress() as callback:
+        summary = summarise(Store.open(store), callback)
     if as_json:
         click.echo(json.dumps(with_old_keys(summary), indent=2))
     else:
@@ -63,11 +63,11 @@ def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> 
     Exit status 1: something is damaged, or an image file has changed since it was fitted.
     """
     from ..store import verify as verification
-    from .progress import progress_of
+    from .progress import progress
     from .store_output import verification_text
 
-    with progress_of("Verifying") as on_progress:
-        found = verification.verify(store, images, repair=repair, on_progress=on_progress)
+    with progress() as callback:
+        found = verification.verify(store, images, repair=repair, callback=callback)
     as_dict = {"store": store, "sound": found.sound, **dataclasses.asdict(found)}
     click.echo(json.dumps(as_dict, indent=2) if as_json else verification_text(store, found))
     if not found.sound:
@@ -83,8 +83,8 @@ def merge(stores: tuple[str, ...], out: str) -> None:
     They must have the same settings. A crop that several of them have is taken once.
     """
     from ..store import merge as merging
-    from .progress import progress_of
+    from .progress import progress
 
-    with progress_of("Merging") as on_progress:
-        merged = merging.merge(stores, out, on_progress=on_progress)
+    with progress() as callback:
+        merged = merging.merge(stores, out, callback=callback)
     click.echo(f"{out}: {len(merged):,} crops.\nNext: dgp-mine dictionary build --store {out}")

@@ -7,7 +7,6 @@ not grow with the store, but for some numbers per crop.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import numpy as np
 
 from ..fitting.statistics import prior_sample
 from ..planning.fingerprints import crops_fingerprint
-from ..store.crop_results import DONE, PENDING, RESULT
+from ..progress import ProgressCallback
+from ..store.crop_results import DONE, PENDING
 from ..store.integrity import damaged
 from ..store.store import Store, versions
 from .condense import can_be_symmetric, condense
@@ -43,7 +43,7 @@ def build_dictionary(
     seed: int = 0,
     symmetric: bool | None = None,
     *,
-    on_progress: Callable[[int, int], None] = lambda done, of: None,
+    callback: ProgressCallback | None = None,
 ) -> Dictionary:
     """Condense the Gaussians mined in a store into `size` kernels, with coverage and provenance; `method` and
     `symmetric` as in `condense`.
@@ -53,7 +53,7 @@ def build_dictionary(
     StoreError where there is no store, or a damaged one.
     """
     opened = Store.open(store)
-    status = opened.status()
+    status = opened.status
     if pending := int((status == PENDING).sum()):
         raise DictionaryError(
             f"{store} still has {pending} of {len(status)} crops to fit: finish it with "
@@ -62,14 +62,15 @@ def build_dictionary(
     order = opened.order()
     done = order[status[order] == DONE]
     held_out, used = split(done)
-    gaussians, count = thinned(opened, used, seed, lambda crops: on_progress(crops, len(done)))
+    gaussians, count = thinned(opened, used, seed, callback, len(done))
     cholesky = condense(gaussians, size, method, seed, symmetric)
     measured, measured_count = thinned(opened, held_out, seed) if len(held_out) else (gaussians, count)
-    on_progress(len(done), len(done))
-    results, sha256 = opened.results()[done], opened.read("crops/sha256")
-    if not (np.isfinite(results).all() and sha256[done].any(axis=1).all()):
+    if callback:
+        callback.on_progress("Reading", len(done), len(done))
+    crops = opened.at()
+    sha256 = crops.sha256
+    if not (np.isfinite(crops.results[done]).all() and sha256[done].any(axis=1).all()):
         raise damaged(opened.path, "there are fitted crops without a result")
-    psnr, held_out_psnr = (results[:, RESULT.index(name)] for name in ("psnr", "off_lattice_psnr"))
     return Dictionary(
         cholesky,
         {
@@ -83,8 +84,8 @@ def build_dictionary(
             "images": opened.folder,
             "crops": len(done),
             "gaussians": count,
-            "psnr": float(psnr.mean()),
-            "off_lattice_psnr": float(held_out_psnr.mean()),
+            "psnr": float(crops.psnr[done].mean()),
+            "off_lattice_psnr": float(crops.held_out_psnr[done].mean()),
             "coverage": {
                 "held_out_crops": len(held_out),
                 "gaussians": measured_count,
@@ -96,29 +97,30 @@ def build_dictionary(
 
 
 def gaussians_of_both(
-    store: str | Path, seed: int = 0, *, on_progress: Callable[[int, int], None] = lambda done, of: None
+    store: str | Path, seed: int = 0, *, callback: ProgressCallback | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The Gaussians [M, 3] of the fitted crops of a store that `build_dictionary` uses, and of those that it
     holds out to judge by; twice the same where there are few. Raises StoreError, DictionaryError."""
     opened = Store.open(store)
     order = opened.order()
-    done = order[opened.status()[order] == DONE]
+    done = order[opened.status[order] == DONE]
     held_out, used = split(done)
-    made_of, count = thinned(opened, used, seed, lambda crops: on_progress(crops, len(done)))
+    made_of, count = thinned(opened, used, seed, callback, len(done))
     if not count:
         raise DictionaryError(f"{store} has no Gaussians to judge by: mine some crops first.")
     return made_of, thinned(opened, held_out, seed)[0] if len(held_out) else made_of
 
 
 def thinned(
-    store: Store, crops: np.ndarray, seed: int, on_progress: Callable[[int], None] = lambda crops: None
+    store: Store, crops: np.ndarray, seed: int, callback: ProgressCallback | None = None, total: int = 0
 ) -> tuple[np.ndarray, int]:
     """The Gaussians of the given crops for a prior, [M, 3] in their order, and how many there were before
     they were thinned to at most MOST_GAUSSIANS, each as likely to stay as any other."""
     rng = np.random.default_rng(seed)
     kept, lots, count = np.empty((0, 3)), np.empty(0), 0
     for first in range(0, len(crops), BLOCK):
-        on_progress(first)
+        if callback:
+            callback.on_progress("Reading", first, total)
         gaussians = prior_sample(store.samples(crops[first : first + BLOCK]))
         count += len(gaussians)
         kept, lots = np.concatenate([kept, gaussians]), np.concatenate([lots, rng.random(len(gaussians))])

@@ -43,7 +43,7 @@ def fitted_crop(store: Store, crop: int, images: str | Path | None = None) -> Fi
     """
     if not 0 <= crop < len(store):
         raise StoreError(f"{store.path} has no crop {crop}: its crops are 0 to {len(store) - 1}.")
-    if (status := store.read("crops/status", np.array([crop]))[0]) != DONE:
+    if (status := store.at(np.array([crop])).status[0]) != DONE:
         raise StoreError(f"Crop {crop} of {store.path} is {('pending', 'done', 'failed')[status]}.")
     plan = store.plan
     name = plan.names[plan.image[crop]]
@@ -79,7 +79,7 @@ def _pixels(store: Store, crop: int, folder: Path, planned: tuple[str, int, int]
     loaded = next(load_crops(folder, [planned], store.settings.crop))
     if loaded.pixels is None:
         raise ImageError(loaded.error)
-    if loaded.sha256 != store.read("crops/sha256", np.array([crop]))[0].tobytes():
+    if loaded.sha256 != store.at(np.array([crop])).sha256[0].tobytes():
         raise ImageError(f"{folder / planned[0]} is not the file that it was when it was fitted.")
     return loaded.pixels
 

@@ -7,15 +7,15 @@ does not grow with the store, but for some numbers per crop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..fitting.content import CONTENT
-from ..fitting.statistics import BINS, COUNTS, ENTRIES, MOMENTS, RANGES, SAMPLE, WEIGHTS
+from ..fitting.statistics import BINS, ENTRIES, MOMENTS, RANGES, SAMPLE, WEIGHTS
 from ..prior.dictionary import DictionaryError
-from ..store.crop_results import DONE, RESULT
+from ..progress import ProgressCallback
+from ..store.crop_results import DONE
 from ..store.store import Store
 from .bootstrap import Estimate, estimate_ratio
 
@@ -35,8 +35,10 @@ class PooledStatistics:
     """[n] their numbers in the store."""
     image: np.ndarray
     """[n] the image of each, counted from 0 among those that have one."""
-    results: np.ndarray
-    """[n, 4] RESULT."""
+    psnr: np.ndarray
+    """[n] PSNR on the fitted pixels, dB."""
+    held_out_psnr: np.ndarray
+    """[n] held-out-pixel PSNR, dB."""
     content: np.ndarray
     """[n, 6] CONTENT."""
     counts: np.ndarray
@@ -73,32 +75,34 @@ class PooledStatistics:
         return [float(np.interp(q * cumulated[-1], cumulated, edges)) for q in at]
 
 
-def read_pooled_statistics(
-    store: Store, on_progress: Callable[[int, int], None] = lambda done, of: None
-) -> PooledStatistics:
+def read_pooled_statistics(store: Store, callback: ProgressCallback | None = None) -> PooledStatistics:
     """Read what is finished of a store. Raises DictionaryError where that is nothing, StoreError."""
-    status, images = store.status(), store.plan.image
+    callback = callback or ProgressCallback()
+    status, images = store.status, store.plan.image
     crops = np.flatnonzero(status == DONE)
     if not len(crops):
         raise DictionaryError(f"{store.path} has no fitted crop yet: run 'dgp-mine fit' first.")
     weight, moments = [], []
     histograms = np.zeros((len(WEIGHTS), len(ENTRIES), BINS))
     for first in range(0, len(crops), BLOCK):
-        on_progress(first, len(crops))
+        callback.on_progress("Reading", first, len(crops))
         block = crops[first : first + BLOCK]
-        of_block = store.read("statistics/histogram", block)
+        found = store.at(block).statistics
+        of_block = found.histograms
         histograms += of_block.sum(axis=0)
         weight.append(of_block[:, :, 0].sum(axis=-1))
-        moments.append(np.nan_to_num(store.read("statistics/moment", block)))
+        moments.append(np.nan_to_num(found.moments))
     some = crops[:: -(-len(crops) // MOST_SAMPLED)]
     sample = store.samples(some).reshape(-1, len(SAMPLE))
-    on_progress(len(crops), len(crops))
+    callback.on_progress("Reading", len(crops), len(crops))
+    fitted = store.at(crops)
     return PooledStatistics(
         crops=crops,
         image=np.unique(images[crops], return_inverse=True)[1],
-        results=store.results()[crops].reshape(-1, len(RESULT)),
-        content=store.read("crops/content")[crops].reshape(-1, len(CONTENT)),
-        counts=store.counts()[crops].reshape(-1, len(COUNTS)),
+        psnr=fitted.psnr,
+        held_out_psnr=fitted.held_out_psnr,
+        content=fitted.content,
+        counts=fitted.statistics.counts,
         weight=np.concatenate(weight),
         moments=np.concatenate(moments),
         histograms=histograms,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +16,8 @@ from ..images.reader import ImageError
 from ..prior.build import build_dictionary, gaussians_of_both
 from ..prior.dictionary import Dictionary, DictionaryError
 from ..prior.quality import REDUNDANT, quality
-from ..store.crop_results import PENDING, RESULT
+from ..progress import ProgressCallback
+from ..store.crop_results import PENDING
 from ..store.store import Store, versions
 from . import svg
 from .fitted_crops import FittedCrop, fitted_crop, rendered, to_bytes
@@ -38,8 +38,6 @@ WINDOW = 48
 MOST_ITERATIONS = 2000
 """Longest fits that are repeated for the sake of a picture."""
 
-Progress = Callable[[str, int, int], None]
-
 
 def write_report(
     store: str | Path,
@@ -47,7 +45,7 @@ def write_report(
     *,
     images: str | Path | None = None,
     dictionary: Dictionary | None = None,
-    on_progress: Progress = lambda what, done, of: None,
+    callback: ProgressCallback | None = None,
 ) -> None:
     """Write the page on a store's finished crops to `out`.
 
@@ -55,9 +53,10 @@ def write_report(
     shown from `images`, or from the folder that the store names; where there is none, the page says so.
     Raises StoreError, DictionaryError.
     """
+    callback = callback or ProgressCallback()
     opened = Store.open(store)
-    pooled = read_pooled_statistics(opened, lambda done, of: on_progress("Reading", done, of))
-    on_progress("Dictionary", 0, 1)
+    pooled = read_pooled_statistics(opened, callback)
+    callback.on_progress("Dictionary", 0, 1)
     dictionary = dictionary or _default_dictionary(opened, pooled)
     _, held_out = gaussians_of_both(store)
     page = [
@@ -69,7 +68,7 @@ def write_report(
         fit_quality(pooled),
         displacement(pooled),
         snapshots(opened, pooled),
-        _exhibits(opened, pooled, images, on_progress),
+        _exhibits(opened, pooled, images, callback),
         _provenance(opened, dictionary),
     ]
     title = f"Deep Gaussian Prior: {escape(Path(opened.path).name)}"
@@ -88,7 +87,7 @@ def write_report(
 
 
 def _default_dictionary(store: Store, pooled: PooledStatistics) -> Dictionary:
-    if (store.status() == PENDING).any():
+    if (store.status == PENDING).any():
         raise DictionaryError(f"{store.path} still has crops to fit: finish it, or name a --dictionary.")
     size = min(730, int(pooled.weight[:, 0].sum()) // 2, len(pooled.sample) // 2)
     return build_dictionary(store.path, max(size, 8))
@@ -97,7 +96,7 @@ def _default_dictionary(store: Store, pooled: PooledStatistics) -> Dictionary:
 def _head(store: Store, pooled: PooledStatistics) -> str:
     settings, means = store.settings, pooled.means()
     sooner = f", or fewer where they reach {settings.target_psnr:g} dB" if settings.target_psnr else ""
-    on, off = (pooled.results[:, RESULT.index(name)].mean() for name in ("psnr", "off_lattice_psnr"))
+    on, off = pooled.psnr.mean(), pooled.held_out_psnr.mean()
     count = int(pooled.counts[:, COUNTS.index("gaussians")].sum())
     number = len(pooled.crops)
     tiles = {
@@ -150,7 +149,7 @@ def _dictionary(dictionary: Dictionary, gaussians: np.ndarray) -> str:
 
 
 def _exhibits(
-    store: Store, pooled: PooledStatistics, images: str | Path | None, on_progress: Progress
+    store: Store, pooled: PooledStatistics, images: str | Path | None, callback: ProgressCallback
 ) -> str:
     heading = "<h2>Best and worst crops</h2>"
     if not store.settings.keep_fields and store.settings.iterations > MOST_ITERATIONS:
@@ -158,13 +157,13 @@ def _exhibits(
     best, worst = _best_and_worst(pooled)
     shown = []
     for done, place in enumerate([*best, *worst]):
-        on_progress("Crops", done, len(best) + len(worst))
+        callback.on_progress("Crops", done, len(best) + len(worst))
         try:
             one = fitted_crop(store, int(pooled.crops[place]), images)
         except (ImageError, DictionaryError) as error:
             return heading + f"<p>Not shown: {escape(str(error))}</p>"
-        shown.append(_exhibit(one, pooled.results[place]))
-    on_progress("Crops", len(shown), len(shown))
+        shown.append(_exhibit(one, pooled.psnr[place], pooled.held_out_psnr[place]))
+    callback.on_progress("Crops", len(shown), len(shown))
     groups = {"Best": shown[: len(best)], "Worst": shown[len(best) :]}
     return (
         heading
@@ -185,7 +184,7 @@ def _exhibits(
 
 def _best_and_worst(pooled: PooledStatistics) -> tuple[list[int], list[int]]:
     """Places of crops in the population, at most EXHIBITS each, of as many photographs as there are."""
-    order = np.argsort(pooled.results[:, RESULT.index("psnr")], kind="stable")
+    order = np.argsort(pooled.psnr, kind="stable")
     gradient = pooled.content[:, CONTENT.index("gradient")]
     good = order[gradient[order] >= np.quantile(gradient, PLAIN)][::-1]
     best = _of_most_images(good, pooled.image)[: min(EXHIBITS, len(order) // 2) or 1]
@@ -202,14 +201,13 @@ def _of_most_images(places: np.ndarray, image: np.ndarray) -> list[int]:
     return places[np.argsort(before, kind="stable")].tolist()
 
 
-def _exhibit(shown: FittedCrop, result: np.ndarray) -> str:
+def _exhibit(shown: FittedCrop, on: float, off: float) -> str:
     reconstruction = to_bytes(rendered(shown.field))
     original = reconstruction if shown.pixels is None else to_bytes(shown.pixels)
     side = min(WINDOW, *original.shape[:2])
     top, left = ((extent - side) // 2 for extent in original.shape[:2])
     window = original[top : top + side, left : left + side]
     means, cholesky = shown.field.means[0].numpy(), shown.field.cholesky[0].numpy()
-    on, off = (result[RESULT.index(name)] for name in ("psnr", "off_lattice_psnr"))
     row, column = shown.position
     where = f"Crop {shown.crop}: {escape(shown.name)}, row {row}, column {column}"
     return (

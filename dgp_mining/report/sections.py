@@ -10,7 +10,7 @@ from ..covariance import covariance_from_cholesky, principal_axes
 from ..fitting.content import CONTENT
 from ..fitting.statistics import BINS, BORDER, COUNTS, ENTRIES, MOMENTS, RANGES, SAMPLE
 from ..prior.continuoussr_table import PIXELS_PER_SPACING, VALUES
-from ..store.crop_results import EXACT_PSNR, RESULT
+from ..store.crop_results import EXACT_PSNR
 from ..store.store import Store
 from . import svg
 from .html import decimal, figure, limits, number, table, with_interval
@@ -154,7 +154,7 @@ def symmetry(pooled: PooledStatistics) -> str:
 
 def fit_quality(pooled: PooledStatistics) -> str:
     """PSNR on the pixels and between them, and what content has to do with it."""
-    on, off = (pooled.results[:, RESULT.index(name)] for name in ("psnr", "off_lattice_psnr"))
+    on, off = pooled.psnr, pooled.held_out_psnr
     at = [0, 5, 25, 50, 75, 95, 100]
     rows = [
         [name, f"{values.mean():.2f}", *(f"{q:.2f}" for q in np.percentile(values, at))]
@@ -278,9 +278,10 @@ def _pooled_snapshots(store: Store, crops: np.ndarray, looks: int) -> tuple[np.n
     psnr, weight, total = np.zeros(looks), np.zeros(looks), np.zeros((looks, len(MOMENTS)))
     for first in range(0, len(crops), BLOCK):
         block = crops[first : first + BLOCK]
-        counted = store.read("snapshots/histogram", block)[:, :, 0, 0].sum(axis=-1)
-        moments = np.nan_to_num(store.read("snapshots/moment", block)[:, :, 0])
-        psnr += store.read("snapshots/psnr", block).sum(axis=0)
+        found = store.at(block).snapshots
+        counted = found.histograms[:, :, 0, 0].sum(axis=-1)
+        moments = np.nan_to_num(found.moments[:, :, 0])
+        psnr += found.psnr.sum(axis=0)
         weight += counted.sum(axis=0)
         total += (counted[..., None] * moments).sum(axis=0)
     return psnr / len(crops), total / np.maximum(weight, 1)[:, None]

@@ -15,12 +15,10 @@ from ..fitting import statistics
 from ..fitting.content import CONTENT
 from ..fitting.statistics import Statistics
 from ..images.reader import MAX_CHANNELS
+from .columns import ArrayName
 
 PENDING, DONE, FAILED = 0, 1, 2
 """The status of a crop."""
-
-RESULT = ("psnr", "off_lattice_psnr", "iterations", "seconds")
-"""Columns of the results."""
 
 EXACT_PSNR = 100.0
 """dB that stand for a fit without any error, whose PSNR would be infinite."""
@@ -39,8 +37,14 @@ class CropResult:
     """Of the image file; empty where it could not be read."""
     error: str = ""
     """Why the crop has failed, one sentence; empty where it has not."""
-    result: tuple[float, float, int, float] = (math.nan, math.nan, 0, 0.0)
-    """RESULT: PSNR and off-lattice PSNR in dB, iterations, seconds."""
+    psnr: float = math.nan
+    """PSNR on the fitted pixels, dB."""
+    held_out_psnr: float = math.nan
+    """Held-out-pixel PSNR, dB: of a fit to the x2-downsampled crop, rendered at x2."""
+    iterations: int = 0
+    """Optimiser steps done."""
+    seconds: float = 0.0
+    """Fitting time, s."""
     statistics: Statistics | None = None
     """None where the crop has failed."""
     field: GaussianField | None = None
@@ -51,50 +55,55 @@ class CropResult:
     """PSNR in dB and statistics at each of the iterations asked for."""
 
 
-def columns(results: Sequence[CropResult], gaussians: int, snapshots: int = 0) -> dict[str, Any]:
+def columns(results: Sequence[CropResult], gaussians: int, snapshots: int = 0) -> dict[ArrayName, Any]:
     """The rows of each array over crops (see layout.py), with room for `gaussians` a field, if any."""
     blank = _blank_statistics()
     kept = [result.statistics or blank for result in results]
-    rows = {
-        "crops/result": [result.result for result in results],
-        "crops/sha256": [np.frombuffer(result.sha256 or UNREAD, np.uint8) for result in results],
-        "crops/error": [_printable(result.error) for result in results],
-        "crops/content": [_NOTHING if r.content is None else r.content for r in results],
-        "statistics/count": [s.counts for s in kept],
-        "statistics/moment": [s.moments for s in kept],
-        "statistics/histogram": [s.histograms for s in kept],
-        "statistics/sample": [s.sample for s in kept],
-        "crops/status": [FAILED if result.error else DONE for result in results],
+    rows: dict[ArrayName, Any] = {
+        ArrayName.RESULT: [(r.psnr, r.held_out_psnr, r.iterations, r.seconds) for r in results],
+        ArrayName.SHA256: [np.frombuffer(result.sha256 or UNREAD, np.uint8) for result in results],
+        ArrayName.ERROR: [_printable(result.error) for result in results],
+        ArrayName.CONTENT: [_NOTHING if r.content is None else r.content for r in results],
+        ArrayName.COUNTS: [s.counts for s in kept],
+        ArrayName.MOMENTS: [s.moments for s in kept],
+        ArrayName.HISTOGRAMS: [s.histograms for s in kept],
+        ArrayName.SAMPLES: [s.sample for s in kept],
+        ArrayName.STATUS: [FAILED if result.error else DONE for result in results],
     }
     rows |= _snapshot_columns(results, snapshots) if snapshots else {}
     return rows | (_field_columns(results, gaussians) if gaussians else {})
 
 
-def _snapshot_columns(results: Sequence[CropResult], snapshots: int) -> dict[str, Any]:
+def _snapshot_columns(results: Sequence[CropResult], snapshots: int) -> dict[ArrayName, Any]:
     blank = ((math.nan, _blank_statistics()),) * snapshots
     looks = [result.snapshots or blank for result in results]
     return {
-        "snapshots/psnr": [[psnr for psnr, _ in look] for look in looks],
-        "snapshots/count": [[found.counts for _, found in look] for look in looks],
-        "snapshots/moment": [[found.moments for _, found in look] for look in looks],
-        "snapshots/histogram": [[found.histograms for _, found in look] for look in looks],
+        ArrayName.SNAPSHOT_PSNR: [[psnr for psnr, _ in look] for look in looks],
+        ArrayName.SNAPSHOT_COUNTS: [[found.counts for _, found in look] for look in looks],
+        ArrayName.SNAPSHOT_MOMENTS: [[found.moments for _, found in look] for look in looks],
+        ArrayName.SNAPSHOT_HISTOGRAMS: [[found.histograms for _, found in look] for look in looks],
     }
 
 
-def _field_columns(results: Sequence[CropResult], gaussians: int) -> dict[str, np.ndarray]:
-    rows = {
-        "fields/means": np.zeros((len(results), gaussians, 2), np.float32),
-        "fields/cholesky": np.zeros((len(results), gaussians, 3), np.float32),
-        "fields/colors": np.zeros((len(results), gaussians, MAX_CHANNELS), np.float32),
-        "fields/extent": np.zeros((len(results), 2), np.int64),
+def _field_columns(results: Sequence[CropResult], gaussians: int) -> dict[ArrayName, Any]:
+    rows: dict[ArrayName, np.ndarray] = {
+        ArrayName.MEANS: np.zeros((len(results), gaussians, 2), np.float32),
+        ArrayName.CHOLESKY: np.zeros((len(results), gaussians, 3), np.float32),
+        ArrayName.COLORS: np.zeros((len(results), gaussians, MAX_CHANNELS), np.float32),
+        ArrayName.FIELD_EXTENT: np.zeros((len(results), 2), np.int64),
     }
     for i, result in enumerate(results):
         if result.field is None:
             continue
-        for name in ("means", "cholesky", "colors"):
-            values = getattr(result.field, name)[0].detach().cpu().numpy()
-            rows[f"fields/{name}"][i, : values.shape[0], : values.shape[1]] = values
-        rows["fields/extent"][i] = result.field.colors.shape[1:]
+        field = result.field
+        for name, tensor in (
+            (ArrayName.MEANS, field.means),
+            (ArrayName.CHOLESKY, field.cholesky),
+            (ArrayName.COLORS, field.colors),
+        ):
+            values = tensor[0].detach().cpu().numpy()
+            rows[name][i, : values.shape[0], : values.shape[1]] = values
+        rows[ArrayName.FIELD_EXTENT][i] = field.colors.shape[1:]
     return rows
 
 

@@ -29,12 +29,12 @@ from zarr.errors import ContainsArrayError
 from ..fitting import statistics
 from ..fitting.content import CONTENT
 from ..images.reader import MAX_CHANNELS
-from .crop_results import PENDING, RESULT
+from .columns import RESULT, ArrayName
+from .crop_results import PENDING
 from .integrity import damaged, reading
 from .location import Location
 
 FORMAT = "dgp-store/3"
-STATUS = "crops/status"
 
 LOST = -1.0
 """What samples read as that were never written: no l11 is negative, and NaN is where there are fewer."""
@@ -79,20 +79,22 @@ class Extent:
         return {name: n for name, n in vars(self).items() if n or name != "snapshots"}
 
 
-def plan_arrays(extent: Extent) -> dict[str, ArrayLayout]:
+def plan_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
     """The arrays that are written with the plan."""
     n, images = extent.crops, extent.images
     return {
-        "images/name": ArrayLayout((images,), PLAN_CHUNK, "string", ""),
-        "images/size": ArrayLayout((images, 2), PLAN_CHUNK, "int64", -1, {"columns": ["height", "width"]}),
-        "images/nbytes": ArrayLayout((images,), PLAN_CHUNK, "int64", -1),
-        "images/problem": ArrayLayout((images,), PLAN_CHUNK, "string", ""),
-        "crops/image": ArrayLayout((n,), PLAN_CHUNK, "int64", -1),
-        "crops/position": ArrayLayout((n, 2), PLAN_CHUNK, "int64", -1, {"columns": ["row", "column"]}),
+        ArrayName.IMAGE_NAME: ArrayLayout((images,), PLAN_CHUNK, "string", ""),
+        ArrayName.IMAGE_SIZE: ArrayLayout(
+            (images, 2), PLAN_CHUNK, "int64", -1, {"columns": ["height", "width"]}
+        ),
+        ArrayName.IMAGE_NBYTES: ArrayLayout((images,), PLAN_CHUNK, "int64", -1),
+        ArrayName.IMAGE_PROBLEM: ArrayLayout((images,), PLAN_CHUNK, "string", ""),
+        ArrayName.CROP_IMAGE: ArrayLayout((n,), PLAN_CHUNK, "int64", -1),
+        ArrayName.CROP_POSITION: ArrayLayout((n, 2), PLAN_CHUNK, "int64", -1, {"columns": ["row", "column"]}),
     }
 
 
-def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
+def crop_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
     """The arrays that are written chunk by chunk as crops are fitted, in the order of writing."""
     weights, bins, entries = list(statistics.WEIGHTS), statistics.BINS, list(statistics.ENTRIES)
     counts, moments, sample = list(statistics.COUNTS), list(statistics.MOMENTS), list(statistics.SAMPLE)
@@ -102,16 +104,18 @@ def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
         return ArrayLayout((extent.crops, *shape), extent.chunk, dtype, fill, attributes)
 
     of_snapshots = {
-        "snapshots/psnr": over_crops(extent.snapshots, dtype="float64", fill=math.nan),
-        "snapshots/count": over_crops(extent.snapshots, len(counts), dtype="int64", fill=-1, columns=counts),
-        "snapshots/moment": over_crops(
+        ArrayName.SNAPSHOT_PSNR: over_crops(extent.snapshots, dtype="float64", fill=math.nan),
+        ArrayName.SNAPSHOT_COUNTS: over_crops(
+            extent.snapshots, len(counts), dtype="int64", fill=-1, columns=counts
+        ),
+        ArrayName.SNAPSHOT_MOMENTS: over_crops(
             *(extent.snapshots, len(weights), len(moments)),
             dtype="float64",
             fill=math.nan,
             rows=weights,
             columns=moments,
         ),
-        "snapshots/histogram": over_crops(
+        ArrayName.SNAPSHOT_HISTOGRAMS: over_crops(
             *(extent.snapshots, len(weights), len(entries), bins),
             dtype="float64",
             fill=-1.0,
@@ -121,21 +125,21 @@ def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
         ),
     }
     fields = {
-        "fields/means": over_crops(room, 2, dtype="float32", fill=math.nan),
-        "fields/cholesky": over_crops(room, 3, dtype="float32", fill=math.nan),
-        "fields/colors": over_crops(room, MAX_CHANNELS, dtype="float32", fill=math.nan),
-        "fields/extent": over_crops(2, dtype="int64", fill=-1, columns=["gaussians", "channels"]),
+        ArrayName.MEANS: over_crops(room, 2, dtype="float32", fill=math.nan),
+        ArrayName.CHOLESKY: over_crops(room, 3, dtype="float32", fill=math.nan),
+        ArrayName.COLORS: over_crops(room, MAX_CHANNELS, dtype="float32", fill=math.nan),
+        ArrayName.FIELD_EXTENT: over_crops(2, dtype="int64", fill=-1, columns=["gaussians", "channels"]),
     }
     return {
-        "crops/result": over_crops(len(RESULT), dtype="float64", fill=math.nan, columns=list(RESULT)),
-        "crops/sha256": over_crops(32, dtype="uint8", fill=0),
-        "crops/error": over_crops(dtype="string", fill=""),
-        "crops/content": over_crops(len(CONTENT), dtype="float64", fill=math.nan, columns=list(CONTENT)),
-        "statistics/count": over_crops(len(counts), dtype="int64", fill=-1, columns=counts),
-        "statistics/moment": over_crops(
+        ArrayName.RESULT: over_crops(len(RESULT), dtype="float64", fill=math.nan, columns=list(RESULT)),
+        ArrayName.SHA256: over_crops(32, dtype="uint8", fill=0),
+        ArrayName.ERROR: over_crops(dtype="string", fill=""),
+        ArrayName.CONTENT: over_crops(len(CONTENT), dtype="float64", fill=math.nan, columns=list(CONTENT)),
+        ArrayName.COUNTS: over_crops(len(counts), dtype="int64", fill=-1, columns=counts),
+        ArrayName.MOMENTS: over_crops(
             len(weights), len(moments), dtype="float64", fill=math.nan, rows=weights, columns=moments
         ),
-        "statistics/histogram": over_crops(
+        ArrayName.HISTOGRAMS: over_crops(
             *(len(weights), len(entries), bins),
             dtype="float64",
             fill=-1.0,
@@ -143,16 +147,16 @@ def crop_arrays(extent: Extent) -> dict[str, ArrayLayout]:
             rows=entries,
             ranges=list(statistics.RANGES),
         ),
-        "statistics/sample": over_crops(
+        ArrayName.SAMPLES: over_crops(
             statistics.SAMPLE_SIZE, len(sample), dtype="float32", fill=LOST, columns=sample
         ),
         **(of_snapshots if extent.snapshots else {}),
         **(fields if room else {}),
-        STATUS: over_crops(dtype="uint8", fill=PENDING, meaning=["pending", "done", "failed"]),
+        ArrayName.STATUS: over_crops(dtype="uint8", fill=PENDING, meaning=["pending", "done", "failed"]),
     }
 
 
-def make_array(place: Location, name: str, layout: ArrayLayout) -> zarr.Array:
+def make_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Array[Any]:
     """Make an array, or open it where it is there: nothing is deleted that another run may be writing."""
     with contextlib.suppress(ContainsArrayError):
         zarr.create_array(
@@ -168,17 +172,18 @@ def make_array(place: Location, name: str, layout: ArrayLayout) -> zarr.Array:
     return open_array(place, name, layout)
 
 
-def open_array(place: Location, name: str, layout: ArrayLayout) -> zarr.Array:
+def open_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Array[Any]:
     """Open an array that must look as it should. Raises StoreError."""
     with reading(f"{place}/{name}"):
         array = zarr.open_array(place.open(), path=name, mode="r+", zarr_format=3)
-        codecs = [codec["name"] for codec in array.metadata.to_dict()["codecs"]]
+        metadata: Any = array.metadata
+        codecs = [codec["name"] for codec in metadata.to_dict()["codecs"]]
         differs = [
             what
             for what, found, expected in (
                 ("shape", array.shape, layout.shape),
                 ("chunks", array.chunks, (layout.chunk, *layout.shape[1:])),
-                ("type", array.metadata.data_type.to_json(zarr_format=3), layout.dtype),
+                ("type", metadata.data_type.to_json(zarr_format=3), layout.dtype),
                 ("fill value", _comparable(array.fill_value), _comparable(layout.fill)),
             )
             if found != expected

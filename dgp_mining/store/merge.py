@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import numpy as np
 from ..planning.plan import Plan, chunk_length
 from ..planning.plan_sets import crop_keys, sorted_crops, union
 from ..planning.settings import differences
+from ..progress import ProgressCallback
+from .columns import ArrayName
 from .crop_results import DONE, PENDING, UNREAD
 from .integrity import StoreError
-from .layout import STATUS, crop_arrays
+from .layout import crop_arrays
 from .location import Location
 from .part import Part
 from .store import Store
@@ -26,7 +28,7 @@ def merge(
     paths: Sequence[str | Path],
     out: str | Path,
     *,
-    on_progress: Callable[[int, int], None] = lambda done, of: None,
+    callback: ProgressCallback | None = None,
 ) -> Store:
     """Write the crops of finished stores into a new one, `out`, in one part and in their canonical order.
 
@@ -34,6 +36,7 @@ def merge(
     Different images may have the same name. A merge that was killed is done again by repeating it. Raises
     StoreError where settings differ, crops are pending, or `out` exists.
     """
+    callback = callback or ProgressCallback()
     sources = [Store.open(path) for path in paths]
     if Store.exists(out):
         raise StoreError(f"{out} exists already: name another --out.")
@@ -44,7 +47,7 @@ def merge(
     # The part is no store's until it is complete, so that nobody goes on with half of it.
     part = Part.create(Location(str(out)), plan, length, room)
     for done in _copy(sources, origin, crop, part):
-        on_progress(done, plan.crops)
+        callback.on_progress("Merging", done, plan.crops)
     return Store.create(out, plan, length, room)
 
 
@@ -57,7 +60,7 @@ def _check(sources: Sequence[Store]) -> None:
                 "only stores of equal settings can be merged."
             )
     for source in sources:
-        if pending := int((source.status() == PENDING).sum()):
+        if pending := int((source.status == PENDING).sum()):
             raise StoreError(
                 f"{source.path} still has {pending} of {len(source)} crops to fit: finish it "
                 "with 'dgp-mine fit' before it is merged."
@@ -90,8 +93,8 @@ def _each_once(
     keys = crop_keys(plan)[0][order]
     same = np.concatenate([[False], keys[1:] == keys[:-1], [False]])
     alike = np.flatnonzero(same[1:] | same[:-1])  # places in `order` of crops that are not alone
-    status = _collect(sources, STATUS, origin[order[alike]], crop[order[alike]])
-    files = _collect(sources, "crops/sha256", origin[order[alike]], crop[order[alike]])
+    status = _collect(sources, ArrayName.STATUS, origin[order[alike]], crop[order[alike]])
+    files = _collect(sources, ArrayName.SHA256, origin[order[alike]], crop[order[alike]])
     stays = np.ones(len(order), bool)
     for group in np.split(np.arange(len(alike)), np.flatnonzero(np.diff(keys[alike])) + 1):
         best: dict[bytes, int] = {}
@@ -121,7 +124,7 @@ def _copy(sources: Sequence[Store], origin: np.ndarray, crop: np.ndarray, part: 
         yield block.stop
 
 
-def _collect(sources: Sequence[Store], name: str, origin: np.ndarray, crop: np.ndarray) -> np.ndarray:
+def _collect(sources: Sequence[Store], name: ArrayName, origin: np.ndarray, crop: np.ndarray) -> np.ndarray:
     """Rows of an array from several stores: of each crop, from the store it comes from."""
     places = [np.flatnonzero(origin == number) for number in range(len(sources))]
     rows = [source.read(name, crop[place]) for source, place in zip(sources, places, strict=True)]

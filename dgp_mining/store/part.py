@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +18,9 @@ from ..images.paths import unsafe_name
 from ..planning.fingerprints import plan_fingerprint
 from ..planning.plan import Plan
 from ..planning.settings import StoreSettings
+from .columns import ArrayName
 from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal, writing
-from .layout import STATUS, Extent, crop_arrays, make_array, open_array, plan_arrays
+from .layout import Extent, crop_arrays, make_array, open_array, plan_arrays
 from .location import Location
 
 _WRITE_ALL = {"array.write_empty_chunks": True}  # a chunk of zeros would leave no trace otherwise
@@ -30,10 +32,10 @@ class Chunk(NamedTuple):
     """Names a chunk of a store, for good: it never comes to mean another one."""
 
     part: str
-    index: int
+    number: int
 
     def __str__(self) -> str:
-        return f"{self.part}/{self.index}"
+        return f"{self.part}/{self.number}"
 
 
 class Part:
@@ -50,11 +52,14 @@ class Part:
             self.folder: str | None = about["folder"]
             """The folder of images as the user named it; None where there were several."""
             self.extent = Extent(
-                *(int(about[key]) for key in ("crops", "images", "chunk", "gaussians")),
+                crops=int(about["crops"]),
+                images=int(about["images"]),
+                chunk=int(about["chunk"]),
+                gaussians=int(about["gaussians"]),
                 snapshots=int(about.get("snapshots", 0)),
             )
             self._layouts = plan_arrays(self.extent) | crop_arrays(self.extent)
-        self._arrays: dict[str, zarr.Array] = {}
+        self._arrays: dict[ArrayName, zarr.Array[Any]] = {}
 
     @staticmethod
     def create(store: Location, plan: Plan, chunk: int, gaussians: int) -> Part:
@@ -66,12 +71,12 @@ class Part:
         name = plan_fingerprint(plan, list(extent.numbers.values()))
         place = store / "parts" / name
         columns = {
-            "images/name": plan.names,
-            "images/size": plan.sizes,
-            "images/nbytes": plan.nbytes,
-            "images/problem": plan.problems,
-            "crops/image": plan.image,
-            "crops/position": plan.position,
+            ArrayName.IMAGE_NAME: plan.names,
+            ArrayName.IMAGE_SIZE: plan.sizes,
+            ArrayName.IMAGE_NBYTES: plan.nbytes,
+            ArrayName.IMAGE_PROBLEM: plan.problems,
+            ArrayName.CROP_IMAGE: plan.image,
+            ArrayName.CROP_POSITION: plan.position,
         }
         with writing(str(store)), zarr.config.set(_WRITE_ALL):
             for array_name, layout in (plan_arrays(extent) | crop_arrays(extent)).items():
@@ -89,12 +94,12 @@ class Part:
         plan = Plan(
             folder=self.folder,
             settings=self.settings,
-            names=[str(name) for name in self.read("images/name")],
-            sizes=self.read("images/size"),
-            nbytes=self.read("images/nbytes"),
-            problems=[str(problem) for problem in self.read("images/problem")],
-            image=self.read("crops/image"),
-            position=self.read("crops/position"),
+            names=[str(name) for name in self.read(ArrayName.IMAGE_NAME)],
+            sizes=self.read(ArrayName.IMAGE_SIZE),
+            nbytes=self.read(ArrayName.IMAGE_NBYTES),
+            problems=[str(problem) for problem in self.read(ArrayName.IMAGE_PROBLEM)],
+            image=self.read(ArrayName.CROP_IMAGE),
+            position=self.read(ArrayName.CROP_POSITION),
         )
         if plan_fingerprint(plan, list(self.extent.numbers.values())) != self.name:
             raise damaged(str(self.place), "its plan is not the one that it was made for")
@@ -122,8 +127,8 @@ class Part:
 
     def finished(self) -> dict[int, float]:
         """The chunks that have a status, ascending, with the time of its writing (seconds since 1970)."""
-        with reading(f"{self.place}/{STATUS}"):
-            files = (self.place / STATUS / "c").modified()
+        with reading(f"{self.place}/{ArrayName.STATUS}"):
+            files = (self.place / ArrayName.STATUS / "c").modified()
         written = {int(name): time for name, time in files.items() if _CHUNK_FILE.fullmatch(name)}
         return {index: written[index] for index in sorted(written) if index < self.chunks}
 
@@ -136,24 +141,24 @@ class Part:
     def mark_pending(self, index: int) -> None:
         """Make a chunk pending, by taking its status away."""
         with writing(str(self.place)):
-            self.place.remove(f"{STATUS}/c/{index}")
+            self.place.remove(f"{ArrayName.STATUS}/c/{index}")
 
     # --- arrays -------------------------------------------------------------------------------------------
 
-    def read(self, name: str, rows: Any = slice(None)) -> np.ndarray:
+    def read(self, name: ArrayName, rows: Any = slice(None)) -> np.ndarray:
         """Rows of an array. Raises DamagedError where what is stored is not what was written."""
         array = self._array(name)
         with reading(f"{self.place}/{name}"):
-            return array.oindex[rows]
+            return np.asarray(array.oindex[rows])
 
-    def write(self, index: int, columns: dict[str, Any]) -> None:
+    def write(self, index: int, columns: Mapping[ArrayName, Any]) -> None:
         """Write a chunk of every array over crops; the status last, which makes the chunk count."""
         with writing(str(self.place)), zarr.config.set(_WRITE_ALL):
             for name in crop_arrays(self.extent):
                 array = self._array(name)
                 array[self.rows(index)] = np.array(columns[name], dtype=array.dtype)
 
-    def damaged_descriptions(self) -> list[str]:
+    def damaged_descriptions(self) -> list[ArrayName]:
         """The arrays that Zarr's description of is missing, or is not the one that was written."""
         found = []
         for name, layout in self._layouts.items():
@@ -163,13 +168,13 @@ class Part:
                 found.append(name)
         return found
 
-    def restore_description(self, name: str) -> None:
+    def restore_description(self, name: ArrayName) -> None:
         """Write the description of an array anew; its chunks stay."""
         with writing(str(self.place)):
             self.place.remove(f"{name}/zarr.json")
             make_array(self.place, name, self._layouts[name])
 
-    def _array(self, name: str) -> zarr.Array:
+    def _array(self, name: ArrayName) -> zarr.Array[Any]:
         if name not in self._arrays:
             self._arrays[name] = open_array(self.place, name, self._layouts[name])
         return self._arrays[name]

@@ -27,13 +27,14 @@ from ..planning.fingerprints import settings_fingerprint
 from ..planning.plan import Plan
 from ..planning.plan_sets import describe_images, missing_crops, sorted_crops, union
 from ..planning.settings import SettingsKeysError, StoreSettings, differences
-from .crop_results import DONE, FAILED, PENDING, RESULT, CropResult, columns
+from .columns import ArrayName, CropColumns, StatisticsColumns
+from .crop_results import DONE, FAILED, PENDING, CropResult, columns
 from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal, writing
-from .layout import FORMAT, LOST, STATUS
+from .layout import FORMAT, LOST
 from .location import Location
 from .part import Chunk, Part
 
-__all__ = ["DONE", "FAILED", "PENDING", "RESULT", "Chunk", "CropResult", "Store", "StoreError", "versions"]
+__all__ = ["DONE", "FAILED", "PENDING", "Chunk", "CropResult", "Store", "StoreError", "versions"]
 
 _ANY_FORMAT = re.compile(r"dgp-store/\d+")
 _LEFT_BY_THE_KILLED = re.compile(r"parts|zarr\..*\.partial")
@@ -156,10 +157,6 @@ class Store:
         """Number of crops, n."""
         return sum(part.extent.crops for part in self.parts)
 
-    def crops(self) -> tuple[np.ndarray, np.ndarray]:
-        """The image [n], in the list of the plan, and the (row, column) [n, 2] of each crop."""
-        return self.plan.image, self.plan.position
-
     def order(self) -> np.ndarray:
         """[n] the crops by image name, row and column: the order in which priors are made, which does not
         depend on when and where a crop was mined."""
@@ -228,7 +225,7 @@ class Store:
     def chunk_crops(self, chunk: Chunk) -> list[tuple[str, int, int]]:
         """The crops of a chunk: name of the image in the folder, row and column."""
         part = self.part(chunk.part)
-        rows, plan = part.rows(chunk.index), part.plan
+        rows, plan = part.rows(chunk.number), part.plan
         names = [plan.names[image] for image in plan.image[rows]]
         return [(name, *at) for name, at in zip(names, plan.position[rows].tolist(), strict=True)]
 
@@ -236,11 +233,11 @@ class Store:
         """Write all results of one chunk, in the order of its crops; the status last. Raises StoreFullError
         where there is no room, StoreError where it cannot be written otherwise; the chunk stays pending."""
         part = self.part(chunk.part)
-        part.write(chunk.index, columns(results, part.extent.gaussians, part.extent.snapshots))
+        part.write(chunk.number, columns(results, part.extent.gaussians, part.extent.snapshots))
 
     def mark_pending(self, chunk: Chunk) -> None:
         """Make a chunk pending, so that the next fit does it again."""
-        self.part(chunk.part).mark_pending(chunk.index)
+        self.part(chunk.part).mark_pending(chunk.number)
 
     # --- results ------------------------------------------------------------------------------------------
 
@@ -248,26 +245,49 @@ class Store:
         """[n] bool: whether a crop is still to be fitted; quickly told, since no chunk is read for it."""
         return np.concatenate([part.unfinished() for part in self.parts])
 
+    @property
     def status(self) -> np.ndarray:
-        """[n] uint8: PENDING, DONE or FAILED."""
-        return self.read(STATUS)
+        """[n] uint8: PENDING, DONE or FAILED. Read anew at each access, as everything below."""
+        return self.read(ArrayName.STATUS)
 
-    def results(self) -> np.ndarray:
-        """[n, 4] float64, columns RESULT; NaN where there is none."""
-        return self.read("crops/result")
+    @property
+    def psnr(self) -> np.ndarray:
+        """[n] float64, PSNR on the fitted pixels, dB; NaN for pending and failed crops."""
+        return self.at().psnr
 
+    @property
+    def held_out_psnr(self) -> np.ndarray:
+        """[n] float64, held-out-pixel PSNR, dB; NaN for pending and failed crops."""
+        return self.at().held_out_psnr
+
+    @property
+    def iterations(self) -> np.ndarray:
+        """[n] float64, optimiser steps done; NaN for pending crops."""
+        return self.at().iterations
+
+    @property
+    def seconds(self) -> np.ndarray:
+        """[n] float64, fitting time, s; NaN for pending crops."""
+        return self.at().seconds
+
+    @property
+    def statistics(self) -> StatisticsColumns:
+        """The statistics of all crops; of large stores read blocks, with `at`."""
+        return self.at().statistics
+
+    @property
     def errors(self) -> list[tuple[int, str]]:
         """(crop, sentence) of each failed crop."""
-        failed = np.flatnonzero(self.status() == FAILED)
-        return [(int(i), str(text)) for i, text in zip(failed, self.read("crops/error", failed), strict=True)]
+        failed = np.flatnonzero(self.status == FAILED)
+        return [(int(i), str(text)) for i, text in zip(failed, self.at(failed).error, strict=True)]
 
-    def counts(self) -> np.ndarray:
-        """[n, 6] int64, columns `statistics.COUNTS`; -1 where there is none."""
-        return self.read("statistics/count")
+    def at(self, crops: np.ndarray | None = None) -> CropColumns:
+        """The arrays over the given crops, in their order, or over all; each is read when it is used."""
+        return CropColumns(lambda name: self.read(name, crops))
 
     def samples(self, crops: np.ndarray) -> np.ndarray:
         """The sampled Gaussians of the given finished crops, [len(crops), SAMPLE_SIZE, 7] float32."""
-        sampled = self.read("statistics/sample", crops)
+        sampled = self.read(ArrayName.SAMPLES, crops)
         if (sampled[:, 0, 0] == LOST).any():
             raise damaged(f"{self.path}: statistics/sample", "some of it is missing")
         return sampled
@@ -276,18 +296,18 @@ class Store:
         """The fitted field of a crop, in pixels of the crop; None where it has failed, or none was kept."""
         if not self.settings.keep_fields:
             return None
-        one = np.array([crop])
-        gaussians, channels = self.read("fields/extent", one)[0].tolist()
+        fields = self.at(np.array([crop])).fields
+        gaussians, channels = fields.extent[0].tolist()
         if gaussians <= 0:
             return None
         means, cholesky, colors = (
-            torch.from_numpy(self.read(f"fields/{name}", one)[:, :gaussians])
-            for name in ("means", "cholesky", "colors")
+            torch.from_numpy(values[:, :gaussians])
+            for values in (fields.means, fields.cholesky, fields.colors)
         )
         side = self.settings.crop
         return GaussianField(means, cholesky, colors[..., :channels].contiguous(), size=(side, side))
 
-    def read(self, name: str, crops: np.ndarray | None = None) -> np.ndarray:
+    def read(self, name: ArrayName, crops: np.ndarray | None = None) -> np.ndarray:
         """An array over crops, of all crops or the given ones, in their order. Raises DamagedError."""
         if crops is None:
             return np.concatenate([part.read(name) for part in self.parts])

@@ -5,38 +5,40 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..fitting.statistics import COUNTS
-from .crop_results import DONE, FAILED, PENDING, RESULT
-from .layout import STATUS
+from ..progress import ProgressCallback
+from .crop_results import DONE, FAILED, PENDING
 from .store import Store
 
 RECENT_SECONDS = 600
 """What was written in this time tells how fast a running store grows."""
 
 
-def summarise(
-    store: Store, on_progress: Callable[[int, int], None] = lambda done, of: None
-) -> dict[str, Any]:
+def summarise(store: Store, callback: ProgressCallback | None = None) -> dict[str, Any]:
     """Crops, PSNR, failures and settings of a store, JSON-serialisable; also while it is being written.
 
-    `psnr` and `held_out_psnr` are {mean, min, p5, p50, p95} in dB over the fitted crops, or None before
-    the first; `seconds` is the fitting time of all workers together. `failures` has one entry for each image
-    and error, `reasons` the number of failed crops and skipped images for each reason.
+    `psnr` and `off_lattice_psnr`, the held-out-pixel PSNR, are {mean, min, p5, p50, p95} in dB over the
+    fitted crops, or None before the first; `seconds` is the fitting time of all workers together. `failures`
+    has one entry for each image and error, `reasons` the number of failed crops and skipped images for each
+    reason.
     """
+    callback = callback or ProgressCallback()
     plan = store.plan
-    read = []
-    for name in (STATUS, "crops/result", "statistics/count"):
-        on_progress(len(read), 3)
-        read.append(store.read(name))
-    status, results, counts = read
-    done = results[status == DONE]
+    crops = store.at()
+    callback.on_progress("Reading", 0, 3)
+    status = crops.status  # first, since it is written last
+    callback.on_progress("Reading", 1, 3)
+    done, psnr, held_out_psnr = status == DONE, crops.psnr, crops.held_out_psnr
+    callback.on_progress("Reading", 2, 3)
+    counts = crops.statistics.counts
+    callback.on_progress("Reading", 3, 3)
     failed = np.flatnonzero(status == FAILED)
-    errors = zip(plan.image[failed], store.read("crops/error", failed), strict=True)
+    errors = zip(plan.image[failed], store.at(failed).error, strict=True)
     failures = Counter((plan.names[image], str(text)) for image, text in errors)
     skipped = [(name, text) for name, text in zip(plan.names, plan.problems, strict=True) if text]
     pending = int((status == PENDING).sum())
@@ -45,13 +47,13 @@ def summarise(
         "images": store.folder,
         "parts": len(store.parts),
         "crops": len(status),
-        "done": len(done),
+        "done": int(done.sum()),
         "failed": len(failed),
         "pending": pending,
         "recent": recent(store) if pending else None,
-        "psnr": spread(done[:, RESULT.index("psnr")]),
-        "held_out_psnr": spread(done[:, RESULT.index("off_lattice_psnr")]),
-        "seconds": float(done[:, RESULT.index("seconds")].sum()),
+        "psnr": spread(psnr[done]),
+        "held_out_psnr": spread(held_out_psnr[done]),
+        "seconds": float(crops.seconds[done].sum()),
         "gaussians": dict(zip(COUNTS, np.maximum(counts, 0).sum(axis=0).tolist(), strict=True)),
         "failures": [
             {"image": name, "error": text, "crops": crops} for (name, text), crops in failures.items()

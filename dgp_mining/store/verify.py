@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..fitting.statistics import COUNTS
-from .crop_results import DONE, FAILED, RESULT
+from ..progress import ProgressCallback
+from .columns import RESULT, ArrayName, CropColumns, FieldColumns
+from .crop_results import DONE, FAILED
 from .integrity import DamagedError
-from .layout import LOST, STATUS, crop_arrays
+from .layout import LOST, crop_arrays
 from .part import Chunk, Part
 from .store import Store
 
@@ -67,7 +69,7 @@ def verify(
     images: Sequence[str | Path] = (),
     *,
     repair: bool = False,
-    on_progress: Callable[[int, int], None] = lambda done, of: None,
+    callback: ProgressCallback | None = None,
 ) -> Verification:
     """Read all of a store and compare its parts with each other; with `images`, read the image files, too,
     which are looked for in each of these folders.
@@ -75,6 +77,7 @@ def verify(
     With `repair`, damaged chunks become pending and damaged descriptions of arrays are written anew. Raises
     StoreError where there is no store, or what describes it as a whole is damaged, which cannot be repaired.
     """
+    callback = callback or ProgressCallback()
     store = Store.open(path)
     found: list[Damage] = []
     for part in store.parts:
@@ -89,7 +92,7 @@ def verify(
             if repair:
                 part.mark_pending(index)
                 fitted -= crops
-        on_progress(done + 1, len(chunks))
+        callback.on_progress("Verifying", done + 1, len(chunks))
     return Verification(
         crops=len(store),
         pending=len(store) - fitted,
@@ -112,7 +115,7 @@ def _described(part: Part, repair: bool) -> list[Damage]:
 
 def _wrong(part: Part, index: int) -> Iterator[str]:
     """What is wrong with a chunk, a sentence each."""
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[ArrayName, np.ndarray] = {}
     for name in crop_arrays(part.extent):
         try:
             columns[name] = part.read(name, part.rows(index))
@@ -120,27 +123,28 @@ def _wrong(part: Part, index: int) -> Iterator[str]:
             yield error.reason
     if len(columns) < len(crop_arrays(part.extent)):
         return
-    for row, status in enumerate(columns[STATUS].tolist()):
+    for row, status in enumerate(columns[ArrayName.STATUS].tolist()):
         crop = {name: column[row] for name, column in columns.items()}
         at = f"{part.place}: crop {part.rows(index).start + row}"
         if status == DONE:
             yield from (f"{at} {what}." for what in _wrong_with_fitted(crop))
-        elif status != FAILED or not crop["crops/error"]:
+        elif status != FAILED or not crop[ArrayName.ERROR]:
             yield f"{at} is neither fitted nor has it failed for a reason."
 
 
-def _wrong_with_fitted(crop: dict[str, np.ndarray]) -> Iterator[str]:
-    counts = dict(zip(COUNTS, crop["statistics/count"].tolist(), strict=True))
+def _wrong_with_fitted(arrays: dict[ArrayName, np.ndarray]) -> Iterator[str]:
+    crop = CropColumns(arrays.__getitem__)
+    counts = dict(zip(COUNTS, crop.statistics.counts.tolist(), strict=True))
     sampled = counts.pop("sampled")
     interior = 2 * counts["gaussians"] - sum(counts.values())
-    sample, histogram = crop["statistics/sample"], crop["statistics/histogram"]
-    if not np.isfinite(crop["crops/result"]).all():
+    sample, histogram = crop.statistics.samples, crop.statistics.histograms
+    if not np.isfinite(crop.results).all():
         yield f"has a result that is not finite ({', '.join(RESULT)})"
-    if not np.isfinite(crop["crops/content"][0]):
+    if not np.isfinite(crop.content[0]):
         yield "has no content"
-    if not crop["crops/sha256"].any():
+    if not crop.sha256.any():
         yield "has no digest of its image file"
-    if crop["crops/error"]:
+    if crop.error:
         yield "is fitted and has failed at once"
     if min(counts.values()) < 0 or interior < 0:
         yield "has impossible counts"
@@ -151,26 +155,27 @@ def _wrong_with_fitted(crop: dict[str, np.ndarray]) -> Iterator[str]:
         yield "has another number of sampled Gaussians than it counts"
     if (histogram < 0).any() or (histogram[0].sum(axis=1) != interior).any():
         yield "has histograms of another number of Gaussians than it counts"
-    if interior and not np.isfinite(crop["statistics/moment"]).all():
+    if interior and not np.isfinite(crop.statistics.moments).all():
         yield "has moments that are not finite"
-    if "snapshots/psnr" in crop and not (
-        np.isfinite(crop["snapshots/psnr"]).all()
-        and (crop["snapshots/count"][:, 0] == counts["gaussians"]).all()
-        and np.isfinite(crop["snapshots/moment"][crop["snapshots/histogram"][:, 0, 0].any(axis=1)]).all()
-        and (crop["snapshots/histogram"] >= 0).all()
+    snapshots = crop.snapshots
+    if ArrayName.SNAPSHOT_PSNR in arrays and not (
+        np.isfinite(snapshots.psnr).all()
+        and (snapshots.counts[:, 0] == counts["gaussians"]).all()
+        and np.isfinite(snapshots.moments[snapshots.histograms[:, 0, 0].any(axis=1)]).all()
+        and (snapshots.histograms >= 0).all()
     ):
         yield "has snapshots of another fit, or has lost some"
-    if "fields/extent" in crop:
-        yield from _wrong_with_field(crop, counts["gaussians"], counts["degenerate"])
+    if ArrayName.FIELD_EXTENT in arrays:
+        yield from _wrong_with_field(crop.fields, counts["gaussians"], counts["degenerate"])
 
 
-def _wrong_with_field(crop: dict[str, np.ndarray], gaussians: int, degenerate: int) -> Iterator[str]:
-    room, most_channels = crop["fields/colors"].shape
-    n, channels = crop["fields/extent"].tolist()
+def _wrong_with_field(field: FieldColumns, gaussians: int, degenerate: int) -> Iterator[str]:
+    room, most_channels = field.colors.shape
+    n, channels = field.extent.tolist()
     if n != gaussians or not (0 <= n <= room and 1 <= channels <= most_channels):
         yield "has a field of another number of Gaussians than it counts"
         return
-    values = np.concatenate([crop[f"fields/{name}"][:n] for name in ("means", "cholesky", "colors")], axis=1)
+    values = np.concatenate([field.means[:n], field.cholesky[:n], field.colors[:n]], axis=1)
     if (~np.isfinite(values).all(axis=1)).sum() > degenerate:
         yield "has a field that is not finite"
 
@@ -182,8 +187,8 @@ def _length(part: Part, index: int) -> int:
 
 def _image_files(store: Store, folders: list[Path]) -> ImageFiles:
     """Compare the image files with the digests of the crops that were fitted to them."""
-    plan, done = store.plan, store.status() == DONE
-    sha256 = store.read("crops/sha256")
+    plan, done = store.plan, store.status == DONE
+    sha256 = store.at().sha256
     digests: dict[str, set[bytes]] = {}
     for crop in np.flatnonzero(done):
         digests.setdefault(plan.names[plan.image[crop]], set()).add(sha256[crop].tobytes())

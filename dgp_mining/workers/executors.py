@@ -49,7 +49,7 @@ def open_executor(
     *,
     prepare: Callable[[], None] = lambda: None,
     tls: tuple[str | None, str | None, str | None] = (None, None, None),
-    say: Callable[[str], None] = lambda sentence: None,
+    notify: Callable[[str], None] = lambda sentence: None,
 ) -> Iterator[Executor]:
     """The executor that `scheduler` names: 'sync', 'local', 'gpu', or the address of a Dask scheduler
     (tcp://... or tls://...).
@@ -65,8 +65,8 @@ def open_executor(
         return
     with _cluster(scheduler, workers, tls) as client, _prepared(client, prepare):
         if client.dashboard_link and importlib.util.find_spec("bokeh"):
-            say(f"Dashboard: {client.dashboard_link}")
-        yield functools.partial(_run_on, client, say)
+            notify(f"Dashboard: {client.dashboard_link}")
+        yield functools.partial(_run_on, client, notify)
 
 
 def default_workers(scheduler: str) -> int:
@@ -129,7 +129,7 @@ def _run_here(
 
 def _run_on(
     client: Client,
-    say: Callable[[str], None],
+    notify: Callable[[str], None],
     function: Callable[[Task], Result],
     next_task: Callable[[int], Task | None],
     stop: Stop,
@@ -140,7 +140,7 @@ def _run_on(
 
     ended: SimpleQueue[Future] = SimpleQueue()
     running: dict[str, tuple[Future, Task]] = {}
-    watch = _Watch(client, say)
+    watch = _Watch(client, notify)
     failure: Exception | None = None
     while True:
         workers = watch.workers()
@@ -183,8 +183,8 @@ def _withdraw(client: Client, running: dict[str, tuple[Future, Any]]) -> None:
 class _Watch:
     """Counts the workers, which come and go, and says when there is none."""
 
-    def __init__(self, client: Client, say: Callable[[str], None]) -> None:
-        self.client, self.say = client, say
+    def __init__(self, client: Client, notify: Callable[[str], None]) -> None:
+        self.client, self.notify = client, notify
         self.count = 0
         self.looked = -POLL_SECONDS
         self.seen = time.monotonic()
@@ -202,10 +202,10 @@ class _Watch:
         if self.count:
             self.seen = now
             if self.missed:
-                self.say("Workers have come; going on.")
+                self.notify("Workers have come; going on.")
         elif not self.missed and now - self.seen > PATIENCE_SECONDS:
             address = self.client.scheduler.address
-            self.say(
+            self.notify(
                 f"There are no workers at {address}: waiting for 'dask worker {address} --nthreads 1'. "
                 "Ctrl-C ends."
             )

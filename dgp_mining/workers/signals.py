@@ -37,7 +37,7 @@ def signals_blocked() -> Iterator[None]:
 
 
 @contextmanager
-def stop_at_signals(say: Callable[[str], None]) -> Iterator[Stop]:
+def stop_at_signals(notify: Callable[[str], None]) -> Iterator[Stop]:
     """A Stop that the first Ctrl-C or SIGTERM sets; the next raises KeyboardInterrupt, and what follows is
     ignored, since the workers are being ended.
 
@@ -53,7 +53,7 @@ def stop_at_signals(say: Callable[[str], None]) -> Iterator[Stop]:
         stop.asked = True
         # From a thread: the signal may have come in the midst of writing to the same stream.
         sentence = "Finishing the chunks under way; Ctrl-C again stops at once and loses them."
-        threading.Thread(target=say, args=(sentence,), daemon=True).start()
+        threading.Thread(target=notify, args=(sentence,), daemon=True).start()
 
     if threading.current_thread() is not threading.main_thread():
         yield stop

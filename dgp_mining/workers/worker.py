@@ -201,7 +201,10 @@ def _measured(
         return CropResult(crop.sha256, f"{crop.name}: the fit diverged: take another --recipe or --density.")
     return CropResult(
         crop.sha256,
-        result=(_finite(fit.psnr), _finite(held_out), fit.iterations, fit.seconds),
+        psnr=_finite(fit.psnr),
+        held_out_psnr=_finite(held_out),
+        iterations=fit.iterations,
+        seconds=fit.seconds,
         statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
         field=fit.field if keep_field else None,
         content=measure_content(crop.pixels),
@@ -261,7 +264,7 @@ def _write(store: Store, chunk: PlannedChunk, results: list[CropResult]) -> None
 def _progress(
     chunk: PlannedChunk, crops: list[LoadedCrop], results: list[CropResult], seconds: float
 ) -> Progress:
-    psnr = [result.result[0] for result in results if not result.error]
+    psnr = [result.psnr for result in results if not result.error]
     return Progress(
         chunk=chunk.number,
         done=len(psnr),

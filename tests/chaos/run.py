@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dgp_mining.store.crop_results import DONE, RESULT
+from dgp_mining.store.columns import RESULT
+from dgp_mining.store.crop_results import DONE
 from dgp_mining.store.integrity import StoreError
 from dgp_mining.store.store import Store
 
@@ -51,13 +52,13 @@ def dictionary(store: Path | str, out: Path) -> bytes:
 def rows(store: Path | str) -> dict[str, np.ndarray]:
     """What a store says of each crop, in the order of its crops, less the time that it took."""
     opened = Store.open(store)
-    image, position = opened.crops()
-    assert (opened.status() == DONE).all()
+    image, position = opened.plan.image, opened.plan.position
+    assert (opened.status == DONE).all()
     return {
         "image": image,
         "position": position,
-        "result": np.delete(opened.results(), RESULT.index("seconds"), axis=1),
-        "counts": opened.counts(),
+        "result": np.delete(opened.at().results, RESULT.index("seconds"), axis=1),
+        "counts": opened.statistics.counts,
         "samples": opened.samples(np.arange(len(image))),
     }
 

@@ -16,8 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
+from dgp_mining.callbacks import Callback
 from dgp_mining.fitting.statistics import prior_sample
 from dgp_mining.mining import Progress, mine
+from dgp_mining.planning.plan import Plan
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary, describe, split
 from dgp_mining.prior.dictionary import DictionaryError
@@ -26,6 +28,25 @@ from dgp_mining.store.summary import summarise
 from dgp_mining.workers import scheduling
 
 SETTINGS = Settings(crop=32, max_crops=24)
+
+
+class Events(Callback):
+    """The events of a run, in order."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.chunks: list[Progress] = []
+
+    def on_plan(self, plan: Plan, store: Store) -> None:
+        assert len(store) >= plan.crops
+        self.names.append("plan")
+
+    def on_chunk(self, progress: Progress) -> None:
+        self.chunks.append(progress)
+        self.names.append("chunk")
+
+    def on_end(self, store: Store) -> None:
+        self.names.append("end")
 
 
 def dictionary_bytes(store: Path) -> bytes:
@@ -42,10 +63,9 @@ def undisturbed(photos: Path, tmp_path: Path, fitter: str) -> bytes:
 
 
 def test_every_crop_is_fitted_once_and_reported(photos: Path, tmp_path: Path, fitter: str) -> None:
-    reported: list[Progress] = []
-    store = mine(
-        photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, on_progress=reported.append
-    )
+    events = Events()
+    store = mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, callback=events)
+    reported = events.chunks
     summary = summarise(store)
     assert (summary["crops"], summary["done"], summary["failed"], summary["pending"]) == (24, 24, 0, 0)
     assert sum(progress.done for progress in reported) == 24
@@ -65,20 +85,21 @@ def test_local_workers_give_the_same_bytes(
 def test_an_interrupted_run_resumes_with_what_is_missing_and_gives_the_same_bytes(
     photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes
 ) -> None:
-    path, reported = tmp_path / "a.zarr", []
+    path = tmp_path / "a.zarr"
 
-    def interrupt(progress: Progress) -> None:
-        reported.append(progress)
-        if len(reported) == 10:
-            raise KeyboardInterrupt
+    class Interrupt(Events):
+        def on_chunk(self, progress: Progress) -> None:
+            super().on_chunk(progress)
+            if len(self.chunks) == 10:
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter, on_progress=interrupt)
-    done = int((Store.open(path).status() == DONE).sum())
+        mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter, callback=Interrupt())
+    done = int((Store.open(path).status == DONE).sum())
     assert 10 <= done < 24
-    missing: list[Progress] = []
-    mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter, on_progress=missing.append)
-    assert len(missing) == 24 - done
+    missing = Events()
+    mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter, callback=missing)
+    assert len(missing.chunks) == 24 - done
     assert dictionary_bytes(path) == undisturbed
     mine(photos, path, SETTINGS, scheduler="sync", fitter="no_fitter_is_needed_any_more")
 
@@ -141,7 +162,7 @@ def begin(command: list[str], folder: Path, crops: int, seconds: float) -> subpr
         command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     path = folder / "a.zarr"
-    while not (Store.exists(path) and (Store.open(path).status() == DONE).sum() >= crops):
+    while not (Store.exists(path) and (Store.open(path).status == DONE).sum() >= crops):
         assert run.poll() is None, run.stderr.read()
         time.sleep(0.1)
     return run
@@ -159,7 +180,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
     assert "The same command continues from there." in said
     assert "Traceback" not in said
     path = tmp_path / "a.zarr"
-    done = int((Store.open(path).status() == DONE).sum())
+    done = int((Store.open(path).status == DONE).sum())
     assert 2 < done < 24  # one at least was under way
     log = (tmp_path / "a.zarr.log").read_text()
     assert f"end: Interrupted: {done} of 24 crops" in log
@@ -221,14 +242,15 @@ def test_bad_files_are_recorded_and_the_others_fitted(photos: Path, tmp_path: Pa
 def test_an_image_that_shrank_under_way_fails_its_crops_only(
     photos: Path, tmp_path: Path, fitter: str
 ) -> None:
-    def shrink(plan: object, store: Store) -> None:
-        Image.new("RGB", (32, 32), "white").save(photos / "p2.png")
+    class Shrink(Callback):
+        def on_plan(self, plan: Plan, store: Store) -> None:
+            Image.new("RGB", (32, 32), "white").save(photos / "p2.png")
 
     store = mine(
-        photos, tmp_path / "a.zarr", Settings(crop=32), scheduler="sync", fitter=fitter, on_plan=shrink
+        photos, tmp_path / "a.zarr", Settings(crop=32), scheduler="sync", fitter=fitter, callback=Shrink()
     )
     plan = store.plan
-    failed = {plan.names[plan.image[crop]] for crop in np.flatnonzero(store.status() == FAILED)}
+    failed = {plan.names[plan.image[crop]] for crop in np.flatnonzero(store.status == FAILED)}
     assert failed == {"p2.png"}
 
 
@@ -244,7 +266,7 @@ def test_a_resumed_run_with_other_settings_is_refused(photos: Path, tmp_path: Pa
         fitter=fitter,
         overwrite=True,
     )
-    assert len(other.status()) == 20
+    assert len(other.status) == 20
 
 
 def test_a_thread_count_cannot_change_a_result(photos: Path, tmp_path: Path, fitter: str) -> None:
@@ -263,7 +285,7 @@ def test_a_thread_count_cannot_change_a_result(photos: Path, tmp_path: Path, fit
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert (store.status() == DONE).all()
+    assert (store.status == DONE).all()
 
 
 def test_fields_are_kept_when_asked_and_change_no_byte_of_the_dictionary(

@@ -17,6 +17,7 @@ import pytest
 
 from dgp_mining import mining
 from dgp_mining import retry as retry_module
+from dgp_mining.callbacks import Callback
 from dgp_mining.images.reader import ImageError, decode_image
 from dgp_mining.mining import mine
 from dgp_mining.planning import crop_loader
@@ -27,6 +28,7 @@ from dgp_mining.retry import RunError, disk_is_full, is_transient, retry
 from dgp_mining.store.crop_results import DONE, FAILED, PENDING
 from dgp_mining.store.store import Store, StoreError
 from dgp_mining.workers import worker
+from dgp_mining.workers.messages import Progress
 
 SETTINGS = Settings(crop=32)
 
@@ -56,7 +58,7 @@ def decoding(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def counts(store: Store) -> tuple[int, int, int]:
     """Crops done, failed and pending."""
-    status = store.status()
+    status = store.status
     return tuple(int((status == value).sum()) for value in (DONE, FAILED, PENDING))
 
 
@@ -112,14 +114,14 @@ def test_a_file_that_stays_unreadable_fails_alone_after_four_tries(
     decoding["30.png"] = [OSError(errno.EIO, "Input/output error")] * 9
     store = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=script.fitter)
     assert counts(store) == (7, 1, 0)
-    assert store.errors() == [(2, "30.png cannot be read (Input/output error).")]
+    assert store.errors == [(2, "30.png cannot be read (Input/output error).")]
     assert decoding["calls"]["30.png"] == 4
 
 
 def test_what_is_wrong_with_a_crop_is_not_tried_again(flat: Path, tmp_path: Path, script: Any) -> None:
     script.set({20: ["refuse"] * 9})
     store = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=script.fitter)
-    assert store.errors() == [(1, "20.png: the crop is refused")]
+    assert store.errors == [(1, "20.png: the crop is refused")]
     assert [script.calls(crop) for crop in range(10, 90, 10)] == [1] * 8
 
 
@@ -144,6 +146,11 @@ def test_strict_stops_at_the_first_failed_crop(flat: Path, tmp_path: Path, scrip
     assert script.calls(10) == 1
 
 
+class Interrupt(Callback):
+    def on_chunk(self, progress: Progress) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_ctrl_c_is_ctrl_c_with_strict_too(flat: Path, tmp_path: Path, script: Any) -> None:
     path = tmp_path / "a.zarr"
     with pytest.raises(KeyboardInterrupt):
@@ -154,7 +161,7 @@ def test_ctrl_c_is_ctrl_c_with_strict_too(flat: Path, tmp_path: Path, script: An
             scheduler="sync",
             fitter=script.fitter,
             strict=True,
-            on_progress=lambda progress: os.kill(os.getpid(), signal.SIGINT),
+            callback=Interrupt(),
         )
     assert counts(Store.open(path)) == (1, 0, 7)
 
@@ -198,11 +205,12 @@ def test_a_store_that_cannot_be_written_ends_the_run_and_loses_nothing(
 def test_a_folder_that_goes_away_fails_no_crop(flat: Path, tmp_path: Path, script: Any) -> None:
     path, options = tmp_path / "a.zarr", {"scheduler": "sync", "fitter": script.fitter}
 
-    def lose(plan: Plan, store: Store) -> None:
-        flat.rename(tmp_path / "elsewhere")
+    class Lose(Callback):
+        def on_plan(self, plan: Plan, store: Store) -> None:
+            flat.rename(tmp_path / "elsewhere")
 
     with pytest.raises(RunError, match=f"cannot read the folder {flat}"):
-        mine(flat, path, SETTINGS, on_plan=lose, **options)
+        mine(flat, path, SETTINGS, callback=Lose(), **options)
     assert counts(Store.open(path)) == (0, 0, 8)
 
 
@@ -237,7 +245,7 @@ def test_a_crop_that_kills_every_worker_is_found_and_the_others_are_fitted(
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         store = mine(flat, tmp_path / "a.zarr", SETTINGS, workers=1, fitter=script.fitter)
     assert counts(store) == (7, 1, 0)
-    ((crop, reason),) = store.errors()
+    ((crop, reason),) = store.errors
     assert crop == 4
     assert reason.startswith("50.png: the crop at (0, 0) killed every worker")
     assert script.calls(50) == 2
@@ -255,9 +263,9 @@ def test_a_gpu_takes_many_crops_at_once_and_half_as_many_where_its_memory_is_sho
     # All; half, which is too many still; a quarter, and for the refused crop one by one.
     assert script.batches()[1:] == [8, 4, 2, 2, 1, 1, 2, 2]
     on_cpu = mine(flat, tmp_path / "cpu.zarr", SETTINGS, **options)
-    assert on_gpu.errors() == on_cpu.errors() == [(3, "40.png: the crop is refused")]
+    assert on_gpu.errors == on_cpu.errors == [(3, "40.png: the crop is refused")]
     assert on_gpu.fingerprint != on_cpu.fingerprint
-    done = np.flatnonzero(on_cpu.status() == DONE)
+    done = np.flatnonzero(on_cpu.status == DONE)
     np.testing.assert_array_equal(on_gpu.samples(done), on_cpu.samples(done))
 
 
@@ -280,7 +288,7 @@ def test_what_breaks_fails_the_crop_on_a_cpu_and_ends_the_run_on_a_gpu(
     monkeypatch.setattr(worker, "check_worker", lambda backend: None)
     script.set({20: ["break"] * 9})
     options = {"scheduler": "sync", "fitter": script.fitter}
-    assert mine(flat, tmp_path / "cpu.zarr", SETTINGS, **options).errors() == [(1, "20.png: something broke")]
+    assert mine(flat, tmp_path / "cpu.zarr", SETTINGS, **options).errors == [(1, "20.png: something broke")]
     with pytest.raises(RunError, match=r"GPU cannot be used \(something broke\): see to it"):
         mine(flat, tmp_path / "gpu.zarr", SETTINGS, device="cuda", **options)
     assert counts(Store.open(tmp_path / "gpu.zarr"))[1] == 0

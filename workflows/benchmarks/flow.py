@@ -21,6 +21,7 @@ from typing import Any
 from measure import machine, parser, print_table, say, write_json
 from PIL import Image
 
+from dgp_mining.callbacks import Callback
 from dgp_mining.images.reader import ImageError
 from dgp_mining.mining import mine, open_store, plan_run
 from dgp_mining.planning.settings import Settings
@@ -77,7 +78,7 @@ def overhead(folder: Path, crops: int) -> dict[str, float]:
             scheduler=how,
             workers=1,
             fitter="no_fit",
-            on_progress=watch.chunk,
+            callback=watch,
         )
         found[where] = 1e3 / watch.rate()
     return found
@@ -90,12 +91,12 @@ def scaling(photographs: Path, folder: Path, crops: int, quick: bool) -> dict[st
     for workers in (1, 2):
         say(f"{crops} fits in {workers} worker{'s' * (workers > 1)}")
         watch = Watch()
-        mine(photographs, folder / f"{workers}.zarr", settings, workers=workers, on_progress=watch.chunk)
+        mine(photographs, folder / f"{workers}.zarr", settings, workers=workers, callback=watch)
         found[str(workers)] = {"fitting": watch.rate(), "in all": watch.crops / (watch.last - watch.began)}
     return found
 
 
-class Watch:
+class Watch(Callback):
     """Counts crops, and times from the end of the first chunk to that of the last."""
 
     def __init__(self) -> None:
@@ -103,7 +104,7 @@ class Watch:
         self.first = self.last = 0.0
         self.crops = self.at_first = 0
 
-    def chunk(self, progress: Progress) -> None:
+    def on_chunk(self, progress: Progress) -> None:
         self.last = time.perf_counter()
         self.crops += progress.done
         if not self.first:

@@ -117,7 +117,7 @@ def test_crops_are_fitted_to_the_psnr_asked_for_and_no_further(photos: Path, tmp
     options = ["--store", store, "--crop", 32, "--max-crops", 3, "--scheduler", "sync"]
     done = run("fit", "--images", photos, *options, "--target-psnr", 33)
     assert done.exit_code == 0, done.output
-    psnr, _, iterations, _ = Store.open(store).read("crops/result").T
+    psnr, _, iterations, _ = Store.open(store).at().results.T
     assert (psnr >= 33).all()
     assert (iterations < 300).all()
     assert "target_psnr" in one_sentence(run("fit", "--images", photos, *options), 1)
@@ -234,7 +234,7 @@ def test_building_from_an_unfinished_store_or_into_a_bad_place_is_one_sentence(
 def test_build_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def record(*arguments: object, on_progress: object) -> Dictionary:
+    def record(*arguments: object, callback: object) -> Dictionary:
         calls.append(arguments)
         return Dictionary(np.ones((8, 3)), {"gaussians": 1, "crops": 1, "symmetric": True})
 

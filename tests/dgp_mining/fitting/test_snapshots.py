@@ -37,15 +37,15 @@ def test_snapshots_are_the_statistics_of_the_fit_at_those_iterations(watched: St
     name, (row, column) = watched.plan.names[watched.plan.image[0]], watched.plan.position[0]
     pixels = decode_image(photos / name).pixels[row : row + 32, column : column + 32]
     fit = fit_image(pixels, iterations=6, snapshots=LOOKS)
-    stored = watched.read("snapshots/moment")[0]
+    stored = watched.at().snapshots.moments[0]
     for at, look in enumerate(fit.snapshots):
         found = measure(look.field, fit.start.numpy(), np.random.default_rng(0))
         np.testing.assert_array_equal(stored[at], found.moments)
-        np.testing.assert_array_equal(watched.read("snapshots/histogram")[0, at], found.histograms)
-        np.testing.assert_array_equal(watched.read("snapshots/count")[0, at], found.counts)
-        assert watched.read("snapshots/psnr")[0, at] == look.psnr
+        np.testing.assert_array_equal(watched.at().snapshots.histograms[0, at], found.histograms)
+        np.testing.assert_array_equal(watched.at().snapshots.counts[0, at], found.counts)
+        assert watched.at().snapshots.psnr[0, at] == look.psnr
     assert stored[0, 0, MOMENTS.index("ratio")] == pytest.approx(1)
-    assert watched.read("snapshots/count")[0, 0, COUNTS.index("gaussians")] == 256
+    assert watched.at().snapshots.counts[0, 0, COUNTS.index("gaussians")] == 256
 
 
 def test_snapshots_change_nothing_else(watched: Store, photos: Path, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_snapshots_change_nothing_else(watched: Store, photos: Path, tmp_path: P
     assert plain.fingerprint == watched.fingerprint
     dictionaries = [build_dictionary(store.path, size=64) for store in (plain, watched)]
     np.testing.assert_array_equal(dictionaries[0].cholesky, dictionaries[1].cholesky)
-    np.testing.assert_array_equal(plain.read("statistics/moment"), watched.read("statistics/moment"))
+    np.testing.assert_array_equal(plain.statistics.moments, watched.statistics.moments)
 
 
 def test_lost_snapshots_are_found(watched: Store) -> None:

@@ -21,7 +21,6 @@ from dgp_mining.prior.dictionary import DictionaryError
 from dgp_mining.report import fitted_crops
 from dgp_mining.report.export import export_field
 from dgp_mining.report.fitted_crops import fitted_crop
-from dgp_mining.store.crop_results import RESULT
 from dgp_mining.store.store import Chunk, Store, StoreError
 from splat2d import GaussianField
 
@@ -44,7 +43,7 @@ def test_a_field_fitted_again_is_the_one_that_was_kept(photos: Path, tmp_path: P
 def test_a_fit_that_ended_at_its_target_ends_there_again(photos: Path, tmp_path: Path) -> None:
     settings = Settings(crop=32, max_crops=2, iterations=60, target_psnr=20.0, keep_fields=True)
     kept = mine(photos, tmp_path / "kept.zarr", settings, scheduler="sync")
-    assert kept.results()[0, RESULT.index("iterations")] < 60
+    assert kept.iterations[0] < 60
     bare = mine(photos, tmp_path / "bare.zarr", replace(settings, keep_fields=False), scheduler="sync")
     assert torch.equal(fitted_crop(kept, 0).field.means, fitted_crop(bare, 0).field.means)
 

@@ -84,8 +84,8 @@ def test_its_figures_are_those_of_the_store(store: Store, tmp_path: Path) -> Non
     text = (tmp_path / "r.html").read_text()
     means = read_pooled_statistics(store).means()
     assert f"<b>{means['long_axis']:.3f}</b>" in text
-    assert f"<b>{store.results()[:, 0].mean():.2f}</b>" in text
-    worst = int(store.results()[:, 0].argmin())
+    assert f"<b>{store.psnr.mean():.2f}</b>" in text
+    worst = int(store.psnr.argmin())
     assert f"Crop {worst}: " in text
     assert store.fingerprint in text
     assert len(re.findall(r'alt="the crop"', text)) == 6
@@ -99,9 +99,9 @@ def test_best_and_worst_crops_are_of_different_photographs_and_the_best_show_som
     best, worst = [int(crop) for crop, _ in shown[:3]], [int(crop) for crop, _ in shown[3:]]
     for group in (best, worst):
         assert len({store.plan.image[crop] for crop in group}) == min(3, len(store.plan.names))
-    gradient = store.read("crops/content")[:, CONTENT.index("gradient")]
+    gradient = store.at().content[:, CONTENT.index("gradient")]
     assert (gradient[best] >= np.median(gradient)).all()
-    psnr = store.results()[:, 0]
+    psnr = store.psnr
     assert psnr[worst[0]] == psnr.min()
     assert psnr[best[0]] == psnr[gradient >= np.median(gradient)].max()
 

@@ -44,7 +44,7 @@ def test_two_runs_at_once_make_the_dictionary_of_one(
         assert run.returncode == 0
     store = Store.open("shared.zarr")
     assert len(store.parts) == 1
-    assert (store.status() == DONE).all()
+    assert (store.status == DONE).all()
     assert verify("shared.zarr").damage == []
     assert dictionary_bytes(tmp_path / "shared.zarr") == dictionary_bytes(tmp_path / "alone.zarr")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from dgp_mining.callbacks import Callback
 from dgp_mining.cli import main
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
@@ -17,6 +18,7 @@ from dgp_mining.store.location import Location
 from dgp_mining.store.merge import merge
 from dgp_mining.store.store import DONE, Chunk, Store, StoreError
 from dgp_mining.store.verify import verify
+from dgp_mining.workers.messages import Progress
 
 SETTINGS = Settings(crop=32, max_crops=9)
 
@@ -74,18 +76,23 @@ def test_what_was_interrupted_goes_on_is_extended_and_merged(
 ) -> None:
     path, few = f"{bucket}/a.zarr", Settings(crop=32, max_crops=5)
 
-    def interrupt(progress: object) -> None:
-        raise KeyboardInterrupt
+    class Interrupt(Callback):
+        def on_chunk(self, progress: Progress) -> None:
+            raise KeyboardInterrupt
+
+    class Chunks(Callback):
+        def on_chunk(self, progress: Progress) -> None:
+            chunks.append(progress)
 
     with pytest.raises(KeyboardInterrupt):
-        mine(photos, path, few, scheduler="sync", fitter=fitter, on_progress=interrupt)
-    assert (Store.open(path).status() == DONE).sum() == 1
-    chunks: list[object] = []
-    mine(photos, path, few, scheduler="sync", fitter=fitter, on_progress=chunks.append)
+        mine(photos, path, few, scheduler="sync", fitter=fitter, callback=Interrupt())
+    assert (Store.open(path).status == DONE).sum() == 1
+    chunks: list[Progress] = []
+    mine(photos, path, few, scheduler="sync", fitter=fitter, callback=Chunks())
     assert len(chunks) == 4
     store = mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
     assert len(store.parts) == 2
-    assert (store.status() == DONE).all()
+    assert (store.status == DONE).all()
     mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
     here = dictionary_bytes(tmp_path / "a.zarr", tmp_path / "d.npz")
     assert dictionary_bytes(path, tmp_path / "d.npz") == here

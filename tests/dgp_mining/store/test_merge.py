@@ -14,6 +14,7 @@ from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior import build
 from dgp_mining.prior.build import build_dictionary
+from dgp_mining.progress import ProgressCallback
 from dgp_mining.store.merge import merge
 from dgp_mining.store.store import DONE, Chunk, Store, StoreError
 from dgp_mining.store.summary import summarise
@@ -50,7 +51,7 @@ def dictionary_bytes(store: str | Path) -> bytes:
 
 def crops_of(store: Store) -> list[tuple[str, int, int]]:
     """Name, row and column of each crop, sorted."""
-    image, position = store.crops()
+    image, position = store.plan.image, store.plan.position
     return sorted((store.plan.names[i], *at) for i, at in zip(image, position.tolist(), strict=True))
 
 
@@ -123,8 +124,13 @@ def test_stores_mined_apart_merge_into_the_one_that_was_mined_in_one_go(
     mine_some("b.zarr", NAMES[2:])  # two images are in both
     mine_some("c.zarr", NAMES[2:3])
     reported: list[tuple[int, int]] = []
-    merged = merge(["b.zarr", "a.zarr", "c.zarr"], "ab.zarr", on_progress=lambda *at: reported.append(at))
-    assert (merged.status() == DONE).all()
+
+    class Reported(ProgressCallback):
+        def on_progress(self, what: str, done: int, total: int) -> None:
+            reported.append((done, total))
+
+    merged = merge(["b.zarr", "a.zarr", "c.zarr"], "ab.zarr", callback=Reported())
+    assert (merged.status == DONE).all()
     assert crops_of(merged) == crops_of(Store.open("whole.zarr"))
     assert len(merged.parts) == 1
     assert reported[-1] == (len(merged), len(merged))
@@ -161,7 +167,7 @@ def test_a_failure_gives_way_to_a_fit_of_the_same_crop(mine_some: Mine, photos: 
     (photos / "p1.png").write_bytes(good)
     mine_some("b.zarr", ["p1.png"])
     mine_some("whole.zarr", NAMES)
-    assert (merge(["a.zarr", "b.zarr"], "ab.zarr").status() == DONE).all()
+    assert (merge(["a.zarr", "b.zarr"], "ab.zarr").status == DONE).all()
     assert dictionary_bytes("ab.zarr") == dictionary_bytes("whole.zarr")
 
 
@@ -182,11 +188,12 @@ def test_a_merge_that_was_killed_leaves_no_store_and_is_done_again(mine_some: Mi
     mine_some("a.zarr", NAMES[:3])
     mine_some("b.zarr", NAMES[3:])
 
-    def kill(done: int, of: int) -> None:
-        raise KeyboardInterrupt
+    class Kill(ProgressCallback):
+        def on_progress(self, what: str, done: int, total: int) -> None:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        merge(["a.zarr", "b.zarr"], "ab.zarr", on_progress=kill)
+        merge(["a.zarr", "b.zarr"], "ab.zarr", callback=Kill())
     assert not Store.exists("ab.zarr")
     merge(["a.zarr", "b.zarr"], "ab.zarr")
     mine_some("whole.zarr", NAMES)

@@ -40,7 +40,7 @@ def result(seed: int = 0, channels: int = 3) -> CropResult:
     )
     statistics = measure(field, field.means[0].numpy(), np.random.default_rng(seed))
     content = np.linspace(0, seed + 1, len(CONTENT))
-    return CropResult(bytes([seed] * 32), "", (40.0 + seed, 25.0, 7, 0.5), statistics, field, content)
+    return CropResult(bytes([seed] * 32), "", 40.0 + seed, 25.0, 7, 0.5, statistics, field, content)
 
 
 FAILURE = CropResult(b"", "a.png is broken.")
@@ -61,19 +61,19 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, plan: Plan) -> None:
     store.write(chunk(store, 1), [result(0), result(1), FAILURE, result(2, channels=1)])
     store = Store.open(tmp_path / "dgp.zarr")
     assert store.pending_chunks() == [chunk(store, 0), chunk(store, 2)]
-    assert store.status().tolist() == [PENDING] * 4 + [DONE, DONE, FAILED, DONE] + [PENDING] * 2
-    np.testing.assert_array_equal(store.results()[5], [41.0, 25.0, 7, 0.5])
-    np.testing.assert_array_equal(store.read("crops/content")[5], result(1).content)
-    np.testing.assert_array_equal(store.read("statistics/moment")[5], result(1).statistics.moments)
-    np.testing.assert_array_equal(store.read("statistics/histogram")[5], result(1).statistics.histograms)
-    assert np.isnan(store.results()[6, 0])
-    assert store.errors() == [(6, "a.png is broken.")]
+    assert store.status.tolist() == [PENDING] * 4 + [DONE, DONE, FAILED, DONE] + [PENDING] * 2
+    np.testing.assert_array_equal(store.at().results[5], [41.0, 25.0, 7, 0.5])
+    np.testing.assert_array_equal(store.at().content[5], result(1).content)
+    np.testing.assert_array_equal(store.statistics.moments[5], result(1).statistics.moments)
+    np.testing.assert_array_equal(store.statistics.histograms[5], result(1).statistics.histograms)
+    assert np.isnan(store.psnr[6])
+    assert store.errors == [(6, "a.png is broken.")]
     np.testing.assert_array_equal(store.samples(np.array([5]))[0], result(1).statistics.sample)
     assert torch.equal(store.field(5).colors, result(1).field.colors)
     assert torch.equal(store.field(7).cholesky, result(2, channels=1).field.cholesky)
     assert store.field(7).colors.shape == (1, 50, 1)
     assert store.field(0) is store.field(6) is None
-    assert (store.crops()[0] == plan.image).all()
+    assert (store.plan.image == plan.image).all()
     assert store.plan.names == plan.names
 
 
@@ -81,7 +81,7 @@ def test_crops_are_read_in_the_order_asked_for(tmp_path: Path, plan: Plan) -> No
     store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     for index, crops in enumerate((range(4), range(4, 8), range(8, 10))):
         store.write(chunk(store, index), [result(crop) for crop in crops])
-    np.testing.assert_array_equal(store.read("crops/result", np.array([9, 2, 5]))[:, 0], [49, 42, 45])
+    np.testing.assert_array_equal(store.at(np.array([9, 2, 5])).psnr, [49, 42, 45])
     assert store.samples(np.array([], int)).shape == (0, 256, 7)
 
 
@@ -178,7 +178,7 @@ def test_what_a_killed_creation_has_left_is_completed(
     (path / "zarr.0123.partial").touch()
     store = Store.create(path, plan, chunk=4, gaussians=60)
     store.write(chunk(store, 0), [result(i) for i in range(4)])
-    assert Store.open(path).status()[:5].tolist() == [DONE] * 4 + [PENDING]
+    assert Store.open(path).status[:5].tolist() == [DONE] * 4 + [PENDING]
 
 
 def test_a_writer_killed_after_any_of_its_writes_leaves_the_chunk_pending(
@@ -229,7 +229,7 @@ def test_two_runs_that_begin_at_once_share_one_part(tmp_path: Path, plan: Plan) 
         plan, chunk=4, gaussians=60
     )  # it has seen nothing of the first
     assert second.pending_chunks() == [chunk(first, 0), chunk(first, 2)]
-    np.testing.assert_array_equal(second.results(), first.results())
+    np.testing.assert_array_equal(second.at().results, first.at().results)
 
 
 def test_a_run_whose_store_was_begun_anew_writes_nothing_into_it(

@@ -65,7 +65,7 @@ def test_a_flipped_byte_is_found_in_every_array(store: Path) -> None:
         found = verify(store)
         assert not found.sound
         (damage,) = found.damage
-        assert damage.chunk.index == 7
+        assert damage.chunk.number == 7
         assert name in damage.what
         file.write_bytes(before)
 
@@ -77,7 +77,7 @@ def test_a_lost_chunk_is_found_in_every_array(store: Path) -> None:
         before = file.read_bytes()
         file.unlink()
         (damage, *_) = verify(store).damage
-        assert damage.chunk.index == 7, name
+        assert damage.chunk.number == 7, name
         file.write_bytes(before)
 
 
@@ -98,7 +98,7 @@ def test_a_chunk_without_status_is_pending_not_damaged(store: Path) -> None:
 def test_numbers_that_no_fit_has_are_found(store: Path) -> None:
     opened = Store.open(store)
     (part,) = opened.parts
-    opened.write(Chunk(part.name, 3), [CropResult(bytes([1] * 32), "", (np.nan, 25.0, 7, 0.5))])
+    opened.write(Chunk(part.name, 3), [CropResult(bytes([1] * 32), "", np.nan, 25.0, 7, 0.5)])
     whats = " ".join(damage.what for damage in verify(store).damage)
     assert "crop 3 has a result that is not finite" in whats
     assert "crop 3 has a field of another number of Gaussians" in whats
@@ -113,7 +113,7 @@ def test_what_is_repaired_is_fitted_again_to_the_same_dictionary(
     with pytest.raises(DamagedError, match=r"is damaged .*dgp-mine verify --repair"):
         build_dictionary(store, size=64)
     found = verify(store, repair=True)
-    assert {damage.chunk.index for damage in found.damage} == {2, 5, 7}
+    assert {damage.chunk.number for damage in found.damage} == {2, 5, 7}
     assert found.sound
     assert found.pending == 3
     assert verify(store).damage == []
@@ -125,15 +125,15 @@ def test_what_is_repaired_is_fitted_again_to_the_same_dictionary(
 
 def test_lost_descriptions_are_written_anew(store: Path) -> None:
     (part,) = Store.open(store).parts
-    before = Store.open(store).results()
+    before = Store.open(store).at().results
     for name in (*plan_arrays(part.extent), *crop_arrays(part.extent)):
         (Path(str(part.place)) / name / "zarr.json").write_text("{")
     with pytest.raises(StoreError, match="crops/result is damaged"):
-        Store.open(store).results()
+        assert Store.open(store).psnr is None
     assert len(verify(store).damage) >= len(part._layouts)
     assert verify(store, repair=True).sound
     assert verify(store).damage == []
-    np.testing.assert_array_equal(Store.open(store).results(), before)
+    np.testing.assert_array_equal(Store.open(store).at().results, before)
 
 
 def test_a_damaged_plan_is_told_and_not_repaired(store: Path) -> None:
@@ -196,13 +196,11 @@ def test_status_exits_with_3_only_for_what_is_finished_with_failures(
 def test_options_reach_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[object, ...]] = []
 
-    def record_verify(
-        store: str, images: tuple[str, ...], *, repair: bool, on_progress: object
-    ) -> Verification:
+    def record_verify(store: str, images: tuple[str, ...], *, repair: bool, callback: object) -> Verification:
         calls.append((store, images, repair))
         return Verification(1, 0, [], repair, None)
 
-    def record_merge(stores: tuple[str, ...], out: str, *, on_progress: object) -> list[int]:
+    def record_merge(stores: tuple[str, ...], out: str, *, callback: object) -> list[int]:
         calls.append((stores, out))
         return [1]
 

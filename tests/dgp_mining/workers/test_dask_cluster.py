@@ -105,7 +105,7 @@ def test_a_run_waits_for_workers_that_have_gone_and_goes_on_with_others(
         finally:  # without it the run below would wait for ever
             start(*worker(address))
 
-    with open_executor(address, say=said.append) as run:
+    with open_executor(address, notify=said.append) as run:
         for task, _ in run(nap, numbers(30), Stop()):
             done.append(task)
             if len(done) == 5:

@@ -219,7 +219,7 @@ def test_the_dashboard_is_named_where_there_is_one(address: str, monkeypatch: py
     for bokeh, said in ((None, []), (object(), [r"Dashboard: http://127.0.0.1:\d+/status"])):
         monkeypatch.setattr(executors.importlib.util, "find_spec", lambda name, found=bokeh: found)
         heard: list[str] = []
-        with open_executor(address, say=heard.append):
+        with open_executor(address, notify=heard.append):
             pass
         assert len(heard) == len(said)
         assert all(re.fullmatch(pattern, text) for pattern, text in zip(said, heard, strict=True))
@@ -238,7 +238,7 @@ def test_workers_that_come_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) 
         LocalCluster(
             n_workers=0, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0"
         ) as cluster,
-        open_executor(cluster.scheduler_address, say=say) as run,
+        open_executor(cluster.scheduler_address, notify=say) as run,
     ):
         assert list(run(square, one_by_one([3]), Stop())) == [(3, 9)]
     assert f"There are no workers at {cluster.scheduler_address}: waiting for" in " ".join(said)
