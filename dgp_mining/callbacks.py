@@ -24,7 +24,7 @@ class Callback(ProgressCallback):
     ...     def on_chunk(self, progress):
     ...         self.crops += progress.done
     >>> counter = Counter()
-    >>> counter.on_chunk(Progress("a/0", done=3, failed=1, psnr=120.0, seconds=0.5))
+    >>> counter.on_chunk(Progress(Chunk("0123456789abcdef", 0), done=3, failed=1, psnr=120.0, seconds=0.5))
     >>> counter.on_message("no effect")
     >>> counter.crops
     3

@@ -23,7 +23,7 @@ from .store.part import Chunk
 from .store.store import Store
 from .workers.executors import default_workers, open_executor
 from .workers.messages import PlannedChunk, Task
-from .workers.scheduling import Flow
+from .workers.scheduling import TaskQueue
 from .workers.signals import stop_at_signals
 from .workers.worker import FITTERS, fit_task, prepare_worker
 
@@ -71,15 +71,15 @@ def mine(
     if pending:
         fitter = fitter or FITTERS[device]
         task = Task(opened.address, os.path.abspath(images), fitter)
-        flow = Flow(task, pending, lambda chunk: PlannedChunk(chunk, tuple(opened.chunk_crops(chunk))))
+        queue = TaskQueue(task, pending, lambda chunk: PlannedChunk(chunk, tuple(opened.chunk_crops(chunk))))
         prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
         workers = min(workers or default_workers(scheduler), len(pending))
         with (
             stop_at_signals(callback.on_message) as stop,
             open_executor(scheduler, workers, prepare=prepare, tls=tls, notify=callback.on_message) as run,
         ):
-            for done, ends in run(fit_task, flow.next, stop):
-                for progress in flow.took(done, ends):
+            for done, ends in run(fit_task, queue.next, stop):
+                for progress in queue.record(done, ends):
                     callback.on_chunk(progress)
                     failures += progress.failures if strict else []
                 stop.asked |= bool(failures)

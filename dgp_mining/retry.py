@@ -1,4 +1,4 @@
-"""Faults that pass, faults that last, and faults that end a run."""
+"""Retrying what failed by a transient error, and telling such errors from the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before each new try of what has failed by a passing fault."""
+"""Seconds before each retry."""
+
+NETWORK_PACKAGES = frozenset({"aiobotocore", "aiohttp", "botocore", "urllib3"})
+"""Packages below a store on S3; their errors derive from no standard class."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -19,16 +22,17 @@ _LASTING = _FULL | {
     for name in ("ENOENT", "EACCES", "EPERM", "ENOTDIR", "EISDIR", "EROFS", "ELOOP", "ENAMETOOLONG", "EFBIG")
 }
 
-_REMOTE = {"aiobotocore", "aiohttp", "botocore", "urllib3"}
-"""Packages below a remote store, whose errors are of no standard kind."""
-
 
 class RunError(RuntimeError):
-    """What ends a run; the message is one sentence saying what to do. Nothing done is lost."""
+    """An error that ends a run; the message is one sentence with the next step. Nothing done is lost."""
 
 
 def retry(action: Callable[[], Result]) -> Result:
-    """What `action` returns; tried three times more, after pauses, where a passing fault prevents it."""
+    """Call `action` and return its result, retrying up to three times with pauses on transient errors.
+
+    >>> retry(lambda: 7)
+    7
+    """
     for pause in PAUSES:
         try:
             return action()
@@ -40,53 +44,67 @@ def retry(action: Callable[[], Result]) -> Result:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: a network or a device was at fault, not what was asked of it."""
+    """Whether a retry may help, because a network or a device was at fault and not the request.
+
+    >>> is_transient(ConnectionResetError()), is_transient(FileNotFoundError(errno.ENOENT, "missing"))
+    (True, False)
+    """
     return any(
-        (_numbered(cause) and cause.errno not in _LASTING)
+        _errno(cause) not in _LASTING | {None}
         or isinstance(cause, (ConnectionError, TimeoutError))
-        or type(cause).__module__.partition(".")[0] in _REMOTE
+        or _from_network(cause)
+        for cause in _causes(error)
+    )
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether the way to some data failed (network, permissions), so that the data may be sound.
+
+    >>> is_unreachable(PermissionError()), is_unreachable(ValueError("bad checksum"))
+    (True, False)
+    """
+    if isinstance(error, FileNotFoundError):
+        return False
+    return any(
+        isinstance(cause, (ConnectionError, TimeoutError, PermissionError)) or _from_network(cause)
         for cause in _causes(error)
     )
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether space, or the quota of it, has run out."""
-    return any(_numbered(cause) and cause.errno in _FULL for cause in _causes(error))
+    """Whether disk space, or its quota, has run out.
+
+    >>> disk_is_full(OSError(errno.ENOSPC, "No space left on device"))
+    True
+    """
+    return any(_errno(cause) in _FULL for cause in _causes(error))
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """What began it: the sentence of that says what is wrong without saying it twice."""
+    """The error at the start of the chain of causes."""
     return list(_causes(error))[-1]
 
 
-def _numbered(error: BaseException) -> bool:
-    """Whether the system has reported it; decoders, too, raise OSError, without a number."""
-    return isinstance(error, OSError) and error.errno is not None
+def reason_of(error: BaseException) -> str:
+    """What went wrong, on one line and without a full stop, to put into a sentence.
+
+    >>> reason_of(OSError(errno.EIO, "Input/output error"))
+    'Input/output error'
+    """
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return reason.rstrip(".") or type(error).__name__
+
+
+def _errno(error: BaseException) -> int | None:
+    """The number of an error of the system; decoders raise OSError, too, but without a number."""
+    return error.errno if isinstance(error, OSError) else None
+
+
+def _from_network(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] in NETWORK_PACKAGES
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
-
-
-_NETWORK = {"aiobotocore", "aiohttp", "botocore"}
-"""What S3 is reached through; its errors are of no standard kind."""
-
-
-def _out_of_reach(error: BaseException | None) -> bool:
-    """Whether the way to the data failed, not the data."""
-    if isinstance(error, FileNotFoundError):
-        return False
-    while error is not None:
-        if isinstance(error, (ConnectionError, TimeoutError, PermissionError)):
-            return True
-        if type(error).__module__.partition(".")[0] in _NETWORK:
-            return True
-        error = error.__cause__
-    return False
-
-
-def _reason(error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-    return reason.rstrip(".") or type(error).__name__

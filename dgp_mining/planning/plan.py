@@ -30,6 +30,10 @@ READERS = 16
 """Threads that read the headers of images."""
 
 
+Crop = tuple[str, int, int]
+"""Name of the image in the folder, row and column."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Images, their crops in order, and the settings in full."""
@@ -150,5 +154,13 @@ def seed_of(seed: int, name: str, *position: int) -> list[int]:
     return [seed, int.from_bytes(digest[:8], "little"), *position]
 
 
-Crop = tuple[str, int, int]
-"""Name of the image in the folder, row and column."""
+def fit_seed(seed: int, crop: Crop) -> tuple[int, np.random.Generator]:
+    """The seed of a crop's fit, and the generator that samples the fitted Gaussians afterwards.
+
+    Both depend on the run's seed, the image's name and the position alone.
+
+    >>> fit_seed(0, ("a.png", 0, 32))[0] == fit_seed(0, ("a.png", 0, 32))[0]
+    True
+    """
+    rng = np.random.default_rng(seed_of(seed, *crop))
+    return int(rng.integers(2**31)), rng

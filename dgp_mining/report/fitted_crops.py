@@ -13,7 +13,7 @@ from ..fitting.fit import fit_image
 from ..fitting.loop import one_torch_thread
 from ..images.reader import ImageError
 from ..planning.crop_loader import load_crops
-from ..planning.plan import seed_of
+from ..planning.plan import fit_seed
 from ..store.crop_results import DONE
 from ..store.store import Store, StoreError
 
@@ -86,6 +86,6 @@ def _pixels(store: Store, crop: int, folder: Path, planned: tuple[str, int, int]
 
 def _fit_again(store: Store, pixels: np.ndarray, planned: tuple[str, int, int]) -> GaussianField:
     settings = store.settings
-    seed = int(np.random.default_rng(seed_of(settings.seed, *planned)).integers(2**31))
+    seed = fit_seed(settings.seed, planned)[0]
     with one_torch_thread():
         return fit_image(pixels, seed=seed, **settings.fit_arguments()).field

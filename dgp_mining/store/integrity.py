@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..retry import _out_of_reach, _reason
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+from ..retry import disk_is_full, is_unreachable, reason_of
 
 
 class StoreError(ValueError):
@@ -38,9 +35,9 @@ def reading(what: str) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:
-        if _out_of_reach(error):
-            raise StoreError(f"{what} cannot be read ({_reason(error)}): repeat the command.") from error
-        raise damaged(what, _reason(error)) from error
+        if is_unreachable(error):
+            raise StoreError(f"{what} cannot be read ({reason_of(error)}): repeat the command.") from error
+        raise damaged(what, reason_of(error)) from error
 
 
 @contextlib.contextmanager
@@ -51,11 +48,11 @@ def writing(where: str) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if disk_is_full(error):
             raise StoreFullError(
                 f"There is no room left for {where}: make some, then repeat the command to go on."
             ) from error
-        raise StoreError(f"{where} cannot be written ({_reason(error)}): name another --store.") from error
+        raise StoreError(f"{where} cannot be written ({reason_of(error)}): name another --store.") from error
 
 
 def damaged(what: str, reason: str) -> DamagedError:

@@ -27,6 +27,7 @@ from ..planning.fingerprints import settings_fingerprint
 from ..planning.plan import Plan
 from ..planning.plan_sets import describe_images, missing_crops, sorted_crops, union
 from ..planning.settings import SettingsKeysError, StoreSettings, differences
+from ..retry import reason_of
 from .columns import ArrayName, CropColumns, StatisticsColumns
 from .crop_results import DONE, FAILED, PENDING, CropResult, columns
 from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal, writing
@@ -344,9 +345,8 @@ def _attributes(place: Location) -> dict[str, Any] | None:
     except StoreError:
         raise
     except Exception as error:  # of the operating system, or of any layer below S3
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         hint = "check the bucket, AWS_ENDPOINT_URL and the keys" if place.remote else "check its permissions"
-        raise StoreError(f"{place} cannot be read ({reason}): {hint}.") from error
+        raise StoreError(f"{place} cannot be read ({reason_of(error)}): {hint}.") from error
     if "zarr.json" not in files:
         return None if _is_vacant(files) else {}
     with reading(f"{place}/zarr.json"):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ..planning.plan import Crop
+from ..store.part import Chunk
 
 
 @dataclass(frozen=True)
 class PlannedChunk:
     """The crops of one chunk of the store."""
 
-    number: Hashable
+    number: Chunk
     """How the store names the chunk."""
     crops: tuple[Crop, ...]
     deadly: frozenset[int] = frozenset()
@@ -38,7 +38,7 @@ class Task:
 class Progress:
     """How one chunk has ended."""
 
-    chunk: Hashable
+    chunk: Chunk
     """How the store names it."""
     done: int
     """Crops fitted."""

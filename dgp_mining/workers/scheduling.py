@@ -5,10 +5,10 @@ kills its workers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
 
+from ..store.part import Chunk
 from .messages import PlannedChunk, Progress, Task
 
 TASK_SECONDS = 20.0
@@ -17,14 +17,12 @@ TASK_SECONDS = 20.0
 MOST_CROPS = 4096
 """Crops of a task at most, which bounds what travels with it."""
 
-Number = TypeVar("Number", bound=Hashable)
 
-
-class Flow(Generic[Number]):
+class TaskQueue:
     """Hands out tasks one by one, made when their turn comes, and takes in how they have ended."""
 
     def __init__(
-        self, task: Task, numbers: Sequence[Number], planned: Callable[[Number], PlannedChunk]
+        self, task: Task, numbers: Sequence[Chunk], planned: Callable[[Chunk], PlannedChunk]
     ) -> None:
         """`task` is what all tasks are, still without chunks; `planned` says what a chunk comprises."""
         self.task, self.numbers, self.planned = task, numbers, planned
@@ -52,7 +50,7 @@ class Flow(Generic[Number]):
         left = len(self.numbers) - self.taken
         return max(1, int(min(by_rate, by_size, left / (2 * workers))))
 
-    def took(self, task: Task, ends: Sequence[Progress] | None) -> Sequence[Progress]:
+    def record(self, task: Task, ends: Sequence[Progress] | None) -> Sequence[Progress]:
         """Take in how the chunks of a task have ended, and return it: nothing where ends is None, because the
         task has killed every worker that took it."""
         if ends is None:
@@ -74,7 +72,7 @@ class Flow(Generic[Number]):
         elif len(task.chunks) > 1:
             self.urgent.extend(replace(task, chunks=(chunk,)) for chunk in task.chunks)
         elif len(chunk.crops) == 1 or chunk.deadly:  # alone, or for no crop's sake: nothing more to find out
-            self._settle(chunk, range(len(chunk.crops)))
+            self._requeue(chunk, range(len(chunk.crops)))
         else:
             trial = _Trial(chunk, waiting=len(chunk.crops))
             for index, crop in enumerate(chunk.crops):
@@ -88,9 +86,9 @@ class Flow(Generic[Number]):
         if deadly:
             trial.deadly.append(index)
         if not trial.waiting:
-            self._settle(trial.chunk, trial.deadly)
+            self._requeue(trial.chunk, trial.deadly)
 
-    def _settle(self, chunk: PlannedChunk, deadly: Sequence[int]) -> None:
+    def _requeue(self, chunk: PlannedChunk, deadly: Sequence[int]) -> None:
         self.urgent.append(replace(self.task, chunks=(replace(chunk, deadly=frozenset(deadly)),)))
 
 

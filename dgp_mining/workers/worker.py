@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +18,10 @@ import splat2d
 
 from ..fitting import statistics
 from ..fitting.content import measure_content
+from ..fitting.fit import Fit
 from ..fitting.loop import one_torch_thread
 from ..planning.crop_loader import LoadedCrop, load_crops
-from ..planning.plan import Crop, seed_of
+from ..planning.plan import Crop, fit_seed
 from ..planning.settings import StoreSettings
 from ..retry import RunError, disk_is_full, first_cause, is_transient, retry
 from ..store.crop_results import EXACT_PSNR, CropResult
@@ -152,12 +152,15 @@ def batch_size(settings: StoreSettings) -> int:
 
 def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]:
     """The same crops, loaded by a thread while the GPU is busy."""
-    end = object()
     pool = ThreadPoolExecutor(1)
+
+    def load() -> LoadedCrop | None:
+        return next(crops, None)
+
     try:
-        waiting = deque(pool.submit(next, crops, end) for _ in range(count))
-        while (crop := waiting.popleft().result()) is not end:
-            waiting.append(pool.submit(next, crops, end))
+        waiting = deque(pool.submit(load) for _ in range(count))
+        while (crop := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(load))
             yield crop
     finally:
         pool.shutdown(cancel_futures=True)
@@ -166,7 +169,7 @@ def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]
 def fit_crops(crops: Sequence[LoadedCrop], settings: StoreSettings, fitter: ModuleType) -> list[CropResult]:
     """Fit crops and measure the fits; each result depends on its crop and the settings alone."""
     results: list[CropResult] = []
-    for shape, alike in itertools.groupby(crops, key=lambda crop: np.shape(crop.pixels)):
+    for shape, alike in itertools.groupby(crops, key=_shape):
         if shape:
             results += _fit_alike(list(alike), settings, fitter)
         else:
@@ -174,12 +177,17 @@ def fit_crops(crops: Sequence[LoadedCrop], settings: StoreSettings, fitter: Modu
     return results
 
 
+def _shape(crop: LoadedCrop) -> tuple[int, ...]:
+    """Of the pixels; () without any."""
+    return () if crop.pixels is None else crop.pixels.shape
+
+
 def _fit_alike(crops: list[LoadedCrop], settings: StoreSettings, fitter: ModuleType) -> list[CropResult]:
     """Results of crops of one shape."""
-    rngs = [np.random.default_rng(seed_of(settings.seed, crop.name, *crop.position)) for crop in crops]
-    seeds = [int(rng.integers(2**31)) for rng in rngs]
+    seeds, rngs = zip(*(fit_seed(settings.seed, (crop.name, *crop.position)) for crop in crops), strict=True)
+    pixels = [crop.pixels for crop in crops if crop.pixels is not None]
     try:
-        fits = _fit_pixels([crop.pixels for crop in crops], seeds, settings, fitter)
+        fits = _fit_pixels(pixels, seeds, settings, fitter)
     except torch.OutOfMemoryError:
         raise
     except (ValueError, RuntimeError, MemoryError) as error:
@@ -189,13 +197,18 @@ def _fit_alike(crops: list[LoadedCrop], settings: StoreSettings, fitter: ModuleT
             return [result for crop in crops for result in _fit_alike([crop], settings, fitter)]
         return [CropResult(crops[0].sha256, f"{crops[0].name}: {_first_line(error)}")]
     return [
-        _measured(crop, rng, fit, held_out, settings.keep_fields)
-        for crop, rng, (fit, held_out) in zip(crops, rngs, fits, strict=True)
+        _measured(*loaded, rng, *found, settings.keep_fields)
+        for loaded, rng, found in zip(zip(crops, pixels, strict=True), rngs, fits, strict=True)
     ]
 
 
 def _measured(
-    crop: LoadedCrop, rng: np.random.Generator, fit: Any, held_out: float, keep_field: bool
+    crop: LoadedCrop,
+    pixels: np.ndarray,
+    rng: np.random.Generator,
+    fit: Fit,
+    held_out: float,
+    keep_field: bool,
 ) -> CropResult:
     if math.isnan(fit.psnr) or math.isnan(held_out):
         return CropResult(crop.sha256, f"{crop.name}: the fit diverged: take another --recipe or --density.")
@@ -207,23 +220,23 @@ def _measured(
         seconds=fit.seconds,
         statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
         field=fit.field if keep_field else None,
-        content=measure_content(crop.pixels),
+        content=measure_content(pixels),
         snapshots=_snapshots(fit),
     )
 
 
-def _snapshots(fit: Any) -> tuple[tuple[float, statistics.Statistics], ...]:
+def _snapshots(fit: Fit) -> tuple[tuple[float, statistics.Statistics], ...]:
     start = fit.start.numpy()
     return tuple(
         (_finite(look.psnr), statistics.measure(look.field, start, np.random.default_rng(0)))
-        for look in getattr(fit, "snapshots", ())
+        for look in fit.snapshots
     )
 
 
 def _fit_pixels(
-    crops: list[np.ndarray], seeds: list[int], settings: StoreSettings, fitter: ModuleType
-) -> list[tuple[Any, float]]:
-    """The fit of each crop and its off-lattice PSNR: together on a GPU, one after the other on a CPU."""
+    crops: list[np.ndarray], seeds: Sequence[int], settings: StoreSettings, fitter: ModuleType
+) -> list[tuple[Fit, float]]:
+    """The fit of each crop and its held-out-pixel PSNR: together on a GPU, one after the other on a CPU."""
     recipe = settings.fit_arguments()
     looks = {"snapshots": settings.snapshots} if settings.snapshots else {}
     if settings.backend == "cuda":

@@ -4,108 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-FAKE_FITTER = '''
-"""Stands in for dgp_mining.fitting.fit: Gaussians on a grid, shaped by the pixels they lie on."""
-import os
-import time
-from types import SimpleNamespace
-
-import numpy as np
-import torch
-from splat2d import GaussianField
-
-
-def fit_image(pixels, *, density, recipe, iterations, seed):
-    if os.environ.get("FAKE_FIT_SECONDS"):
-        time.sleep(float(os.environ["FAKE_FIT_SECONDS"]))
-    if pixels.max() == 0:
-        raise ValueError("the crop is black")
-    side = round((density * pixels.shape[0] * pixels.shape[1]) ** 0.5)
-    step = pixels.shape[0] / side
-    start = np.stack(np.meshgrid(*[(np.arange(side) + 0.5) * step] * 2), -1).reshape(-1, 2)
-    colors = pixels[tuple(start.astype(int).T[::-1])]
-    value = colors.mean(axis=1) + np.random.default_rng(seed).uniform(0, 0.1, len(start))
-    cholesky = step * np.stack([0.5 + value, value**2 - 0.3, 0.9 - 0.5 * value], -1)
-    tensors = [torch.tensor(t, dtype=torch.float32)[None] for t in (start + 0.1, cholesky, colors)]
-    return SimpleNamespace(
-        field=GaussianField(*tensors, size=pixels.shape[:2]),
-        start=torch.tensor(start, dtype=torch.float32),
-        psnr=40 + float(pixels.mean()) if pixels.min() < 1 else float("nan"),
-        iterations=iterations,
-        seconds=0.01,
-    )
-
-
-def held_out_psnr(pixels, *, density, recipe, iterations, seed):
-    return 25 + float(pixels.mean())
-'''
+FAKE_FITTERS = Path(__file__).parent / "fake_fitters"
 
 
 @pytest.fixture
-def fitter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def fitter(monkeypatch: pytest.MonkeyPatch) -> str:
     """Name of a fitting module that workers, too, can import."""
-    folder = tmp_path / "fitter"
-    folder.mkdir()
-    (folder / "fake_fitter.py").write_text(FAKE_FITTER)
-    monkeypatch.syspath_prepend(folder)
+    monkeypatch.syspath_prepend(FAKE_FITTERS)
     inherited = [os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *inherited]))
-    yield "fake_fitter"
-    sys.modules.pop("fake_fitter", None)
-
-
-SCRIPTED_FITTER = '''
-"""fake_fitter, but each crop, told by its first pixel, has a list of outcomes, and a file with its calls."""
-import json
-import os
-import signal
-from pathlib import Path
-
-import torch
-
-from fake_fitter import fit_image as fit
-from fake_fitter import held_out_psnr
-
-HERE = Path(__file__).parent
-
-
-def fit_image(pixels, **settings):
-    crop = str(round(255 * float(pixels[0, 0, 0])))
-    with (HERE / f"calls-{crop}").open("a+") as calls:
-        calls.write("x")
-        calls.seek(0)
-        call = len(calls.read())
-    outcomes = json.loads((HERE / "outcomes.json").read_text()).get(crop, [])
-    match outcomes[call - 1] if call <= len(outcomes) else "fit":
-        case "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "refuse":
-            raise ValueError("the crop is refused")
-        case "break":
-            raise RuntimeError("something broke\\nin many places")
-    return fit(pixels, **settings)
-
-
-def fit_images(crops, *, seeds, **settings):
-    """As a GPU would, whose memory holds three crops."""
-    with (HERE / "batches").open("a") as batches:
-        batches.write(f"{len(crops)}\\n")
-    if len(crops) > 3:
-        raise torch.OutOfMemoryError
-    return [fit_image(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)]
-
-
-def held_out_psnrs(crops, *, seeds, **settings):
-    return [held_out_psnr(crop, seed=seed, **settings) for crop, seed in zip(crops, seeds, strict=True)]
-'''
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKE_FITTERS), *inherited]))
+    return "fake_fitter"
 
 
 class Script:
@@ -115,12 +29,16 @@ class Script:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "scripted_fitter.py").write_text(SCRIPTED_FITTER)
         self.set({})
+        self.set_memory(3)
 
     def set(self, outcomes: dict[int, list[str]]) -> None:
         """Outcomes by a crop's first pixel, call by call: 'fit', 'refuse', 'break' or 'die'; then 'fit'."""
         (self.folder / "outcomes.json").write_text(json.dumps(outcomes))
+
+    def set_memory(self, crops: int) -> None:
+        """How many crops the memory of a GPU holds."""
+        (self.folder / "memory").write_text(str(crops))
 
     def calls(self, crop: int) -> int:
         """How often a crop was fitted."""
@@ -133,10 +51,12 @@ class Script:
 
 
 @pytest.fixture
-def script(tmp_path: Path, fitter: str) -> Iterator[Script]:
+def script(tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch) -> Script:
     """Outcomes for the crops of `flat`."""
-    yield Script(tmp_path / "fitter")
-    sys.modules.pop("scripted_fitter", None)
+    folder = tmp_path / "script"
+    folder.mkdir()
+    monkeypatch.setenv("SCRIPT_FOLDER", str(folder))
+    return Script(folder)
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -17,8 +18,9 @@ import torch
 from PIL import Image
 
 from dgp_mining.callbacks import Callback
+from dgp_mining.fitting.fit import Fit
 from dgp_mining.fitting.statistics import prior_sample
-from dgp_mining.mining import Progress, mine
+from dgp_mining.mining import mine
 from dgp_mining.planning.plan import Plan
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary, describe, split
@@ -26,6 +28,7 @@ from dgp_mining.prior.dictionary import DictionaryError
 from dgp_mining.store.store import DONE, FAILED, Chunk, Store, StoreError
 from dgp_mining.store.summary import summarise
 from dgp_mining.workers import scheduling
+from dgp_mining.workers.messages import Progress
 
 SETTINGS = Settings(crop=32, max_crops=24)
 
@@ -119,28 +122,12 @@ def test_a_killed_worker_loses_nothing(
     photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that takes the chosen crop is killed by it, once."""
-    folder = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
-    (folder / "deadly_fitter.py").write_text(
-        textwrap.dedent(
-            """
-            import os, signal
-            from pathlib import Path
-            import fake_fitter
-            held_out_psnr = fake_fitter.held_out_psnr
-
-            def fit_image(pixels, **settings):
-                sword = Path(__file__).with_name("sword")
-                if sword.exists() and settings["seed"] % 3 == 0:
-                    sword.unlink()
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return fake_fitter.fit_image(pixels, **settings)
-            """
-        )
-    )
-    (folder / "sword").touch()
+    sword = tmp_path / "sword"
+    sword.touch()
+    monkeypatch.setenv("SWORD", str(sword))
     path = tmp_path / "a.zarr"
     mine(photos, path, SETTINGS, scheduler="local", workers=2, fitter="deadly_fitter")
-    assert not (folder / "sword").exists()
+    assert not sword.exists()
     assert dictionary_bytes(path) == undisturbed
 
 
@@ -269,19 +256,21 @@ def test_a_resumed_run_with_other_settings_is_refused(photos: Path, tmp_path: Pa
     assert len(other.status) == 20
 
 
-def test_a_thread_count_cannot_change_a_result(photos: Path, tmp_path: Path, fitter: str) -> None:
-    folder = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
-    (folder / "counting_fitter.py").write_text(
-        "import torch, fake_fitter\n"
-        "held_out_psnr = fake_fitter.held_out_psnr\n"
-        "def fit_image(pixels, **settings):\n"
-        "    assert torch.get_num_threads() == 1\n"
-        "    return fake_fitter.fit_image(pixels, **settings)\n"
-    )
+def test_a_thread_count_cannot_change_a_result(
+    photos: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module(fitter)
+    fit_image = module.fit_image
+
+    def on_one_thread(*arguments: Any, **settings: Any) -> Fit:
+        assert torch.get_num_threads() == 1
+        return fit_image(*arguments, **settings)
+
+    monkeypatch.setattr(module, "fit_image", on_one_thread)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        store = mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter="counting_fitter")
+        store = mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

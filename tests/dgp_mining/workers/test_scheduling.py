@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from dgp_mining.workers import scheduling as flow_module
+from dgp_mining.workers import scheduling
 from dgp_mining.workers.messages import PlannedChunk, Progress, Task
-from dgp_mining.workers.scheduling import TASK_SECONDS, Flow
+from dgp_mining.workers.scheduling import TASK_SECONDS, TaskQueue
 
 CROPS = 4
 """Crops of a chunk."""
@@ -20,8 +20,8 @@ def planned(number: int) -> PlannedChunk:
     return PlannedChunk(number, tuple((f"{number}.png", 0, column) for column in range(CROPS)))
 
 
-def make(chunks: int) -> Flow[int]:
-    return Flow(Task("a.zarr", "photos", "fitter"), range(chunks), planned)
+def make(chunks: int) -> TaskQueue:
+    return TaskQueue(Task("a.zarr", "photos", "fitter"), range(chunks), planned)
 
 
 def ends(task: Task, seconds: float) -> list[Progress]:
@@ -29,11 +29,11 @@ def ends(task: Task, seconds: float) -> list[Progress]:
     return [Progress(chunk.number, len(chunk.crops), 0, 0.0, seconds) for chunk in task.chunks]
 
 
-def tasks(flow: Flow[int], workers: int = 1, seconds: float = 1.0) -> Iterator[Task]:
+def tasks(queue: TaskQueue, workers: int = 1, seconds: float = 1.0) -> Iterator[Task]:
     """All tasks, each finished before the next is asked for."""
-    while (task := flow.next(workers)) is not None:
+    while (task := queue.next(workers)) is not None:
         yield task
-        flow.took(task, ends(task, seconds))
+        queue.record(task, ends(task, seconds))
 
 
 def test_every_chunk_comes_once_in_order() -> None:
@@ -41,8 +41,8 @@ def test_every_chunk_comes_once_in_order() -> None:
 
 
 def test_nothing_is_bundled_before_a_rate_is_measured() -> None:
-    flow = make(1000)
-    first = [flow.next(2) for _ in range(6)]
+    queue = make(1000)
+    first = [queue.next(2) for _ in range(6)]
     assert [len(task.chunks) for task in first] == [1] * 6
 
 
@@ -61,7 +61,7 @@ def test_the_last_tasks_are_small_so_that_workers_finish_together() -> None:
 
 def test_what_travels_stays_small_however_fast_the_fits_are_and_however_many_there_are() -> None:
     largest = max(tasks(make(100_000), seconds=1e-6), key=lambda task: len(task.chunks))
-    assert len(largest.chunks) == flow_module.MOST_CROPS // CROPS
+    assert len(largest.chunks) == scheduling.MOST_CROPS // CROPS
     assert len(pickle.dumps(largest)) < 200_000
 
 
@@ -72,42 +72,42 @@ def test_chunks_are_looked_up_when_their_turn_comes() -> None:
         looked_up.append(number)
         return planned(number)
 
-    flow = Flow(Task("a.zarr", "photos", "fitter"), range(1_000_000), look_up)
-    flow.next(1)
+    queue = TaskQueue(Task("a.zarr", "photos", "fitter"), range(1_000_000), look_up)
+    queue.next(1)
     assert looked_up == [0]
 
 
 def test_a_bundle_that_kills_is_taken_apart() -> None:
-    flow = make(10)
-    task = replace(flow.task, chunks=(planned(3), planned(4)))
-    assert flow.took(task, None) == []
-    assert [flow.next(1).chunks for _ in range(2)] == [(planned(3),), (planned(4),)]
-    assert flow.next(1).chunks == (planned(0),)
+    queue = make(10)
+    task = replace(queue.task, chunks=(planned(3), planned(4)))
+    assert queue.record(task, None) == []
+    assert [queue.next(1).chunks for _ in range(2)] == [(planned(3),), (planned(4),)]
+    assert queue.next(1).chunks == (planned(0),)
 
 
 @pytest.mark.parametrize("deadly", [set(), {1}, {0, 3}])
 def test_a_chunk_that_kills_is_tried_crop_by_crop_and_fitted_without_those_that_kill(
     deadly: set[int],
 ) -> None:
-    flow = make(1)
-    flow.took(flow.next(1), None)
+    queue = make(1)
+    queue.record(queue.next(1), None)
     for column in range(CROPS):
-        alone = flow.next(1)
+        alone = queue.next(1)
         assert alone.trial
         assert alone.chunks[0].crops == (("0.png", 0, column),)
-        assert flow.took(alone, None if column in deadly else []) == []
-    settled = flow.next(1)
+        assert queue.record(alone, None if column in deadly else []) == []
+    settled = queue.next(1)
     assert not settled.trial
     assert settled.chunks == (replace(planned(0), deadly=frozenset(deadly)),)
-    assert flow.took(settled, ends(settled, 1.0))
-    assert flow.next(1) is None
+    assert queue.record(settled, ends(settled, 1.0))
+    assert queue.next(1) is None
 
 
 def test_a_chunk_that_kills_even_so_is_given_up_whole() -> None:
-    flow = make(1)
-    flow.took(flow.next(1), None)
+    queue = make(1)
+    queue.record(queue.next(1), None)
     for column in range(CROPS):
-        flow.took(flow.next(1), None if column == 2 else [])
-    flow.took(flow.next(1), None)
-    assert flow.next(1).chunks[0].deadly == set(range(CROPS))
-    assert flow.next(1) is None
+        queue.record(queue.next(1), None if column == 2 else [])
+    queue.record(queue.next(1), None)
+    assert queue.next(1).chunks[0].deadly == set(range(CROPS))
+    assert queue.next(1) is None
