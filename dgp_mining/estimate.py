@@ -43,15 +43,15 @@ def estimate(plan: Plan, fitter: str | None = None, callback: ProgressCallback |
     for crop in np.unique(plan.image, return_index=True)[1]:  # the first of each image
         loaded = _load(plan, int(crop))
         trials = _timed(loaded, plan, fitter, callback or ProgressCallback())
-        if trials[0][0].field is not None:
+        if (fitted := trials[-1][0].field) is not None:
             break
-        reasons.append(trials[0][0].error)
+        reasons.append(trials[-1][0].error)
     else:
         raise ImageError(f"No crop of {plan.folder} can be fitted: {reasons[0]}")
-    (_, _), (_, short), (fitted, long) = trials
+    (_, _), (_, short), (_, long) = trials
     per_step = (long - short) / (TRIALS[2] - TRIALS[1])
     per_fit = short + per_step * (plan.settings.iterations - TRIALS[1])
-    gaussians, channels = fitted.field.colors.shape[1:]
+    gaussians, channels = fitted.colors.shape[1:]
     field = gaussians * (5 + channels) * 4 if plan.settings.keep_fields else 0
     return Estimate(
         gaussians=plan.crops * gaussians,
@@ -61,6 +61,8 @@ def estimate(plan: Plan, fitter: str | None = None, callback: ProgressCallback |
 
 
 def _load(plan: Plan, crop: int) -> LoadedCrop:
+    if plan.folder is None:
+        raise ValueError("A plan with images of several folders cannot be estimated.")
     at = (plan.names[plan.image[crop]], *plan.position[crop].tolist())
     return next(load_crops(plan.folder, [at], plan.settings.crop))
 

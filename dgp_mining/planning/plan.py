@@ -71,8 +71,9 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
     """
     paths = list_images(folder)
     names = [path.relative_to(folder).as_posix() for path in paths]
-    sizes, nbytes, problems = zip(*_headers(paths, settings.crop), strict=True)
-    sizes, problems = np.array(sizes, np.int64), list(problems)
+    headers = list(_headers(paths, settings.crop))
+    sizes = np.array([size for size, _, _ in headers], np.int64)
+    problems = [problem for _, _, problem in headers]
     for i, name in enumerate(names):
         if reason := unsafe_name(name):
             names[i], sizes[i] = printable_name(name), 0
@@ -86,7 +87,7 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
         settings=settings,
         names=names,
         sizes=sizes,
-        nbytes=np.array(nbytes, np.int64),
+        nbytes=np.array([nbytes for _, nbytes, _ in headers], np.int64),
         problems=problems,
         image=image,
         position=position,

@@ -59,8 +59,8 @@ def missing_crops(plan: Plan, stored: Plan) -> Plan:
     `max_crops` counts both: where room is left for some of them only, because what is stored was chosen from
     other images, those are drawn at random from the seed.
     """
-    known = np.isin(*crop_keys(plan, stored))
-    crops = np.flatnonzero(~known)
+    here, there = crop_keys(plan, stored)
+    crops = np.flatnonzero(~np.isin(here, there))
     if (most := plan.settings.max_crops) is not None and len(crops) > (room := max(0, most - stored.crops)):
         crops = np.sort(np.random.default_rng(plan.settings.seed).choice(crops, room, replace=False))
     unusable = {described for described in _described(stored, text=False) if described[-1]}

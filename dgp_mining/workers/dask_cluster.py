@@ -85,7 +85,7 @@ def _security(address: str, ca: str | None, cert: str | None, key: str | None) -
     """What a tls:// address needs. Raises RunError where files are missing."""
     if not address.startswith("tls://"):
         return None
-    configured = Security()
+    configured: Any = Security()  # its attributes are set dynamically
     files = {
         "--tls-ca": ca or configured.tls_ca_file,
         "--tls-cert": cert or configured.tls_client_cert,

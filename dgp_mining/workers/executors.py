@@ -6,30 +6,36 @@ they end, in any order. Dask is imported only where it is used.
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..retry import RunError
 from .gpus import visible_gpus
 from .signals import Stop
 
 if TYPE_CHECKING:
+    from dask.typing import Key
     from distributed import Client, Future
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-Executor = Callable[
-    [Callable[[Task], Result], Callable[[int], Task | None], Stop], Iterator[tuple[Task, Result | None]]
-]
-"""Runs `function` on what `next_task(workers)` returns until that is None and nothing runs any more, or until
-it is stopped. A result of None: the task has killed every worker that took it."""
+
+class Executor(Protocol):
+    """Runs a function on tasks and yields each task with its result, in the order in which they end."""
+
+    def __call__(
+        self, function: Callable[[Task], Result], next_task: Callable[[int], Task | None], stop: Stop
+    ) -> Iterator[tuple[Task, Result | None]]:
+        """Run `function` on what `next_task(workers)` returns until that is None and nothing runs any more,
+        or until `stop.asked`. A result of None: the task has killed every worker that took it."""
+        ...
+
 
 WINDOW = 3
 """Tasks in flight per worker. Handing them all to the scheduler at once would make one dying worker mark
@@ -66,7 +72,13 @@ def open_executor(
     with _cluster(scheduler, workers, tls) as client, _prepared(client, prepare):
         if client.dashboard_link and importlib.util.find_spec("bokeh"):
             notify(f"Dashboard: {client.dashboard_link}")
-        yield functools.partial(_run_on, client, notify)
+
+        def run(
+            function: Callable[[Task], Result], next_task: Callable[[int], Task | None], stop: Stop
+        ) -> Iterator[tuple[Task, Result | None]]:
+            return _run_on(client, notify, function, next_task, stop)
+
+        yield run
 
 
 def default_workers(scheduler: str) -> int:
@@ -138,8 +150,8 @@ def _run_on(
     still waited for."""
     from distributed import KilledWorker
 
-    ended: SimpleQueue[Future] = SimpleQueue()
-    running: dict[str, tuple[Future, Task]] = {}
+    ended: SimpleQueue[Future[Any]] = SimpleQueue()
+    running: dict[Key, tuple[Future[Any], Task]] = {}
     watch = _Watch(client, notify)
     failure: Exception | None = None
     while True:
@@ -171,7 +183,7 @@ def _run_on(
         raise failure
 
 
-def _withdraw(client: Client, running: dict[str, tuple[Future, Any]]) -> None:
+def _withdraw(client: Client, running: dict[Key, tuple[Future[Any], Any]]) -> None:
     """Take back the tasks that no worker has yet."""
     begun = {key for keys in _ask(client, client.processing).values() for key in keys}
     for key, (future, _) in list(running.items()):
@@ -204,7 +216,7 @@ class _Watch:
             if self.missed:
                 self.notify("Workers have come; going on.")
         elif not self.missed and now - self.seen > PATIENCE_SECONDS:
-            address = self.client.scheduler.address
+            address = _address(self.client)
             self.notify(
                 f"There are no workers at {address}: waiting for 'dask worker {address} --nthreads 1'. "
                 "Ctrl-C ends."
@@ -223,6 +235,9 @@ def _ask(client: Client, question: Callable[[], Any]) -> Any:
 
 def _lost(client: Client) -> RunError:
     return RunError(
-        f"The scheduler at {client.scheduler.address} is gone: start it again, then repeat the command to "
-        "go on."
+        f"The scheduler at {_address(client)} is gone: start it again, then repeat the command to go on."
     )
+
+
+def _address(client: Client) -> str:
+    return str(client.scheduler.address) if client.scheduler else "its address"
