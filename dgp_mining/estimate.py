@@ -1,4 +1,4 @@
-"""What a mining run will take, measured on one of its crops."""
+"""The time and disk space that a mining run takes, measured on one of its crops."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Estimate:
     seconds: float
     """Fitting time on one core, or one GPU, of this machine."""
     nbytes: int
-    """Disk that the store takes, at most."""
+    """Upper bound of the store's size on disk, bytes."""
 
 
 def estimate(plan: Plan, fitter: str | None = None, callback: ProgressCallback | None = None) -> Estimate:
-    """Fit a crop of `plan` briefly and extrapolate; on a GPU, a batch of it.
+    """Fit a crop of `plan` briefly and extrapolate; on a GPU, a batch of copies of it.
 
-    Raises ImageError where none can be fitted, RunError where its device is not there.
+    Raises ImageError if no crop can be fitted, RunError if there is no such device.
     """
     check_worker(plan.settings.backend)
     fitter = fitter or FITTERS["cuda" if plan.settings.backend == "cuda" else "cpu"]
@@ -72,7 +72,7 @@ def _timed(
 ) -> list[tuple[CropResult, float]]:
     """The result and the seconds per crop of each trial."""
     batch = [loaded] * min(batch_size(plan.settings), plan.crops)
-    # Of this thread alone, where it does the work: what else runs here does not count.
+    # A CPU fit runs on this thread alone, so that other processes do not count.
     clock = time.perf_counter if plan.settings.backend == "cuda" else time.thread_time
     trials = []
     with one_torch_thread():

@@ -1,7 +1,7 @@
-"""The whole way from a folder of images to a store of fits: plan, fit what is missing, write.
+"""From a folder of images to a store of fits: plan, fit the pending crops, write.
 
 Results depend on the images and the settings alone: not on the number of workers, the order in which they
-finish, or on what interrupted them.
+finish, or interruptions.
 """
 
 from __future__ import annotations
@@ -43,21 +43,30 @@ def mine(
     callback: Callback | None = None,
     fitter: str | None = None,
 ) -> Store:
-    """Fit crops of all images in the folder `images` into `store`, going on with what is there.
+    """Fit crops of all images in the folder `images` into `store`, resuming if the store exists.
 
     Args:
         scheduler: where to fit, with `workers` and `tls`; see `executors.open_executor`.
         device: "cpu" or "cuda"; default "cuda" for scheduler "gpu", otherwise "cpu".
         overwrite: delete the store first.
-        retry_failed: fit the crops that have failed once more.
-        strict: raise RunError as soon as a crop has failed, or an image cannot be mined.
-        callback: told of the plan, of every chunk that is in the store, and of the end.
+        retry_failed: fit failed crops again.
+        strict: raise RunError as soon as a crop fails or an image cannot be mined.
+        callback: receives the plan, every finished chunk, messages and the end of the run.
+        fitter: name of the fitting module; default `worker.FITTERS[device]`.
 
-    Raises ImageError where no image can be mined, StoreError where the store is no store, or of other
-    settings, RunError where there are no workers, or something prevents going on. Ctrl-C finishes the chunks
-    under way and raises KeyboardInterrupt then; a second one does so at once, and loses these chunks. Local
-    workers import the calling script again, which must therefore guard what it does by
-    `if __name__ == "__main__"`.
+    Raises ImageError if no image can be mined, StoreError if `store` is not a store or has other settings,
+    and RunError if there are no workers or the run cannot go on. Ctrl-C finishes the chunks under way and
+    then raises KeyboardInterrupt; a second one raises it at once, and these chunks are lost. Local workers
+    import the calling script again, which must therefore guard its actions by `if __name__ == "__main__"`.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> Image.effect_noise((32, 32), 50).convert("RGB").save(f"{folder.name}/noise.png")
+    >>> settings = Settings(crop=16, max_crops=2, iterations=4)
+    >>> store = mine(folder.name, f"{folder.name}/a.zarr", settings, scheduler="sync")
+    >>> len(store), store.status.tolist()
+    (2, [1, 1])
     """
     callback = callback or Callback()
     device = device or ("cuda" if scheduler == "gpu" else "cpu")
@@ -92,13 +101,15 @@ def mine(
 
 
 def plan_run(images: str | Path, settings: Settings, device: str = "cpu") -> Plan:
-    """The plan of `mine`, which does nothing yet."""
+    """Plan what `mine` would fit, without doing it."""
     return make_plan(images, resolve_settings(settings, device))
 
 
 def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
-    """The store at `path`, with all crops of `plan`: made for it where there is none, and extended where it
-    has only some. Raises StoreError where it is another's."""
+    """Open the store at `path`, creating it if it does not exist and adding the crops of `plan` that it lacks.
+
+    Raises StoreError if the store was made with other settings or of other images.
+    """
     if overwrite:
         Store.delete(path)
     settings = plan.settings
@@ -116,7 +127,7 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
 
 
 def mark_failed_pending(store: Store) -> None:
-    """Make the chunks pending in which a crop has failed."""
+    """Mark the chunks with failed crops as pending."""
     for part in store.parts:
         failed = np.flatnonzero(part.read(ArrayName.STATUS) == FAILED)
         for index in np.unique(failed // part.extent.chunk).tolist():

@@ -19,33 +19,33 @@ from .plan import Crop
 
 @dataclass(frozen=True, eq=False)
 class LoadedCrop:
-    """A crop on its way from the file to the store."""
+    """A crop of an image file, ready to be fitted."""
 
     name: str
     """The image's."""
     position: tuple[int, int] = (0, 0)
     """(row, column) of its first pixel."""
     sha256: bytes = b""
-    """Of the image file; empty where it could not be read."""
+    """Digest of the image file; empty if it could not be read."""
     pixels: np.ndarray | None = None
-    """[side, side, C] float32; None where there is nothing to fit."""
+    """[side, side, C] float32; None if the crop cannot be fitted."""
     error: str = ""
-    """Why there is nothing to fit, one sentence."""
+    """Why it cannot be fitted, one sentence."""
     notes: tuple[str, ...] = ()
-    """What was left out of the image, if it was decoded for this crop."""
+    """What decoding dropped (alpha, further pages), if the image was decoded for this crop."""
 
 
 def load_crops(
     folder: str | Path, crops: Iterable[Crop], side: int, *, deadly: Container[int] = ()
 ) -> Iterator[LoadedCrop]:
-    """The crops of images in `folder` in their order; consecutive crops of one image decode it once.
+    """Load crops of the images in `folder` in their order; consecutive crops of one image decode it once.
 
     Args:
         side: of the square crops, pixels.
-        deadly: indices into `crops` of those that killed every worker that took them, which are not read.
+        deadly: indices of crops that killed every worker that took them; they are not read.
 
-    An image that cannot be read gives crops without pixels and the reason. Raises RunError if the folder
-    itself is not there: no crop has failed then.
+    An image that cannot be read gives crops without pixels and with the reason. Raises RunError if the folder
+    itself cannot be read: that is no fault of a crop.
     """
     folder = Path(folder)
     for name, numbered in itertools.groupby(enumerate(crops), key=lambda numbered: numbered[1][0]):
@@ -76,14 +76,14 @@ def _load_image(folder: Path, name: str) -> _Image:
         sha256 = hashlib.sha256(retry(path.read_bytes)).digest()
     except (ImageError, OSError) as error:
         _check_folder(folder)
-        # The image is named as in its folder: a store says nothing about the machine.
+        # Named by its path in the folder, so that a store does not reveal the machine's paths.
         reason = str(error) if isinstance(error, ImageError) else f"{name} cannot be read ({error.strerror})."
         return _Image(error=reason.replace(str(path), name))
     return _Image(decoded.pixels, sha256, notes=tuple(f"{name}: {note}" for note in decoded.notes))
 
 
 def _check_folder(folder: Path) -> None:
-    """Tell a bad file from a folder that this machine does not have, or has lost."""
+    """Raise RunError if this machine does not have the folder, or has lost it."""
     try:
         with os.scandir(folder):
             return

@@ -1,4 +1,4 @@
-"""Digests that tell equal work from other work: of settings, of a plan, of the crops behind a prior."""
+"""Digests of settings, of a plan, and of the crops behind a prior: equal exactly if the results are."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from .plan import Plan
 from .settings import StoreSettings
 
 _LEAVES_CROPS_ALONE = ("max_crops", "keep_fields", "snapshots")
-"""Settings that have no influence on the statistics of a crop."""
+"""Settings without influence on the statistics of a crop."""
 
 
 def settings_fingerprint(settings: StoreSettings) -> str:
-    """SHA-256 over the settings that determine the statistics of a crop: stores that agree in it can be
-    merged, and extended by one another's images."""
+    """Return the SHA-256 of the settings that determine the statistics of a crop.
+
+    Stores with equal fingerprints can be merged.
+    """
     return _sha256(_determining(settings)).hexdigest()
 
 
 def plan_fingerprint(plan: Plan, layout: list[int]) -> str:
-    """16 hexadecimal digits that name the part of a store with this plan and these numbers of its layout."""
+    """Return the name, 16 hexadecimal digits, of a part with this plan and these numbers of its layout."""
     digest = _sha256([_determining(plan.settings), layout, plan.names, plan.problems])
     for array in (plan.sizes, plan.nbytes, plan.image, plan.position):
         digest.update(np.ascontiguousarray(array, "<i8"))
@@ -30,8 +32,11 @@ def plan_fingerprint(plan: Plan, layout: list[int]) -> str:
 
 
 def crops_fingerprint(settings: StoreSettings, plan: Plan, crops: np.ndarray, sha256: np.ndarray) -> str:
-    """SHA-256 over what determines a prior: settings, and name, position and image file of the given crops of
-    `plan` in their order, the files by their digests [n, 32] uint8. Where images lie is no part of it."""
+    """Return the SHA-256 of everything that determines a prior.
+
+    That is the settings, and the image name, position and file digest (`sha256`, [n, 32] uint8) of the given
+    crops of `plan` in their order. The folder of the images does not enter.
+    """
     used, image = np.unique(plan.image[crops], return_inverse=True)
     names, number = np.unique(np.array([plan.names[i] for i in used], str), return_inverse=True)
     digest = _sha256([_determining(settings), names.tolist()])

@@ -1,6 +1,6 @@
-"""The plan: which crops of which images are fitted, with what settings, in which chunks.
+"""The plan: which crops of which images are fitted, with which settings, in which chunks.
 
-A plan follows from the images and the settings alone, so that every machine makes the same one.
+A plan is a function of the images and the settings alone, so that every machine makes the same one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ..retry import retry
 from .settings import Settings, StoreSettings
 
 CHUNK_WORK = 250_000_000
-"""Pixel-iterations of a chunk: about 15 s with the native kernel on one core."""
+"""Pixel-iterations of a chunk: about 15 s with the native library on one core."""
 
 CHUNKS = 64
-"""A run is cut into at least about this many chunks, so that workers finish together."""
+"""Least number of chunks of a run, about, so that workers finish together."""
 
 READERS = 16
-"""Threads that read the headers of images."""
+"""Threads that read image headers."""
 
 
 Crop = tuple[str, int, int]
@@ -36,20 +36,20 @@ Crop = tuple[str, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Images, their crops in order, and the settings in full."""
+    """Images, their crops in order, and the settings in full. I images, n crops."""
 
     folder: str | None
-    """The folder of images as the user named it; None where a store has images of several."""
+    """The folder of images as the user named it; None if there are several."""
     settings: StoreSettings
     """Everything, except for the images, that determines the results."""
     names: list[str]
     """[I] image paths in the folder, with '/' between their parts, sorted."""
     sizes: np.ndarray
-    """[I, 2] int64, (height, width); zero where the header cannot be read."""
+    """[I, 2] int64, (height, width); zero if the header cannot be read."""
     nbytes: np.ndarray
     """[I] int64, file sizes."""
     problems: list[str]
-    """[I] why an image has no crops, one sentence; empty where it has."""
+    """[I] why an image has no crops, one sentence; empty if it has."""
     image: np.ndarray
     """[n] int64, the image of each crop, ascending."""
     position: np.ndarray
@@ -66,8 +66,9 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
 
     Each image is cut into non-overlapping crops, on a grid at an offset drawn from the seed and the image's
     name. Of these, `max_crops` are taken in rounds, one crop of every image in each round, both in random
-    order; so a small number still sees as many images as it can. Images that are unreadable or smaller than
-    a crop keep a sentence that says so. Raises ImageError where no crop is left.
+    order, so that even a small number covers as many images as possible. An image that is unreadable or
+    smaller than a crop has a sentence with the reason in `Plan.problems`. Raises ImageError if no crop is
+    left.
     """
     paths = list_images(folder)
     names = [path.relative_to(folder).as_posix() for path in paths]
@@ -95,9 +96,8 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
 
 
 def _headers(paths: list[Path], crop: int) -> Iterator[tuple[tuple[int, int], int, str]]:
-    """Size, bytes and problem of each image. Many are read at once: on a network share it is the waiting that
-    takes the time."""
-    # What decoders do to the filters of warnings is not safe in threads; here it is undone.
+    """Size, bytes and problem of each image, read by many threads, since network shares are slow to answer."""
+    # Decoders change the filters of warnings, which is not safe in threads; here it is undone.
     with warnings.catch_warnings(), ThreadPoolExecutor(READERS) as pool:
         yield from pool.map(functools.partial(_header, crop=crop), paths)
 
@@ -115,14 +115,14 @@ def _header(path: Path, crop: int) -> tuple[tuple[int, int], int, str]:
         problem = str(error)
     try:
         return size, path.stat().st_size, problem
-    except OSError:  # a link that leads nowhere, which is its problem already
+    except OSError:  # a dangling link, which has a problem already
         return size, 0, problem
 
 
 def choose_crops(
     names: list[str], sizes: np.ndarray, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray]:  # [n], [n, 2]
-    """The image and (row, column) of each crop, ordered by both; see `make_plan`."""
+    """Return the image and the (row, column) of each crop, ordered by both; see `make_plan`."""
     images, positions, rounds = [], [], []
     for i, (name, (height, width)) in enumerate(zip(names, sizes, strict=True)):
         rows, columns = height // settings.crop, width // settings.crop
@@ -144,13 +144,13 @@ def choose_crops(
 
 
 def chunk_length(crops: int, crop: int, iterations: int) -> int:
-    """Crops per chunk of the store: a static choice, the same on every machine."""
+    """Return the number of crops per chunk of the store, which is the same on every machine."""
     by_work = CHUNK_WORK // (crop * crop * iterations)
     return int(np.clip(min(by_work, crops // CHUNKS), 1, 64))
 
 
 def seed_of(seed: int, name: str, *position: int) -> list[int]:
-    """A seed for numpy that depends on the image's name and on the position, not on any order."""
+    """Return a seed for numpy that depends on the image's name and the position, not on any order."""
     digest = hashlib.sha256(name.encode()).digest()
     return [seed, int.from_bytes(digest[:8], "little"), *position]
 

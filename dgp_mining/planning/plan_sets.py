@@ -1,4 +1,4 @@
-"""Plans that meet: several as one, what one has and another has not, and the order that all agree on."""
+"""Set operations on plans: union, difference, and the canonical order of crops."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .settings import StoreSettings
 
 
 def union(plans: Sequence[Plan], settings: StoreSettings, folder: str | None) -> Plan:
-    """The crops of several plans, one after the other, over one list of images.
+    """Concatenate the crops of several plans over one list of images.
 
-    An image is one where name, size and bytes are; one that could not be used before, and can be now, is
-    listed only as what it is now.
+    Images are identified by name, dimensions and file size. If an image is unusable in one plan and usable in
+    another, only the usable entry is kept.
     """
     usable = {name for plan in plans for name, *_, problem in _described(plan) if not problem}
     rows: dict[tuple[Any, ...], int] = {}
@@ -46,18 +46,20 @@ def union(plans: Sequence[Plan], settings: StoreSettings, folder: str | None) ->
 
 
 def sorted_crops(plan: Plan) -> np.ndarray:
-    """[n] the crops of `plan` by image name, row and column; of the same crop of two images with one name,
-    which a merged store may have, the first comes first."""
+    """Return the indices [n] that sort the crops of `plan` by image name, row and column.
+
+    The sort is stable, for merged stores may have two images of one name.
+    """
     _, rank = np.unique(np.array(plan.names, str), return_inverse=True)
     row, column = plan.position.T
     return np.lexsort([column, row, rank[plan.image]])
 
 
 def missing_crops(plan: Plan, stored: Plan) -> Plan:
-    """The crops of `plan` that `stored` has not, with their images and with the images newly found unusable.
+    """Return the crops of `plan` that `stored` lacks, with their images and any newly found unusable images.
 
-    `max_crops` counts both: where room is left for some of them only, because what is stored was chosen from
-    other images, those are drawn at random from the seed.
+    `max_crops` limits both together. If it leaves room for some of the crops only, because the stored ones
+    were chosen from other images, these are drawn at random with the run's seed.
     """
     here, there = crop_keys(plan, stored)
     crops = np.flatnonzero(~np.isin(here, there))
@@ -83,19 +85,19 @@ def missing_crops(plan: Plan, stored: Plan) -> Plan:
 
 
 def describe_images(plan: Plan, images: Iterable[int] | None = None) -> dict[str, tuple[int, int, int]]:
-    """(height, width, bytes) by name, of all images or the given ones."""
+    """Return (height, width, bytes) by name, for all images or the given ones."""
     chosen = range(len(plan.names)) if images is None else images
     return {plan.names[i]: (*plan.sizes[i].tolist(), int(plan.nbytes[i])) for i in chosen}
 
 
 def _described(plan: Plan, text: bool = True) -> list[tuple[Any, ...]]:
-    """(name, height, width, bytes, problem) of each image; without `text`, whether there is a problem."""
+    """(name, height, width, bytes, problem) of each image; the problem as a bool unless `text`."""
     problems = plan.problems if text else [bool(problem) for problem in plan.problems]
     return list(zip(plan.names, *plan.sizes.T.tolist(), plan.nbytes.tolist(), problems, strict=True))
 
 
 def crop_keys(*plans: Plan) -> list[np.ndarray]:
-    """A number for each crop of each plan, the same for the same image name and position."""
+    """Return a number for each crop of each plan, equal for equal image names and positions."""
     names = {name: i for i, name in enumerate(sorted({name for plan in plans for name in plan.names}))}
     image = np.concatenate([np.array([names[n] for n in plan.names], np.int64)[plan.image] for plan in plans])
     position = np.concatenate([plan.position for plan in plans])

@@ -1,4 +1,4 @@
-"""What travels between a run and its workers: small, whatever the size of the run."""
+"""Messages between a run and its workers; their size does not grow with the run."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ class PlannedChunk:
     """The crops of one chunk of the store."""
 
     number: Chunk
-    """How the store names the chunk."""
+    """The chunk's name in the store."""
     crops: tuple[Crop, ...]
     deadly: frozenset[int] = frozenset()
-    """Those, by their index, that have killed every worker that took them: not to be fitted again."""
+    """Indices of the crops that killed every worker that took them; they are not fitted again."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Some chunks to fit: all that a worker needs to know."""
+    """Chunks to fit, with everything that a worker needs to know."""
 
     store: str
-    """Where the store is, for a process in any folder."""
+    """Absolute address of the store."""
     images: str
     """Absolute path of the folder of images."""
     fitter: str
     """Name of the fitting module, see FITTERS."""
     chunks: tuple[PlannedChunk, ...] = ()
     trial: bool = False
-    """Whether to fit only, and to write nothing: to see whether the worker survives."""
+    """Fit without writing, to find out whether the worker survives."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How one chunk has ended."""
+    """The outcome of one chunk."""
 
     chunk: Chunk
-    """How the store names it."""
+    """Its name in the store."""
     done: int
     """Crops fitted."""
     failed: int
-    """Crops that cannot be, for the reasons in the store."""
+    """Crops that failed; the reasons are in the store."""
     psnr: float
     """Sum of the PSNR of the fitted crops, dB."""
     seconds: float
-    """Time it took its worker."""
+    """Time that its worker took, s."""
     failures: tuple[str, ...] = ()
-    """Why crops have failed, a sentence for each."""
+    """Why crops failed, one sentence each."""
     notes: tuple[str, ...] = ()
-    """What has been left out of its images, a sentence for each that has been decoded for this chunk."""
+    """What decoding dropped (alpha, further pages), one sentence for each image decoded for this chunk."""

@@ -92,7 +92,8 @@ def test_crops_of_one_image_are_no_independent_witnesses() -> None:
     found = PooledStatistics(
         crops=np.arange(200),
         image=image,
-        results=np.zeros((200, 4)),
+        psnr=np.zeros(200),
+        held_out_psnr=np.zeros(200),
         content=np.zeros((200, 6)),
         counts=np.ones((200, len(COUNTS)), int),
         weight=np.ones((200, 2)),
