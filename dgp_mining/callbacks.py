@@ -19,6 +19,7 @@ class Callback(ProgressCallback):
     `on_message` after Ctrl-C, which is called in a thread of its own. An exception that a method raises ends
     the run, and nothing done is lost.
 
+    >>> from dgp_mining.store.part import Chunk
     >>> class Counter(Callback):
     ...     crops = 0
     ...     def on_chunk(self, progress):

@@ -106,7 +106,7 @@ def plan_run(images: str | Path, settings: Settings, device: str = "cpu") -> Pla
 
 
 def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
-    """Open the store at `path`, creating it if it does not exist and adding the crops of `plan` that it lacks.
+    """Open the store at `path`, creating it if need be, and add the crops of `plan` that it lacks.
 
     Raises StoreError if the store was made with other settings or of other images.
     """

@@ -38,7 +38,8 @@ LAYERS = {
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers
         mining: retry planning store workers callbacks
-        cli: duration terminal command_line retry progress planning store workers prior report callbacks estimate mining
+        cli: duration terminal command_line retry progress planning store workers prior report callbacks \
+            estimate mining
     """,
     "sr_model": """
         memory:

@@ -96,7 +96,7 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
 
 
 def _headers(paths: list[Path], crop: int) -> Iterator[tuple[tuple[int, int], int, str]]:
-    """Size, bytes and problem of each image, read by many threads, since network shares are slow to answer."""
+    """Size, bytes and problem of each image, read by many threads: network shares are slow to answer."""
     # Decoders change the filters of warnings, which is not safe in threads; here it is undone.
     with warnings.catch_warnings(), ThreadPoolExecutor(READERS) as pool:
         yield from pool.map(functools.partial(_header, crop=crop), paths)

@@ -8,7 +8,7 @@ import pytest
 
 from dgp_mining import terminal
 from dgp_mining.cli import progress
-from dgp_mining.cli.progress import FitProgress, progress_of
+from dgp_mining.cli.progress import FitProgress
 from dgp_mining.workers.messages import Progress
 
 
@@ -60,7 +60,7 @@ def test_reading_a_large_store_is_shown_and_leaves_nothing(
 ) -> None:
     stream = Terminal()
     monkeypatch.setattr("sys.stderr", stream)
-    with progress_of("Reading") as on_progress:
+    with progress.progress() as callback:
         clock[0] = 3.0
-        on_progress(1, 4)
+        callback.on_progress("Reading", 1, 4)
     assert stream.getvalue() == "\rReading 1 of 4\x1b[K\r\x1b[K"
