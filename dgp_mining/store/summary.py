@@ -22,7 +22,7 @@ RECENT_SECONDS = 600
 def summarise(store: Store, callback: ProgressCallback | None = None) -> dict[str, Any]:
     """Crops, PSNR, failures and settings of a store, JSON-serialisable; also while it is being written.
 
-    `psnr` and `off_lattice_psnr`, the held-out-pixel PSNR, are {mean, min, p5, p50, p95} in dB over the
+    `psnr` and `held_out_psnr` (held-out-pixel PSNR) are {mean, min, p5, p50, p95} in dB over the
     fitted crops, or None before the first; `seconds` is the fitting time of all workers together. `failures`
     has one entry for each image and error, `reasons` the number of failed crops and skipped images for each
     reason.

@@ -70,7 +70,7 @@ def test_it_is_sound_and_has_the_same_figures(store: Path, photographs: Path) ->
         "p50": 31.68,
         "p95": 43.77,
     }
-    assert {name: round(value, 2) for name, value in summary["off_lattice_psnr"].items()} == {
+    assert {name: round(value, 2) for name, value in summary["held_out_psnr"].items()} == {
         "mean": 29.82,
         "min": 23.86,
         "p5": 23.92,
