@@ -14,8 +14,9 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow"
 	$(BIN)/python -m pytest -m slow
 
-# The stamp is renewed when what is compiled or required changes; Python edits need no reinstall.
-$(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt $(wildcard cuda/splat2d/src/*/*)
+# Reinstall when compiled sources, requirements or the version change. Python edits need none, nor do new modules:
+# the editable install looks into the packages' folders.
+$(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt cuda/splat2d/version.py $(wildcard cuda/splat2d/src/*/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"
