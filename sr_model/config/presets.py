@@ -1,4 +1,9 @@
-"""Presets: networks and trainings that have a name, such as `paper`, `demo` and `light`."""
+"""Presets: networks and trainings that have a name.
+
+>>> from sr_model import PRESETS
+>>> list(PRESETS)
+['demo', 'light', 'paper', 'paper-plus', 'gsasr-demo', 'gsasr-paper']
+"""
 
 from __future__ import annotations
 
@@ -168,11 +173,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "gsasr-paper": GSASR_PAPER,
 }
-"""The presets by name, as `sr-train --preset` knows them.
-
->>> list(PRESETS)
-['demo', 'light', 'paper', 'paper-plus', 'gsasr-demo', 'gsasr-paper']
-"""
+"""The presets by name, as `sr-train --preset` knows them."""
 
 RENAMED = {"fast": "light"}
 """Names that presets had in the last release, with the names that they have now."""

@@ -119,7 +119,7 @@ def configured(preset: Preset, settings: Mapping[str, Any], overrides: Sequence[
         name, equals, value = text.partition("=")
         path = name.strip().replace("-", "_").split(".")
         if not equals or len(path) < 2:
-            raise ConfigError(f"--set {text}: say which setting and what, such as training.batch=32.")
+            raise ConfigError(f"--set {text}: name a setting and its value, such as training.batch=32.")
         change: Any = Given(_parsed(value.strip()), f"--set {text}")
         for part in reversed(path):
             change = {part: change}

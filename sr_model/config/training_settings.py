@@ -87,5 +87,4 @@ class TrainSettings:
 
 
 EXECUTION = frozenset({"accumulate", "precision", "compile"})
-"""Settings that change how a training is computed but not what: a resumed training may change them, and then
-differs by rounding."""
+"""Settings that affect only speed, memory and rounding: a resumed training may change them."""

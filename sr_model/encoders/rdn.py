@@ -14,8 +14,8 @@ LAYERS = 8
 class RDN(Encoder):
     """RDN without its upsampler (Zhang et al. 2018, section 3): [B, 3, h, w] -> [B, width, h, w].
 
-    `depth` (D) residual dense blocks of `LAYERS` convolutions, each adding `width` (G = G0) channels to what
-    all before it made; the blocks' results are fused. The published one is 64 wide and 16 deep.
+    `depth` (D) residual dense blocks, whose results are fused. Each of the `LAYERS` convolutions of a block
+    appends `width` (G = G0) channels to its input. The published network is 64 wide and 16 deep.
     """
 
     def __init__(self, width: int, depth: int) -> None:

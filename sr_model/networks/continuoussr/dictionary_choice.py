@@ -16,7 +16,7 @@ from .settings import ContinuousSRSettings
 
 
 def with_prior(settings: ContinuousSRSettings, prior: Dictionary) -> tuple[ContinuousSRSettings, Dictionary]:
-    """Return what to build a network from, given a mined prior: the settings, and the kernels to blend."""
+    """Apply a mined prior: return the settings of the network to build, and the kernels that it blends."""
     return settings, chosen_kernels(settings, prior)
 
 

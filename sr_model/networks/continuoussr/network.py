@@ -2,8 +2,7 @@
 
 Features at k times the LR resolution give one Gaussian each (k = 2 in the paper):
 
-- its covariance by *DGP-driven covariance weighting*, a convex combination of the dictionary's kernels (Eq.
-9);
+- its covariance by *DGP-driven covariance weighting* (Eq. 9), a convex combination of dictionary kernels;
 - its position by *adaptive position drifting*, a bounded offset from its cell;
 - its colour by *colour Gaussian mapping*, an MLP.
 

@@ -12,7 +12,8 @@ from .settings import GSASRSettings
 
 
 def with_prior(settings: GSASRSettings, prior: Dictionary) -> tuple[GSASRSettings, None]:
-    """Return what to build a network from, given a mined prior: the settings, and no kernels to blend."""
+    """Apply a mined prior: return the settings of the network to build, and None, since it blends no
+    kernels."""
     return start_at_mean_kernel(settings, prior), None
 
 

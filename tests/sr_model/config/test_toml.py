@@ -104,8 +104,8 @@ def test_values_of_overrides_are_written_as_one_would():
         ("training.batch.x=3", ["training.batch must be a whole number", "got a table"]),
         ("training.degradation.noise.sigma=5,1", ["sigma of noise", "[5.0, 1.0]"]),
         ("training.degradation.noise.sgma=5,1", ["nearest is sigma"]),
-        ("training=3", ["say which setting"]),
-        ("batch", ["say which setting"]),
+        ("training=3", ["name a setting and its value"]),
+        ("batch", ["name a setting and its value"]),
     ],
 )
 def test_a_wrong_override_is_one_sentence_that_quotes_it(override, mentions):
