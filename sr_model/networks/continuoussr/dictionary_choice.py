@@ -63,10 +63,8 @@ def farthest_kernels(mined: Dictionary, size: int, blending: Blending) -> Dictio
             f"network.dictionary_size to {len(mined)} or less, or build a larger dictionary"
         )
     entries = to_blending(torch.tensor(mined.cholesky, dtype=torch.float64), blending).numpy()
-    metadata = {
-        key: value for key, value in mined.metadata.items() if key != "coverage"
-    }  # that of all kernels
-    metadata["chosen"] = f"{size} of {len(mined)} kernels, the farthest apart"
+    metadata = {**mined.metadata, "chosen": f"{size} of {len(mined)} kernels, the farthest apart"}
+    metadata.pop("coverage", None)  # it is that of all kernels
     return Dictionary(mined.cholesky[farthest_points(entries, size)], metadata)
 
 

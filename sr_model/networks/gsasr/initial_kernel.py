@@ -12,8 +12,7 @@ from .settings import GSASRSettings
 
 
 def with_prior(settings: GSASRSettings, prior: Dictionary) -> tuple[GSASRSettings, None]:
-    """Apply a mined prior: return the settings of the network to build, and None, since it blends no
-    kernels."""
+    """Apply a mined prior: return the settings of the network to build, and None for the kernels to blend."""
     return start_at_mean_kernel(settings, prior), None
 
 
