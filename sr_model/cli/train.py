@@ -29,6 +29,7 @@ from ..networks.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE, architectur
 from ..training.callbacks import TrainingCallback
 from ..training.distributed import is_main_process
 from ..training.dry_run import estimate_training
+from ..training.run import RunOptions
 from ..training.samples import hold_out, mined_from
 from ..training.schedule import Budget
 from ..training.tensorboard import TensorBoard
@@ -166,20 +167,23 @@ def main(
     Several processes train together: torchrun --nproc-per-node 8 --no-python sr-train ...
     """
     name, chosen = choose(arch, preset, covariance, config, overrides)
-    if not (prior or images):
-        raise click.UsageError("Name training images with --images, or a dictionary with --prior.")
     budget = length(ctx, steps, minutes)
     if not is_main_process():
         logging.getLogger("sr_model").setLevel(logging.WARNING)
-    dictionary = Dictionary.load(prior) if prior else None
+    dictionary = None
+    if prior:
+        dictionary = Dictionary.load(prior)
+        images = images or str(mined_from(dictionary, prior))
+    if images is None:
+        raise click.UsageError("Name training images with --images, or a dictionary with --prior.")
     if dictionary is None and needs_prior(chosen.network):
         dictionary = Dictionary.reference()
         _print("Without --prior the kernels of the reference prior are blended.")
-    training = list_images(images or mined_from(dictionary, prior))
+    training = list_images(images)
     training, validation = (training, images_in(val, "val=")) if val else hold_out(training)
     out = out or Path("runs", f"{name}-{covariance}" if covariance else name)
     run = (dictionary, training, chosen, out)
-    how = {
+    how: RunOptions = {
         "val": validation,
         "budget": budget,
         "seed": seed,

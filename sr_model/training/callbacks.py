@@ -7,6 +7,8 @@ import statistics
 import time
 from dataclasses import dataclass
 
+from dgp_mining.duration import duration
+
 from ..evaluation.protocol import Score
 from .validation import SCALE
 
@@ -104,15 +106,3 @@ class ProgressLog(TrainingCallback):
             validated.step, SCALE, validated.score.psnr, validated.score.bicubic_psnr,
             " (best)" if validated.is_best else "",
         )  # fmt: skip
-
-
-def duration(seconds: float) -> str:
-    """A rough duration.
-
-    >>> duration(40), duration(720), duration(12_600)
-    ('40 s', '12 min', '3.5 h')
-    """
-    for unit, length, digits in (("s", 1, 0), ("min", 60, 0), ("h", 3600, 1)):
-        if seconds < 100 * length:
-            return f"{seconds / length:.{digits}f} {unit}"
-    return f"{seconds / 86400:.1f} days"

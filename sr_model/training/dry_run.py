@@ -11,6 +11,7 @@ from typing import Unpack
 
 import torch
 
+from dgp_mining.duration import duration
 from dgp_mining.prior.dictionary import Dictionary
 
 from ..config.presets import Preset
@@ -18,7 +19,6 @@ from ..config.training_settings import TrainSettings
 from ..evaluation.cost import TensorMemory
 from ..memory import free_memory
 from .batch_preview import save_preview
-from .callbacks import duration
 from .run import Images, RunOptions, TrainingRun, open_run
 from .samples import Batch, prefetch
 from .schedule import Budget, learning_rate

@@ -10,7 +10,7 @@ from runs import StopAfter
 
 from dgp_mining.prior.dictionary import Dictionary
 from sr_model import Preset, TrainingCallback, train
-from sr_model.training.callbacks import ProgressLog, StepDone, Validated, duration
+from sr_model.training.callbacks import ProgressLog, StepDone, Validated
 from sr_model.training.schedule import learning_rate
 
 
@@ -83,9 +83,3 @@ def test_reports_say_how_far_a_training_is_and_how_long_it_will_take(monkeypatch
         "step 102 (25 %, about 60 min left): loss 1.0050",  # 12 s for a step's part, and 299 to go
         "step 104 (26 %, about 40 min left): loss 1.0250",  # 24 s for three, and 297
     ]
-
-
-def test_times_to_go_are_rounded_to_a_readable_unit():
-    assert [duration(s) for s in (7, 99, 100, 3000, 20_000, 400_000)] == [
-        "7 s", "99 s", "2 min", "50 min", "5.6 h", "4.6 days",
-    ]  # fmt: skip
