@@ -58,8 +58,8 @@ class GaussianField:
     def row(self, index: int) -> GaussianField:
         """Field `index` of the batch alone, [1, n, ...], without the unused Gaussians."""
         n = self.means.shape[1] if self.counts is None else int(self.counts[index])
-        rows = (t[index : index + 1, :n] for t in (self.means, self.cholesky, self.colors))
-        return GaussianField(*rows, size=self.size)
+        means, cholesky, colors = (t[index : index + 1, :n] for t in (self.means, self.cholesky, self.colors))
+        return GaussianField(means, cholesky, colors, self.size)
 
     def scale(self, x: float, y: float | None = None) -> GaussianField:
         """Stretch by x horizontally and y (default: x) vertically: positions by s, covariances by s^2."""

@@ -1,8 +1,9 @@
-"""`render`, the one public entry to all implementations, and its registration with torch."""
+"""`render`, the one public entry to all backends, and its registration with torch."""
 
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,11 @@ DEFAULT_CUTOFF = 3.33
 
 
 def backend() -> str:
-    """What renders float32 tensors on the CPU here: "cpu" (native kernels) or "torch" (no library found)."""
+    """Return what renders float32 tensors on the CPU here: "cpu" (the C++ library) or "torch" (without it).
+
+    >>> backend() in ("cpu", "torch")
+    True
+    """
     return "torch" if cpu.LIBRARY is None else "cpu"
 
 
@@ -27,26 +32,34 @@ def render(
     counts: Tensor | None = None,  # [B]
     cutoff: float = DEFAULT_CUTOFF,
 ) -> Tensor:  # [B, C, H, W]
-    """Render B sums of 2D Gaussians: out(p) = sum_n c_n exp(-q_n(p) / 2), terms with q > cutoff^2 dropped.
+    """Render B sums of 2D Gaussians: out(p) = sum_n c_n exp(-q_n(p) / 2), without terms of q > cutoff^2.
 
     Args:
-        means: [B, N, 2] centres (x, y) in pixels; that of pixel (row i, column j) is (j + 0.5, i + 0.5).
+        means: [B, N, 2] centres (x, y) in pixels; pixel (row i, column j) is centred on (j + 0.5, i + 0.5).
         cholesky: [B, N, 3] covariance factors (l11, l21, l22) in pixels, l11, l22 > 0 (README, Conventions).
         colors: [B, N, C] amplitudes, C from 1 to 8, unbounded.
         size: (height, width) of the output in pixels.
         counts: [B] int64, row b uses its first counts[b] Gaussians; default all N.
         cutoff: Mahalanobis radius of the footprint, up to 12.
 
-    Returns [B, C, height, width] in float32, or float64 if the inputs are float64 (then by the dense
-    `backends.dense`). Half-precision inputs, as under autocast, are rendered in float32. Differentiable
-    in means, cholesky and colors, exactly: the footprint's edge is held fixed. A row does not depend,
-    to the bit, on what else is in the batch, nor on the number of threads.
+    Returns:
+        [B, C, height, width] in float32, or in float64, from `backends.dense`, if the inputs are float64.
+        Half-precision inputs, as under autocast, are rendered in float32. Differentiable with respect to
+        means, cholesky and colors, with the footprint's edge held fixed. The bits of a row depend neither on
+        the other rows of the batch nor on the number of threads.
 
-    Raises ValueError for shapes or values that cannot be rendered: non-finite entries, or l11 or l22 < 1e-15.
-    On CUDA, where looking at values means waiting for the device, a row with such values is NaN instead, and
-    so are its gradients.
+    Raises:
+        ValueError: for shapes or values that cannot be rendered: non-finite entries, or l11 or l22 < 1e-15.
+            On CUDA, where checking values means waiting for the device, a row with such values becomes NaN
+            instead, and so do its gradients.
 
     Source: GaussianImage (Zhang et al. 2024), Eq. 7; ContinuousSR, Eq. 5 without its normaliser.
+
+    >>> means = torch.tensor([[[2.5, 1.5]]])  # the centre of the pixel in row 1, column 2
+    >>> round_one = torch.tensor([[[1.0, 0.0, 1.0]]])
+    >>> image = render(means, round_one, torch.tensor([[[2.0]]]), (3, 5))
+    >>> image.shape, round(image[0, 0, 1, 2].item(), 4), round(image[0, 0, 1, 3].item(), 4)
+    (torch.Size([1, 1, 3, 5]), 2.0, 1.2131)
     """
     _check(means, cholesky, colors, size, counts, cutoff)
     height, width = (int(extent) for extent in size)
@@ -67,9 +80,10 @@ def render_rows(
     counts: Tensor | None = None,
     cutoff: float = DEFAULT_CUTOFF,
 ) -> Tensor:  # [B, C, end - first, W]
-    """Rows first..end - 1 of the image that `render` makes, the same to the bit; `rows` = (first, end).
+    """Render `rows` = (first, end), end excluded, of the image that `render` makes, with the same bits.
 
-    For images larger than memory: on the CPU, and without gradients. Arguments and errors are `render`'s.
+    For images larger than memory: on the CPU, and without gradients. Other arguments and errors are those of
+    `render`. Returns [B, C, end - first, width].
     """
     _check(means, cholesky, colors, size, counts, cutoff)
     height, width = (int(extent) for extent in size)
@@ -81,8 +95,9 @@ def render_rows(
     if means.dtype == torch.float64:
         return dense.render(means, cholesky, colors, (height, width), counts, cutoff, (first, end))
     inputs = (t.float().contiguous() for t in (means, cholesky, colors))
-    implementation = _implementation(means.device)
-    return implementation.render(*inputs, _contiguous(counts), (height, width), float(cutoff), (first, end))
+    chosen = _backend_for(means.device)
+    image: Tensor = chosen.render(*inputs, _contiguous(counts), (height, width), float(cutoff), (first, end))
+    return image
 
 
 def _check(
@@ -113,7 +128,7 @@ def _check(
         raise ValueError(f"cutoff must be above 0 and at most {cpu.MAX_CUTOFF:g}, got {cutoff}")
 
 
-def _implementation(device: torch.device) -> ModuleType:
+def _backend_for(device: torch.device) -> ModuleType:
     if device.type == "cuda":
         return cuda
     if device.type != "cpu":
@@ -135,7 +150,8 @@ def _render(
     cutoff: float,
 ) -> Tensor:
     inputs = (means.contiguous(), cholesky.contiguous(), colors.contiguous())
-    return _implementation(means.device).render(*inputs, _contiguous(counts), (height, width), cutoff)
+    image: Tensor = _backend_for(means.device).render(*inputs, _contiguous(counts), (height, width), cutoff)
+    return image
 
 
 @torch.library.custom_op("splat2d::render_backward", mutates_args=())
@@ -143,7 +159,10 @@ def _render_backward(
     grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     inputs = (grad.contiguous(), means.contiguous(), cholesky.contiguous(), colors.contiguous())
-    return _implementation(means.device).render_backward(*inputs, _contiguous(counts), cutoff)
+    gradients: tuple[Tensor, Tensor, Tensor] = _backend_for(means.device).render_backward(
+        *inputs, _contiguous(counts), cutoff
+    )
+    return gradients
 
 
 def _contiguous(counts: Tensor | None) -> Tensor | None:
@@ -151,21 +170,32 @@ def _contiguous(counts: Tensor | None) -> Tensor | None:
 
 
 @_render.register_fake
-def _(means, cholesky, colors, counts, height, width, cutoff):
+def _(
+    means: Tensor,
+    cholesky: Tensor,
+    colors: Tensor,
+    counts: Tensor | None,
+    height: int,
+    width: int,
+    cutoff: float,
+) -> Tensor:
     return colors.new_empty(colors.shape[0], colors.shape[2], height, width)
 
 
 @_render_backward.register_fake
-def _(grad, means, cholesky, colors, counts, cutoff):
-    return tuple(t.new_empty(t.shape) for t in (means, cholesky, colors))
+def _(
+    grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    return (means.new_empty(means.shape), cholesky.new_empty(cholesky.shape), colors.new_empty(colors.shape))
 
 
-def _save_inputs(ctx, inputs, output) -> None:
+# `ctx` is torch's, which has no type for it.
+def _save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     means, cholesky, colors, counts, _, _, ctx.cutoff = inputs
     ctx.save_for_backward(means, cholesky, colors, counts)
 
 
-def _gradients(ctx, grad: Tensor):
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     means, cholesky, colors, counts = ctx.saved_tensors
     return (*_render_backward(grad, means, cholesky, colors, counts, ctx.cutoff), None, None, None, None)
 

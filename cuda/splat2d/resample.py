@@ -37,9 +37,11 @@ def imresize(
     height, width = image.shape[-2:]
     if (size is None) == (scale is None):
         raise ValueError("imresize needs either size or scale")
+    ratios: tuple[float, float]
     if size is not None:
         ratios = (size[0] / height, size[1] / width)
     else:
+        assert scale is not None  # one of the two is given
         ratios = (scale, scale) if isinstance(scale, int | float) else scale
         if not all(0 < ratio < math.inf for ratio in ratios):
             raise ValueError(f"scale must be positive, got {scale}")

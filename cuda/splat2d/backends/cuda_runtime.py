@@ -1,7 +1,7 @@
-"""The CUDA kernels (src/cuda/kernels.cu): compiled on first use, kept on disk, launched on torch's stream.
+"""The CUDA kernels (src/cuda/kernels.cu): compiled on first use, cached on disk, launched on torch's stream.
 
-NVIDIA's `cuda-core` (the extra `gpu`) compiles with NVRTC to machine code for the GPU at hand: nothing for a
-user to build, and no CUDA toolkit. Nothing here calls CUDA at import.
+NVIDIA's `cuda-core` (the extra `gpu`) compiles them with NVRTC to machine code for the installed GPU: users
+build nothing and need no CUDA toolkit. Nothing here calls CUDA at import.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,9 +37,9 @@ Launch = Callable[..., None]
 
 
 def arguments(values: tuple[Argument, ...]) -> list[int | np.float32]:
-    """As the kernels take them: pointers and whole numbers as 64 bits, floats as float32, None as null.
+    """Convert arguments for a kernel: pointers and integers to 64 bits, floats to float32, None to null.
 
-    A kernel reads the lower half of a whole number that it declares narrower.
+    A kernel that declares a narrower integer reads its lower half.
     """
     return [_argument(value) for value in values]
 
@@ -50,12 +51,12 @@ def _argument(value: Argument) -> int | np.float32:
 
 
 def launcher(device: torch.device, channels: int) -> Launch:
-    """What launches the kernels for `channels` channels on a device's current stream.
+    """Return the function that launches kernels for `channels` channels on a device's current stream.
 
-    Raises RuntimeError where cuda-core is not installed.
+    Raises RuntimeError if cuda-core is not installed.
     """
     core = _cuda_core()
-    index = torch.cuda.current_device() if device.index is None else device.index
+    index: int = torch.cuda.current_device() if device.index is None else device.index
     core.Device(index).set_current()  # torch's own context; a fresh thread may not have entered it yet
     stream = _Stream(torch.cuda.current_stream(index).cuda_stream)
 
@@ -69,7 +70,7 @@ def launcher(device: torch.device, channels: int) -> Launch:
 
 
 class _Stream:
-    """A torch stream as cuda-core takes foreign streams."""
+    """A torch stream, with the protocol by which cuda-core accepts foreign streams."""
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
@@ -78,9 +79,9 @@ class _Stream:
         return (0, self.handle)
 
 
-def _cuda_core():
+def _cuda_core() -> Any:  # cuda-core, which has no types
     try:
-        from cuda import core
+        import cuda.core as core
     except ImportError:
         raise RuntimeError(
             "rendering on a GPU needs NVIDIA's cuda-core: pip install 'dgp-mining[gpu]'"
@@ -89,36 +90,37 @@ def _cuda_core():
 
 
 @cache
-def _kernel(name: str, device: int, channels: int):
+def _kernel(name: str, device: int, channels: int) -> Any:
     return _library(device, channels).get_kernel(f"splat2d_{name}")
 
 
 @cache
-def _library(device: int, channels: int):
+def _library(device: int, channels: int) -> Any:
     major, minor = torch.cuda.get_device_capability(device)
     return _cuda_core().ObjectCode.from_cubin(cubin(f"sm_{major}{minor}", channels))
 
 
 def cubin(architecture: str, channels: int) -> bytes:
-    """Machine code for an architecture ("sm_90"), from the cache or else compiled and put there.
+    """Return machine code for an architecture ("sm_90"), from the cache, or compiled and then cached.
 
-    The cache is `$XDG_CACHE_HOME/splat2d`, by default `~/.cache/splat2d`; one that cannot be read or written
-    costs nothing but compiling again.
+    The cache is `$XDG_CACHE_HOME/splat2d`, by default `~/.cache/splat2d`. If it cannot be read or written,
+    the kernels are compiled again each time.
     """
     path = _cache_folder() / f"{_key(architecture, channels)}.cubin"
     try:
         return path.read_bytes()
     except OSError:
         code = compile_kernels(architecture, channels)
-        _keep(path, code)
+        _store(path, code)
         return code
 
 
 def compile_kernels(architecture: str, channels: int) -> bytes:
     """Compile src/cuda/kernels.cu with NVRTC; needs no GPU and no driver.
 
-    Division and square root are rounded correctly, and only what the source says is fused: the bits are the
-    CPU kernels'. Raises RuntimeError for an architecture that the installed NVRTC does not know.
+    Division and square root are rounded correctly, and only operations that the source fuses are fused, so
+    the results have the bits of the cpu backend. Raises RuntimeError for an architecture that the installed
+    NVRTC does not know.
     """
     core = _cuda_core()
     _check_architecture(architecture)
@@ -159,13 +161,13 @@ def _key(architecture: str, channels: int) -> str:
     from cuda.bindings import nvrtc
 
     digest = hashlib.sha256(repr((nvrtc.nvrtcVersion()[1:], architecture, channels)).encode())
-    for path in (Path(__file__), *(_source_folder() / name for name in SOURCES)):  # the options stand here
+    for path in (Path(__file__), *(_source_folder() / name for name in SOURCES)):  # this file has the options
         digest.update(path.read_bytes())
     return f"{architecture}-{digest.hexdigest()[:32]}"
 
 
-def _keep(path: Path, code: bytes) -> None:
-    """Write aside and rename: another process sees the whole file or none."""
+def _store(path: Path, code: bytes) -> None:
+    """Write to the cache, if it can be written; another process sees the whole file or none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as partial:

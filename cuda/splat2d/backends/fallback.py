@@ -1,7 +1,7 @@
-"""A torch path for machines without the native library: each Gaussian over its own box of pixels.
+"""The torch backend for machines without the C++ library: each Gaussian over its own box of pixels.
 
-Same meaning as `dense`; the cost grows with the footprints, not with pixels times Gaussians.
-Gaussians are grouped by the size of their boxes (powers of two): a large one costs no small one memory.
+It means the same as `dense`, but its cost grows with the footprints, not with pixels times Gaussians.
+Gaussians are grouped by the size of their boxes (powers of two): small boxes are not padded to large ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from . import cpu
 ELEMENTS_AT_ONCE = 1 << 22
 """Pixel terms evaluated at once; bounds the memory."""
 
-Patch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+Patch = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Pixel index, weight and whitened coordinates u, v of the boxes of g Gaussians, each [g, h, w]."""
 
 
 def _patches(
@@ -27,9 +28,9 @@ def _patches(
     rows: tuple[int, int],
     cutoff: float,
 ) -> Iterator[tuple[Tensor, Patch]]:
-    """Chunks of flat Gaussian indices [g] with (pixel index, weight, u, v) of their boxes, each [g, h, w].
+    """Yield chunks of flat Gaussian indices [g] with their patches.
 
-    Pixels are counted from the first of `rows` = (first, end) on, and what lies outside them has no weight.
+    Pixels are counted from the first of `rows` = (first, end); a pixel outside `rows` has weight zero.
     """
     height, width = size
     first, end = rows
@@ -57,12 +58,12 @@ def _patches(
     if counts is not None:
         used &= (torch.arange(n)[None] < counts[:, None]).reshape(-1)
     grade = torch.where(used, extent.amax(-1).clamp(min=1).log2().ceil().long(), -1)
-    for power in grade.unique().tolist():
-        if power < 0:
-            continue
+    for power in range(int(grade.max()) + 1 if len(grade) else 0):
         members = torch.nonzero(grade == power)[:, 0]
+        if not len(members):
+            continue
         side = torch.arange(1 << power)
-        for index in members.split(max(1, ELEMENTS_AT_ONCE >> (2 * power))):
+        for index in torch.split(members, max(1, ELEMENTS_AT_ONCE >> (2 * power))):
             column = low[index, 0, None] + side  # [g, w]
             row = low[index, 1, None] + side  # [g, h]
             u = (column + 0.5 - mx[index, None]) / l11[index, None]
@@ -97,7 +98,7 @@ def render(
     cutoff: float,
     rows: tuple[int, int] | None = None,
 ) -> Tensor:
-    """As `cpu.render`, field by field so that a field's sums do not depend on the batch it is in."""
+    """As `cpu.render`; row by row, so that a row's sums do not depend on the rest of the batch."""
     batch, n, channels = colors.shape
     rows = rows or (0, size[0])
     extent = (rows[1] - rows[0], size[1])
@@ -120,10 +121,10 @@ def render(
 def render_backward(
     grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `cpu.render_backward`; the formulas are those of src/gaussian.h without its scaling by k."""
+    """As `cpu.render_backward`, with the formulas of src/shared/gaussian.h without its scaling by k."""
     batch, _, channels = colors.shape
     height, width = grad.shape[-2:]
-    gradients = tuple(torch.zeros_like(t) for t in (means, cholesky, colors))
+    gradients = (torch.zeros_like(means), torch.zeros_like(cholesky), torch.zeros_like(colors))
     for b in range(batch):
         row_counts = None if counts is None else counts[b : b + 1]
         flat = grad[b].reshape(channels, -1)
@@ -182,11 +183,11 @@ def fit_fast(
 
 
 def _root_gradient(by_cholesky: Tensor, cholesky: Tensor, root: Tensor) -> Tensor:  # [3, N]
-    """Gradient by the Cholesky factor L -> by the symmetric root R of the same covariance, S = L L' = R R."""
+    """Turn the gradient of the Cholesky factor L into that of the symmetric root R; S = L L' = R R."""
     a, b, c = root
     l11, l21, l22 = cholesky.unbind(-1)
     g11, g21, g22 = by_cholesky.unbind(-1)
-    # By S: G = L^-T sym(L' dL) L^-1 / 2, with sym's off-diagonal shared between its two places.
+    # With respect to S: G = L^-T sym(L' dL) L^-1 / 2, sym's off-diagonal entry shared between its two places.
     m11, m12, m22 = (l11 * g11 + l21 * g21) / 2, l22 * g21 / 2, l22 * g22 / 2
     p, s = 1 / l11, 1 / l22
     q = -l21 * p * s
