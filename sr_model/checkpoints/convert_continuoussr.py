@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,7 +22,8 @@ from dgp_mining.prior.continuoussr_table import continuoussr_kernels
 from ..config.presets import PAPER_NETWORK
 from ..encoders import HAT
 from .checkpoint import Checkpoint
-from .pretrained import extent, in_our_names, read_public, recognise
+from .conversion import Converted, check_target
+from .pretrained import read_weights, recognise_layout, rename_weights, width_and_depth
 from .tensor_file import CheckpointError
 
 LICENCE = "CC BY-NC 4.0"
@@ -37,20 +38,6 @@ HEADS = {
 _NOT_RELEASED = "is not a released ContinuousSR checkpoint"
 
 
-@dataclass(frozen=True)
-class Converted:
-    """The result of a conversion, for a message."""
-
-    architecture: str
-    """Name of the architecture, as its paper writes it."""
-    encoder: str
-    """Name of the layout of the encoder's weights."""
-    parameters: int
-    """Number of parameters of the whole network."""
-    licence: str
-    """Licence of the released weights."""
-
-
 def convert_continuoussr(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
     """Write the released ContinuousSR checkpoint `source` (.pth) as one of ours, `target` (.safetensors).
 
@@ -58,20 +45,18 @@ def convert_continuoussr(source: str | Path, target: str | Path, *, overwrite: b
     and the network only makes sure that their blends are not.
 
     Raises:
-        CheckpointError: if `source` is not such a checkpoint, `target` exists already and `overwrite` is not
-        set,
-            or it cannot be written.
+        CheckpointError: if `source` is not one, or `target` exists already or cannot be written.
     """
     source, target = Path(source), Path(target)
     check_target(target, overwrite)
-    tensors, _ = read_public(source)
+    tensors, _ = read_weights(source)
     lacking = [prefix for prefix in ("encoder.", *HEADS) if not any(n.startswith(prefix) for n in tensors)]
     if lacking:
         raise CheckpointError(f"{source} {_NOT_RELEASED}: it has no tensors {lacking[0]}*.")
     encoder = {n.removeprefix("encoder."): t for n, t in tensors.items() if n.startswith("encoder.")}
-    layout = recognise(encoder, source)
-    weights = in_our_names(encoder, replace(layout, mean=(0.0, 0.0, 0.0)))
-    width, depth = extent(weights)
+    layout = recognise_layout(encoder, source)
+    weights = rename_weights(encoder, replace(layout, mean=(0.0, 0.0, 0.0)))
+    width, depth = width_and_depth(weights)
     try:
         settings = replace(
             PAPER_NETWORK,
@@ -96,14 +81,6 @@ def convert_continuoussr(source: str | Path, target: str | Path, *, overwrite: b
         raise CheckpointError(f"{source} {_NOT_RELEASED} ({error}).") from error
     checkpoint.save(target)
     return Converted("ContinuousSR", layout.name, sum(p.numel() for p in model.parameters()), LICENCE)
-
-
-def check_target(target: Path, overwrite: bool) -> None:
-    """Raise CheckpointError if the file exists and must not be replaced."""
-    if target.exists() and not overwrite:
-        raise CheckpointError(
-            f"{target} exists already: name another file, or replace it with overwrite=True."
-        )
 
 
 def hidden_widths(tensors: Mapping[str, Tensor], prefix: str) -> tuple[int, ...]:

@@ -26,9 +26,9 @@ from ..encoders import HAT, RDN, SwinIR
 from ..encoders.windows import relative_offsets
 from ..networks.gsasr.settings import GSASRSettings
 from .checkpoint import Checkpoint
-from .convert_continuoussr import Converted, check_target
+from .conversion import Converted, check_target
 from .layouts import Layout
-from .pretrained import extent, in_our_names, read_public, recognise
+from .pretrained import read_weights, recognise_layout, rename_weights, width_and_depth
 from .tensor_file import CheckpointError
 
 LICENCE = "Apache-2.0"
@@ -44,13 +44,11 @@ def convert_gsasr(folder: str | Path, target: str | Path, *, overwrite: bool = F
     The network computes the released field (`GSASRSettings.compat`).
 
     Raises:
-        CheckpointError: if `folder` is not such a checkpoint, `target` exists already and `overwrite` is not
-        set,
-            or it cannot be written.
+        CheckpointError: if `folder` is not one, or `target` exists already or cannot be written.
     """
     folder, target = Path(folder), Path(target)
     check_target(target, overwrite)
-    tensors, _ = read_public(folder / DECODER)
+    tensors, _ = read_weights(folder / DECODER)
     if any("rope_freqs" in name for name in tensors):
         raise CheckpointError(
             f"{folder / DECODER} has rotary embeddings, as enhanced GSASR models do: only the paper's models "
@@ -59,7 +57,7 @@ def convert_gsasr(folder: str | Path, target: str | Path, *, overwrite: bool = F
     layout, encoder = encoder_weights(folder / ENCODER)
     try:
         weights = {f"encoder.{name}": t for name, t in encoder.items()} | decoder_weights(tensors)
-        settings = settings_of(weights, layout)
+        settings = settings_from_weights(weights, layout)
         checkpoint = Checkpoint(
             settings, None, weights, {"converted": {"from": folder.name, "encoder": layout.name}}
         )
@@ -80,17 +78,17 @@ def encoder_weights(path: Path) -> tuple[Layout, dict[str, Tensor]]:
     The encoder reads images in [0, 1] without a mean, and has no upsampler. The names follow
     `layouts.LAYOUTS`, for RDN without the prefix of LIIF.
     """
-    tensors, _ = read_public(path)
+    tensors, _ = read_weights(path)
     try:
-        layout = recognise(tensors, path)
+        layout = recognise_layout(tensors, path)
     except CheckpointError:
         tensors = {f"encoder.{name}": tensor for name, tensor in tensors.items()}
-        layout = recognise(tensors, path)
+        layout = recognise_layout(tensors, path)
     if layout.encoder is HAT:
         raise CheckpointError(
             f"{path} holds {layout.name}: only GSASR models with EDSR, RDN or SwinIR can be converted."
         )
-    return layout, in_our_names(tensors, replace(layout, mean=(0.0, 0.0, 0.0), range=1.0))
+    return layout, rename_weights(tensors, replace(layout, mean=(0.0, 0.0, 0.0), range=1.0))
 
 
 def decoder_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -101,18 +99,18 @@ def decoder_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for ours, theirs in (("embedding", "gs_embedding"), ("place", "pos_embedding"))
     }
     for theirs, ours in {"img_feat_proj": "features", "scale_mlp": "condition", "UPNet": "upsample"}.items():
-        made |= renamed(tensors, f"{theirs}.", f"{ours}.")
+        made |= with_prefix(tensors, f"{theirs}.", f"{ours}.")
     for theirs, ours in HEADS.items():
-        head = renamed(tensors, f"mlp_block_{theirs}.", f"heads.{ours}.")
+        head = with_prefix(tensors, f"mlp_block_{theirs}.", f"heads.{ours}.")
         made |= {name: t[..., None, None] if t.ndim == 2 else t for name, t in head.items()}
     for end in ("weight", "bias"):
         name = f"heads.deviation.4.{end}"
         made[name] = made[name].flip(0)  # the released renderer has y first
     for theirs, ours in {"window_crossattn_blocks": "injection", "gs_selfattn_blocks": "interaction"}.items():
-        for block in range(count(tensors, f"{theirs}.")):
+        for block in range(count_modules(tensors, f"{theirs}.")):
             for part in ("norm", "mlp"):
-                made |= renamed(tensors, f"{theirs}.{block}.{part}.", f"{ours}.{block}.{part}.")
-            for layer in range(count(tensors, f"{theirs}.{block}.blocks.")):
+                made |= with_prefix(tensors, f"{theirs}.{block}.{part}.", f"{ours}.{block}.{part}.")
+            for layer in range(count_modules(tensors, f"{theirs}.{block}.blocks.")):
                 of_layer = layer_weights(tensors, f"{theirs}.{block}.blocks.{layer}.", side)
                 made |= {f"{ours}.{block}.layers.{layer}.{name}": t for name, t in of_layer.items()}
     return made
@@ -156,12 +154,14 @@ def layer_weights(tensors: Mapping[str, Tensor], prefix: str, side: int) -> dict
     return made
 
 
-def settings_of(weights: Mapping[str, Tensor], layout: Layout) -> GSASRSettings:
+def settings_from_weights(weights: Mapping[str, Tensor], layout: Layout) -> GSASRSettings:
     """Return the settings of the network that has these weights. Raises KeyError or ValueError."""
-    width, depth = extent({n.removeprefix("encoder."): t for n, t in weights.items() if "encoder." in n})
+    width, depth = width_and_depth(
+        {n.removeprefix("encoder."): t for n, t in weights.items() if "encoder." in n}
+    )
     side, _, channels = weights["embedding"].shape
     injection, interaction = (
-        (count(weights, f"{kind}."), count(weights, f"{kind}.0.layers."))
+        (count_modules(weights, f"{kind}."), count_modules(weights, f"{kind}.0.layers."))
         for kind in ("injection", "interaction")
     )
     growth = [len(t) // channels for n, t in weights.items() if re.fullmatch(r"upsample\.\d+\.weight", n)]
@@ -185,7 +185,7 @@ def settings_of(weights: Mapping[str, Tensor], layout: Layout) -> GSASRSettings:
     )
 
 
-def renamed(tensors: Mapping[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
+def with_prefix(tensors: Mapping[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
     """Return the tensors under the prefix `theirs`, under `ours`. Raises KeyError if there are none."""
     found = {ours + n.removeprefix(theirs): t for n, t in tensors.items() if n.startswith(theirs)}
     if not found:
@@ -193,6 +193,6 @@ def renamed(tensors: Mapping[str, Tensor], theirs: str, ours: str) -> dict[str, 
     return found
 
 
-def count(tensors: Mapping[str, Tensor], prefix: str) -> int:
+def count_modules(tensors: Mapping[str, Tensor], prefix: str) -> int:
     """Return the number of numbered modules under a prefix."""
     return len({match[1] for n in tensors if (match := re.match(re.escape(prefix) + r"(\d+)\.", n))})

@@ -33,13 +33,13 @@ def load_encoder_weights(encoder: Encoder, path: str | Path) -> str:
     Raises:
         CheckpointError: if the file has none of the `LAYOUTS`, or does not fit the encoder.
     """
-    tensors, holder = read_public(path)
-    layout = recognise(tensors, path)
+    tensors, holder = read_weights(path)
+    layout = recognise_layout(tensors, path)
     if not isinstance(encoder, layout.encoder):
         raise CheckpointError(
             f"{path} holds the weights of {layout.name}, which do not fit {type(encoder).__name__}."
         )
-    weights = in_our_names(tensors, layout)
+    weights = rename_weights(tensors, layout)
     own = encoder.state_dict()
     own_upsampler, upsampler = (_upsampler(state) for state in (own, weights))
     left_out = own_upsampler.keys() != upsampler.keys() or any(
@@ -52,7 +52,7 @@ def load_encoder_weights(encoder: Encoder, path: str | Path) -> str:
     return layout.name + (f", {holder}" if holder else "") + (", without its upsampler" if left_out else "")
 
 
-def read_public(path: str | Path) -> tuple[dict[str, Tensor], str]:
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], str]:
     """Read a file of torch.save: (tensors by name, the key that held them or ""). Raises CheckpointError."""
     content = read_torch(path)
     if isinstance(content.get("model"), Mapping) and isinstance(content["model"].get("sd"), Mapping):
@@ -79,7 +79,7 @@ def read_torch(path: str | Path) -> dict[str, Any]:
     return dict(content)
 
 
-def recognise(tensors: Mapping[str, Tensor], path: str | Path) -> Layout:
+def recognise_layout(tensors: Mapping[str, Tensor], path: str | Path) -> Layout:
     """Return the layout whose marks a file has. Raises CheckpointError."""
     for layout in LAYOUTS:  # HAT before SwinIR, because it has SwinIR's marks too
         if all(mark in tensors for mark in layout.marks):
@@ -88,7 +88,7 @@ def recognise(tensors: Mapping[str, Tensor], path: str | Path) -> Layout:
     raise CheckpointError(f"{path} holds no encoder in a layout known here: {known}.")
 
 
-def in_our_names(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
+def rename_weights(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
     """Return the encoder's weights and mean under our names, in the unit of images in [0, 1]."""
     weights = {"mean": torch.tensor(layout.mean).view(3, 1, 1)}
     for name, tensor in tensors.items():
@@ -100,7 +100,7 @@ def in_our_names(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Ten
     return weights
 
 
-def extent(weights: Mapping[str, Tensor]) -> tuple[int, int]:
+def width_and_depth(weights: Mapping[str, Tensor]) -> tuple[int, int]:
     """Return the (width, depth) of an encoder from its weights under our names."""
     first = next(w for name, w in weights.items() if re.fullmatch(r"(head|first|shallow)\.weight", name))
     stacked = {match[1] for name in weights if (match := re.match(r"(?:blocks|groups)\.(\d+)\.", name))}
@@ -116,7 +116,7 @@ def _check_fit(
 ) -> None:
     if {name: t.shape for name, t in weights.items()} == {name: t.shape for name, t in own.items()}:
         return
-    theirs, ours = extent(weights), extent(own)
+    theirs, ours = width_and_depth(weights), width_and_depth(own)
     if theirs != ours:
         raise CheckpointError(
             f"{path} holds {layout.name} {theirs[0]} wide and {theirs[1]} deep, but the network's encoder is "
