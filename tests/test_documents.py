@@ -23,7 +23,10 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from PIL import Image
+
+import splat2d
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("dgp_mining", "sr_model", "cuda/splat2d")
@@ -210,3 +213,12 @@ def script_options() -> set[str]:
 def test_every_package_and_folder_of_the_front_page_is_there() -> None:
     named = re.findall(r"\[`([\w/]+/)`\]", (ROOT / "README.md").read_text())
     assert {"dgp_mining/", "sr_model/", "cuda/splat2d/", "workflows/", "data/", "findings/"} <= set(named)
+
+
+def test_citation_and_changelog_are_of_this_version() -> None:
+    release = splat2d.__version__.split(".dev")[0]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == release
+    assert citation["authors"]
+    assert all(reference["title"] and reference["authors"] for reference in citation["references"])
+    assert f"\n## {release}" in (ROOT / "CHANGELOG.md").read_text()

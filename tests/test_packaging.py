@@ -1,4 +1,4 @@
-"""The wheel holds all that is needed, installs anywhere, and works without a compiler, only slower."""
+"""The wheel is complete, installs anywhere, and works without a compiler, only slower."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(*command: object, **environment: str) -> str:
 
 
 def install(folder: Path, **environment: str) -> tuple[Path, Path]:
-    """Build a wheel and install it into a new environment that has only our dependencies beside it."""
+    """Build a wheel and install it into a new environment that otherwise has only our dependencies."""
     build = f"--config-settings=build-dir={folder / 'build'}"  # not the checkout's own
     run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", build, "-w", folder, ROOT, **environment)
     (wheel,) = folder.glob("*.whl")
@@ -55,8 +55,12 @@ def test_the_wheel_works_in_a_clean_environment_from_another_folder(tmp_path):
     where, used = run(python, "-c", PROGRAM).splitlines()
     assert Path(where).is_relative_to(tmp_path)
     assert used == "cpu 8"
-    for command in ("dgp-mine", "sr-train", "sr-upscale", "sr-eval"):
-        assert "Usage" in run(python.parent / command, "--help")
+    for package in ("splat2d", "dgp_mining", "sr_model"):
+        assert f"{package}/py.typed" in names, "type checkers see the annotations"
+    version = wheel.name.split("-")[1]
+    for command in ("dgp-mine", "sr-train", "sr-upscale", "sr-eval", "sr-convert"):
+        assert "Usage" in run(python.parent / command, "-h")
+        assert version in run(python.parent / command, "--version")
 
 
 @pytest.mark.slow

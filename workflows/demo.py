@@ -1,4 +1,4 @@
-"""`make demo`: mine a prior, train a network on it and enlarge a photograph that neither has seen.
+"""`make demo`: mine a prior, train a network on it and upscale a photograph that neither has seen.
 
 Runs the commands that a user would type, on the sample photographs, and leaves everything in `demo/`.
 """
@@ -30,7 +30,7 @@ MINING = ROOT / "data" / "samples" / "mining"
 HELDOUT = ROOT / "data" / "samples" / "heldout" / "chelsea.png"
 SCALES = (4.0, 3.7)
 DETAIL = (120, 88, 208, 144)
-"""Left, top, width, height of what the picture shows close up, in pixels of the original."""
+"""The part shown in close-up: left, top, width, height in pixels of the original."""
 
 
 @click.command()
@@ -38,7 +38,7 @@ DETAIL = (120, 88, 208, 144)
 @click.option("--minutes", default=5.0, show_default=True, help="Training time.")
 @click.option("--crops", default=29, show_default=True, help="Crops to mine.")
 def main(out: Path, minutes: float, crops: int) -> None:
-    """Mine, train, enlarge, compare; minutes on two CPU cores."""
+    """Mine, train, upscale, compare; minutes on two CPU cores."""
     began = time.monotonic()
     if out.exists():
         shutil.rmtree(out)
@@ -52,19 +52,22 @@ def main(out: Path, minutes: float, crops: int) -> None:
     command("dgp-mine", "dictionary", "show", prior, "--plot", out / "prior.png")
     say(f"3. Train a network on it for {minutes:g} minutes")
     command("sr-train", "--prior", prior, "--preset", "demo", "--minutes", minutes, "--out", out / "run")
-    say(f"4. Enlarge {HELDOUT.name}, which was neither mined nor trained on")
-    enlarged = {scale: enlarge(scale, model, out) for scale in SCALES}
+    say(f"4. Upscale {HELDOUT.name}, which was neither mined nor trained on")
+    upscaled = {scale: upscale(scale, model, out) for scale in SCALES}
     scales = ",".join(f"{scale:g}" for scale in SCALES)
     arguments = ("--model", model, "--images", HELDOUT.parent, "--scales", scales, "--protocol", "benchmark")
     command("sr-eval", *arguments)
     figures = json.loads(command("sr-eval", *arguments, "--json", quiet=True))["mean"]
-    draw(enlarged[SCALES[0]], figures[f"x{SCALES[0]:g}"], out / "before-after.png")
+    draw(upscaled[SCALES[0]], figures[f"x{SCALES[0]:g}"], out / "before-after.png")
 
     say(f"Done in {(time.monotonic() - began) / 60:.1f} minutes. Look at:")
     for path, what in [
-        ("before-after.png", "the photograph small, enlarged by bicubic, by the network, and as it was"),
-        ("prior.png", "the prior: how the fitted Gaussians' shapes are distributed, and the dictionary"),
-        ("enlarged-x4.png", f"the whole photograph at x4; x{SCALES[1]:g} beside it"),
+        (
+            "before-after.png",
+            "the small photograph, upscaled by bicubic interpolation and by the network, and the original",
+        ),
+        ("prior.png", "the prior: how the fitted Gaussians' shapes are distributed, and its kernels"),
+        ("upscaled-x4.png", f"the whole photograph at x4; x{SCALES[1]:g} is next to it"),
     ]:
         click.echo(f"   {out / path}  {what}")
     for scale, row in figures.items():
@@ -80,7 +83,7 @@ def say(line: str) -> None:
 
 
 def command(name: str, *arguments: object, quiet: bool = False) -> str:
-    """Run one of our commands as a user would, showing it first; returns what it prints where `quiet`."""
+    """Run one of our commands as a user would, printing it first; return its output if `quiet`."""
     words = [name, *map(str, arguments)]
     if not quiet:
         click.secho(f"$ {shlex.join(words)}", fg="cyan")
@@ -93,14 +96,14 @@ def command(name: str, *arguments: object, quiet: bool = False) -> str:
     return done.stdout or ""
 
 
-def enlarge(scale: float, model: Path, out: Path) -> dict[str, np.ndarray]:
-    """Make the photograph small, enlarge the small one, and return all of it with bicubic's version."""
+def upscale(scale: float, model: Path, out: Path) -> dict[str, np.ndarray]:
+    """Downscale the photograph, upscale the result, and return all images with bicubic's version."""
     original = np.asarray(Image.open(HELDOUT).convert("RGB"))
     small_size = tuple(int(extent / scale) for extent in original.shape[:2])
     size = tuple(round(extent * scale) for extent in small_size)
     original = original[: size[0], : size[1]]
     small = to_bytes(imresize(to_planes(original), size=small_size))
-    small_path, large_path = out / f"small-x{scale:g}.png", out / f"enlarged-x{scale:g}.png"
+    small_path, large_path = out / f"small-x{scale:g}.png", out / f"upscaled-x{scale:g}.png"
     Image.fromarray(small).save(small_path)
     command("sr-upscale", small_path, "--out", large_path, "--scale", f"{scale:g}", "--model", model)
     return {
@@ -120,10 +123,10 @@ def to_bytes(planes: torch.Tensor) -> np.ndarray:
 
 
 def draw(images: dict[str, np.ndarray], figures: dict[str, float], path: Path) -> None:
-    """Four panels of the same detail."""
+    """Draw four panels of the same detail."""
     left, top, width, height = DETAIL
     titles = {
-        "small": "what the network gets",
+        "small": "input",
         "bicubic": f"bicubic x4, {figures['bicubic_psnr']:.2f} dB",
         "network": f"dgp-mining x4, {figures['psnr']:.2f} dB",
         "original": "the original",
