@@ -1,8 +1,8 @@
 """Condensing many mined Gaussians into a dictionary of K kernels: the four methods.
 
 Each takes the mined Cholesky factors [M, 3] in grid spacings and returns [K, 3], positive definite, as a
-function of its arguments alone. A symmetric dictionary is made of a quarter as many kernels and their mirror
-images: what mirroring and transposing a picture makes of a Gaussian is in it, too.
+function of its arguments alone. A symmetric dictionary consists of a quarter as many kernels and their images
+under mirroring and transposing: it stays the same if the photographs are mirrored or transposed.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ..covariance import cholesky_from_covariance, covariance_from_cholesky, sma
 from .dictionary import DictionaryError
 
 MAX_POINTS = 100_000
-"""Most points that k-means clusters; more are thinned at random."""
+"""Upper limit of the Gaussians that k-means clusters; a larger number is thinned at random."""
 
 KMEANS_ROUNDS = 50
+"""Upper limit of Lloyd's iterations."""
 
 GRID_QUANTILES = (0.005, 0.995)
-"""Quantiles of each entry between which a grid's values lie."""
+"""The lowest and the highest quantile of each entry in a grid."""
 
 
 def marginal(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """The paper's Eq. 6 as printed: S_xx, S_xy and S_yy are drawn independently of each other, each from
-    its mined distribution, and drawn again where they do not form a covariance.
+    """Draw S_xx, S_xy and S_yy independently, each from its mined distribution (the paper's Eq. 6).
 
-    One counts as a covariance where its smallest eigenvalue is no smaller than any that was mined: with
-    the bare condition, independent draws include needles thinner than anything that fitting produces.
+    Draws with an eigenvalue smaller than every mined one are rejected. Rejecting only those that are not
+    positive definite would keep needles thinner than any fitted Gaussian.
     """
     covariance = covariance_from_cholesky(cholesky)
     thinnest = smallest_eigenvalue(covariance).min()
@@ -42,30 +42,32 @@ def marginal(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
 
 
 def sample(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Mined Gaussians themselves, drawn without replacement: the joint distribution."""
+    """Draw mined Gaussians without replacement, that is from their joint distribution."""
     return cholesky[np.sort(rng.choice(len(cholesky), size, replace=False))]
 
 
 def kmeans(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """The codebook of least squared error in the Cholesky entries (Lloyd's algorithm)."""
+    """Return the k-means centroids of the Cholesky entries (Lloyd's algorithm)."""
     if len(cholesky) > MAX_POINTS:
         cholesky = sample(cholesky, MAX_POINTS, rng)
-    centres = sample(cholesky, size, rng)
+    centroids = sample(cholesky, size, rng)
     for _ in range(KMEANS_ROUNDS):
-        nearest = KDTree(centres).query(cholesky)[1]
+        nearest = KDTree(centroids).query(cholesky)[1]
         members = np.bincount(nearest, minlength=size)
         sums = [np.bincount(nearest, weights=entry, minlength=size) for entry in cholesky.T]
         means = np.column_stack(sums) / np.maximum(members, 1)[:, None]
-        moved = np.where(members[:, None] > 0, means, centres)
-        if np.array_equal(moved, centres):
+        moved = np.where(members[:, None] > 0, means, centroids)
+        if np.array_equal(moved, centroids):
             break
-        centres = moved
-    return centres
+        centroids = moved
+    return centroids
 
 
 def grid(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """The layout of the released dictionary, 9 x 9 x 9 + 1: every combination of n quantiles of l11, l21 and
-    l22, and one kernel more. There that is a zero row, here the mean. `size` must be n^3 + 1."""
+    """Combine n quantiles of l11, l21 and l22 in every way, and add the mean: `size` must be n^3 + 1.
+
+    This is the layout of the ContinuousSR table, 9 x 9 x 9 + 1, whose additional row is zero.
+    """
     n = max(2, int((size - 0.5) ** (1 / 3)))
     if n**3 + 1 != size:
         raise DictionaryError(
@@ -91,19 +93,33 @@ def condense(
     seed: int = 0,
     symmetric: bool | None = None,
 ) -> np.ndarray:
-    """K = `size` kernels, [K, 3] float64, from mined Cholesky factors [M, 3]; `symmetric` None: wherever the
-    method can be, which is all but grid.
+    """Condense mined Gaussians into K = `size` kernels.
 
-    The defaults are what reaches most of other photographs' Gaussians and comes nearest to them
+    Args:
+        cholesky: [M, 3] mined Cholesky factors, grid spacings.
+        size: number of kernels, at most M; n^3 + 1 for "grid".
+        method: one of METHODS.
+        seed: of the method's random draws.
+        symmetric: whether to include the mirror images and the transpose of every kernel; default: if the
+            method allows it, as all but "grid" do.
+
+    The defaults are the choice that covers most Gaussians of other photographs and comes nearest to them
     (workflows/studies/dictionaries.py).
-    Raises DictionaryError where there are fewer Gaussians than kernels, or the method cannot make as many.
+
+    Returns [K, 3] float64 Cholesky factors, grid spacings.
+
+    Raises DictionaryError if there are fewer Gaussians than kernels, or the method cannot make that many.
+
+    >>> mined = np.random.default_rng(0).uniform(0.5, 1.5, (100, 3))
+    >>> condense(mined, 8).shape
+    (8, 3)
     """
     if method not in METHODS:
-        raise DictionaryError(f"There is no method {method!r}: take one of {', '.join(METHODS)}.")
+        raise DictionaryError(f"There is no method={method!r}: take one of {', '.join(METHODS)}.")
     if len(cholesky) < size:
         raise DictionaryError(
             f"{len(cholesky)} mined Gaussians cannot make {size} kernels: mine more crops or take a "
-            "smaller --size."
+            "smaller size=."
         )
     if symmetric or (symmetric is None and can_be_symmetric(method)):
         return _condense_symmetric(cholesky, size, method, seed)
@@ -111,20 +127,20 @@ def condense(
 
 
 def can_be_symmetric(method: str) -> bool:
-    """A grid of Cholesky entries does not treat x and y alike."""
+    """Whether a method can make symmetric dictionaries; a grid of Cholesky entries is not symmetric."""
     return method != "grid"
 
 
 def _condense_symmetric(cholesky: np.ndarray, size: int, method: str, seed: int) -> np.ndarray:
     if not can_be_symmetric(method):
         raise DictionaryError(
-            "A grid of Cholesky entries does not treat x and y alike: take another --method, or not "
-            "--symmetric."
+            "A grid of Cholesky entries does not treat x and y alike: take another method=, or "
+            "symmetric=False."
         )
     if size < 4:
         raise DictionaryError(f"A symmetric dictionary has at least 4 kernels, not {size}.")
-    # What draws entries one by one must see those of all mirror images; the others would be led to choose
-    # the images of what they have already, and see one quarter of the space.
+    # Independent draws of entries need the entries of all images. The other methods get one image of each
+    # Gaussian, in one quarter of the space: given all, they would choose images of kernels they have already.
     covariance = covariance_from_cholesky(cholesky)
     seen = _images(covariance).reshape(-1, 3) if method == "marginal" else _images(covariance)[0]
     chosen = METHODS[method](cholesky_from_covariance(seen), size // 4, np.random.default_rng(seed))
@@ -133,8 +149,8 @@ def _condense_symmetric(cholesky: np.ndarray, size: int, method: str, seed: int)
 
 
 def _images(covariance: np.ndarray) -> np.ndarray:  # [N, 3] -> [4, N, 3]
-    """What the symmetries of the grid make of covariances; first the image that is wider along x than along
-    y and leans towards +x +y."""
+    """The images of covariances under mirroring and transposing; the first is wider along x than along y and
+    leans towards +x +y."""
     wide, narrow = covariance[:, [0, 2]].max(axis=1), covariance[:, [0, 2]].min(axis=1)
     lean = np.abs(covariance[:, 1])
     return np.stack(
@@ -151,10 +167,10 @@ def _images(covariance: np.ndarray) -> np.ndarray:  # [N, 3] -> [4, N, 3]
 
 
 def _filling(covariance: np.ndarray, count: int) -> np.ndarray:  # [count, 3]
-    """Kernels for sizes that four does not divide, together their own images: the mean ellipse along x and
-    along y, the mean circle."""
+    """The kernels that are left if 4 does not divide the size: the mean circle, the mean ellipse along x and
+    along y, or all three. Their mirror images and transposes are among them."""
     short = smallest_eigenvalue(covariance)
-    long, short = float((covariance[:, 0] + covariance[:, 2] - short).mean()), float(short.mean())
-    middle = (long + short) / 2
-    pair, circle = [[long, 0, short], [short, 0, long]], [[middle, 0, middle]]
+    wide, narrow = float((covariance[:, 0] + covariance[:, 2] - short).mean()), float(short.mean())
+    middle = (wide + narrow) / 2
+    pair, circle = [[wide, 0, narrow], [narrow, 0, wide]], [[middle, 0, middle]]
     return np.array([[], circle, pair, pair + circle][count], np.float64).reshape(-1, 3)

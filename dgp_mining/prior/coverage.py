@@ -1,7 +1,7 @@
-"""How much of the mined Gaussians a network can reach with a dictionary.
+"""Coverage: the share of mined Gaussians that a network can reach with a dictionary.
 
-A network makes convex combinations of kernels, in the space that it blends in: it reaches the convex hull
-of the dictionary there, and nothing else.
+A network makes convex combinations of kernels in the space in which it blends: it reaches the convex hull of
+the dictionary in that space, and nothing else.
 """
 
 from __future__ import annotations
@@ -15,25 +15,29 @@ from scipy.spatial import ConvexHull, QhullError
 from ..covariance import covariance_from_cholesky, square_root_from_cholesky
 
 BLOCK = 1 << 14
-"""Gaussians that are tested at a time: some megabytes."""
+"""Gaussians tested at a time: some megabytes."""
 
 ROUNDING = 1e-9
-"""Grid spacings outside of a hull that still are inside: a hull's corners are."""
-
+"""Tolerance in grid spacings, within which a point counts as inside: the corners of a hull do."""
 
 SPACES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "cholesky": np.asarray,
     "covariance": covariance_from_cholesky,
     "sqrt": square_root_from_cholesky,
 }
-"""The spaces to blend in, each as a function of Cholesky entries [..., 3]."""
+"""The spaces in which networks blend kernels, each a function of Cholesky entries [..., 3]; sr_model's
+`to_blending` is the same in torch."""
 
 
 def coverage(dictionary: np.ndarray, gaussians: np.ndarray) -> dict[str, dict[str, float]]:
-    """The share of `gaussians` [M, 3] in the hull of `dictionary` [K, 3] (both Cholesky entries), per space.
+    """The share of `gaussians` [M, 3] in the convex hull of `dictionary` [K, 3] (both Cholesky entries).
 
-    Beside it, as 'box_corners', that of eight kernels: the corners of the dictionary's bounding box in
-    Cholesky space. They show what a space gives away for nothing.
+    Per space of SPACES, for the dictionary and, as "box_corners", for eight kernels: the corners of the
+    dictionary's bounding box in Cholesky space. They show which coverage is possible without any mining.
+
+    >>> cube = np.array(list(itertools.product((0.5, 1.5), (-0.5, 0.5), (0.5, 1.5))))
+    >>> coverage(cube, np.array([[1.0, 0.0, 1.0], [2.0, 0.0, 2.0]]))["cholesky"]
+    {'dictionary': 0.5, 'box_corners': 0.5}
     """
     box = np.column_stack([dictionary.min(axis=0), dictionary.max(axis=0)])
     corners = np.array(list(itertools.product(*box)))
@@ -47,11 +51,11 @@ def coverage(dictionary: np.ndarray, gaussians: np.ndarray) -> dict[str, dict[st
 
 
 def covered(dictionary: np.ndarray, gaussians: np.ndarray, space: str) -> np.ndarray:  # [M] bool
-    """Which of `gaussians` [M, 3] lie in the hull of `dictionary` [K, 3], in one of SPACES."""
+    """Which of `gaussians` [M, 3] lie in the convex hull of `dictionary` [K, 3], in one of SPACES."""
     inside = np.zeros(len(gaussians), bool)
     try:
         hull = ConvexHull(SPACES[space](dictionary))
-    except QhullError:  # all points in one plane: their hull has no inside
+    except QhullError:  # all points lie in one plane: their hull has no volume
         return inside
     facets = hull.equations  # [F, 4], outward normals of length one, and offsets
     for first in range(0, len(gaussians), BLOCK):

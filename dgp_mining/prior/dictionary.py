@@ -1,4 +1,4 @@
-"""The kernel dictionary, `dict.npz`: what mining leaves behind and what a network is trained on."""
+"""The kernel dictionary, `dict.npz`: the result of mining, on which networks are trained."""
 
 from __future__ import annotations
 
@@ -21,21 +21,25 @@ UNITS = "grid spacing"
 
 
 class DictionaryError(ValueError):
-    """A dictionary that cannot be built, read or written; the message is one sentence naming it."""
+    """A dictionary cannot be built, read or written; the message is one sentence naming it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dictionary:
-    """K kernels in grid spacings, 1/sqrt(density): the Deep Gaussian Prior as networks use it.
+    """The Deep Gaussian Prior as networks use it: K Gaussian shapes in grid spacings, 1/sqrt(density).
 
-    A network whose k^2 Gaussians per LR pixel lie 1/k LR pixel apart multiplies `cholesky` by 1/k for LR
-    pixels. The two arrays hold the same kernels, are read-only and always positive definite.
+    A network whose k^2 Gaussians per LR pixel are 1/k LR pixel apart multiplies `cholesky` by 1/k to get LR
+    pixels. `cholesky` and `covariance` hold the same kernels, are read-only and always positive definite.
+    Raises DictionaryError for anything else.
+
+    >>> Dictionary(np.array([[0.6, 0.0, 0.6], [1.0, 0.3, 0.5]])).covariance.round(2).tolist()
+    [[0.36, 0.0, 0.36], [1.0, 0.3, 0.34]]
     """
 
     cholesky: np.ndarray
     """[K, 3] float64, (l11, l21, l22) in grid spacings; l11, l22 > 0."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """Where they come from: recipe, density, method, fingerprint, PSNR, coverage; JSON-serialisable."""
+    """Provenance: recipe, density, method, fingerprint, PSNR, coverage; JSON-serialisable."""
     covariance: np.ndarray = field(init=False)
     """[K, 3] float64, (S_xx, S_xy, S_yy) in squared grid spacings."""
 
@@ -57,11 +61,18 @@ class Dictionary:
 
     @property
     def min_eigenvalue(self) -> float:
-        """Smallest eigenvalue of all covariances, in squared grid spacings."""
+        """The smallest eigenvalue of all covariances, in squared grid spacings."""
         return float(smallest_eigenvalue(self.covariance).min())
 
     def save(self, path: str | Path) -> None:
-        """Write an .npz that is the same to the last byte for the same content. Raises DictionaryError."""
+        """Write an .npz file, byte-identical for the same content. Raises DictionaryError if that fails.
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "dict.npz"
+        >>> Dictionary(np.array([[0.6, 0.0, 0.6]])).save(path)
+        >>> Dictionary.load(path).cholesky.tolist()
+        [[0.6, 0.0, 0.6]]
+        """
         arrays = {
             "cholesky": self.cholesky,
             "covariance": self.covariance,
@@ -73,27 +84,31 @@ class Dictionary:
                 for name, array in arrays.items():
                     content = io.BytesIO()
                     np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
-                    # A ZipInfo made by hand carries 1980 in place of the time of writing.
+                    # Without a time of writing: a bare ZipInfo is dated 1980.
                     archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
         except OSError as error:
             raise DictionaryError(
-                f"{path} cannot be written ({error.strerror}): name another file with --out."
+                f"{path} cannot be written ({error.strerror}): name another file."
             ) from error
 
     @staticmethod
     def reference() -> Dictionary:
-        """The prior that is shipped (data/README.md). Raises DictionaryError where this copy has none."""
+        """Load the prior that is shipped (data/README.md). Raises DictionaryError if it is not installed.
+
+        >>> len(Dictionary.reference())
+        730
+        """
         try:
             with shipped_file(PRIOR) as path:
                 return Dictionary.load(path)
         except FileNotFoundError as error:
             raise DictionaryError(
-                "No reference prior is installed here: name a dictionary with --prior."
+                "No reference prior is installed here: name a dictionary with prior=."
             ) from error
 
     @staticmethod
     def load(path: str | Path) -> Dictionary:
-        """Read what `save` wrote, checking all of it. Raises DictionaryError, naming the file."""
+        """Read a file that `save` wrote and check all of it. Raises DictionaryError, naming the file."""
         path = Path(path)
         try:
             with np.load(path, allow_pickle=False) as arrays:
@@ -104,29 +119,29 @@ class Dictionary:
                 f"{path} does not exist: make it with 'dgp-mine dictionary build'."
             ) from error
         except OSError as error:
-            if error.strerror is None:  # numpy's own complaint about the content
-                raise _not_one(path, "it is not an .npz file") from error
+            if error.strerror is None:  # numpy's own message about the content
+                raise _not_a_dictionary(path, "it is not an .npz file") from error
             raise DictionaryError(f"{path} cannot be read ({error.strerror}).") from error
         except KeyError as error:
-            raise _not_one(path, "cholesky, covariance or metadata is missing in it") from error
+            raise _not_a_dictionary(path, "cholesky, covariance or metadata is missing in it") from error
         except (ValueError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise _not_one(path, "it is not an .npz file of plain arrays") from error
+            raise _not_a_dictionary(path, "it is not an .npz file of plain arrays") from error
         if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-            raise _not_one(path, f"it does not carry the mark '{FORMAT}'")
+            raise _not_a_dictionary(path, f"it is not marked '{FORMAT}'")
         if metadata.get("units") != UNITS:
-            raise _not_one(path, f"its units are {metadata.get('units')!r}, not {UNITS!r}")
+            raise _not_a_dictionary(path, f"its units are {metadata.get('units')!r}, not {UNITS!r}")
         try:
             dictionary = Dictionary(cholesky, metadata)
         except (DictionaryError, ValueError) as error:
-            raise _not_one(path, str(error).rstrip(".")) from error
+            raise _not_a_dictionary(path, str(error).rstrip(".")) from error
         if covariance.shape != dictionary.covariance.shape or not np.allclose(
             covariance, dictionary.covariance, rtol=1e-9, atol=0
         ):
-            raise _not_one(path, "its covariances are not those of its Cholesky factors")
+            raise _not_a_dictionary(path, "its covariances do not match its Cholesky factors")
         return dictionary
 
 
-def _not_one(path: Path, reason: str) -> DictionaryError:
+def _not_a_dictionary(path: Path, reason: str) -> DictionaryError:
     return DictionaryError(
         f"{path} is not a kernel dictionary ({reason}): make one with 'dgp-mine dictionary build'."
     )

@@ -1,8 +1,8 @@
-"""The affine-invariant distance between Gaussians' shapes: how far two covariances are from each other.
+"""The affine-invariant distance between the shapes (covariances) of two Gaussians.
 
-d(A, B) = |log(A^-1/2 B A^-1/2)|_F (Pennec, Fillard, Ayache, IJCV 66, 2006) is the same in whatever units, and
-under whatever linear map, both are seen: 0.1 is about 7 % in the standard deviation along each axis at any
-size. For 2x2 matrices it has a closed form: the plane of shapes of one area is hyperbolic.
+d(A, B) = |log(A^-1/2 B A^-1/2)|_F (Pennec, Fillard, Ayache, IJCV 66, 2006) does not depend on
+units, nor on a linear map applied to both: 0.1 is about 7 % in the standard deviation along each axis at any
+size. For 2x2 matrices it has a closed form: the shapes of equal area form a hyperbolic plane.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from scipy.spatial import KDTree
 from ..covariance import logarithm_from_cholesky
 
 CANDIDATES = 16
-"""Neighbours that are looked at before the nearest is known."""
+"""Neighbours to which the exact distance is computed at first."""
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # [..., 3], [..., 3] -> [...]
-    """Between `coordinates` that broadcast against each other."""
+    """The distance between shapes given by `covariance.logarithm_from_cholesky`, which broadcast."""
     (area_a, *plane_a), (area_b, *plane_b) = np.moveaxis(a, -1, 0), np.moveaxis(b, -1, 0)
     from_a, from_b = np.hypot(*plane_a), np.hypot(*plane_b)
     # The hyperbolic law of cosines, in half angles.
@@ -28,11 +28,16 @@ def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # [..., 3], [..., 3] 
 
 
 def nearest(cholesky: np.ndarray, kernels: np.ndarray, *, skip: int = 0) -> np.ndarray:  # [M]
-    """The distance of each of `cholesky` [M, 3] to the nearest of `kernels` [K, 3], exactly; with `skip` 1 to
-    the nearest but one, which is for kernels among themselves the nearest other.
+    """The distance of each of `cholesky` [M, 3] to the nearest of `kernels` [K, 3], exactly.
 
-    Straight distances between coordinates, times sqrt(2), are never larger than the distance (negative
-    curvature): so what is near in them is looked at first, and the rest only where it could be nearer still.
+    With `skip` 1, to the second nearest: for the distances of kernels to the nearest other kernel.
+
+    sqrt(2) times the Euclidean distance of matrix logarithms is a lower bound of the distance (the space has
+    negative curvature), so it suffices to compute the exact distance to a few Euclidean neighbours, and to
+    more of them only as long as one of the others could still be nearer.
+
+    >>> nearest(np.array([[1.0, 0.0, 1.0]]), np.array([[1.0, 0.0, 1.0], [2.0, 0.0, 2.0]])).tolist()
+    [0.0]
     """
     points, centres = logarithm_from_cholesky(cholesky), logarithm_from_cholesky(kernels)
     found = np.empty(len(points))
@@ -41,9 +46,9 @@ def nearest(cholesky: np.ndarray, kernels: np.ndarray, *, skip: int = 0) -> np.n
     while len(todo):
         straight, index = tree.query(points[todo], k=np.arange(1, looked + 1))
         exact = np.sort(distance(points[todo][:, None], centres[index]), axis=1)[:, min(skip, looked - 1)]
-        sure = (exact <= np.sqrt(2) * straight[:, -1]) | (looked == len(centres))
-        found[todo[sure]] = exact[sure]
-        todo, looked = todo[~sure], min(4 * looked, len(centres))
+        certain = (exact <= np.sqrt(2) * straight[:, -1]) | (looked == len(centres))
+        found[todo[certain]] = exact[certain]
+        todo, looked = todo[~certain], min(4 * looked, len(centres))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The picture of a dictionary: how its Cholesky entries are distributed, and its kernels as ellipses."""
+"""A figure of a dictionary: the distributions of its Cholesky entries, and its kernels as ellipses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
 from ..covariance import principal_axes
-from .dictionary import Dictionary, DictionaryError
+from .dictionary import Dictionary
 
 ENTRIES = (r"$\ell_{11}$", r"$\ell_{21}$", r"$\ell_{22}$")
 ENTRY_COLORS = ("#3b6fb6", "#7a5ea8", "#c0504d")
@@ -18,15 +18,18 @@ INK, FAINT = "#222222", "#8a8a8a"
 
 
 def plot_dictionary(dictionary: Dictionary, path: str | Path) -> None:
-    """Write the figure to `path` (.png, .pdf, .svg). Raises DictionaryError where it cannot be written."""
+    """Draw a dictionary into a file (.png, .pdf, .svg).
+
+    Raises OSError, in one sentence naming the file, if it cannot be written, ValueError for another suffix.
+    """
     figure = Figure(figsize=(12, 7.6), dpi=130, layout="constrained", facecolor="white")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 2.2])
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 2.2])[:, 0]
     for i, axes in enumerate(top.subplots(1, 3)):
         _draw_distribution(axes, dictionary.cholesky[:, i], ENTRIES[i], ENTRY_COLORS[i])
     _draw_kernels(bottom.subplots(), dictionary)
     figure.suptitle(_title(dictionary), fontsize=11, color=INK, x=0.01, ha="left")
     bottom.suptitle(
-        "Kernels at one sigma, to one scale, from the smallest to the largest",
+        "Kernels at one sigma, all at the same scale, from the smallest to the largest",
         fontsize=10,
         color=INK,
         x=0.01,
@@ -34,11 +37,10 @@ def plot_dictionary(dictionary: Dictionary, path: str | Path) -> None:
     )
     try:
         figure.savefig(path)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f"{error}"
-        raise DictionaryError(
-            f"{path} cannot be written ({reason}): name another file with --plot."
-        ) from error
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error.strerror or error}): name another file.") from error
+    except ValueError as error:  # matplotlib knows no such format
+        raise ValueError(f"{path} cannot be written ({error}): name another file.") from error
 
 
 def _title(dictionary: Dictionary) -> str:
@@ -71,13 +73,13 @@ def _draw_distribution(axes: Axes, values: np.ndarray, label: str, color: str) -
 
 
 def _draw_kernels(axes: Axes, dictionary: Dictionary) -> None:
-    """Every kernel's one-sigma ellipse to one scale, from the smallest area to the largest."""
+    """Every kernel's ellipse at one sigma, all at the same scale, from the smallest area to the largest."""
     order = np.argsort(dictionary.cholesky[:, 0] * dictionary.cholesky[:, 2], kind="stable")
     widths, heights, angles = (values[order] for values in ellipses(dictionary.covariance))
     columns = int(np.ceil(np.sqrt(len(order) * 2.6)))
     rows = int(np.ceil(len(order) / columns))
     y, x = np.divmod(np.arange(len(order)), columns)
-    # A cell holds the 98th percentile; the few kernels that are larger may overlap their neighbours.
+    # The 98th percentile fills a cell; the few larger kernels may overlap their neighbours.
     scale = 0.95 / max(np.quantile(np.maximum(widths, heights), 0.98), 1e-12)
     roundness = np.minimum(widths, heights) / np.maximum(widths, heights)
     kernels = EllipseCollection(
@@ -105,6 +107,6 @@ def _draw_kernels(axes: Axes, dictionary: Dictionary) -> None:
 
 
 def ellipses(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Full widths and heights [K] at one sigma and angles [K] (degrees from x towards y) of [K, 3]."""
+    """Full widths and heights at one sigma, and angles in degrees from x towards y, each [K], of [K, 3]."""
     long, short, angles = principal_axes(covariance)
     return 2 * long, 2 * short, angles

@@ -1,4 +1,4 @@
-"""How good a dictionary is: alone, and for given Gaussians, which should not be those it was made of."""
+"""The quality of a dictionary: of its kernels alone, and for Gaussians that it was not built from."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from .dictionary import Dictionary
 from .distance import nearest
 
 REDUNDANT = 0.1
-"""Affine-invariant distance to another kernel within which one is redundant: 7 % along each axis."""
+"""A kernel within this affine-invariant distance of another one is redundant: 7 % along each axis."""
 
 MOST_MEASURED = 20_000
-"""Gaussians whose distance to a dictionary is measured, at most; more are thinned evenly."""
+"""Upper limit of the Gaussians whose distance to a dictionary is measured; more are thinned evenly."""
 
 
 def kernel_quality(dictionary: Dictionary) -> dict[str, float]:
-    """What can be said of kernels alone.
+    """Measures of the kernels alone.
 
-    `redundant` is the share with another kernel within REDUNDANT, `nearest` the median distance to the
-    nearest other (affine-invariant), `condition_median` and `condition_max` the larger eigenvalue by the
-    smaller, `asymmetry` the mean of log(S_xx / S_yy) by its standard deviation (0 where x and y are alike),
-    `tilt` the mean correlation of x and y (0 where left and right are alike).
+    - redundant: share of the kernels with another kernel within REDUNDANT.
+    - nearest: median affine-invariant distance to the nearest other kernel.
+    - condition_median, condition_max: ratio of the larger to the smaller eigenvalue.
+    - asymmetry: mean of log(S_xx / S_yy) divided by its standard deviation; 0 if x and y are treated alike.
+    - tilt: mean correlation of x and y; 0 if left and right are treated alike.
     """
     cholesky, (xx, xy, yy) = dictionary.cholesky, dictionary.covariance.T
     small = smallest_eigenvalue(dictionary.covariance)
@@ -42,9 +43,11 @@ def kernel_quality(dictionary: Dictionary) -> dict[str, float]:
 
 
 def quality(dictionary: Dictionary, gaussians: np.ndarray) -> dict[str, Any]:
-    """`kernel_quality`, and for `gaussians` [M, 3] (Cholesky factors in grid spacings) their `coverage` in
-    each blending space and `quantisation`, the root mean square of their affine-invariant distance to the
-    nearest kernel."""
+    """`kernel_quality`, and two measures for `gaussians` [M, 3] (Cholesky factors in grid spacings).
+
+    - coverage: as `coverage.coverage`, in each blending space.
+    - quantisation: root mean square of the Gaussians' affine-invariant distance to the nearest kernel.
+    """
     measured = gaussians[:: -(-len(gaussians) // MOST_MEASURED)]
     return {
         **kernel_quality(dictionary),
@@ -54,12 +57,13 @@ def quality(dictionary: Dictionary, gaussians: np.ndarray) -> dict[str, Any]:
 
 
 def compare(a: Dictionary, b: Dictionary, gaussians: np.ndarray | None = None) -> dict[str, Any]:
-    """How two dictionaries differ, JSON-serialisable.
+    """Compare two dictionaries; the result is JSON-serialisable.
 
-    `a` and `b` hold each one's own quality, with `gaussians` for these; `entries` the mean and standard
-    deviation of each entry in both; `metadata` what differs in it, as [a, b]; `a_from_b` how far a's kernels
-    are from b's, `distance` (root mean square to the nearest) and `coverage`, the share of them that b can
-    blend; `b_from_a` the reverse.
+    - a, b: the quality of each, including `gaussians` if given.
+    - entries: mean and standard deviation of each entry in both.
+    - a_from_b: `distance`, the root mean square of the distance of a's kernels to the nearest of b's, and
+      `coverage`, the share of a's kernels that b can blend; b_from_a: the reverse.
+    - metadata: the values that differ, as [a's, b's].
     """
     of_each = [kernel_quality(one) if gaussians is None else quality(one, gaussians) for one in (a, b)]
     keys = sorted(a.metadata.keys() | b.metadata.keys())

@@ -113,7 +113,7 @@ def test_a_flat_dictionary_covers_nothing() -> None:
 
 
 def test_a_grid_cannot_be_symmetric() -> None:
-    with pytest.raises(DictionaryError, match="another --method"):
+    with pytest.raises(DictionaryError, match="another method="):
         condense(mined(), 65, "grid", symmetric=True)
 
 
