@@ -1,8 +1,8 @@
-"""From a finished store to a dictionary that says where it comes from.
+"""Building a dictionary, with its provenance, from a finished store.
 
-Crops are taken by image name, row and column, whenever and wherever they were mined: a store that was
-extended or merged makes the same dictionary, to the last byte, as one that was mined in one go. Memory does
-not grow with the store, but for some numbers per crop.
+Crops are read in the order of image name, row and column: a store that was extended or merged gives the same
+dictionary, byte for byte, as one that was mined in one run. Memory does not grow with the store, except for a
+few numbers per crop.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .dictionary import Dictionary, DictionaryError
 from .quality import kernel_quality
 
 HOLD_OUT = 10
-"""Every tenth fitted crop is held out from the dictionary, to measure its coverage on."""
+"""Every tenth fitted crop is held out from the dictionary, and its coverage measured on these."""
 
 FEWEST_TO_HOLD_OUT = 20
-"""With fewer fitted crops none is held out, and coverage is measured on the crops that were used."""
+"""With fewer fitted crops, none is held out, and coverage is measured on the crops that were used."""
 
 MOST_GAUSSIANS = 1_000_000
-"""Gaussians that a dictionary is made of, and measured on, at most; more are thinned at random."""
+"""Upper limit of the Gaussians that a dictionary is built from or measured on; more are thinned at random."""
 
 BLOCK = 2048
 """Crops read at a time: 15 MB."""
@@ -45,12 +45,25 @@ def build_dictionary(
     *,
     callback: ProgressCallback | None = None,
 ) -> Dictionary:
-    """Condense the Gaussians mined in a store into `size` kernels, with coverage and provenance; `method` and
-    `symmetric` as in `condense`.
+    """Condense the Gaussians mined in a store into a dictionary of `size` kernels.
 
-    The same crops and arguments give the same bytes. Failed crops are left out. Raises DictionaryError where
-    crops are pending, since their number would depend on the moment, or where the Gaussians are too few;
-    StoreError where there is no store, or a damaged one.
+    `method`, `seed` and `symmetric` are those of `condense`; `callback.on_progress` is called. The metadata
+    has the provenance, the mean PSNRs and the coverage of held-out crops. Failed crops are left out. The same
+    crops and arguments give the same bytes.
+
+    Raises DictionaryError if crops are pending, or if there are too few Gaussians; StoreError if there is no
+    store, or a damaged one.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from dgp_mining import Settings, mine
+    >>> folder = tempfile.mkdtemp()
+    >>> Image.effect_noise((32, 32), 50).convert("RGB").save(f"{folder}/noise.png")
+    >>> settings = Settings(crop=16, max_crops=2, iterations=4)
+    >>> store = mine(folder, f"{folder}/a.zarr", settings, scheduler="sync")
+    >>> dictionary = build_dictionary(store.path, size=8)
+    >>> len(dictionary), dictionary.metadata["crops"]
+    (8, 2)
     """
     opened = Store.open(store)
     status = opened.status
@@ -99,23 +112,27 @@ def build_dictionary(
 def gaussians_of_both(
     store: str | Path, seed: int = 0, *, callback: ProgressCallback | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The Gaussians [M, 3] of the fitted crops of a store that `build_dictionary` uses, and of those that it
-    holds out to judge by; twice the same where there are few. Raises StoreError, DictionaryError."""
+    """The Gaussians [M, 3] of the crops that `build_dictionary` uses, and of the crops that it holds out.
+
+    If there are too few crops to hold any out, both are the same. Raises StoreError, and DictionaryError if
+    there are no Gaussians.
+    """
     opened = Store.open(store)
     order = opened.order()
     done = order[opened.status[order] == DONE]
     held_out, used = split(done)
     made_of, count = thinned(opened, used, seed, callback, len(done))
     if not count:
-        raise DictionaryError(f"{store} has no Gaussians to judge by: mine some crops first.")
+        raise DictionaryError(f"{store} has no Gaussians to compare with: mine some crops first.")
     return made_of, thinned(opened, held_out, seed)[0] if len(held_out) else made_of
 
 
 def thinned(
     store: Store, crops: np.ndarray, seed: int, callback: ProgressCallback | None = None, total: int = 0
 ) -> tuple[np.ndarray, int]:
-    """The Gaussians of the given crops for a prior, [M, 3] in their order, and how many there were before
-    they were thinned to at most MOST_GAUSSIANS, each as likely to stay as any other."""
+    """The interior Gaussians [M, 3] of the given crops, in order, and their number before thinning.
+
+    Thinned to at most MOST_GAUSSIANS, each equally likely to be kept."""
     rng = np.random.default_rng(seed)
     kept, lots, count = np.empty((0, 3)), np.empty(0), 0
     for first in range(0, len(crops), BLOCK):
@@ -131,7 +148,7 @@ def thinned(
 
 
 def split(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The fitted crops as (held out, used); none is held out where there are few."""
+    """Split the fitted crops into (held out, used); if there are few, none is held out."""
     if len(done) < FEWEST_TO_HOLD_OUT:
         return done[:0], done
     held_out = np.arange(len(done)) % HOLD_OUT == HOLD_OUT - 1
@@ -139,7 +156,7 @@ def split(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def describe(dictionary: Dictionary) -> dict[str, Any]:
-    """What `dictionary show --json` prints: size, eigenvalues, ranges, quality, and the metadata."""
+    """The output of `dictionary show --json`: size, eigenvalues, ranges, quality, and the metadata."""
     low, high = dictionary.cholesky.min(axis=0), dictionary.cholesky.max(axis=0)
     return {
         "size": len(dictionary),

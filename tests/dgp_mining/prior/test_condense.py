@@ -76,7 +76,7 @@ def test_grid_has_the_released_layout() -> None:
     np.testing.assert_allclose(kernels[-1], mined().mean(axis=0))
 
 
-@pytest.mark.parametrize(("size", "advice"), [(700, "513 or 730"), (5, "9 or 28")])
+@pytest.mark.parametrize(("size", "advice"), [(700, "size=513 or size=730"), (5, "size=9 or size=28")])
 def test_a_grid_of_another_size_is_refused_with_sizes_that_fit(size: int, advice: str) -> None:
     with pytest.raises(DictionaryError, match=advice):
         condense(mined(), size, "grid")

@@ -68,8 +68,8 @@ def _write(path: Path, **changed: object) -> None:
     ("changed", "reason"),
     [
         ({"covariance": None}, "missing"),
-        ({"covariance": KERNELS}, "not those of its Cholesky"),
-        ({"covariance": covariance_from_cholesky(KERNELS)[:2]}, "not those of its Cholesky"),
+        ({"covariance": KERNELS}, "do not match its Cholesky"),
+        ({"covariance": covariance_from_cholesky(KERNELS)[:2]}, "do not match its Cholesky"),
         ({"cholesky": -KERNELS}, "positive definite"),
         ({"cholesky": np.array(["a", "b"])}, "is not a kernel dictionary"),
         ({"cholesky": np.array([None], dtype=object)}, "plain arrays"),
