@@ -78,6 +78,9 @@ class LIIFNetwork(Network):
         super().__init__()
         self.liif = LIIF(encoder, encoder.channels)
 
+    def margins(self, extent: int) -> tuple[int, int]:
+        return 0, 0
+
     def forward(self, image: Tensor, scale: float | Tensor | None = None) -> Features:
         return Features(self.liif, self.liif.encode(image))
 
