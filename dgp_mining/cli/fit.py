@@ -100,29 +100,23 @@ def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any
     Exit status 3: finished, with crops that failed or images that were skipped.
     """
     from ..mining import mine
-    from .fit_output import FitReport
+    from .fit_output import ConsoleCallback
     from .run_log import default_log
 
     settings, how = _split(options)
     if dry_run:
         _estimate(images, settings, how)
         return
-    report = FitReport(log or default_log(store))
+    console = ConsoleCallback(log or default_log(store))
     try:
-        opened = mine(
-            images,
-            store,
-            settings,
-            **how,
-            callback=report,
-        )
+        mine(images, store, settings, **how, callback=console)
     except KeyboardInterrupt:
-        report.interrupted()
+        console.interrupted()
         sys.exit(INTERRUPTED)
     except Exception as error:
-        report.stopped(error)
+        console.stopped(error)
         raise
-    if report.finished(opened):
+    if console.failed:
         sys.exit(FINISHED_WITH_FAILURES)
 
 

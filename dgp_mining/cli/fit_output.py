@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -22,21 +21,22 @@ from .run_log import RunLog
 from .store_output import status_text
 
 
-class FitReport(Callback):
-    """Reports on a run of `dgp-mine fit`, on stderr and in the log."""
+class ConsoleCallback(Callback):
+    """Prints the progress of a run on stderr and its result on stdout, and writes the log."""
 
     def __init__(self, log: Path) -> None:
-        self.path = log
+        self.log = RunLog(log)
         self.store: Store | None = None
-        self.log: RunLog | None = None
         self.line = FitProgress(0)
         self.noted: set[str] = set()
+        self.failed = False
+        """Whether the run has finished with failures."""
 
     def on_plan(self, plan: Plan, store: Store) -> None:
         """Print what there is to do. Raises RunError if the log cannot be written."""
-        self.store, self.log = store, RunLog(self.path)
+        self.store = store
+        self.log.on_plan(plan, store)
         before = int((~store.unfinished()).sum())
-        self.log.start(plan, store, len(store) - before)
         notify(in_options(describe_plan(plan)))
         if before == len(store):
             notify(f"{store.path} has all of them already.")
@@ -47,17 +47,27 @@ class FitReport(Callback):
     def on_chunk(self, progress: Progress) -> None:
         """Count what a chunk has added."""
         self.line.add(progress)
-        self._write(lambda log: log.chunk(progress))
+        self.log.on_chunk(progress)
         for note in progress.notes:
             kind = re.sub(r"\d+", "", note.partition(": ")[2])
             if kind not in self.noted:  # a thousand images may have an alpha channel: one line is enough
                 self.noted.add(kind)
-                self.line.interject(f"{note}. {self.path} names all such images.")
+                self.line.interject(f"{note}. {self.log.path} names all such images.")
 
     def on_message(self, text: str) -> None:
         """Print a message above the progress."""
         self.line.interject(in_options(text))
-        self._write(lambda log: log.write(text))
+        self.log.on_message(text)
+
+    def on_end(self, store: Store) -> None:
+        """Print the result on stdout."""
+        if self.line.done or self.line.failed:
+            self.line.finish()
+        summary = summarise(store)
+        text = in_options(status_text(summary))
+        click.echo(text)
+        self.log.end(text)
+        self.failed = bool(summary["failed"] or summary["skipped"])
 
     def interrupted(self) -> None:
         """Print what is done and how to continue, after Ctrl-C."""
@@ -70,25 +80,11 @@ class FitReport(Callback):
             f"{self.store.path}. The same command continues from there."
         )
         notify("\n" + text)
-        self._write(lambda log: log.end(text))
+        self.log.end(text)
 
     def stopped(self, error: Exception) -> None:
         """Log what has ended the run; the command prints it."""
-        self._write(lambda log: log.end(f"stopped: {in_options(str(error))}"))
-
-    def finished(self, store: Store) -> bool:
-        """Print the result on stdout; return whether anything failed."""
-        if self.line.done or self.line.failed:
-            self.line.finish()
-        summary = summarise(store)
-        text = in_options(status_text(summary))
-        click.echo(text)
-        self._write(lambda log: log.end(text))
-        return bool(summary["failed"] or summary["skipped"])
-
-    def _write(self, entry: Callable[[RunLog], None]) -> None:
-        if self.log:
-            entry(self.log)
+        self.log.end(f"stopped: {error}")
 
 
 def describe_plan(plan: Plan) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
+from ..command_line import in_options
 from ..duration import duration
 from ..progress import ProgressCallback
 from ..terminal import ProgressLine
@@ -62,6 +63,10 @@ class ShownProgress(ProgressCallback):
     def on_progress(self, what: str, done: int, total: int) -> None:
         """Show `done` of `total`."""
         self.line.count(what, done, total)
+
+    def on_message(self, text: str) -> None:
+        """Print a message above the progress."""
+        self.line.interject(in_options(text))
 
 
 @contextlib.contextmanager

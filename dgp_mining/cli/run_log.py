@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 
+from ..callbacks import Callback
 from ..command_line import in_options
 from ..planning.plan import Plan
 from ..retry import RunError
@@ -14,37 +15,41 @@ from ..store.store import Store, versions
 from ..workers.messages import Progress
 
 
-class RunLog:
+class RunLog(Callback):
     """Appends to a text file. It is opened for each entry, so that it may be moved, and runs may share it."""
 
     def __init__(self, path: str | Path) -> None:
-        """Raises RunError if the file cannot be written."""
         self.path = Path(path)
-        try:
-            self.path.open("a").close()
-        except OSError as error:
-            raise RunError(
-                f"The log {path} cannot be written ({error.strerror}): name another with log=."
-            ) from error
+        self.started = False
+        """Whether there is a plan; before that nothing is written."""
 
     def write(self, text: str) -> None:
         """Append lines, each with the time. Ignores errors: if the disk is full, writing the store fails."""
+        if not self.started:
+            return
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8", errors="replace") as file:
             file.write("".join(f"{stamp} {line}\n" for line in in_options(text).splitlines()))
 
-    def start(self, plan: Plan, store: Store, pending: int) -> None:
-        """Log what there is to do, the settings and the versions."""
+    def on_plan(self, plan: Plan, store: Store) -> None:
+        """Log the plan, the settings and the versions. Raises RunError if the log cannot be written."""
+        try:
+            self.path.open("a").close()
+        except OSError as error:
+            raise RunError(
+                f"The log {self.path} cannot be written ({error.strerror}): name another with log=."
+            ) from error
+        self.started = True
         self.write(
             f"start: {store.path}, {plan.crops} crops of {len(plan.names)} images in {plan.folder}, "
-            f"{pending} pending\n"
+            f"{int(store.unfinished().sum())} pending\n"
             f"settings: {json.dumps(plan.settings.to_json(), sort_keys=True)}\n"
             f"versions: {json.dumps(versions(), sort_keys=True)}"
         )
         for problem in filter(None, plan.problems):
             self.write(f"skipped: {problem}")
 
-    def chunk(self, progress: Progress) -> None:
+    def on_chunk(self, progress: Progress) -> None:
         """Log the result of a chunk."""
         text = f"chunk {progress.chunk}: {progress.done} fitted"
         if progress.done:
@@ -52,6 +57,10 @@ class RunLog:
         self.write(f"{text}, {progress.failed} failed, {progress.seconds:.1f} s")
         self.write("\n".join(f"failed: {failure}" for failure in progress.failures))
         self.write("\n".join(f"warning: {note}" for note in progress.notes))
+
+    def on_message(self, text: str) -> None:
+        """Log a message."""
+        self.write(text)
 
     def end(self, text: str) -> None:
         """Log how the run has ended."""
