@@ -17,6 +17,7 @@ from .callbacks import Callback
 from .planning.plan import Plan, chunk_length, make_plan
 from .planning.settings import Settings, resolve_settings
 from .retry import RunError
+from .signals import stop_at_signals
 from .store.columns import ArrayName
 from .store.crop_results import FAILED
 from .store.part import Chunk
@@ -24,8 +25,9 @@ from .store.store import Store
 from .workers.executors import default_workers, open_executor
 from .workers.messages import PlannedChunk, Task
 from .workers.scheduling import TaskQueue
-from .workers.signals import stop_at_signals
 from .workers.worker import FITTERS, fit_task, prepare_worker
+
+FINISHING = "Finishing the chunks under way; Ctrl-C again stops at once and loses them."
 
 
 def mine(
@@ -84,7 +86,7 @@ def mine(
         prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
         workers = min(workers or default_workers(scheduler), len(pending))
         with (
-            stop_at_signals(callback.on_message) as stop,
+            stop_at_signals(callback.on_message, FINISHING) as stop,
             open_executor(scheduler, workers, prepare=prepare, tls=tls, notify=callback.on_message) as run,
         ):
             for done, ends in run(fit_task, queue.next, stop):

@@ -22,6 +22,7 @@ LAYERS = {
     """,
     "dgp_mining": """
         duration:
+        signals:
         terminal:
         command_line:
         covariance:
@@ -32,12 +33,12 @@ LAYERS = {
         fitting: covariance
         planning: retry images fitting
         store: retry progress images fitting planning
-        workers: retry fitting planning store
+        workers: signals retry fitting planning store
         prior: covariance shipped progress fitting planning store
         report: covariance progress images fitting planning store prior
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers
-        mining: retry planning store workers callbacks
+        mining: signals retry planning store workers callbacks
         cli: duration terminal command_line retry progress planning store workers prior report callbacks \
             estimate mining
     """,
@@ -75,6 +76,7 @@ BELOW = {
         "dgp_mining.covariance",
         "dgp_mining.shipped",
         "dgp_mining.command_line",
+        "dgp_mining.signals",
         "dgp_mining.terminal",
         "dgp_mining.duration",
     },

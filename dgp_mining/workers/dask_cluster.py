@@ -14,7 +14,7 @@ from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
 from ..retry import RunError
-from .signals import signals_blocked
+from ..signals import signals_blocked
 
 CONNECT_SECONDS = 10
 """How long an existing scheduler is waited for."""

@@ -15,8 +15,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..retry import RunError
+from ..signals import Stop
 from .gpus import visible_gpus
-from .signals import Stop
 
 if TYPE_CHECKING:
     from dask.typing import Key

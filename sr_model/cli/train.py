@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 from pathlib import Path
 
 import click
@@ -21,6 +20,8 @@ from dgp_mining.command_line import (
 )
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.signals import Stop, stop_at_signals
+from dgp_mining.terminal import notify
 
 from ..config.presets import PRESETS, RENAMED, Preset, default_preset
 from ..config.toml import Config, ConfigError, configured, read_config
@@ -35,6 +36,8 @@ from ..training.schedule import Budget
 from ..training.tensorboard import TensorBoard
 from ..training.train import train
 from .command import Command
+
+FINISHING = "Finishing the step and saving; Ctrl-C again stops at once, with what was saved last."
 
 UNCONFIGURED = frozenset({"config", "overrides", "resume", "dry_run", "help", "version"})
 """Options that a file does not give."""
@@ -194,17 +197,16 @@ def main(
     if dry_run:
         _print(*estimate_training(*run, **how).lines())
         return
-    stop = StopAtSignal()
     boards = [TensorBoard(out / "tensorboard")] if tensorboard else []
-    best = train(*run, **how, callbacks=[stop, *boards])
-    if stop.should_stop():
-        click.echo(
-            f"Interrupted; all is kept in {best.parent}: the same command with --resume continues.", err=True
+    with stop_at_signals(notify_once, FINISHING) as stop:
+        best = train(*run, **how, callbacks=[StopWhenAsked(stop), *boards])
+    if stop.asked:
+        notify_once(
+            f"Interrupted: everything is kept in {best.parent}; the same command with --resume continues."
         )
         raise SystemExit(INTERRUPTED)
     _print(best)
-    if is_main_process():
-        click.echo(f"Next: sr-upscale IMAGE --scale 4 --model {best}", err=True)
+    notify_once(f"Next: sr-upscale IMAGE --scale 4 --model {best}")
 
 
 def choose(
@@ -246,17 +248,18 @@ def _print(*lines: object) -> None:
         click.echo("\n".join(map(str, lines)))
 
 
-class StopAtSignal(TrainingCallback):
-    """Stop the training at the first Ctrl-C or SIGTERM; a second Ctrl-C interrupts at once."""
+class StopWhenAsked(TrainingCallback):
+    """Ends the training, keeping everything, once `stop` is asked for."""
 
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+    def __init__(self, stop: Stop) -> None:
+        self.stop = stop
 
     def should_stop(self) -> bool:
-        return self.asked
+        """Whether it was asked for."""
+        return self.stop.asked
 
-    def _ask(self, number: int, frame: object) -> None:
-        self.asked = True
-        signal.signal(number, signal.default_int_handler)
+
+def notify_once(text: str) -> None:
+    """Print a line on stderr, once for all processes that train together."""
+    if is_main_process():
+        notify(text)

@@ -16,9 +16,9 @@ from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from dgp_mining.retry import RunError
+from dgp_mining.signals import Stop
 from dgp_mining.workers import executors
 from dgp_mining.workers.executors import open_executor
-from dgp_mining.workers.signals import Stop
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 

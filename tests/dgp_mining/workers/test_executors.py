@@ -17,9 +17,9 @@ import pytest
 from distributed import LocalCluster
 
 from dgp_mining.retry import RunError
+from dgp_mining.signals import Stop
 from dgp_mining.workers import executors, gpus
 from dgp_mining.workers.executors import open_executor
-from dgp_mining.workers.signals import Stop
 
 
 @pytest.fixture(scope="module")

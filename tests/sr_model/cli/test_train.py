@@ -1,7 +1,10 @@
 """sr-train promises to take its settings from files and options, and to say what a training would take."""
 
 import builtins
+import importlib
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,9 +14,11 @@ import torch
 from commands import refused, run
 from PIL import Image
 
-from sr_model import PRESETS, Checkpoint, Preset
+from sr_model import PRESETS, Checkpoint, Preset, TrainingCallback
 from sr_model.cli.train import main as train
 from sr_model.training import dry_run
+
+train_module = importlib.import_module("sr_model.cli.train")
 
 pytestmark = pytest.mark.usefixtures("tiny_demo")
 
@@ -156,3 +161,25 @@ def test_a_preset_is_found_by_its_old_name_with_a_line(prior: Path, tiny: Preset
     assert "--preset fast is now --preset light; the old name goes in 0.3." in named.stderr
     assert Path("runs/light/best.safetensors").is_file()
     refused(run(train, "--prior", prior, "--preset", "slow"), 2, "--preset", "demo, light")
+
+
+def test_ctrl_c_ends_the_training_after_a_step_and_it_can_be_resumed(prior: Path, monkeypatch):
+    real = train_module.train
+
+    def interrupted(*arguments, callbacks, **options):
+        class Interrupt(TrainingCallback):
+            def on_step(self, done):
+                if done.step == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        return real(*arguments, callbacks=[*callbacks, Interrupt()], **options)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(train_module, "train", interrupted)
+    stopped = run(train, "--prior", prior, "--steps", 5, "--out", "run")
+    assert stopped.exit_code == 130
+    assert "everything is kept in run; the same command with --resume continues." in stopped.stderr
+    assert signal.getsignal(signal.SIGINT) is before
+    monkeypatch.setattr(train_module, "train", real)
+    resumed = run(train, "--prior", prior, "--steps", 5, "--out", "run", "--resume")
+    assert "from step 2" in resumed.output

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from dgp_mining.workers.signals import stop_at_signals
+from dgp_mining.signals import stop_at_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -21,7 +21,7 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: int) -> None:
         told.set()
 
     before = signal.getsignal(number)
-    with stop_at_signals(say) as stop:
+    with stop_at_signals(say, "Finishing.") as stop:
         assert not stop.asked
         os.kill(os.getpid(), number)
         assert stop.asked
@@ -29,7 +29,7 @@ def test_the_first_signal_asks_and_the_second_interrupts(number: int) -> None:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)
-    assert said == ["Finishing the chunks under way; Ctrl-C again stops at once and loses them."]
+    assert said == ["Finishing."]
     assert signal.getsignal(number) is before
 
 
@@ -38,7 +38,7 @@ def test_other_threads_get_no_signals() -> None:
     seen = []
 
     def run() -> None:
-        with stop_at_signals(lambda sentence: None) as stop:
+        with stop_at_signals(lambda sentence: None, "") as stop:
             seen.append((stop.asked, signal.getsignal(signal.SIGINT) is before))
 
     thread = threading.Thread(target=run)

@@ -14,7 +14,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
-    """Says whether a run has been asked to end."""
+    """Whether a run has been asked to end."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -22,13 +22,15 @@ class Stop:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """For starting threads and processes which then never see these signals, from their first moment on: a
-    terminal sends them to the whole process group, and only the client is to decide. They reach this thread
-    afterwards."""
+    """Threads and processes that are started inside never receive these signals.
+
+    A terminal sends them to the whole process group, and only the client may decide what follows. This thread
+    receives them after the block.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows, where processes that are started ignore Ctrl-C
         yield
         return
-    resource_tracker.ensure_running()  # or multiprocessing unblocks them when it starts its own helper
+    resource_tracker.ensure_running()  # or multiprocessing unblocks them when it starts its own process
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -37,11 +39,11 @@ def signals_blocked() -> Iterator[None]:
 
 
 @contextmanager
-def stop_at_signals(notify: Callable[[str], None]) -> Iterator[Stop]:
-    """A Stop that the first Ctrl-C or SIGTERM sets; the next raises KeyboardInterrupt, and what follows is
-    ignored, since the workers are being ended.
+def stop_at_signals(notify: Callable[[str], None], sentence: str) -> Iterator[Stop]:
+    """Yield a Stop that the first Ctrl-C or SIGTERM sets, which calls `notify` with the sentence.
 
-    Outside of the main thread, where Python takes no signals, nothing sets it.
+    The second one raises KeyboardInterrupt, and later ones are ignored, since the run is being ended then.
+    Outside of the main thread, where Python delivers no signals, nothing sets the Stop.
     """
     stop = Stop()
 
@@ -51,8 +53,7 @@ def stop_at_signals(notify: Callable[[str], None]) -> Iterator[Stop]:
                 signal.signal(other, signal.SIG_IGN)
             raise KeyboardInterrupt
         stop.asked = True
-        # From a thread: the signal may have come in the midst of writing to the same stream.
-        sentence = "Finishing the chunks under way; Ctrl-C again stops at once and loses them."
+        # In a thread: the signal may have interrupted a write to the same stream.
         threading.Thread(target=notify, args=(sentence,), daemon=True).start()
 
     if threading.current_thread() is not threading.main_thread():
