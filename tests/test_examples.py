@@ -69,7 +69,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", map(module_name, with_examples("*.py")))
+@pytest.mark.parametrize("name", [module_name(path) for path in with_examples("*.py")])
 def test_the_examples_of_a_module_print_what_they_show(name):
     try:
         tests = list(in_module(name))

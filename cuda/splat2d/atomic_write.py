@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all: written beside its place, then renamed."""
+"""Write a file whole or not at all: under another name in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
-    """A path beside `path` to write to, renamed to `path` at the end, or removed after an error.
+    """Yield a path in the same folder to write to; rename it to `path` at the end, or remove it on an error.
 
     Readers of `path` see the former file or the whole new one. The new file has the mode that `open` would
-    give it, also if it is written by a library that makes files private. With `durable`, the bytes are on
-    the disk before the file takes its name: a loss of power leaves no half of it. Raises OSError
-    if it cannot be written.
+    give it, even if a library that makes files private writes it. With `durable`, the bytes are on the disk
+    before the file takes its name, so that a power failure cannot leave half of it. Raises OSError if the
+    file cannot be written.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "numbers.txt"

@@ -1,4 +1,4 @@
-"""The exchange type: a batch of fields of 2D Gaussians, and what can be done with one."""
+"""`GaussianField`, a batch of fields of 2D Gaussians: scaled, cropped, merged, rendered, saved and loaded."""
 
 from __future__ import annotations
 
@@ -17,27 +17,33 @@ from .rendering import DEFAULT_CUTOFF, render, render_rows
 
 FORMAT = "splat2d-field/1"
 BAND_BYTES = 1 << 28
-"""Memory of one band of a streamed rendering, unless told otherwise."""
+"""Default memory of one band of a streamed rendering."""
 
 
 @dataclass(frozen=True)
 class GaussianField:
     """A batch of B sums of 2D Gaussians over a canvas, in continuous image coordinates (README, Conventions).
 
-    The unit is the pixel of the image the field stands for (`size`); rendering at another size scales the
-    field, so one field renders at any scale.
+    The unit is the pixel of the image that the field represents (`size`). Rendering at another size scales
+    the field, so one field renders at any scale. Raises ValueError for shapes that do not fit each other.
+
+    >>> means = torch.tensor([[[2.0, 2.0], [6.0, 2.0]]])
+    >>> cholesky = torch.tensor([1.0, 0.0, 1.0]).expand(1, 2, 3)
+    >>> field = GaussianField(means, cholesky, torch.ones(1, 2, 3), size=(4, 8))
+    >>> len(field), field.render().shape, field.render((8, 16)).shape
+    (1, torch.Size([1, 3, 4, 8]), torch.Size([1, 3, 8, 16]))
     """
 
     means: Tensor
-    """[B, N, 2] float, (x, y); x right, y down, the canvas is [0, width] x [0, height]."""
+    """[B, N, 2] float, (x, y): x to the right, y down, the canvas being [0, width] x [0, height]."""
     cholesky: Tensor
     """[B, N, 3] float, (l11, l21, l22) of the covariance's Cholesky factor; l11, l22 > 0."""
     colors: Tensor
     """[B, N, C] float, unbounded sRGB amplitudes."""
     size: tuple[float, float]
-    """(height, width) of the canvas in the field's own units; need not be whole numbers."""
+    """(height, width) of the canvas in the field's own units; not necessarily whole numbers."""
     counts: Tensor | None = None
-    """[B] int64: row b uses its first counts[b] Gaussians; None where all do."""
+    """[B] int64: row b uses its first counts[b] Gaussians; None: all rows use all N."""
 
     def __post_init__(self) -> None:
         for name, last in (("means", 2), ("cholesky", 3), ("colors", None)):
@@ -56,13 +62,19 @@ class GaussianField:
         return self.means.shape[0]
 
     def row(self, index: int) -> GaussianField:
-        """Field `index` of the batch alone, [1, n, ...], without the unused Gaussians."""
+        """Return field `index` of the batch as a batch of one, [1, n, ...], without the unused Gaussians."""
         n = self.means.shape[1] if self.counts is None else int(self.counts[index])
         means, cholesky, colors = (t[index : index + 1, :n] for t in (self.means, self.cholesky, self.colors))
         return GaussianField(means, cholesky, colors, self.size)
 
     def scale(self, x: float, y: float | None = None) -> GaussianField:
-        """Stretch by x horizontally and y (default: x) vertically: positions by s, covariances by s^2."""
+        """Stretch by x horizontally and y (default: x) vertically: positions by s, covariances by s^2.
+
+        >>> field = GaussianField(torch.ones(1, 1, 2), torch.ones(1, 1, 3), torch.ones(1, 1, 1), size=(4, 8))
+        >>> wide = field.scale(3, 1)
+        >>> wide.size, wide.means.tolist(), wide.cholesky.tolist()
+        ((4, 24), [[[3.0, 1.0]]], [[[3.0, 1.0, 1.0]]])
+        """
         y = x if y is None else y
         if not (x > 0 and y > 0):
             raise ValueError(f"scale must be positive, got ({x}, {y})")
@@ -77,10 +89,17 @@ class GaussianField:
     def crop(
         self, x: float, y: float, width: float, height: float, cutoff: float = DEFAULT_CUTOFF
     ) -> GaussianField:
-        """The window [x, x + width] x [y, y + height] as a field of its own.
+        """Return the window [x, x + width] x [y, y + height] as a field of its own.
 
-        Keeps exactly the Gaussians whose cut-off ellipse's bounding box meets the window, in order, so the
-        crop renders what the whole field renders there.
+        Keeps exactly the Gaussians whose cut-off ellipse has a bounding box that meets the window, in order:
+        the crop renders what the whole field renders there.
+
+        >>> means = torch.tensor([[[2.0, 2.0], [20.0, 2.0]]])
+        >>> cholesky = torch.tensor([1.0, 0.0, 1.0]).expand(1, 2, 3)
+        >>> field = GaussianField(means, cholesky, torch.ones(1, 2, 1), size=(4, 24))
+        >>> right = field.crop(16, 0, width=8, height=4)
+        >>> right.means.tolist(), right.size
+        ([[[4.0, 2.0]]], (4, 8))
         """
         l11, l21, l22 = self.cholesky.unbind(-1)
         reach_x, reach_y = cutoff * l11, cutoff * torch.hypot(l21, l22)
@@ -104,12 +123,24 @@ class GaussianField:
         return GaussianField(means - origin, cholesky, colors, (height, width), counts)
 
     def shift(self, x: float, y: float) -> GaussianField:
-        """Move every Gaussian by (x, y) in the field's units; the canvas stays."""
+        """Move every Gaussian by (x, y) in the field's units; the canvas stays.
+
+        >>> field = GaussianField(torch.ones(1, 1, 2), torch.ones(1, 1, 3), torch.ones(1, 1, 1), size=(4, 8))
+        >>> field.shift(0.5, -0.25).means.tolist()
+        [[[1.5, 0.75]]]
+        """
         return replace(self, means=self.means + self.means.new_tensor([x, y]))
 
     @staticmethod
     def merge(fields: Sequence[GaussianField], size: tuple[float, float] | None = None) -> GaussianField:
-        """One field with the Gaussians of all `fields` (equal B and C), on canvas `size` or the first's."""
+        """Join the Gaussians of all `fields` (equal B and C) in one, on canvas `size` or that of the first.
+
+        Raises ValueError for no fields, or for fields of different batch sizes or numbers of channels.
+
+        >>> field = GaussianField(torch.ones(1, 1, 2), torch.ones(1, 1, 3), torch.ones(1, 1, 1), size=(4, 8))
+        >>> GaussianField.merge([field, field.shift(2, 0)]).means.tolist()
+        [[[1.0, 1.0], [3.0, 1.0]]]
+        """
         if not fields:
             raise ValueError("merge needs at least one field")
         if len({len(f) for f in fields}) > 1 or len({f.colors.shape[2] for f in fields}) > 1:
@@ -120,7 +151,7 @@ class GaussianField:
 
         def join(name: str) -> Tensor:
             rows = [torch.cat([getattr(p, name)[0] for p in row]) for row in parts]
-            # Padding is never rendered; a unit Cholesky factor keeps it a valid Gaussian all the same.
+            # Padding is never rendered; its Cholesky factor is one so that it is a valid Gaussian anyway.
             pad = 1.0 if name == "cholesky" else 0.0
             return torch.stack(
                 [torch.nn.functional.pad(r, (0, 0, 0, longest - len(r)), value=pad) for r in rows]
@@ -132,12 +163,17 @@ class GaussianField:
     def widen(self, x: float, y: float) -> GaussianField:
         """Average the image over an area of variances x and y (units squared) along the axes.
 
-        Adds to every covariance, and scales the amplitude by sqrt(det S / det S') so that each Gaussian keeps
-        its integral.
+        Adds diag(x, y) to every covariance, and scales the amplitude by sqrt(det S / det S') so that each
+        Gaussian keeps its integral.
+
+        >>> cholesky = torch.tensor([[[3.0, 0.0, 1.0]]])
+        >>> wide = GaussianField(torch.ones(1, 1, 2), cholesky, torch.ones(1, 1, 1), (4, 8)).widen(16, 0)
+        >>> wide.cholesky[0, 0].tolist(), round(wide.colors.item(), 3)
+        ([5.0, 0.0, 1.0], 0.6)
         """
         l11, l21, l22 = self.cholesky.unbind(-1)
         wide11 = torch.sqrt(l11.square() + x)
-        # l22'^2 = S'_yy - S_xy^2 / S'_xx, without its cancellation.
+        # l22'^2 = S'_yy - S_xy^2 / S'_xx, rearranged so that it does not cancel.
         wide22 = torch.sqrt(l22.square() + y + l21.square() * (x / wide11.square()))
         cholesky = torch.stack([wide11, l21 * (l11 / wide11), wide22], -1)
         amplitude = (l11 / wide11) * (l22 / wide22)
@@ -152,10 +188,16 @@ class GaussianField:
     ) -> Tensor:
         """Render the canvas at `size` (height, width) pixels, default its own: [B, C, height, width].
 
-        Along an axis rendered at a scale s < 1 of the field's own, a pixel covers 1/s of the field's. The
-        image that the field was fitted to is already averaged over pixels of its own, so `footprint` adds the
-        variance of the difference, (1/s^2 - 1) / 12 of the field's units squared; without it, pixels sample
-        points and fine detail aliases. At s >= 1 both are the same.
+        Along an axis rendered at a scale s < 1, a pixel covers 1/s of the field's own pixels. The image that
+        the field was fitted to is already an average over its own pixels, so `footprint` adds the variance of
+        the difference of the two boxes, (1/s^2 - 1) / 12 of the field's units squared. Without it, pixels
+        sample points and fine detail aliases. At s >= 1 it changes nothing. Errors are those of
+        `splat2d.render`.
+
+        >>> cholesky = torch.tensor([[[0.5, 0.0, 0.5]]])
+        >>> field = GaussianField(torch.full((1, 1, 2), 4.0), cholesky, torch.ones(1, 1, 1), size=(8, 8))
+        >>> field.render((2, 2)).sum().item() > 10 * field.render((2, 2), footprint=False).sum().item()
+        True
         """
         size, field = self._placed(size, footprint)
         return render(field.means, field.cholesky, field.colors, size, counts=self.counts, cutoff=cutoff)
@@ -168,10 +210,14 @@ class GaussianField:
         footprint: bool = True,
         budget: int = BAND_BYTES,
     ) -> Iterator[tuple[int, Tensor]]:
-        """`render` for images larger than memory: (top row, [B, C, rows, width]) from top to bottom.
+        """Render an image larger than memory; yields (top row, [B, C, rows, width]) from top to bottom.
 
-        Each band takes at most `budget` bytes (but at least one row of blocks, 4 pixels) and is, to the bit,
-        these rows of the whole rendering. On the CPU, without gradients.
+        Each band takes at most `budget` bytes, but has at least four rows, and its bits are those of the same
+        rows rendered by `render`. On the CPU, without gradients.
+
+        >>> field = GaussianField(torch.ones(1, 1, 2), torch.ones(1, 1, 3), torch.ones(1, 1, 1), size=(10, 8))
+        >>> [(top, band.shape[2]) for top, band in field.render_bands(budget=128)]
+        [(0, 4), (4, 4), (8, 2)]
         """
         size, field = self._placed(size, footprint)
         row_bytes = len(self) * self.colors.shape[2] * size[1] * self.colors.element_size()
@@ -182,7 +228,7 @@ class GaussianField:
             yield top, render_rows(*gaussians, size, window, counts=self.counts, cutoff=cutoff)
 
     def _placed(self, size: tuple[int, int] | None, footprint: bool) -> tuple[tuple[int, int], GaussianField]:
-        """The size in pixels, and the field in those pixels."""
+        """Return the size in pixels, and the field in the units of those pixels."""
         height, width = size or (round(self.size[0]), round(self.size[1]))
         x, y = width / self.size[1], height / self.size[0]
         field = self.scale(x, y)
@@ -191,7 +237,15 @@ class GaussianField:
         return (height, width), field
 
     def save(self, path: str | Path, **metadata: str) -> None:
-        """Write a safetensors file; `metadata` are further strings to keep beside the field."""
+        """Write a safetensors file, whole or not at all; `metadata` are further strings for its header.
+
+        Raises OSError if it cannot be written.
+
+        >>> field = GaussianField(torch.ones(1, 1, 2), torch.ones(1, 1, 3), torch.ones(1, 1, 1), size=(4, 8))
+        >>> field.save("field.safetensors", source="an example")
+        >>> GaussianField.load("field.safetensors").size
+        (4.0, 8.0)
+        """
         tensors = {"means": self.means, "cholesky": self.cholesky, "colors": self.colors}
         if self.counts is not None:
             tensors["counts"] = self.counts
@@ -202,7 +256,7 @@ class GaussianField:
 
     @staticmethod
     def load(path: str | Path) -> GaussianField:
-        """Read what `save` wrote. Raises ValueError, naming the file, where it is not a field."""
+        """Read a file that `save` wrote. Raises ValueError, naming the file, if it is not a field."""
         try:
             with safe_open(str(path), framework="pt") as file:
                 header = file.metadata() or {}

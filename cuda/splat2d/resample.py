@@ -1,7 +1,7 @@
 """MATLAB's bicubic `imresize`, which makes the low-resolution images of the super-resolution literature.
 
-Resizing is separable: each axis is one banded matrix of weights. `F.interpolate` differs from it by its lack
-of antialiasing, its kernel (a = -0.75) and its treatment of non-integer ratios.
+Resizing is separable: each axis is multiplied by a banded matrix of weights. torch's `F.interpolate` differs:
+by default it does not antialias, its cubic kernel has a = -0.75, and it treats non-integer ratios differently.
 """
 
 from __future__ import annotations
@@ -26,13 +26,27 @@ def imresize(
 ) -> Tensor:  # [..., h, w]
     """Resize the last two axes as MATLAB's `imresize(..., 'bicubic')` does.
 
-    Give either `size` = (h, w) pixels, the ratio then being h / H and w / W, or `scale` (one number, or one
-    for y and one for x), the size then being ceil(H * scale). Half-pixel centres, cubic kernel with a = -0.5,
-    stretched by 1 / scale where that shrinks the image (`antialias`), mirrored borders, the axis with the
-    smaller ratio first. Float images keep their dtype and are not clamped; a uint8 image is rounded and
-    clamped to 8 bits after each of the two passes, as in MATLAB, whose results it equals to the bit.
+    Half-pixel centres, cubic kernel with a = -0.5, stretched by 1 / scale if that shrinks the image
+    (`antialias`), mirrored borders, the axis with the smaller ratio first.
 
-    Raises ValueError unless exactly one of `size` and `scale` is given, and positive.
+    Args:
+        image: [..., H, W], float or uint8.
+        size: (h, w) in pixels; the ratios are then h / H and w / W.
+        scale: one number, or one for y and one for x; the size is then ceil(H * scale), ceil(W * scale).
+        antialias: whether to average over the pixels that a smaller image leaves out.
+
+    Returns:
+        [..., h, w] in the image's dtype. Floats are not clamped. uint8 is rounded and clamped after each of
+        the two passes as in MATLAB, and equals MATLAB's results to the bit.
+
+    Raises:
+        ValueError: unless exactly one of `size` and `scale` is given, and is positive.
+
+    >>> ramp = torch.arange(8.0).expand(4, 8)
+    >>> imresize(ramp, scale=0.5).shape, imresize(ramp, (6, 20)).shape
+    (torch.Size([2, 4]), torch.Size([6, 20]))
+    >>> imresize(torch.full((2, 2), 200, dtype=torch.uint8), scale=1.5)[0]
+    tensor([200, 200, 200], dtype=torch.uint8)
     """
     height, width = image.shape[-2:]
     if (size is None) == (scale is None):
@@ -54,7 +68,7 @@ def imresize(
 
 
 def output_size(extent: int, scale: float) -> int:
-    """Pixels that `extent` pixels become at `scale`: MATLAB's ceil."""
+    """Return how many pixels `extent` pixels become at `scale`: MATLAB's ceil."""
     return math.ceil(extent * scale - SIZE_TOLERANCE)
 
 
@@ -71,7 +85,7 @@ def _resize_axis(image: Tensor, axis: int, extent: int, ratio: float, antialias:
 
 @lru_cache(maxsize=1024)
 def _band(extent: int, out: int, ratio: float, antialias: bool) -> tuple[Tensor, Tensor]:
-    """The band of one axis' matrix: source indices [taps, out] int64, weights [taps, out] float64."""
+    """Return the band of one axis' matrix: source indices [taps, out] int64, weights [taps, out] float64."""
     stretch = max(1.0, 1 / ratio) if antialias else 1.0
     taps = math.ceil(4 * stretch) + 2
     centre = (np.arange(out) + 0.5) / ratio - 0.5

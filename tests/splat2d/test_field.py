@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from pathlib import Path
+
 import pytest
 import torch
 from fields import random_inputs
 
+import splat2d.field as field_module
 from splat2d import GaussianField, render
 
 
@@ -82,7 +87,7 @@ def test_shifting_moves_the_image():
 
 
 @pytest.mark.parametrize("counts", [None, torch.tensor([120, 7])])
-def test_a_saved_field_loads_as_it_was(tmp_path, counts):
+def test_a_saved_field_loads_unchanged(tmp_path, counts):
     field = make_field(batch=2, counts=counts)
     field.save(tmp_path / "field.safetensors", note="a test")
     loaded = GaussianField.load(tmp_path / "field.safetensors")
@@ -91,7 +96,32 @@ def test_a_saved_field_loads_as_it_was(tmp_path, counts):
     assert torch.equal(loaded.render(), field.render())
 
 
-def test_a_file_that_is_no_field_is_named(tmp_path):
+def test_a_saved_field_is_readable_to_whom_the_umask_lets_read(tmp_path):
+    before = os.umask(0o022)
+    try:
+        make_field().save(tmp_path / "field.safetensors")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "field.safetensors").stat().st_mode) == 0o644
+
+
+def test_a_field_that_cannot_be_saved_leaves_the_former_file(tmp_path, monkeypatch):
+    path = tmp_path / "field.safetensors"
+    make_field(seed=1).save(path)
+    former = path.read_bytes()
+
+    def fail_half_way(tensors, partial, metadata):
+        Path(partial).write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(field_module, "save_file", fail_half_way)
+    with pytest.raises(OSError, match="No space left"):
+        make_field(seed=2).save(path)
+    assert path.read_bytes() == former
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_not_a_field_is_named(tmp_path):
     path = tmp_path / "not.safetensors"
     path.write_text("hello")
     with pytest.raises(ValueError, match=r"not\.safetensors is not a Gaussian field"):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from fields import AWKWARD, awkward_inputs, near_cutoff, random_inputs
 
-from splat2d import backend, render
-from splat2d.backends import cpu, dense, fallback
+from splat2d import render
+from splat2d.backends import cpu, dense
 
 SIZES = [(17, 23), (1, 1), (64, 40), (5, 130)]
 needs_library = pytest.mark.skipif(cpu.LIBRARY is None, reason="built without the C++ library")
@@ -204,34 +204,3 @@ def test_what_cannot_be_rendered_is_refused_in_a_sentence(implementation, change
     }
     with pytest.raises(ValueError, match=sentence):
         render(**arguments)
-
-
-def test_without_the_library_one_line_says_so(monkeypatch):
-    monkeypatch.setattr(cpu, "LIBRARY", None)
-    cpu.warn_missing.cache_clear()
-    assert backend() == "torch"
-    inputs = random_inputs(1, 2, 3, (4, 4))
-    with pytest.warns(UserWarning, match=r"no C\+\+ library") as caught:
-        render(*inputs, (4, 4)), render(*inputs, (4, 4))
-    assert len(caught) == 1
-
-
-def test_the_cpu_and_the_fallback_fit_take_the_same_steps():
-    if cpu.LIBRARY is None:
-        pytest.skip("built without the C++ library")
-    generator = torch.Generator().manual_seed(3)
-    target = torch.rand(3, 20, 26, generator=generator)
-    n = 60
-    root = torch.tensor([[1.2], [0.1], [0.9]]) + 0.2 * torch.rand(3, n, generator=generator)
-    means = torch.rand(2, n, generator=generator) * torch.tensor([[26.0], [20.0]])
-    start = torch.cat([means, root, torch.rand(3, n, generator=generator)])
-    rates = torch.tensor([[0.02, 0.01, 0.01]]).expand(8, 3).contiguous()
-    settings = {"start": 0, "cutoff": 3.33, "min_sigma": 0.8, "betas": (0.9, 0.99), "epsilon": 1e-4}
-    results = []
-    for run in (cpu.fit_fast, fallback.fit_fast):
-        state = [start.clone(), torch.zeros_like(start), torch.zeros_like(start)]
-        losses = run(target, *state, rates, **settings)
-        assert losses[-1] < losses[0]
-        results.append((losses, state[0]))
-    assert torch.allclose(results[0][0], results[1][0], rtol=1e-4)
-    assert torch.allclose(results[0][1], results[1][1], atol=2e-3)
