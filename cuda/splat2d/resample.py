@@ -1,7 +1,7 @@
 """MATLAB's bicubic `imresize`, which makes the low-resolution images of the super-resolution literature.
 
 Resizing is separable: each axis is multiplied by a banded matrix of weights. torch's `F.interpolate` differs:
-by default it does not antialias, its cubic kernel has a = -0.75, and it treats non-integer ratios differently.
+by default it does not antialias, its cubic kernel has a = -0.75, and it treats fractional ratios differently.
 """
 
 from __future__ import annotations
