@@ -65,6 +65,20 @@ def tiny() -> Preset:
 
 
 @pytest.fixture
+def tiny_gsasr(tiny: Preset) -> Preset:
+    """The smallest GSASR, on small crops of several scales."""
+    demo = PRESETS["gsasr-demo"]
+    small = replace(demo.network, width=8, depth=1, channels=8, heads=2, window=4, head_hidden=(8,))
+    return Preset(small, replace(tiny.train, scales=(1.0, 4.0), scale_of="sample", batch=4))
+
+
+@pytest.fixture
+def kernels(dictionary: Dictionary) -> torch.Tensor:
+    """The dictionary's kernels, as networks take them, [60, 3]."""
+    return torch.tensor(dictionary.cholesky)
+
+
+@pytest.fixture
 def tiny_demo(tiny: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands run in a folder of their own, and their default preset is the smallest network."""
     monkeypatch.setitem(PRESETS, "demo", tiny)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sr_model.scaling import complete_size
+from sr_model.scaling import complete_size, scale_between
 
 
 def test_the_side_that_is_left_out_follows_from_the_aspect_ratio() -> None:
@@ -18,3 +18,9 @@ def test_the_side_that_is_left_out_follows_from_the_aspect_ratio() -> None:
 def test_a_size_of_no_side_is_refused() -> None:
     with pytest.raises(ValueError, match="a height or a width"):
         complete_size((None, None), (4, 4))
+
+
+def test_unequal_scales_are_one_number_that_makes_as_many_pixels() -> None:
+    assert scale_between((10, 20), (20, 40)) == 2
+    assert scale_between((10, 20), (20, 160)) == 4
+    assert scale_between((10, 20), (30, 120)) == pytest.approx(18**0.5)

@@ -1,5 +1,7 @@
 """Encoders promise the published structures, counted by hand, and any size of image."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest
@@ -7,8 +9,7 @@ import torch
 
 from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, ContinuousSR, ContinuousSRSettings
-from sr_model.encoders import EDSR, HAT, RDN, Encoder, SwinIR, fill_windows, make_encoder
-from sr_model.encoders.windows import WindowAttention
+from sr_model.encoders import EDSR, HAT, RDN, Encoder, SwinIR, make_encoder
 
 
 def parameters(make) -> int:
@@ -70,23 +71,6 @@ def test_parameters_are_those_counted_layer_by_layer():
     assert parameters(lambda: HAT(180, 12, 4)) == frame + 12 * group
 
 
-@pytest.mark.parametrize("window", [1, 8, 16])
-@pytest.mark.parametrize("size", [(1, 1), (2, 9), (8, 16), (17, 31)])
-def test_images_are_filled_up_to_windows_by_reflection(window, size):
-    image = torch.arange(size[0] * size[1], dtype=torch.float32).view(1, 1, *size)
-    filled = fill_windows(image, window)
-    assert all(
-        extent % window == 0 and extent - before < window
-        for extent, before in zip(filled.shape[2:], size, strict=True)
-    )
-    assert torch.equal(filled[..., : size[0], : size[1]], image)
-    rows, columns = filled.shape[2] - size[0], filled.shape[3] - size[1]
-    if rows < size[0] and columns < size[1]:
-        assert torch.equal(filled, torch.nn.functional.pad(image, (0, columns, 0, rows), mode="reflect"))
-    assert filled.min() == image.min()
-    assert filled.max() == image.max()
-
-
 def settings(tiny_network: ContinuousSRSettings, encoder: str) -> ContinuousSRSettings:
     width = {"edsr": 8, "rdn": 8, "swinir": 12, "hat": 30}[encoder]
     return replace(tiny_network, encoder=encoder, width=width)
@@ -136,28 +120,6 @@ def test_every_encoder_serves_one_four_and_nine_gaussians_per_pixel(
         field = network(torch.rand(2, 3, 5, 7))
     margin = 2 * tiny.network.margin
     assert field.means.shape == (2, cells**2 * (5 + margin) * (7 + margin), 2)
-
-
-@pytest.mark.parametrize("axis", [1, 2])
-@pytest.mark.parametrize("shifted", [False, True])
-def test_attention_looks_across_its_window_and_never_around_the_image(shifted, axis):
-    attention = WindowAttention(12, 6, 8, shifted).double().requires_grad_(False)
-    tokens = torch.rand(1, 32, 32, 12, dtype=torch.float64)
-    changed = tokens.clone()
-    changed.narrow(axis, 0, 4).zero_()  # what shifted windows join to the other border
-    seen = (attention(changed) - attention(tokens)).abs().amax((0, 3)).amax(2 - axis)
-    assert seen[:4].min() > 0
-    assert (seen[4:8].min() > 0) is not shifted
-    assert seen[8:].max() < 1e-30
-
-
-@pytest.mark.parametrize("shifted", [False, True])
-def test_attention_is_the_same_whether_it_learns_or_not(shifted):
-    attention = WindowAttention(12, 6, 8, shifted).double()
-    tokens = torch.randn(2, 16, 24, 12, dtype=torch.float64)
-    with torch.no_grad():
-        fused = attention(tokens)
-    torch.testing.assert_close(attention(tokens).detach(), fused, rtol=0, atol=1e-12)
 
 
 def test_the_encoders_of_the_presets_are_the_papers():

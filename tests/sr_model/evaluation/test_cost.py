@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sr_model import ContinuousSR
+from sr_model import GSASR, ContinuousSR
 from sr_model.evaluation import cost
 from sr_model.evaluation.cost import average_seconds, macs, peak_memory
 
@@ -51,3 +51,11 @@ def test_average_time_is_encoding_once_and_every_rendering_over_their_number(net
     monkeypatch.setattr(cost.time, "perf_counter", lambda: next(clock))  # every timing takes one second
     averages = average_seconds(network, sizes=[(5, 6), (4, 4)], scales=[2, 3, 4.5])
     assert averages == {(5, 6): pytest.approx((1 + 3) / 3), (4, 4): pytest.approx((1 + 3) / 3)}
+
+
+def test_the_average_time_counts_encoding_at_every_scale_if_the_field_depends_on_it(tiny_gsasr):
+    network = GSASR(tiny_gsasr.network).eval()
+    calls = []
+    network.register_forward_hook(lambda *_: calls.append(1))
+    average_seconds(network, sizes=((4, 4),), scales=(2, 3, 4))
+    assert len(calls) == 1 + 3 * 3

@@ -80,7 +80,7 @@ def test_a_new_architecture_is_trained_saved_loaded_and_used(
 ) -> None:
     images = list_images(photographs)
     best = train(
-        dictionary, images, plain, tmp_path / "run", validation=images[:1], budget=Budget(steps=2),
+        dictionary, images, plain, tmp_path / "run", val=images[:1], budget=Budget(steps=2),
         cache=tmp_path / "cache",
     )  # fmt: skip
     assert Checkpoint.load(best).network == plain.network

@@ -1,14 +1,19 @@
 """Blended kernels promise to be kernels, and the start to be the kernel asked for."""
 
+from __future__ import annotations
+
 import pytest
 import torch
 
 from dgp_mining.prior.dictionary import Dictionary
+from splat2d import GaussianField
 from sr_model.networks.continuoussr.blending import (
+    SMALLEST_DIAGONAL,
     from_blending,
     isotropic,
     maximum_entropy_tilt,
     to_blending,
+    with_positive_diagonal,
 )
 
 SPACES = ["cholesky", "covariance", "sqrt"]
@@ -50,3 +55,23 @@ def test_a_start_kernel_out_of_reach_is_refused(dictionary: Dictionary, blending
     entries = to_blending(torch.tensor(dictionary.cholesky), blending)
     with pytest.raises(ValueError, match="outside"):
         maximum_entropy_tilt(entries, to_blending(isotropic(5.0), blending))
+
+
+def test_the_narrowest_kernel_is_not_seen():
+    sigma = SMALLEST_DIAGONAL / 2
+    field = GaussianField(
+        torch.rand(1, 200, 2) * 8,
+        torch.tensor([sigma, 0, sigma]).expand(1, 200, 3),
+        torch.ones(1, 200, 1),
+        (8, 8),
+    )
+    assert float(field.render((32, 32), footprint=False).abs().max()) < 1e-3
+
+
+def test_positive_keeps_the_covariance():
+    entries = torch.tensor([[-2.0, 0.5, 3.0], [2.0, 0.5, -3.0], [-1.0, -0.5, -1.0]])
+    expected = torch.tensor([[2.0, -0.5, 3.0], [2.0, 0.5, 3.0], [1.0, 0.5, 1.0]])
+    assert torch.equal(with_positive_diagonal(entries), expected)
+    assert torch.equal(
+        with_positive_diagonal(torch.zeros(3)), torch.tensor([SMALLEST_DIAGONAL, 0, SMALLEST_DIAGONAL])
+    )

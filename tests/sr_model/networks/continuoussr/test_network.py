@@ -1,4 +1,7 @@
-"""The network promises a field that starts as bicubic interpolation and keeps to the paper's bounds."""
+"""The network promises a field that starts as bicubic interpolation, keeps to the paper's bounds, and has
+every ablation of the paper one setting away."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,30 +10,50 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from random_weights import with_random_weights
 
-from dgp_mining.prior.dictionary import Dictionary
-from splat2d import GaussianField
-from splat2d.resample import imresize
 from sr_model import PRESETS, PROTOCOLS, ContinuousSR, Preset
 from sr_model.evaluation.protocol import mean_score, score
-from sr_model.networks.bicubic_start import BicubicStart
-from sr_model.networks.continuoussr.blending import from_blending
 
 SET5 = Path(__file__).parents[5] / "shared" / "images" / "set5" / "HR"
 
 
-@pytest.fixture
-def kernels(dictionary: Dictionary) -> torch.Tensor:
-    return torch.tensor(dictionary.cholesky)
+PLAIN = {"keys": "plain", "interpolate": False}
 
 
-def scrambled(network: ContinuousSR) -> ContinuousSR:
-    """The network with random weights throughout, in place of the zeros of its bicubic start."""
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return network
+ABLATIONS = [
+    {"latent": 3},
+    {"latent": 3, **PLAIN},
+    {"latent": 256, **PLAIN},
+    {"latent": 512, **PLAIN},
+    {"cells": 1},
+    {"cells": 3},
+    {"drift": 0.5},
+    {"drift": 2.0},
+    {"hidden": ()},
+    {"hidden": (8, 8, 8), "offset_hidden": (4,)},
+    {"offset_hidden": ()},
+    {"trunk": (8, 6)},
+    {"positions": "initial"},
+    {"positions": "offsets", "interpolate": False},
+    {"phase": "corner", "interpolate": False},
+    {"covariance": "learned"},
+    {"covariance": "learned", **PLAIN},
+    {"covariance": "direct"},
+    {"covariance": "direct", "interpolate": False},
+    {"covariance": "bounded"},
+    {"covariance": "bounded", "interpolate": False},
+    {"covariance": "fixed"},
+    {"blending": "cholesky"},
+    {"blending": "covariance", "covariance": "learned"},
+    {"blending": "covariance", **PLAIN},
+    {"encoder": "rdn"},
+    {"residual_scale": 0.1},
+]
+
+
+def named(changes: dict) -> str:
+    return "-".join(f"{key}={value}" for key, value in changes.items())
 
 
 @pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
@@ -40,21 +63,6 @@ def test_step_zero_is_within_fifteen_hundredths_of_a_decibel_of_bicubic_on_set5(
     images = [torch.from_numpy(np.array(Image.open(p))).permute(2, 0, 1) for p in SET5.glob("*.png")]
     scores = mean_score(score(network, image, 4, PROTOCOLS["benchmark"]) for image in images)
     assert scores.psnr > scores.bicubic_psnr - 0.15
-
-
-@pytest.mark.parametrize("sigma", [0.6, 0.65, 0.7])
-@pytest.mark.parametrize("cells", [1, 2, 3])
-def test_interpolated_colours_render_as_the_bicubic_image_at_cell_centres(cells, sigma):
-    image = torch.rand(1, 3, 12, 14, generator=torch.Generator().manual_seed(0))
-    colours = BicubicStart(cells, sigma)(image)
-    rows, columns = colours.shape[-2:]
-    y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
-    means = torch.stack([x, y], -1).view(1, -1, 2)
-    round_kernels = torch.tensor([sigma, 0, sigma]).expand(1, rows * columns, 3)
-    field = GaussianField(means, round_kernels, colours.flatten(2).mT, size=(rows, columns))
-    inner = (..., slice(3 * cells, -3 * cells), slice(3 * cells, -3 * cells))
-    expected = imresize(image, (rows, columns))
-    torch.testing.assert_close(field.render()[inner], expected[inner], atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (6, 5)])
@@ -77,34 +85,17 @@ def test_the_field_is_in_lr_pixels_and_four_gaussians_per_pixel_with_its_margin(
 
 
 def test_gaussians_drift_at_most_one_lr_pixel(tiny: Preset, kernels):
-    network = scrambled(ContinuousSR(tiny.network, kernels))
+    network = with_random_weights(ContinuousSR(tiny.network, kernels))
     rest = ContinuousSR(tiny.network, kernels)
     image = torch.rand(1, 3, 6, 6)
     drift = (network(image).means - rest(image).means).abs()
     assert 0 < drift.max() <= 1
 
 
-@pytest.mark.parametrize("blending", ["cholesky", "covariance", "sqrt"])
-def test_covariances_are_softmax_blends_of_the_dictionary(tiny: Preset, kernels, blending):
-    network = scrambled(ContinuousSR(replace(tiny.network, blending=blending), kernels))
-    weighting = network.kernels
-    queries = torch.randn(2, 10, tiny.network.latent)
-    entries, keys = weighting.dictionary()
-    blended = torch.softmax(queries @ keys.T, -1) @ entries
-    torch.testing.assert_close(weighting(queries), from_blending(blended, blending))
-
-
 def test_every_parameter_is_learnt(tiny: Preset, kernels):
-    network = scrambled(ContinuousSR(tiny.network, kernels))
+    network = with_random_weights(ContinuousSR(tiny.network, kernels))
     network(torch.rand(1, 3, 6, 6)).render((12, 12)).square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in network.parameters())
-
-
-def test_the_fixed_kernel_ablation_keeps_its_round_kernel(tiny: Preset, kernels):
-    network = scrambled(ContinuousSR(replace(tiny.network, covariance="fixed"), kernels))
-    field = network(torch.rand(1, 3, 4, 4))
-    sigma = tiny.network.start_sigma / 2
-    torch.testing.assert_close(field.cholesky, torch.tensor([sigma, 0, sigma]).expand_as(field.cholesky))
 
 
 def test_the_paper_preset_has_the_published_widths(kernels):
@@ -113,3 +104,50 @@ def test_the_paper_preset_has_the_published_widths(kernels):
     assert network.kernels.query.weight.shape == (512, 256, 3, 3)
     field = network(torch.rand(1, 3, 4, 5))
     assert field.means.shape == (1, 80, 2)
+
+
+@pytest.mark.parametrize("changes", ABLATIONS, ids=named)
+def test_every_ablation_renders_and_learns(tiny: Preset, kernels, changes):
+    network = with_random_weights(ContinuousSR(replace(tiny.network, **changes), kernels))
+    field = network(torch.rand(2, 3, 5, 6))
+    field.render((10, 14)).square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def positions(tiny: Preset, kernels, **changes) -> torch.Tensor:  # [N, 2]
+    settings = replace(tiny.network, margin=0, **changes)
+    return with_random_weights(ContinuousSR(settings, kernels))(torch.rand(1, 3, 4, 6)).means[0].detach()
+
+
+def test_initial_positions_are_the_cells_centres_or_corners(tiny: Preset, kernels):
+    centres = positions(tiny, kernels, positions="initial")
+    corners = positions(tiny, kernels, positions="initial", phase="corner", interpolate=False)
+    assert centres[0].tolist() == [0.25, 0.25]
+    assert centres[-1].tolist() == [5.75, 3.75]
+    torch.testing.assert_close(corners, centres - 0.25)
+
+
+@pytest.mark.parametrize("drift", [0.5, 1.0, 2.0])
+def test_gaussians_drift_as_far_as_allowed(tiny: Preset, kernels, drift):
+    network = with_random_weights(ContinuousSR(replace(tiny.network, margin=0, drift=drift), kernels))
+    with torch.no_grad():
+        network.offset[-1].weight.zero_()
+        network.offset[-1].bias.fill_(20.0)
+    moved = network(torch.rand(1, 3, 4, 6)).means[0] - positions(tiny, kernels, positions="initial")
+    torch.testing.assert_close(moved, torch.full_like(moved, drift))
+
+
+def test_unaided_offsets_reach_all_of_the_canvas(tiny: Preset, kernels):
+    network = with_random_weights(
+        ContinuousSR(replace(tiny.network, positions="offsets", interpolate=False), kernels)
+    )
+    image = torch.rand(1, 3, 4, 6)
+    for bias, place in ((-20.0, [0, 0]), (20.0, [6, 4])):
+        with torch.no_grad():
+            network.offset[-1].weight.zero_()
+            network.offset[-1].bias.fill_(bias)
+        means = network(image).means
+        torch.testing.assert_close(means, torch.tensor(place).expand_as(means).float())

@@ -1,9 +1,13 @@
-"""The start of the GSASR for two cores promises that its heads see the image from the first step."""
+"""Attention promises to stay within the image, and if it starts locally, to carry the image to the heads."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
+from random_weights import random_gsasr
 
 from dgp_mining.images.reader import read_rgb
 from sr_model import GSASR, PRESETS
@@ -38,3 +42,22 @@ def test_a_start_near_looks_at_the_pixel_itself():
     seen = attention(torch.zeros_like(features), torch.zeros(16, 16, network.settings.channels), features)
     seen = (seen - seen[0, 0, 0]).abs().sum(-1)[0]
     assert seen[5, 11] > 0.9 * seen.sum()
+
+
+@pytest.mark.parametrize("part", ["injection", "interaction"])
+def test_no_window_looks_across_to_the_opposite_border_unless_as_released(tiny_gsasr, part):
+    blocks = {"injection": (1, 2), "interaction": (1, 1), "depth": 1}
+    if part == "interaction":
+        blocks = {"injection": (1, 1), "interaction": (1, 2), "depth": 1}
+
+    def moved(compat: bool) -> torch.Tensor:  # by row of cells, of a change in the first row of pixels
+        plain = {"interpolate": False, "start": None, "margin": 0, "compat": compat}
+        network = random_gsasr(tiny_gsasr.network, **blocks, **plain)
+        image = torch.rand(1, 3, 32, 8)
+        changed = image.clone()
+        changed[:, :, 0] = 1 - changed[:, :, 0]
+        difference = (network(image, 2).colors - network(changed, 2).colors)[0].abs().amax(1)
+        return difference.view(64, -1).amax(1)
+
+    assert moved(compat=False)[-8:].max() == 0
+    assert moved(compat=True)[-8:].max() > 1e-6

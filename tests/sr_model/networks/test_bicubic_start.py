@@ -1,0 +1,25 @@
+"""The bicubic start promises colours that render as the bicubic image."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from splat2d import GaussianField
+from splat2d.resample import imresize
+from sr_model.networks.bicubic_start import BicubicStart
+
+
+@pytest.mark.parametrize("sigma", [0.6, 0.65, 0.7])
+@pytest.mark.parametrize("cells", [1, 2, 3])
+def test_interpolated_colours_render_as_the_bicubic_image_at_cell_centres(cells, sigma):
+    image = torch.rand(1, 3, 12, 14, generator=torch.Generator().manual_seed(0))
+    colours = BicubicStart(cells, sigma)(image)
+    rows, columns = colours.shape[-2:]
+    y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
+    means = torch.stack([x, y], -1).view(1, -1, 2)
+    round_kernels = torch.tensor([sigma, 0, sigma]).expand(1, rows * columns, 3)
+    field = GaussianField(means, round_kernels, colours.flatten(2).mT, size=(rows, columns))
+    inner = (..., slice(3 * cells, -3 * cells), slice(3 * cells, -3 * cells))
+    expected = imresize(image, (rows, columns))
+    torch.testing.assert_close(field.render()[inner], expected[inner], atol=0.02, rtol=0)

@@ -1,0 +1,33 @@
+"""Networks in which every parameter and every pixel matters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from sr_model import GSASR, GSASRSettings
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+def with_random_weights(network: NetworkT, noise: float = 0.3) -> NetworkT:
+    """The network with noise on all of its weights, in place of the zeros of its start."""
+    torch.manual_seed(1)
+    return _noisy(network, noise)
+
+
+def random_gsasr(settings: GSASRSettings, noise: float = 0.1, **changes: Any) -> GSASR:
+    """A GSASR with random weights, without gradients."""
+    torch.manual_seed(0)
+    network = GSASR(replace(settings, **{"near": False, **changes})).eval()
+    return _noisy(network, noise).requires_grad_(False)
+
+
+def _noisy(network: NetworkT, noise: float) -> NetworkT:
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(noise * torch.randn_like(parameter))
+    return network
