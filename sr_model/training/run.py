@@ -171,10 +171,10 @@ def prepare_folder(out: Path, resume: bool) -> None:
     Raises TrainingError if it cannot be written, holds a training without `resume`, or none with it.
     """
     if resume and not (out / STATE).exists():
-        raise TrainingError(f"{out} holds no training to resume: to start one there, leave resume= out.")
+        raise TrainingError(f"{out} holds no training to resume: to start one there, leave resume=True out.")
     if not resume and any((out / name).exists() for name in (STATE, LAST, BEST)):
         raise TrainingError(
-            f"{out} already holds a training: continue it with resume=, or name another folder with out=."
+            f"{out} already holds a training: continue it with resume=True, or name another folder with out=."
         )
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -130,7 +130,7 @@ class TrainingState:
         try:
             tensors, header = read_tensors(path, FORMAT, "the state of a training to resume")
         except CheckpointError as error:
-            raise TrainingError(f"{error} To start a new training, leave resume= out.") from error
+            raise TrainingError(f"{error} To start a new training, leave resume=True out.") from error
         differing = sorted(_differing(header["identity"], identity))
         if differing:
             raise TrainingError(

@@ -27,8 +27,8 @@ class TensorBoard(TrainingCallback):
             self.make = import_module("torch.utils.tensorboard").SummaryWriter
         except ImportError as error:
             raise MissingTensorBoard(
-                f"tensorboard= needs the package tensorboard, which cannot be imported ({error}): install it "
-                "with pip install 'dgp-mining[tensorboard]', or leave it out."
+                f"TensorBoard needs the package tensorboard, which cannot be imported ({error}): "
+                "install it with pip install 'dgp-mining[tensorboard]'."
             ) from error
         self.folder = Path(folder)
         self.writer: Any = None  # torch's SummaryWriter is untyped

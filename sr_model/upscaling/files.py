@@ -251,7 +251,7 @@ def check_replaceable(target: Path, source: Path, overwrite: bool) -> None:
     if target.exists() and target.samefile(source):
         raise ImageError(f"{target} is also the input: name another output.")
     if target.exists() and not overwrite:
-        raise ImageError(f"{target} exists already: replace it with overwrite=, or name another output.")
+        raise ImageError(f"{target} exists already: replace it with overwrite=True, or name another output.")
 
 
 def upscale_folder(
