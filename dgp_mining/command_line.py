@@ -207,13 +207,13 @@ def in_options(text: str, ctx: click.Context | None = None) -> str:
     ctx = ctx or click.get_current_context(silent=True)
     if ctx is None:
         return text
-    parameters = _parameters(ctx)
-    return ARGUMENT.sub(lambda match: _in_option(match, parameters), text)
+    known = parameters(ctx)
+    return ARGUMENT.sub(lambda match: _in_option(match, known), text)
 
 
-def _in_option(match: re.Match[str], parameters: Mapping[str, click.Parameter]) -> str:
+def _in_option(match: re.Match[str], known: Mapping[str, click.Parameter]) -> str:
     name, switch, value = match.groups()
-    param = parameters.get(name)
+    param = known.get(name)
     if param is None:
         return match.group(0)
     shown = option_name(param)
@@ -227,7 +227,7 @@ def option_name(param: click.Parameter) -> str:
     return max(param.opts, key=len) if isinstance(param, click.Option) else param.human_readable_name
 
 
-def _parameters(ctx: click.Context) -> dict[str, click.Parameter]:
+def parameters(ctx: click.Context) -> dict[str, click.Parameter]:
     """Name of an argument -> parameter: of the running command, then of the others of its program."""
     found: dict[str, click.Parameter] = {}
     for command in (ctx.command, *_commands(ctx.find_root().command)):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -11,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from dgp_mining.cli import main as dgp_mine
 from dgp_mining.command_line import (
+    ARGUMENT,
     FAILED,
     FINISHED_WITH_FAILURES,
     INTERRUPTED,
@@ -20,6 +23,7 @@ from dgp_mining.command_line import (
     Option,
     in_options,
     option,
+    parameters,
     sentence,
 )
 from splat2d.version import __version__
@@ -27,6 +31,8 @@ from sr_model.cli.convert import main as sr_convert
 from sr_model.cli.evaluate import main as sr_eval
 from sr_model.cli.train import main as sr_train
 from sr_model.cli.upscale import main as sr_upscale
+
+ROOT = Path(__file__).resolve().parents[1]
 
 PROGRAMS = (dgp_mine, sr_train, sr_upscale, sr_eval, sr_convert)
 
@@ -281,3 +287,25 @@ def test_the_statuses_are_what_the_help_and_shells_have() -> None:
 
 def test_sentences_end_once() -> None:
     assert [sentence(ValueError(text)) for text in ("a", "a.", "a?", "")] == ["a.", "a.", "a?", "ValueError."]
+
+
+def messages(package: str) -> Iterator[tuple[str, int, str]]:
+    """(file, line, text) of every string of a package's library that is neither a docstring nor markup."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        if path.relative_to(ROOT / package).parts[0] in ("cli", "command_line.py"):
+            continue
+        tree = ast.parse(path.read_text())
+        bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in bare else None
+            if isinstance(text, str) and '="' not in text:
+                yield path.relative_to(ROOT).as_posix(), node.lineno, text
+
+
+@pytest.mark.parametrize("package", ["dgp_mining", "sr_model"])
+def test_every_argument_that_a_message_names_is_an_option(package: str) -> None:
+    programs = [dgp_mine] if package == "dgp_mining" else [sr_train, sr_upscale, sr_eval, sr_convert]
+    known = {name for program in programs for name in parameters(click.Context(program))}
+    for file, line, text in messages(package):
+        for match in ARGUMENT.finditer(text):
+            assert match.group(1) in known, f"{file}:{line}: no command has an option for {match.group(0)}"

@@ -47,11 +47,11 @@ def list_images(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise ImageError(f"The folder {folder} {what}: name a folder of images with --images.")
+        raise ImageError(f"The folder {folder} {what}: name a folder of images with images=.")
     found = sorted(_named_like_images(folder, "", set()))
     if not found:
         kinds = ", ".join(sorted(SUFFIXES))
-        raise ImageError(f"The folder {folder} holds no images ({kinds}): name another with --images.")
+        raise ImageError(f"The folder {folder} holds no images ({kinds}): name another with images=.")
     return [folder / name for name in found]
 
 

@@ -71,7 +71,6 @@ def preset_name(text: str) -> str:
     " ContinuousSR blends its kernels. Optional for GSASR, where it only sets the initial kernel.  "
     "[default: the reference prior]",
     type=click.Path(path_type=Path),
-    argument=["dictionary"],
 )
 @option(
     "--arch",
