@@ -179,19 +179,19 @@ RENAMED = {"fast": "light"}
 """Names that presets had in the last release, with the names that they have now."""
 
 
-def preset(name: str) -> Preset:
+def find_preset(name: str) -> Preset:
     """Return the preset of a name; a name of the last release works, with a FutureWarning.
 
     Raises ValueError for a name that no preset has.
 
-    >>> preset("demo").train.batch
+    >>> find_preset("demo").train.batch
     16
     """
     if name in RENAMED:
         warnings.warn(renamed_message(name), FutureWarning, stacklevel=2)
         name = RENAMED[name]
     if name not in PRESETS:
-        raise ValueError(f"there is no preset {name}: choose one of {', '.join(PRESETS)}")
+        raise ValueError(f"There is no preset {name!r}: name one of {', '.join(PRESETS)} with preset=.")
     return PRESETS[name]
 
 

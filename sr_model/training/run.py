@@ -18,7 +18,7 @@ from typing import Any, TypedDict
 from dgp_mining.prior.dictionary import Dictionary
 
 from ..checkpoints.pretrained import load_encoder_weights
-from ..config.presets import PRESETS, Preset
+from ..config.presets import Preset, find_preset
 from ..config.toml import as_toml
 from ..config.training_settings import EXECUTION
 from ..image_io.reader import image_files
@@ -140,9 +140,10 @@ def named_preset(preset: Preset | str) -> Preset:
     """The preset itself, or the one of that name. Raises TrainingError for an unknown name."""
     if isinstance(preset, Preset):
         return preset
-    if preset not in PRESETS:
-        raise TrainingError(f"There is no preset {preset!r}: name one of {', '.join(PRESETS)} with preset=.")
-    return PRESETS[preset]
+    try:
+        return find_preset(preset)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
 
 
 def choose_kernels(preset: Preset, dictionary: Dictionary | None) -> tuple[Preset, Dictionary | None]:

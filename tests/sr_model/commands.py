@@ -1,4 +1,4 @@
-"""What the tests of commands share."""
+"""Running a command in a test, and checking how it refuses."""
 
 from click.testing import CliRunner, Result
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflows" / "benchmarks")) 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
-    """Networks this small gain nothing from threads, and lose much where other processes want the cores."""
+    """Networks this small gain nothing from threads, and lose much if other processes use the cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -27,7 +27,7 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch) -> Path:
-    """Where decoded images are kept: not among the user's."""
+    """The folder for decoded images, apart from the user's."""
     home = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
     return home / "dgp-mining" / "images"

@@ -1,7 +1,7 @@
-"""GSASR a second time, plainly: the released checkpoint's names and shapes, and what its decoder computes.
+"""A plain implementation of the released GSASR: names and shapes of its checkpoint, and its decoder.
 
-Window by window and head by head, with the attention to the scale as it was published, on tensors found by
-the released names. Nothing here uses sr_model.
+It computes window by window and head by head, with the published attention to the scale, on tensors found by
+their released names. It is an oracle for the tests, and uses nothing of sr_model.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def layers_of(name: str, c: int, heads: int, window: int, layers: int, attention
 
 def fabricated(shapes: Shapes, window: int) -> dict[str, Tensor]:
     """Weights of a decoder, with the released kinds of index: of self-attention as in Swin, of
-    cross-attention in an order that is none, and with entries that two offsets share."""
+    cross-attention in an arbitrary order, with entries shared by two offsets."""
     state = fabricate(shapes)
     row, column = (a.flatten() for a in np.mgrid[:window, :window])
     dy, dx = (a[:, None] - a + window - 1 for a in (row, column))
@@ -103,15 +103,15 @@ def gaussians(
     tiles = (height // window, width // window, 1)
     tokens = state["gs_embedding"].view(window, window, -1).repeat(tiles)
     place = state["pos_embedding"].view(window, window, -1).repeat(tiles)
-    told = net.linear("scale_mlp.2", net.linear("scale_mlp.0", torch.tensor([1 / scale])).relu())
+    scale_key = net.linear("scale_mlp.2", net.linear("scale_mlp.0", torch.tensor([1 / scale])).relu())
     projected = net.conv("img_feat_proj.2", net.conv("img_feat_proj.0", features).relu())[0].permute(1, 2, 0)
 
     for name in blocks(state, "window_crossattn_blocks"):
         start, tokens = tokens, net.norm(f"{name}norm", tokens)
         for index, layer in enumerate(blocks(state, f"{name}blocks")):
             shift = window // 2 if index % 2 else 0
-            tokens = told_scale(
-                net, layer, tokens, place, told, heads, "norm1", "norm2", "mlp_crossattn_scale"
+            tokens = attended_scale(
+                net, layer, tokens, place, scale_key, heads, "norm1", "norm2", "mlp_crossattn_scale"
             )
             asked = net.norm(f"{layer}norm3", tokens) + place
             tokens = tokens + windows(
@@ -126,7 +126,9 @@ def gaussians(
         start, tokens = tokens, net.norm(f"{name}norm", tokens)
         for index, layer in enumerate(blocks(state, f"{name}blocks")):
             shift = window // 2 if index % 2 else 0
-            tokens = told_scale(net, layer, tokens, place, told, heads, "norm3", "norm4", "mlp_crossattn")
+            tokens = attended_scale(
+                net, layer, tokens, place, scale_key, heads, "norm3", "norm4", "mlp_crossattn"
+            )
             normed = net.norm(f"{layer}norm1", tokens)
             tokens = tokens + windows(
                 net, f"{layer}gs_self_attn.", normed, normed, window, shift, shift, heads, masked
@@ -166,18 +168,21 @@ def blocks(state: dict[str, Tensor], prefix: str) -> list[str]:
     return [f"{prefix}.{number}." for number in sorted(numbers)]
 
 
-def told_scale(
-    net: Named, layer: str, tokens: Tensor, place: Tensor, told: Tensor, heads: int,
+def attended_scale(
+    net: Named, layer: str, tokens: Tensor, place: Tensor, scale_key: Tensor, heads: int,
     norm_before: str, norm_after: str, mlp: str,
 ) -> Tensor:  # fmt: skip
     """The attention to the scale in full: queries, and as many equal keys as a window has tokens."""
     name = f"{layer}gs_cross_attn_scale."
-    asked = (net.norm(f"{layer}{norm_before}", tokens) + place).flatten(0, 1)
+    queries = (net.norm(f"{layer}{norm_before}", tokens) + place).flatten(0, 1)
     weights, biases = (net.state[f"{name}in_proj_{part}"].chunk(3) for part in ("weight", "bias"))
     q, k, v = (
         x @ weight.T + bias
         for x, weight, bias in zip(
-            (asked, told.expand(9, -1), told.expand(9, -1)), weights, biases, strict=True
+            (queries, scale_key.expand(9, -1), scale_key.expand(9, -1)),
+            weights,
+            biases,
+            strict=True,
         )
     )
     attended = attention(q, k, v, torch.zeros(heads, 1, 1))

@@ -1,7 +1,7 @@
-"""The published encoders a second time, plainly: their checkpoints' names and shapes, and what they compute.
+"""Plain implementations of the published encoders: names and shapes of their checkpoints, and their features.
 
-Written from the public repositories' layouts, on tensors found by those names, window by window; nothing here
-uses sr_model.
+They follow the layouts of the public repositories, find tensors by those names and compute window by window.
+They are oracles for the tests, and use nothing of sr_model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tests of trainings share."""
+"""Stopping a training after some steps, and comparing two of them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from sr_model import TrainingCallback
 
 
 class StopAfter(TrainingCallback):
-    """Asks to stop once a number of steps has begun."""
+    """Asks to stop when a number of steps has begun."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps
@@ -20,9 +20,9 @@ class StopAfter(TrainingCallback):
 
 
 def difference(run: Path, other: Path) -> float:
-    """How far apart the running means of two runs' gradients are, relative to their length.
+    """Distance between the running means of two runs' gradients, relative to their length.
 
-    Weights would tell less: Adam makes much of the rounding of gradients near 0, and nothing of their scale.
+    Weights are less suitable: Adam amplifies the rounding of gradients near 0, and ignores their scale.
     """
     states = [load_file(folder / "state.safetensors") for folder in (run, other)]
     assert states[0].keys() == states[1].keys()

@@ -1,4 +1,4 @@
-"""Degradations promise MATLAB's and Pillow's pixels, and rain and noise as strong as asked for."""
+"""Degradations promise MATLAB's and Pillow's pixels, and rain and noise of the strength that was set."""
 
 import math
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_reduction_may_be_pillows(hr):
 def test_reduction_is_the_benchmarks_own_lr_images_to_the_bit(scale):
     lr_folder = SET5 / f"X{scale}"
     if not lr_folder.is_dir():
-        pytest.skip("no Set5 beside the repository")
+        pytest.skip("no Set5 next to the repository")
     for path in sorted(lr_folder.glob("*.png")):
         name = path.stem.removesuffix(f"x{scale}")
         lr, hr = (
@@ -86,7 +86,7 @@ def test_rain_brightens_as_much_of_an_image_as_asked_for():
     assert 0.7 * expected < wet.mean().item() < 1.3 * expected
 
 
-def test_what_befalls_an_image_depends_on_its_own_generator(hr):
+def test_effects_on_an_image_depend_on_its_own_generator(hr):
     rainy = Degradation(rain=Rain(), noise=Noise(), eight_bit=True)
     both, second = rainy(hr, (10, 10), randoms(0, 1)), rainy(hr[1:], (10, 10), randoms(1))
     assert torch.equal(both[1], second[0])

@@ -1,4 +1,4 @@
-"""Training promises not to have its memory cleared anew in every step."""
+"""A training step promises to reuse the memory that the last one freed."""
 
 import platform
 import resource
@@ -25,7 +25,7 @@ def test_what_a_step_frees_is_used_again():
     assert faults < 5 * (1 << 27) / resource.getpagesize() / 10
 
 
-def test_running_out_of_memory_is_told_from_other_errors():
+def test_running_out_of_memory_is_distinguished_from_other_errors():
     with pytest.raises(RuntimeError) as too_large:
         torch.empty(1 << 50)
     assert ran_out(too_large.value)

@@ -1,4 +1,4 @@
-"""A checkpoint promises to hold the network entire, and a file that is none to be named as such."""
+"""A checkpoint promises to hold the whole network; a file that is not one is named in the error."""
 
 import os
 from dataclasses import MISSING, asdict, fields, replace
@@ -37,13 +37,13 @@ def test_a_failed_write_leaves_the_old_file(checkpoint: Checkpoint, tmp_path: Pa
     path = tmp_path / "a.safetensors"
     checkpoint.save(path)
     before = path.read_bytes()
-    (tmp_path / f".a.safetensors.{os.getpid()}.part").mkdir()  # where the new file would be written
+    (tmp_path / f".a.safetensors.{os.getpid()}.part").mkdir()  # at the place of the new file
     with pytest.raises(CheckpointError, match=r"a\.safetensors cannot be written"):
         checkpoint.save(path)
     assert path.read_bytes() == before
 
 
-def test_what_is_no_checkpoint_is_named_in_one_sentence(tmp_path: Path):
+def test_a_file_that_is_not_a_checkpoint_is_named_in_one_sentence(tmp_path: Path):
     (tmp_path / "text").write_text("not a checkpoint")
     (tmp_path / "empty").touch()
     save_file({"means": torch.zeros(1)}, str(tmp_path / "other"))

@@ -40,8 +40,10 @@ def released(kind: str, width: int, latent: int = 24) -> dict:
 
 
 def released_field(state: dict, kind: str, image: torch.Tensor, scale: tuple[float, float]):
-    """(positions, Cholesky entries, colours) in output pixels, one row per Gaussian, as the released code has
-    them: plainly, for one image [1, 3, h, w]; `scale` is (of the height, of the width)."""
+    """(positions, Cholesky entries, colours) in output pixels, one row per Gaussian, as in the released code.
+
+    For one image [1, 3, h, w]; `scale` is (of the height, of the width).
+    """
     net = public.Named(state)
 
     def perceptron(name: str, x: torch.Tensor) -> torch.Tensor:
@@ -84,7 +86,7 @@ def test_a_converted_checkpoint_makes_the_released_field(tmp_path: Path, kind, w
     assert torch.isfinite(model(image).render((48, 70))).all()
 
 
-def test_the_released_dictionary_is_kept_as_it_is(tmp_path: Path):
+def test_the_continuoussr_table_is_added_unchanged(tmp_path: Path):
     torch.save(released("swinir", 12), tmp_path / "released.pth")
     convert_continuoussr(tmp_path / "released.pth", tmp_path / "ours.safetensors")
     checkpoint = Checkpoint.load(tmp_path / "ours.safetensors")
@@ -95,7 +97,7 @@ def test_the_released_dictionary_is_kept_as_it_is(tmp_path: Path):
     assert checkpoint.network.hidden == HIDDEN
 
 
-def test_what_is_no_released_checkpoint_is_refused_in_one_sentence(tmp_path: Path):
+def test_a_file_that_is_not_a_released_checkpoint_is_refused_in_one_sentence(tmp_path: Path):
     content = released("swinir", 12)
     del content["model"]["sd"]["conv1.weight"], content["model"]["sd"]["conv1.bias"]
     torch.save(content, tmp_path / "headless.pth")

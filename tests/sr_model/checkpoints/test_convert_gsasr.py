@@ -1,4 +1,4 @@
-"""The decoder promises what a plain one computes, masked or as released; converted checkpoints the same."""
+"""A converted GSASR promises what a plain implementation of the released one computes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_the_decoder_computes_what_a_plain_one_does(released: Path, tmp_path: Pa
 
 
 @torch.no_grad()
-def test_an_image_that_fills_no_window_is_continued_by_reflection(released: Path, tmp_path: Path):
+def test_an_image_that_fills_no_window_is_extended_by_reflection(released: Path, tmp_path: Path):
     convert_gsasr(released, tmp_path / "a.safetensors")
     model = load(tmp_path / "a.safetensors", "cpu")
     image = torch.rand(1, 3, 6, 7)
@@ -129,7 +129,7 @@ def test_splat2d_renders_released_fields_as_bright_as_the_released_renderer(rele
     convert_gsasr(released, tmp_path / "a.safetensors")
     field = load(tmp_path / "a.safetensors", "cpu")(torch.rand(1, 3, 8, 8), 4)
     whole, ours = render_released(field, (32, 32), ratio=1.0), field.render((32, 32))
-    assert abs(ours.mean() / whole.mean() - 1) < 1e-3  # a 0.4 % less without `KEPT`
+    assert abs(ours.mean() / whole.mean() - 1) < 1e-3  # a 0.4 % less without `MASS_WITHIN_CUTOFF`
     assert (ours - whole).abs().max() < 0.01 * whole.max()
 
 
@@ -160,7 +160,7 @@ def test_the_published_networks_have_the_published_numbers_of_parameters(encoder
     assert sum(p.numel() for p in model.parameters()) == of_encoder + of_decoder - unused
 
 
-def test_what_is_no_released_gsasr_is_refused_in_one_sentence(released: Path, tmp_path: Path):
+def test_a_folder_that_is_not_a_released_gsasr_is_refused_in_one_sentence(released: Path, tmp_path: Path):
     decoder = torch.load(released / "decoder.pth", weights_only=True)["params_ema"]
     encoder = torch.load(released / "encoder.pth", weights_only=True)["params_ema"]
 

@@ -85,7 +85,7 @@ def test_what_was_read_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 8])
-def test_an_upsampler_to_another_scale_is_left_out_and_said_to_be(tmp_path: Path, scale):
+def test_an_upsampler_to_another_scale_is_left_out_and_reported(tmp_path: Path, scale):
     encoder = SwinIR(12, 1, 4)
     before = {name: t.clone() for name, t in encoder.state_dict().items()}
     torch.save(public.fabricate(public.transformer("swinir", 12, 1, scale)), tmp_path / "a.pth")
@@ -117,7 +117,7 @@ def test_weights_of_another_shape_are_refused_with_both_shapes(tmp_path: Path):
     refused(SwinIR(12, 1, 4), tmp_path / "b.pth", "norm_after.weight")
 
 
-def test_what_is_no_known_layout_is_refused_in_one_sentence(tmp_path: Path):
+def test_a_file_of_an_unknown_layout_is_refused_in_one_sentence(tmp_path: Path):
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     torch.save({"code": Path("x")}, tmp_path / "object.pth")  # would need code of its own to be read

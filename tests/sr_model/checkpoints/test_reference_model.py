@@ -1,4 +1,4 @@
-"""The reference model promises to be there, small, of known descent, and better than bicubic."""
+"""The reference model promises to be shipped, small, of known origin, and better than bicubic."""
 
 from __future__ import annotations
 

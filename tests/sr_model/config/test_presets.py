@@ -1,4 +1,4 @@
-"""Presets promise to be found by their names, those of the last release included."""
+"""Presets promise to be found by their names, also by those of the last release."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 import pytest
 
 from sr_model import PRESETS
-from sr_model.config.presets import default_preset, preset
+from sr_model.config.presets import default_preset, find_preset
 from sr_model.config.toml import read_config
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_every_preset_is_found_by_its_name(name: str) -> None:
-    assert preset(name) is PRESETS[name]
+    assert find_preset(name) is PRESETS[name]
 
 
 def test_a_name_of_the_last_release_works_with_a_warning() -> None:
     with pytest.warns(FutureWarning, match="fast is called light now"):
-        assert preset("fast") is PRESETS["light"]
+        assert find_preset("fast") is PRESETS["light"]
 
 
 def test_an_unknown_name_is_refused_with_all_that_exist() -> None:
-    with pytest.raises(ValueError, match=r"no preset tiny: .*demo, light, paper"):
-        preset("tiny")
+    with pytest.raises(ValueError, match=r"no preset 'tiny': .*demo, light, paper"):
+        find_preset("tiny")
 
 
 def test_a_file_with_a_name_of_the_last_release_works_with_a_line(tmp_path: Path, caplog) -> None:

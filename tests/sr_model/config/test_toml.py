@@ -1,4 +1,4 @@
-"""Settings promise to be taken from a file and from options, and whatever is wrong with them to be named."""
+"""Settings promise to be read from a file and from options, with errors that name what is wrong."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_overrides_count_more_than_the_file(tmp_path: Path):
     assert (changed.train.batch, changed.train.crop, changed.train.degradation.rain) == (6, 20, None)
 
 
-def test_values_of_overrides_are_written_as_one_would():
+def test_values_of_overrides_need_no_brackets_or_quotes():
     changed = configured(
         PAPER,
         {},

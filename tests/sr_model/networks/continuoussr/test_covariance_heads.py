@@ -65,7 +65,7 @@ def test_regressed_kernels_are_unbounded_or_bounded_by_the_dictionary(tiny: Pres
     torch.testing.assert_close(bounded(wild).amax((0, 1)), high)
 
 
-def test_a_box_that_cannot_start_is_said_so(tiny: Preset):
+def test_a_box_without_the_start_kernel_is_refused(tiny: Preset):
     with pytest.raises(ValueError, match="start kernel lies outside"):
         ContinuousSR(replace(tiny.network, covariance="bounded"), torch.tensor([[2.0, -1, 2], [3, 1, 3]]))
 
