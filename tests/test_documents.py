@@ -75,10 +75,15 @@ def blocks(document: str) -> Iterator[Block]:
         yield Block(found["language"], found["text"], kind.startswith("skip"), instead)
 
 
-def cheaper(command: str, instead: tuple[str, ...]) -> str:
-    """`command`, or the line of `instead` that begins with it."""
-    words = shlex.split(command)
-    return next((line for line in instead if shlex.split(line)[: len(words)] == words), command)
+def runnable(block: Block, document: str) -> list[str]:
+    """The block's commands, each exchanged for the next line of `instead` if that begins with it."""
+    instead, commands = list(block.instead), []
+    for command in block.commands:
+        words = shlex.split(command)
+        begins = bool(instead) and shlex.split(instead[0])[: len(words)] == words
+        commands.append(instead.pop(0) if begins else command)
+    assert not instead, f"{document}: no command of the block begins {instead[0]!r}"
+    return commands
 
 
 @pytest.fixture
@@ -111,17 +116,11 @@ def test_the_commands_of_a_document_run_in_the_order_they_stand(document: str, f
         if block.language == "python":
             programs = [[sys.executable, "-W", "ignore", "-c", block.text]]
         else:
-            unused = [
-                line
-                for line in block.instead
-                if line not in {cheaper(c, block.instead) for c in block.commands}
-            ]
-            assert not unused, f"{document}: no command of the block begins {unused}"
-            programs = [["bash", "-ec", cheaper(command, block.instead)] for command in block.commands]
+            programs = [["bash", "-ec", command] for command in runnable(block, document)]
         for program in programs:
             done = subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, f"{document}: {program[-1]}\n{done.stdout}{done.stderr}"
-            assert "Deprecat" not in done.stderr, f"{document}: {program[-1]}\n{done.stderr}"
+            assert "old name" not in done.stderr, f"{document}: {program[-1]}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("document", ALL_DOCUMENTS)
