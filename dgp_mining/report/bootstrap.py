@@ -8,31 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 
 REPLICATES = 2000
-"""Of the bootstrap."""
-
+"""Bootstrap replicates."""
 
 MOST_DRAWN = 1_000_000
-"""Images that are drawn at once, over replicates."""
+"""Upper limit of the images drawn at a time, over several replicates: it bounds the memory."""
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A value and how uncertain it is, for want of other images."""
+class BootstrapEstimate:
+    """An estimate with its bootstrap uncertainty over images."""
 
     value: float
     error: float
     """Standard error."""
     low: float
     high: float
-    """The interval that 95 % of the bootstrap's replicates lie in."""
+    """The 95 % interval: the 2.5 % and 97.5 % quantiles of the replicates."""
 
 
-def estimate_ratio(total: np.ndarray, weight: np.ndarray, seed: int = 0) -> Estimate:
-    """sum(total) / sum(weight) over images [I], with the bootstrap's error and interval; NaN for these with
-    fewer than two images."""
+def estimate_ratio(total: np.ndarray, weight: np.ndarray, seed: int = 0) -> BootstrapEstimate:
+    """Estimate sum(total) / sum(weight) over images [I]; the error and the interval of one image are NaN.
+
+    >>> estimate_ratio(np.array([2.0, 4.0]), np.array([1.0, 1.0])).value
+    3.0
+    """
     value = float(total.sum() / weight.sum()) if weight.sum() else math.nan
     if len(total) < 2:
-        return Estimate(value, math.nan, math.nan, math.nan)
+        return BootstrapEstimate(value, math.nan, math.nan, math.nan)
     rng = np.random.default_rng(seed)
     ratios, at_once = np.empty(REPLICATES), max(1, MOST_DRAWN // len(total))
     for first in range(0, REPLICATES, at_once):
@@ -40,4 +42,4 @@ def estimate_ratio(total: np.ndarray, weight: np.ndarray, seed: int = 0) -> Esti
         drawn = rng.integers(len(total), size=(len(some), len(total)))
         some[:] = total[drawn].sum(axis=1) / np.maximum(weight[drawn].sum(axis=1), 1e-300)
     low, high = np.quantile(ratios, [0.025, 0.975])
-    return Estimate(value, float(ratios.std()), float(low), float(high))
+    return BootstrapEstimate(value, float(ratios.std()), float(low), float(high))

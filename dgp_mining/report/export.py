@@ -1,4 +1,4 @@
-"""A fitted field as a file: PNG, safetensors, or PLY for splat viewers."""
+"""Writing a fitted field to a file: PNG, safetensors, or PLY for splat viewers."""
 
 from __future__ import annotations
 
@@ -9,52 +9,54 @@ import torch
 from PIL import Image
 
 from ..covariance import covariance_from_cholesky, principal_axes
-from ..prior.dictionary import DictionaryError
+from .errors import ReportError
 from .fitted_crops import FittedCrop, rendered, to_bytes
 
 
 def check_format(path: str | Path) -> None:
-    """Raise ValueError where a field cannot be exported to a file of this name."""
+    """Raise ReportError if the suffix of `path` is not that of a format that `export_field` writes."""
     if Path(path).suffix.lower() not in _WRITERS:
         *most, last = _WRITERS
-        raise ValueError(f"{path} must end in {', '.join(most)} or {last}: change --to.")
+        raise ReportError(f"{path} must end in {', '.join(most)} or {last}: change path=.")
 
 
-def export_field(shown: FittedCrop, path: str | Path) -> None:
-    """Write the field of a crop: rendered (.png), for splat2d (.safetensors), for viewers of splats (.ply).
+def export_field(fitted: FittedCrop, path: str | Path) -> None:
+    """Write the field of a crop: rendered (.png), for splat2d (.safetensors), or for splat viewers (.ply).
 
-    Raises ValueError where it is to be no such kind of file, DictionaryError where it cannot be written.
+    Raises ReportError if `path` has another suffix or cannot be written, or if gsplat, which writes .ply
+    files, is not installed.
     """
     path = Path(path)
     check_format(path)
     try:
-        _WRITERS[path.suffix.lower()](shown, path)
+        _WRITERS[path.suffix.lower()](fitted, path)
     except OSError as error:
         reason = error.strerror or error
-        raise DictionaryError(f"{path} cannot be written ({reason}): name another with --to.") from error
+        raise ReportError(f"{path} cannot be written ({reason}): name another file with path=.") from error
 
 
-def _write_png(shown: FittedCrop, path: Path) -> None:
-    Image.fromarray(to_bytes(rendered(shown.field))).save(path)
+def _write_png(fitted: FittedCrop, path: Path) -> None:
+    Image.fromarray(to_bytes(rendered(fitted.field))).save(path)
 
 
-def _write_safetensors(shown: FittedCrop, path: Path) -> None:
-    shown.field.save(path, image=shown.name, row=str(shown.position[0]), column=str(shown.position[1]))
+def _write_safetensors(fitted: FittedCrop, path: Path) -> None:
+    fitted.field.save(path, image=fitted.name, row=str(fitted.position[0]), column=str(fitted.position[1]))
 
 
-def _write_ply(shown: FittedCrop, path: Path) -> None:
-    """Flat splats in the plane z = 0, y down, a pixel a unit, through gsplat's exporter.
+def _write_ply(fitted: FittedCrop, path: Path) -> None:
+    """Write flat splats in the plane z = 0, y down, one unit per pixel, with gsplat's exporter.
 
-    Only to look at shapes and places: viewers composite splats with opacity, where a field is a plain sum. So
-    colours are those that a cell of such Gaussians adds up to, between 0 and 1, and all are equally opaque.
+    For inspecting shapes and positions only: viewers composite splats by opacity, whereas a field is a plain
+    sum. Therefore each colour is the sum of such Gaussians on a grid, clamped to [0, 1], and all are equally
+    opaque.
     """
     try:
         from gsplat.exporter import export_splats
     except ImportError as error:
-        raise DictionaryError(
+        raise ReportError(
             f"{path} needs gsplat: install it with \"pip install 'dgp-mining[viewer]'\"."
         ) from error
-    field = shown.field
+    field = fitted.field
     means, colors = field.means[0], field.colors[0]
     axes = principal_axes(covariance_from_cholesky(field.cholesky[0].numpy()))
     long, short, angle = (torch.from_numpy(axis).float() for axis in axes)
@@ -66,8 +68,8 @@ def _write_ply(shown: FittedCrop, path: Path) -> None:
         means=torch.cat([means, zero[:, None]], 1),
         scales=torch.stack([long, short, torch.full_like(zero, 1e-3)], -1).log(),
         quats=torch.stack([half.cos(), zero, zero, half.sin()], -1),
-        opacities=torch.full_like(zero, 2.0),  # a logit: 0.88
-        sh0=((rgb - 0.5) / 0.28209479177387814)[:, None],  # of the constant spherical harmonic
+        opacities=torch.full_like(zero, 2.0),  # the logit of 0.88
+        sh0=((rgb - 0.5) / 0.28209479177387814)[:, None],  # coefficient of the constant spherical harmonic
         shN=torch.zeros(len(means), 0, 3),
         format="ply",
         save_to=str(path),

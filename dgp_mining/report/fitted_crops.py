@@ -1,4 +1,4 @@
-"""Crops to look at: their pixels, their fields, and fields as files for other programs."""
+"""Fitted crops with their pixels and fields, for showing and exporting them."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from ..store.store import Store, StoreError
 
 @dataclass(frozen=True, eq=False)
 class FittedCrop:
-    """A fitted crop."""
+    """A crop of a store with its field."""
 
     crop: int
-    """Its number in the store."""
+    """Index of the crop in the store."""
     name: str
-    """Its image."""
+    """Name of its image."""
     position: tuple[int, int]
     """(row, column) of its first pixel."""
     pixels: np.ndarray | None
-    """[side, side, C] float32; None where the images are not at hand."""
+    """[side, side, C] float32; None if the images are not available."""
     field: GaussianField
-    """What was fitted to it."""
+    """The fitted field (B = 1), in pixels of the crop."""
 
 
 def fitted_crop(store: Store, crop: int, images: str | Path | None = None) -> FittedCrop:
-    """A crop with its field: as kept in the store, else fitted again from `images`, or from the folder that
-    the store names, which takes as long as it did.
+    """Load a crop with its field from a store; if the store keeps no fields, fit the crop again.
 
-    Raises StoreError where the crop is none that was fitted, ImageError where the image is needed and not
-    there, or is not what it was.
+    Pixels are read from `images`, by default from the folder that was mined. A new fit takes as long as the
+    first one and gives the same bits.
+
+    Raises StoreError if the crop was not fitted, ImageError if its image is needed and missing or changed.
     """
     if not 0 <= crop < len(store):
         raise StoreError(f"{store.path} has no crop {crop}: its crops are 0 to {len(store) - 1}.")
@@ -55,32 +56,33 @@ def fitted_crop(store: Store, crop: int, images: str | Path | None = None) -> Fi
     if field is None:
         if pixels is None:
             raise ImageError(
-                f"{store.path} keeps no fields, and has images of several folders: name them with --images."
+                f"{store.path} keeps no fields, and has images of several folders: "
+                "name the crop's folder with images=."
             )
         field = _fit_again(store, pixels, (name, row, column))
     return FittedCrop(crop, name, (row, column), pixels, field)
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
-    """Pixels [H, W, C] in [0, 1] as uint8 [H, W, 3]: one channel as grey, of more than three the first."""
+    """Convert [H, W, C] in [0, 1] to uint8 [H, W, 3]: one channel as grey, the first three of more."""
     image = np.clip(np.nan_to_num(image), 0, 1)
     image = np.repeat(image[..., :1], 3, axis=-1) if image.shape[-1] < 3 else image[..., :3]
     return np.round(255 * image).astype(np.uint8)
 
 
 def rendered(field: GaussianField) -> np.ndarray:  # [H, W, C] float32
-    """A field of one row at its own size."""
+    """Render a field (B = 1) at its own size."""
     return field.render()[0].permute(1, 2, 0).numpy()
 
 
 def _pixels(store: Store, crop: int, folder: Path, planned: tuple[str, int, int]) -> np.ndarray:
     if not folder.is_dir():
-        raise ImageError(f"{folder} is not there: name the folder of the images with --images.")
+        raise ImageError(f"{folder} does not exist: name the folder of the images with images=.")
     loaded = next(load_crops(folder, [planned], store.settings.crop))
     if loaded.pixels is None:
         raise ImageError(loaded.error)
     if loaded.sha256 != store.at(np.array([crop])).sha256[0].tobytes():
-        raise ImageError(f"{folder / planned[0]} is not the file that it was when it was fitted.")
+        raise ImageError(f"{folder / planned[0]} has changed since it was fitted.")
     return loaded.pixels
 
 

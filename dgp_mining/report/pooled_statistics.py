@@ -1,8 +1,8 @@
-"""What the finished crops of a store hold together: pooled statistics, with intervals that resample images.
+"""Pooled statistics: those of all fitted crops of a store together, with bootstrap intervals.
 
-Crops of one photograph resemble each other, so what is uncertain is which photographs one had: intervals come
-from a bootstrap over images. Crops are read in blocks, and summed per image in the order of the plan: memory
-does not grow with the store, but for some numbers per crop.
+Crops of one photograph resemble each other, so the uncertainty lies in the choice of photographs: the
+bootstrap resamples images. Crops are read in blocks and summed per image, so that memory does not grow with
+the store, except for a few numbers per crop.
 """
 
 from __future__ import annotations
@@ -13,54 +13,52 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..fitting.statistics import BINS, ENTRIES, MOMENTS, RANGES, SAMPLE, WEIGHTS
-from ..prior.dictionary import DictionaryError
 from ..progress import ProgressCallback
 from ..store.crop_results import DONE
-from ..store.store import Store
-from .bootstrap import Estimate, estimate_ratio
+from ..store.store import Store, StoreError
+from .bootstrap import BootstrapEstimate, estimate_ratio
 
 BLOCK = 2048
 """Crops read at a time."""
 
-
 MOST_SAMPLED = 400
-"""Crops whose sampled Gaussians are kept, at most, evenly over the store: for joint densities."""
+"""Upper limit of the crops, spread evenly over the store, whose sampled Gaussians are kept."""
 
 
 @dataclass(frozen=True, eq=False)
 class PooledStatistics:
-    """The finished crops of a store. I images, n crops."""
+    """The statistics of the n fitted crops of a store."""
 
     crops: np.ndarray
-    """[n] their numbers in the store."""
+    """[n] indices of the crops in the store."""
     image: np.ndarray
-    """[n] the image of each, counted from 0 among those that have one."""
+    """[n] index of each crop's image, among the images that have fitted crops."""
     psnr: np.ndarray
     """[n] PSNR on the fitted pixels, dB."""
     held_out_psnr: np.ndarray
     """[n] held-out-pixel PSNR, dB."""
     content: np.ndarray
-    """[n, 6] CONTENT."""
+    """[n, 6] columns CONTENT."""
     counts: np.ndarray
-    """[n, 6] COUNTS."""
+    """[n, 6] columns COUNTS."""
     weight: np.ndarray
-    """[n, 2] what its interior Gaussians weigh together, by WEIGHTS: their number, and their amplitude."""
+    """[n, 2] sum of the weights of each crop's interior Gaussians, by WEIGHTS: their number and amplitude."""
     moments: np.ndarray
-    """[n, 2, 32] by WEIGHTS and MOMENTS; zero where a crop has no interior Gaussian."""
+    """[n, 2, 32] by WEIGHTS and MOMENTS; zero for crops without interior Gaussians."""
     histograms: np.ndarray
-    """[2, 9, BINS] of all together."""
+    """[2, 9, BINS] by WEIGHTS and ENTRIES, summed over the crops."""
     sample: np.ndarray
     """[m, 7] columns SAMPLE, of at most MOST_SAMPLED crops."""
 
-    def means(self, of: np.ndarray | None = None) -> dict[str, float]:
-        """The pooled MOMENTS, each Gaussian counting as one; of the crops that `of` [n] bool selects."""
-        at = slice(None) if of is None else of
-        weight, moments = self.weight[at, 0], self.moments[at, 0]
+    def means(self, selected: np.ndarray | None = None) -> dict[str, float]:
+        """The MOMENTS over all interior Gaussians, by name; with `selected` [n] bool, of these crops only."""
+        crops = slice(None) if selected is None else selected
+        weight, moments = self.weight[crops, 0], self.moments[crops, 0]
         pooled = (weight[:, None] * moments).sum(axis=0) / max(weight.sum(), 1)
         return dict(zip(MOMENTS, pooled.tolist(), strict=True))
 
-    def estimate(self, combination: Mapping[str, float], weights: str = "plain") -> Estimate:
-        """A linear combination of pooled MOMENTS, such as {"S_xx": 1, "S_yy": -1}."""
+    def estimate(self, combination: Mapping[str, float], weights: str = "plain") -> BootstrapEstimate:
+        """Estimate a linear combination of the pooled MOMENTS, such as {"S_xx": 1, "S_yy": -1}."""
         kind = WEIGHTS.index(weights)
         columns = [MOMENTS.index(name) for name in combination]
         values = self.moments[:, kind, columns] @ np.array([*combination.values()])
@@ -68,7 +66,7 @@ class PooledStatistics:
         return estimate_ratio(np.bincount(self.image, self.weight[:, kind] * values), weight)
 
     def quantile(self, entry: str, *at: float, weights: str = "plain") -> list[float]:
-        """Quantiles of an entry from its histogram: exact to a bin, linear within it."""
+        """Quantiles of an entry from its histogram, accurate to a bin."""
         histogram = self.histograms[WEIGHTS.index(weights), ENTRIES.index(entry)]
         edges = np.linspace(*RANGES[ENTRIES.index(entry)], BINS + 1)
         cumulated = np.concatenate([[0], np.cumsum(histogram)])
@@ -76,12 +74,12 @@ class PooledStatistics:
 
 
 def read_pooled_statistics(store: Store, callback: ProgressCallback | None = None) -> PooledStatistics:
-    """Read what is finished of a store. Raises DictionaryError where that is nothing, StoreError."""
+    """Read the statistics of the fitted crops of a store. Raises StoreError, also if there are none."""
     callback = callback or ProgressCallback()
     status, images = store.status, store.plan.image
     crops = np.flatnonzero(status == DONE)
     if not len(crops):
-        raise DictionaryError(f"{store.path} has no fitted crop yet: run 'dgp-mine fit' first.")
+        raise StoreError(f"{store.path} has no fitted crop yet: run 'dgp-mine fit' first.")
     weight, moments = [], []
     histograms = np.zeros((len(WEIGHTS), len(ENTRIES), BINS))
     for first in range(0, len(crops), BLOCK):

@@ -1,4 +1,4 @@
-"""The page on a prior: one HTML file that needs nothing else, for whoever knows the paper."""
+"""The report on a prior: one self-contained HTML page, for readers who know the paper."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from ..progress import ProgressCallback
 from ..store.crop_results import PENDING
 from ..store.store import Store, versions
 from . import svg
+from .errors import ReportError
 from .fitted_crops import FittedCrop, fitted_crop, rendered, to_bytes
 from .html import figure, picture, rounded, table
 from .pooled_statistics import PooledStatistics, read_pooled_statistics
 from .sections import displacement, distributions, fit_quality, joint_densities, snapshots, symmetry
 
-EXHIBITS = 3
-"""Best crops, and as many of the worst."""
+SHOWN_CROPS = 3
+"""Number of best crops that are shown, and of worst ones."""
 
 PLAIN = 0.5
-"""Share of the crops, those with the smallest gradients, that are no exhibits of good fits: there is little
-to see in them."""
+"""Share of the crops, those with the smallest gradients, that are not shown among the best: they are nearly
+uniform."""
 
 WINDOW = 48
-"""Pixels of a crop whose Gaussians are drawn."""
+"""Side in pixels of the window whose Gaussians are drawn."""
 
 MOST_ITERATIONS = 2000
-"""Longest fits that are repeated for the sake of a picture."""
+"""Fits of more iterations are not repeated for a picture."""
 
 
 def write_report(
@@ -47,11 +48,19 @@ def write_report(
     dictionary: Dictionary | None = None,
     callback: ProgressCallback | None = None,
 ) -> None:
-    """Write the page on a store's finished crops to `out`.
+    """Write the report on the fitted crops of a store, a self-contained HTML page.
 
-    Without a `dictionary`, the default one is drawn, of fewer kernels where the Gaussians are few. Crops are
-    shown from `images`, or from the folder that the store names; where there is none, the page says so.
-    Raises StoreError, DictionaryError.
+    Args:
+        store: the store.
+        out: the file to write.
+        images: folder of the images, to show crops; default: the folder that was mined. If the images are
+            missing, the page says so.
+        dictionary: the dictionary to show; default: one built from the store, with less than 730 kernels if
+            there are few Gaussians.
+        callback: its `on_progress` is called.
+
+    Raises StoreError if there is no store or no fitted crop in it, DictionaryError if crops are pending and
+    `dictionary` is not given, ReportError if `out` cannot be written.
     """
     callback = callback or ProgressCallback()
     opened = Store.open(store)
@@ -68,7 +77,7 @@ def write_report(
         fit_quality(pooled),
         displacement(pooled),
         snapshots(opened, pooled),
-        _exhibits(opened, pooled, images, callback),
+        _best_and_worst_crops(opened, pooled, images, callback),
         _provenance(opened, dictionary),
     ]
     title = f"Deep Gaussian Prior: {escape(Path(opened.path).name)}"
@@ -81,30 +90,31 @@ def write_report(
     try:
         Path(out).write_text(html, encoding="utf-8")
     except OSError as error:
-        raise DictionaryError(
-            f"{out} cannot be written ({error.strerror}): name another file with --out."
+        raise ReportError(
+            f"{out} cannot be written ({error.strerror}): name another file with out=."
         ) from error
 
 
 def _default_dictionary(store: Store, pooled: PooledStatistics) -> Dictionary:
     if (store.status == PENDING).any():
-        raise DictionaryError(f"{store.path} still has crops to fit: finish it, or name a --dictionary.")
+        raise DictionaryError(
+            f"{store.path} still has crops to fit: finish it, or name a dictionary with dictionary=."
+        )
     size = min(730, int(pooled.weight[:, 0].sum()) // 2, len(pooled.sample) // 2)
     return build_dictionary(store.path, max(size, 8))
 
 
 def _head(store: Store, pooled: PooledStatistics) -> str:
     settings, means = store.settings, pooled.means()
-    sooner = f", or fewer where they reach {settings.target_psnr:g} dB" if settings.target_psnr else ""
-    on, off = pooled.psnr.mean(), pooled.held_out_psnr.mean()
+    sooner = f", or fewer if they reach {settings.target_psnr:g} dB" if settings.target_psnr else ""
     count = int(pooled.counts[:, COUNTS.index("gaussians")].sum())
     number = len(pooled.crops)
     tiles = {
         "crops": f"{number:,}",
         "images": f"{pooled.image.max() + 1:,}",
         "Gaussians fitted": rounded(count),
-        "dB on the pixels": f"{on:.2f}",
-        "dB between the pixels": f"{off:.2f}",
+        "PSNR, dB": f"{pooled.psnr.mean():.2f}",
+        "held-out-pixel PSNR, dB": f"{pooled.held_out_psnr.mean():.2f}",
         "mean long axis, spacings": f"{means['long_axis']:.3f}",
         "mean axis ratio": f"{means['ratio']:.3f}",
     }
@@ -116,8 +126,8 @@ def _head(store: Store, pooled: PooledStatistics) -> str:
         f'<p class="lead">The shapes of 2D Gaussians fitted to {number:,} crops of {settings.crop}×'
         f"{settings.crop} pixels, with {settings.density:g} Gaussians per pixel by the "
         f"<code>{escape(settings.recipe)}</code> recipe in {settings.iterations:,} iterations"
-        f"{sooner}. Lengths are in grid spacings, 1/√(Gaussians per pixel); standard deviations where no "
-        "square is named.</p>"
+        f"{sooner}. Lengths are in grid spacings, 1/√(Gaussians per pixel); widths and axes are standard "
+        "deviations.</p>"
         f'<div class="tiles">{drawn}</div>'
     )
 
@@ -132,76 +142,79 @@ def _dictionary(dictionary: Dictionary, gaussians: np.ndarray) -> str:
     symmetric = "symmetric " if about.get("symmetric") else ""
     method = f", {symmetric}<code>{escape(str(about['method']))}</code>" if "method" in about else ""
     return (
-        f"<h2>The dictionary</h2><p>{len(dictionary)} kernels{method}, at one sigma and to one scale, from "
-        f"the smallest to the largest; blue is round, red is long, and the longest axis {longest:.2f} "
-        "spacings. A network blends them: it reaches their convex hull, in the space it blends in, and "
-        "nothing else. <em>Coverage</em> is the share of Gaussians of held-out crops in that hull, "
-        "beside that of the eight corners of the dictionary's bounding box in Cholesky space. Where that box "
-        "is wide in ℓ₂₁, all its corners have a large S_yy = ℓ₂₁² + ℓ₂₂², and reach little in the other "
-        "spaces.</p>"
+        f"<h2>The dictionary</h2><p>{len(dictionary)} kernels{method}, at one sigma and at the same scale, "
+        "from the smallest to the largest: round ones blue, long ones red; the longest axis is "
+        f"{longest:.2f} spacings. A network blends them: it reaches their convex hull in the space in which "
+        "it blends, and nothing else. <em>Coverage</em> is the share of the Gaussians of held-out crops in "
+        "that hull, here compared with the hull of the eight corners of the dictionary's bounding box in "
+        "Cholesky space. If that box is wide in ℓ₂₁, all its corners have a large S_yy = ℓ₂₁² + ℓ₂₂², and "
+        "cover little in the other spaces.</p>"
         + figure(svg.kernels(dictionary.covariance), "")
         + table(["blending space", "dictionary", "eight corners"], rows)
-        + f"<p>Gaussians lie {found['quantisation']:.3f} from the nearest kernel (root mean square, "
-        f"affine-invariant: 0.1 is 7 % along each axis); {found['redundant']:.1%} of the kernels have "
-        f"another within {REDUNDANT:g}. Condition numbers: median {found['condition_median']:.1f}, largest "
+        + "<p>The affine-invariant distance of Gaussians to the nearest kernel is "
+        f"{found['quantisation']:.3f} (root mean square; 0.1 is 7 % along each axis); "
+        f"{found['redundant']:.1%} of the kernels have another one within {REDUNDANT:g}. "
+        f"Condition numbers: median {found['condition_median']:.1f}, largest "
         f"{found['condition_max']:,.0f}.</p>"
     )
 
 
-def _exhibits(
+def _best_and_worst_crops(
     store: Store, pooled: PooledStatistics, images: str | Path | None, callback: ProgressCallback
 ) -> str:
     heading = "<h2>Best and worst crops</h2>"
     if not store.settings.keep_fields and store.settings.iterations > MOST_ITERATIONS:
-        return heading + "<p>Not shown: such long fits are shown only of stores made with --keep-fields.</p>"
+        return heading + "<p>Not shown: to show such long fits, mine with --keep-fields.</p>"
     best, worst = _best_and_worst(pooled)
     shown = []
-    for done, place in enumerate([*best, *worst]):
+    for done, row in enumerate([*best, *worst]):
         callback.on_progress("Crops", done, len(best) + len(worst))
         try:
-            one = fitted_crop(store, int(pooled.crops[place]), images)
-        except (ImageError, DictionaryError) as error:
-            return heading + f"<p>Not shown: {escape(str(error))}</p>"
-        shown.append(_exhibit(one, pooled.psnr[place], pooled.held_out_psnr[place]))
+            one = fitted_crop(store, int(pooled.crops[row]), images)
+        except ImageError as error:
+            reason = str(error).replace("images=", "--images (images= in Python)")
+            return heading + f"<p>Not shown: {escape(reason)}</p>"
+        shown.append(_one_crop(one, pooled.psnr[row], pooled.held_out_psnr[row]))
     callback.on_progress("Crops", len(shown), len(shown))
     groups = {"Best": shown[: len(best)], "Worst": shown[len(best) :]}
     return (
         heading
-        + "<p>By PSNR on the pixels, each of another photograph: the crop, its field rendered, and the "
-        f"Gaussians of its middle {WINDOW}×{WINDOW} pixels, centres and outlines at one sigma. The half of "
-        "the crops with the smallest gradients, skies and shadows, is left out of the best.</p>"
+        + "<p>The crops with the highest and the lowest PSNR, from different photographs if possible: the "
+        f"crop, its rendered field, and the Gaussians of the central {WINDOW}×{WINDOW} pixels, as centres "
+        "and as outlines at one sigma. The half of the crops with the smallest gradients, such as skies and "
+        "shadows, is not shown among the best.</p>"
         + "".join(
             f'<h3>{name}</h3><div class="crops">{"".join(crops)}</div>'
             for name, crops in groups.items()
             if crops
         )
-        + f'<p class="note"><code>dgp-mine export {escape(Path(store.path).name)} --crop I --to FILE</code> '
-        "writes the field of a crop: rendered (.png), for splat2d (.safetensors), or for viewers of splats "
-        "(.ply), which composite with opacity where a field is a plain sum: look at shapes and places there, "
-        "not at colours.</p>"
+        + f'<p class="note"><code>dgp-mine export-field --store {escape(Path(store.path).name)} --index I '
+        "--out FILE</code> writes the field of a crop: rendered (.png), for splat2d (.safetensors), or for "
+        "splat viewers (.ply). Viewers blend splats by opacity, whereas a field is a plain sum of Gaussians: "
+        "compare shapes and positions there, not colours.</p>"
     )
 
 
 def _best_and_worst(pooled: PooledStatistics) -> tuple[list[int], list[int]]:
-    """Places of crops in the population, at most EXHIBITS each, of as many photographs as there are."""
+    """Rows of the crops to show, at most SHOWN_CROPS of each kind, of as many images as possible."""
     order = np.argsort(pooled.psnr, kind="stable")
     gradient = pooled.content[:, CONTENT.index("gradient")]
     good = order[gradient[order] >= np.quantile(gradient, PLAIN)][::-1]
-    best = _of_most_images(good, pooled.image)[: min(EXHIBITS, len(order) // 2) or 1]
-    return best, _of_most_images(order[~np.isin(order, best)], pooled.image)[:EXHIBITS]
+    best = _of_most_images(good, pooled.image)[: min(SHOWN_CROPS, len(order) // 2) or 1]
+    return best, _of_most_images(order[~np.isin(order, best)], pooled.image)[:SHOWN_CROPS]
 
 
-def _of_most_images(places: np.ndarray, image: np.ndarray) -> list[int]:
-    """First the first place of each image, then the second of each, and so on."""
+def _of_most_images(rows: np.ndarray, image: np.ndarray) -> list[int]:
+    """Reorder rows: first the first row of each image, then the second of each, and so on."""
     seen: Counter[int] = Counter()
-    before = []
-    for of in image[places].tolist():
-        before.append(seen[of])
-        seen[of] += 1
-    return places[np.argsort(before, kind="stable")].tolist()
+    earlier = []  # rows of the same image
+    for one in image[rows].tolist():
+        earlier.append(seen[one])
+        seen[one] += 1
+    return rows[np.argsort(earlier, kind="stable")].tolist()
 
 
-def _exhibit(shown: FittedCrop, on: float, off: float) -> str:
+def _one_crop(shown: FittedCrop, psnr: float, held_out_psnr: float) -> str:
     reconstruction = to_bytes(rendered(shown.field))
     original = reconstruction if shown.pixels is None else to_bytes(shown.pixels)
     side = min(WINDOW, *original.shape[:2])
@@ -213,9 +226,12 @@ def _exhibit(shown: FittedCrop, on: float, off: float) -> str:
     return (
         figure(
             picture(original, "the crop"),
-            where if shown.pixels is not None else f"{where} (image not at hand)",
+            where if shown.pixels is not None else f"{where} (image not available)",
         )
-        + figure(picture(reconstruction, "its field"), f"{on:.2f} dB on the pixels, {off:.2f} between")
+        + figure(
+            picture(reconstruction, "its field"),
+            f"PSNR {psnr:.2f} dB, held-out-pixel PSNR {held_out_psnr:.2f} dB",
+        )
         + figure(svg.gaussians(means, cholesky, window, (left, top)), "Gaussians at one sigma")
     )
 

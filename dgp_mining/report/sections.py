@@ -1,4 +1,4 @@
-"""The sections of the page on a prior that follow from its Gaussians alone."""
+"""The sections of the report that follow from the Gaussians alone, without dictionary and images."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ SYMBOLS = dict(
 
 UNITS = dict.fromkeys(ENTRIES, "spacings") | {
     **dict.fromkeys(("S_xx", "S_xy", "S_yy"), "squared spacings"),
-    "ratio": "shorter by longer",
+    "ratio": "shorter / longer",
     "angle": "degrees from x towards y",
 }
 
 BARS = 60
+"""Bars of a histogram."""
 
 
 def distributions(pooled: PooledStatistics, start: float | None) -> str:
-    """How each entry is distributed, beside the released dictionary and the width that fits `start` with."""
-    released = [(min(values) / PIXELS_PER_SPACING, max(values) / PIXELS_PER_SPACING) for values in VALUES]
+    """The distribution of each entry, with the ContinuousSR table's range and the initial width `start`."""
+    published = [(min(values) / PIXELS_PER_SPACING, max(values) / PIXELS_PER_SPACING) for values in VALUES]
     shapes, amplitude = _shapes(pooled)
     marks = dict.fromkeys(("l11", "l22", "long_axis"), start)
     if start is not None:
@@ -48,8 +49,8 @@ def distributions(pooled: PooledStatistics, start: float | None) -> str:
         )
         drawn = svg.histogram(
             *(plain, view, f"distribution of {SYMBOLS[entry]}"),
-            beside=weighted,
-            band=released[i] if i < 3 else None,
+            line=weighted,
+            band=published[i] if i < 3 else None,
             mark=marks.get(entry),
         )
         figures.append(figure(drawn, f"{SYMBOLS[entry]}, {UNITS[entry]}"))
@@ -59,45 +60,45 @@ def distributions(pooled: PooledStatistics, start: float | None) -> str:
         spread = math.sqrt(max(pooled.means()[f"{entry}*{entry}"] - found.value**2, 0))
         quantiles = [decimal(q, 2) for q in pooled.quantile(entry, 0.005, 0.5, 0.995)]
         by_amplitude = decimal(pooled.estimate({entry: 1}, "amplitude").value)
-        theirs = ["", ""]
+        compared = ["", ""]
         if i < 3:
-            low, high = released[i]
+            low, high = published[i]
             within = ((shapes[entry] >= low) & (shapes[entry] <= high)).mean()
-            theirs = [f"{decimal(low, 2)} to {decimal(high, 2)}", f"{within:.1%}"]
+            compared = [f"{decimal(low, 2)} to {decimal(high, 2)}", f"{within:.1%}"]
         rows.append(
-            [SYMBOLS[entry], with_interval(found), by_amplitude, decimal(spread), *quantiles, *theirs]
+            [SYMBOLS[entry], with_interval(found), by_amplitude, decimal(spread), *quantiles, *compared]
         )
     header = ["", "mean [95 %]", "by amplitude", "spread", "0.5 %", "median", "99.5 %"]
-    header += ["the paper's range", "of ours within"]
+    header += ["ContinuousSR's range", "of ours within"]
     started = (
-        " The dashed line is the width that every fit starts from: what stays near it is as much the "
-        "recipe's as the photographs'."
+        " The dashed line is the initial width of every Gaussian: values near it come as much from the "
+        "recipe as from the photographs."
         if start is not None
         else ""
     )
     return (
         "<h2>Distributions</h2>"
-        "<p>As the paper's Figure 2(b): the three Cholesky entries first, then the covariance, then its "
-        f"ellipse. Bars are shares of {len(amplitude):,} sampled Gaussians, each counted once; the line "
-        "counts each by its amplitude; the end bars hold what lies outside. The stroke below the axis is the "
-        "paper's range, that of the dictionary in its released code, whose numbers are Cholesky entries in "
-        "pixels at ×4, halved here to grid spacings (the paper's text calls them variances)."
+        "<p>As in the paper's Figure 2(b): first the three Cholesky entries, then the covariance, then its "
+        f"ellipse. Bars are shares of {len(amplitude):,} sampled Gaussians; the line weights each Gaussian "
+        "by its amplitude; the end bars include all values outside the range. The stroke below the axis is "
+        "the range of the ContinuousSR table, the dictionary in ContinuousSR's code: Cholesky entries in "
+        "pixels at ×4 (the paper's text calls them variances), halved here to grid spacings."
         f'{started} The table counts all Gaussians.</p><div class="row">{"".join(figures)}</div>'
         + table(header, rows)
-        + '<p class="note">Intervals resample images, 2,000 times: what other photographs of this kind would '
-        "have given. They do not cover the choice of recipe, density and stopping, on which a prior depends "
-        "more.</p>"
+        + '<p class="note">Intervals are from 2,000 bootstrap samples of the images, and cover the choice of '
+        "photographs of this kind. They do not cover the choice of recipe, density and stopping, on which a "
+        "prior depends more.</p>"
     )
 
 
 def joint_densities(pooled: PooledStatistics, floor: float | None) -> str:
-    """Which entries occur together; no fit is narrower than `floor`."""
+    """The joint densities of pairs of entries; `floor` is the recipe's smallest width."""
     shapes, amplitude = _shapes(pooled)
     l11, l21, l22, xx, _, yy, long, ratio, angle = shapes.values()
     l11_view, l21_view, l22_view, long_view = (
         _view(pooled, entry) for entry in ("l11", "l21", "l22", "long_axis")
     )
-    long_label, bright = "long axis, spacings", (0.0, _reach(amplitude))
+    long_label, bright = "long axis, spacings", (0.0, _upper_limit(amplitude))
     pairs = [
         (l11, l22, (l11_view, l22_view), ("ℓ₁₁, spacings", "ℓ₂₂, spacings")),
         (l21, l22, (l21_view, l22_view), ("ℓ₂₁, spacings", "ℓ₂₂, spacings")),
@@ -109,15 +110,15 @@ def joint_densities(pooled: PooledStatistics, floor: float | None) -> str:
     figures = "".join(figure(svg.density(*pair), "") for pair in pairs)
     edge = f" The edge at {floor:g} is the recipe's floor on a Gaussian's width." if floor else ""
     return (
-        "<h2>What occurs together</h2>"
-        "<p>Joint densities of the sampled Gaussians, the denser the more there are (by the cube root). Eq. "
-        "6 draws S_xx, S_xy and S_yy independently of each other; where a picture here is no product of its "
-        f'margins, that draws shapes which no fit has.{edge}</p><div class="row">{figures}</div>'
+        "<h2>Joint densities</h2>"
+        "<p>Joint densities of the sampled Gaussians; opacity is the cube root of their number. Eq. 6 draws "
+        "S_xx, S_xy and S_yy independently of each other; if a density here is not the product of its "
+        f'marginals, this draws shapes that no fit has.{edge}</p><div class="row">{figures}</div>'
     )
 
 
 def _shapes(pooled: PooledStatistics) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Of the sampled interior Gaussians, by name all ENTRIES, [n] each; and their amplitudes [n]."""
+    """All ENTRIES of the sampled interior Gaussians, [n] each, and the amplitudes [n] of these."""
     interior = pooled.sample[pooled.sample[:, SAMPLE.index("border_distance")] >= BORDER]
     cholesky, amplitude = interior[:, :3], interior[:, SAMPLE.index("amplitude")]
     covariance = covariance_from_cholesky(cholesky)
@@ -127,7 +128,7 @@ def _shapes(pooled: PooledStatistics) -> tuple[dict[str, np.ndarray], np.ndarray
 
 
 def symmetry(pooled: PooledStatistics) -> str:
-    """What mirroring and transposing would change, with errors."""
+    """The asymmetries of the prior under mirroring and transposing, with their errors."""
     tests = {
         "ℓ₂₁: left and right": {"l21": 1},
         "S_xy: left and right": {"S_xy": 1},
@@ -136,64 +137,63 @@ def symmetry(pooled: PooledStatistics) -> str:
         "cosine of the doubled direction: x and y": {"cos_2angle": 1},
         "ℓ₁₁ − ℓ₂₂: not a symmetry": {"l11": 1, "l22": -1},
     }
-    rows, released = [], np.mean(VALUES[1]) / PIXELS_PER_SPACING
+    rows, published = [], float(np.mean(VALUES[1])) / PIXELS_PER_SPACING
     for name, combination in tests.items():
         found = pooled.estimate(combination)
-        by = decimal(found.value / found.error, 1) if found.error else ""
-        rows.append([name, decimal(found.value, 4), decimal(found.error, 4), limits(found, 4), by])
+        in_errors = decimal(found.value / found.error, 1) if found.error else ""
+        rows.append([name, decimal(found.value, 4), decimal(found.error, 4), limits(found, 4), in_errors])
     return (
         "<h2>Symmetry</h2>"
-        "<p>Mirroring a photograph negates S_xy, transposing it exchanges S_xx and S_yy. A recipe that "
-        "treats x and y alike leaves in these differences only what the photographs have: horizons and "
-        f"walls. The mean ℓ₂₁ of the released dictionary is {decimal(released, 2)} spacings: the published "
-        "start draws it from [0, 1] pixels, and fitting keeps much of that. The last row is no such test: a "
-        "Cholesky factor treats x and y unlike even where the Gaussians do not.</p>"
+        "<p>Mirroring a photograph negates S_xy, transposing it exchanges S_xx and S_yy. With a recipe that "
+        "treats x and y alike, these differences come from the photographs only: horizons and walls. The "
+        f"mean ℓ₂₁ of the ContinuousSR table is {decimal(published, 2)} spacings: GaussianImage's "
+        "initialisation draws it from [0, 1] pixels, and fitting keeps much of that. The last row does not "
+        "test a symmetry: a Cholesky factor treats x and y differently even if the Gaussians do not.</p>"
         + table(["", "mean", "standard error", "95 % interval", "in standard errors"], rows)
     )
 
 
 def fit_quality(pooled: PooledStatistics) -> str:
-    """PSNR on the pixels and between them, and what content has to do with it."""
-    on, off = pooled.psnr, pooled.held_out_psnr
+    """PSNR and held-out-pixel PSNR, also by image content."""
     at = [0, 5, 25, 50, 75, 95, 100]
     rows = [
         [name, f"{values.mean():.2f}", *(f"{q:.2f}" for q in np.percentile(values, at))]
-        for name, values in (("on the pixels", on), ("between the pixels", off))
+        for name, values in (("PSNR", pooled.psnr), ("held-out-pixel PSNR", pooled.held_out_psnr))
     ]
-    header = ["dB", "mean", "least", "5 %", "25 %", "median", "75 %", "95 %", "most"]
+    header = ["dB", "mean", "lowest", "5 %", "25 %", "median", "75 %", "95 %", "highest"]
     return (
-        "<h2>How well the fits stand for the photographs</h2>"
-        "<p>On the pixels: of the rendering against the crop. Between the pixels: the crop is halved, "
-        "fitted, rendered at twice the size and compared with the pixels that the fit never saw. Only the "
-        "second tells a good prior from one that has learnt the sampling lattice.</p>"
+        "<h2>Quality of the fits</h2>"
+        "<p>PSNR compares the rendered field with the fitted pixels. Held-out-pixel PSNR fits the "
+        "×2-downsampled crop, renders the field at ×2 and compares it with the crop, whose pixels the fit "
+        "never saw. Only the second distinguishes a good prior from one that overfits the pixel grid.</p>"
         + table(header, rows)
         + '<div class="row wide">'
-        + _on_and_off(on, off)
-        + "</div><h3>By content</h3><p>The quarter of the crops with the least of one property, and that "
-        "with the most. <em>Contrast</em> is the pixels' standard deviation, <em>gradient</em> a root mean "
-        "square, <em>sharpness</em> the Laplacian's root mean square by the gradient's, "
-        "<em>coherence</em> how much the gradients within 8×8 pixels are of one direction, <em>noise</em> an "
-        "estimate of its standard deviation, and power falls as frequency to the minus <em>spectral "
-        "slope</em>. Pixels are in [0, 1], axes in spacings.</p>"
+        + _both_psnrs(pooled.psnr, pooled.held_out_psnr)
+        + "</div><h3>By content</h3><p>The quarters of the crops with the lowest and the highest value of "
+        "each descriptor. <em>Contrast</em> is the standard deviation of the pixels, <em>gradient</em> the "
+        "root mean square of the gradient, <em>sharpness</em> that of the Laplacian divided by that of the "
+        "gradient, <em>coherence</em> how much the gradients within 8×8 pixels share a direction, "
+        "<em>noise</em> the estimated standard deviation of the noise; power is proportional to frequency to "
+        "the minus <em>spectral slope</em>. Pixels are in [0, 1], axes in spacings.</p>"
         + table(
-            ["", "quarter", "from", "to", "dB on", "dB between", "long axis", "axis ratio"],
-            _by_content(pooled, on, off),
+            ["", "quarter", "from", "to", "PSNR", "held-out-pixel PSNR", "long axis", "axis ratio"],
+            _by_content(pooled),
         )
     )
 
 
-def _on_and_off(on: np.ndarray, off: np.ndarray) -> str:
-    drawn = on < EXACT_PSNR
+def _both_psnrs(psnr: np.ndarray, held_out_psnr: np.ndarray) -> str:
+    drawn = psnr < EXACT_PSNR
     if not drawn.any():
         return ""
-    caption, exact = "One point, one crop.", int((~drawn).sum())
+    caption, exact = "One point per crop.", int((~drawn).sum())
     if exact:
-        caption += f" {exact:,} of one colour, fitted exactly, are left out."
-    labels = ("dB on the pixels", "dB between the pixels")
-    return figure(svg.scatter(on[drawn], off[drawn], labels), caption)
+        caption += f" {exact:,} crops of a single colour, which are fitted exactly, are left out."
+    labels = ("PSNR, dB", "held-out-pixel PSNR, dB")
+    return figure(svg.scatter(psnr[drawn], held_out_psnr[drawn], labels), caption)
 
 
-def _by_content(pooled: PooledStatistics, on: np.ndarray, off: np.ndarray) -> list[list[str]]:
+def _by_content(pooled: PooledStatistics) -> list[list[str]]:
     rows = []
     for name, values in zip(CONTENT, pooled.content.T, strict=True):
         known = np.isfinite(values)
@@ -209,7 +209,7 @@ def _by_content(pooled: PooledStatistics, on: np.ndarray, off: np.ndarray) -> li
                     name.replace("_", " ") if quarter == 0 else "",
                     "lowest" if quarter == 0 else "highest",
                     *(number(low), number(high)),
-                    *(f"{on[chosen].mean():.2f}", f"{off[chosen].mean():.2f}"),
+                    *(f"{pooled.psnr[chosen].mean():.2f}", f"{pooled.held_out_psnr[chosen].mean():.2f}"),
                     *(f"{means['long_axis']:.3f}", f"{means['ratio']:.3f}"),
                 ]
             )
@@ -217,65 +217,65 @@ def _by_content(pooled: PooledStatistics, on: np.ndarray, off: np.ndarray) -> li
 
 
 def displacement(pooled: PooledStatistics) -> str:
-    """The classes of Gaussians, how far they went and how bright they are."""
+    """The classes of Gaussians, their displacement from the initialisation, and their amplitudes."""
     counts = dict(zip(COUNTS, pooled.counts.sum(axis=0).tolist(), strict=True))
     classes = {name: counts[name] for name in ("degenerate", "outside", "dead", "border")}
-    everyone = max(counts["gaussians"], 1)
-    classes = {"interior": everyone - sum(classes.values()), **classes}
+    total = max(counts["gaussians"], 1)
+    classes = {"interior": total - sum(classes.values()), **classes}
     meaning = {
-        "interior": "what the prior is made of",
-        "border": "within one spacing of the crop's side, which shapes them",
-        "dead": "too faint to move an 8-bit pixel",
-        "outside": "drawn nowhere in the crop",
+        "interior": "the prior is made from these",
+        "border": "within one spacing of a side of the crop, which distorts them",
+        "dead": "too faint to change a pixel of 8 bits",
+        "outside": "covering no pixel of the crop",
         "degenerate": "not positive definite, or not finite",
     }
-    rows = [[f"{name}: {meaning[name]}", f"{n:,}", f"{n / everyone:.2%}"] for name, n in classes.items()]
+    rows = [[f"{name}: {meaning[name]}", f"{n:,}", f"{n / total:.2%}"] for name, n in classes.items()]
     columns = dict(zip(SAMPLE, pooled.sample.T, strict=True))
-    moved = np.hypot(columns["displacement_x"], columns["displacement_y"])
+    distance = np.hypot(columns["displacement_x"], columns["displacement_y"])
     figures = [
         svg.histogram(np.histogram(values, BARS, limits)[0], limits, name)
         for name, values, limits in (
-            ("displacement from the start", moved, (0.0, _reach(moved))),
-            ("amplitude", columns["amplitude"], (0.0, _reach(columns["amplitude"]))),
+            ("displacement from the start", distance, (0.0, _upper_limit(distance))),
+            ("amplitude", columns["amplitude"], (0.0, _upper_limit(columns["amplitude"]))),
         )
     ]
     captions = (
-        f"Displacement from the start, spacings: mean {moved.mean():.2f}, 99 % below "
-        f"{np.quantile(moved, 0.99):.2f}",
+        f"Displacement from the start, spacings: mean {distance.mean():.2f}, 99 % below "
+        f"{np.quantile(distance, 0.99):.2f}",
         f"Amplitude, the largest of the channels (white: 1): mean {columns['amplitude'].mean():.2f}",
     )
     drawn = "".join(figure(*pair) for pair in zip(figures, captions, strict=True))
     return (
-        "<h2>Where the Gaussians went</h2>"
+        "<h2>Displacement and amplitude</h2>"
         + table(["", "Gaussians", "share"], rows)
         + f'<div class="row">{drawn}</div>'
     )
 
 
 def snapshots(store: Store, pooled: PooledStatistics) -> str:
-    """The prior at earlier iterations; nothing where there are no snapshots."""
-    if not (looks := store.settings.snapshots):
+    """The prior at earlier iterations; empty if the store has no snapshots."""
+    if not (iterations := store.settings.snapshots):
         return ""
-    psnr, pooled = _pooled_snapshots(store, pooled.crops, len(looks))
+    psnr, moments = _pooled_snapshots(store, pooled.crops, len(iterations))
     names = ("l11", "long_axis", "ratio")
-    series = {SYMBOLS[name]: pooled[:, MOMENTS.index(name)].tolist() for name in names}
+    series = {SYMBOLS[name]: moments[:, MOMENTS.index(name)].tolist() for name in names}
     rows = [
-        [f"{look:,}", f"{psnr[i]:.2f}", *(f"{values[i]:.3f}" for values in series.values())]
-        for i, look in enumerate(looks)
+        [f"{at:,}", f"{psnr[i]:.2f}", *(f"{values[i]:.3f}" for values in series.values())]
+        for i, at in enumerate(iterations)
     ]
-    labels = ("iterations", "mean, spacings (ratio: of 1)")
-    drawn = figure(svg.lines(looks, series, labels), "") if len(looks) > 1 else ""
+    labels = ("iterations", "mean, spacings (ratio: no unit)")
+    drawn = figure(svg.lines(iterations, series, labels), "") if len(iterations) > 1 else ""
     return (
-        "<h2>On the way</h2><p>The prior as it would be had the fits been stopped earlier, on the same "
-        "schedule of rates.</p>"
-        + table(["iterations", "dB on the pixels", *series], rows)
+        "<h2>Snapshots</h2><p>The prior if the fits had been stopped earlier, with the same schedule of "
+        "learning rates.</p>"
+        + table(["iterations", "PSNR, dB", *series], rows)
         + f'<div class="row wide">{drawn}</div>'
     )
 
 
-def _pooled_snapshots(store: Store, crops: np.ndarray, looks: int) -> tuple[np.ndarray, np.ndarray]:
-    """At each look: the mean PSNR [looks], and the MOMENTS [looks, 32] over all Gaussians of the crops."""
-    psnr, weight, total = np.zeros(looks), np.zeros(looks), np.zeros((looks, len(MOMENTS)))
+def _pooled_snapshots(store: Store, crops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The mean PSNR [count] and the pooled MOMENTS [count, 32] of the crops at each snapshot."""
+    psnr, weight, total = np.zeros(count), np.zeros(count), np.zeros((count, len(MOMENTS)))
     for first in range(0, len(crops), BLOCK):
         block = crops[first : first + BLOCK]
         found = store.at(block).snapshots
@@ -288,7 +288,7 @@ def _pooled_snapshots(store: Store, crops: np.ndarray, looks: int) -> tuple[np.n
 
 
 def _view(pooled: PooledStatistics, entry: str) -> tuple[float, float]:
-    """What to show of an entry's range: all but the rarest, to whole tenths."""
+    """The range of an entry to show: without the rarest values, in whole bins."""
     low, high = pooled.quantile(entry, 0.001, 0.999)
     least, most = RANGES[ENTRIES.index(entry)]
     bin_width = (most - least) / BINS
@@ -299,5 +299,5 @@ def _view(pooled: PooledStatistics, entry: str) -> tuple[float, float]:
     return max(least, min(low, 0.0)), min(most, high + bin_width)
 
 
-def _reach(values: np.ndarray) -> float:
+def _upper_limit(values: np.ndarray) -> float:
     return max(float(np.quantile(values, 0.995)) * 1.1, 1e-6)

@@ -1,11 +1,11 @@
-"""Small charts as SVG text. Their colours are the page's, so that one chart serves it light and dark."""
+"""Small charts as SVG text. The page's style sheet colours them, for light and dark mode."""
 
 from __future__ import annotations
 
 import base64
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 import numpy as np
@@ -25,18 +25,21 @@ def histogram(
     limits: Limits,
     label: str,
     *,
-    beside: np.ndarray | None = None,
+    line: np.ndarray | None = None,
     band: Limits | None = None,
     mark: float | None = None,
 ) -> str:
-    """Bars of `heights` [n] between `limits`; as a line, `beside` [n] with the same area; `band`, a range
-    marked below the bars; `mark`, a value marked by a dashed line."""
+    """Bars of `heights` [n] between `limits`.
+
+    `line` [n] is drawn as a line with the same area, `band` as a stroke below the bars, and `mark` as a
+    dashed vertical line.
+    """
     width, height, margin, floor = 340, 176, 12, 146
     edges = np.linspace(*limits, len(heights) + 1)
-    bars, line = (
-        values / max(values.sum(), 1e-300) for values in (heights, heights if beside is None else beside)
+    bars, points = (
+        values / max(values.sum(), 1e-300) for values in (heights, heights if line is None else line)
     )
-    x, y = _scale(limits, margin, width - margin), _scale((0, max(bars.max(), line.max()) or 1), floor, 12)
+    x, y = _scale(limits, margin, width - margin), _scale((0, max(bars.max(), points.max()) or 1), floor, 12)
     drawn = ['<g class="bars">']
     drawn += [
         f'<rect x="{x(low):.1f}" y="{y(share):.1f}" width="{x(high) - x(low) - 0.5:.1f}" '
@@ -45,9 +48,9 @@ def histogram(
         if share > 0
     ]
     drawn.append("</g>")
-    if beside is not None:
+    if line is not None:
         centres = (edges[:-1] + edges[1:]) / 2
-        drawn.append(_polyline(zip(map(x, centres), map(y, line), strict=True), "line"))
+        drawn.append(_polyline(zip(map(x, centres), map(y, points), strict=True), "line"))
     if mark is not None:
         drawn.append(f'<path class="mark" d="M{x(mark):.1f} 4V{floor}"/>')
     drawn.append(f'<path class="axis" d="M{margin} {floor}H{width - margin}"/>')
@@ -59,11 +62,11 @@ def histogram(
 
 
 def density(a: np.ndarray, b: np.ndarray, limits: tuple[Limits, Limits], labels: tuple[str, str]) -> str:
-    """How many points (a, b) [n] lie where, by opacity; b upwards."""
+    """The joint density of points (a, b) [n] as opacity; b points upwards."""
     counts = np.histogram2d(b, a, bins=60, range=[limits[1], limits[0]])[0][::-1]
     picture = np.zeros((*counts.shape, 4), np.uint8)
     picture[..., :3] = COOL
-    # By the cube root: what is rare is to be seen, too.
+    # The cube root makes rare values visible.
     picture[..., 3] = np.round(255 * np.cbrt(counts / max(counts.max(), 1)))
     drawn, x, y = _frame(*limits, 320, 300, labels)
     (left, right), (bottom, top) = map(x, limits[0]), map(y, limits[1])
@@ -76,7 +79,7 @@ def density(a: np.ndarray, b: np.ndarray, limits: tuple[Limits, Limits], labels:
 
 
 def scatter(a: np.ndarray, b: np.ndarray, labels: tuple[str, str]) -> str:
-    """Points (a, b) [n]; of very many, some."""
+    """Points (a, b) [n], thinned evenly to at most 1,500."""
     every = -(-len(a) // 1500)
     a, b = a[::every], b[::every]
     drawn, x, y = _frame(_around(a), _around(b), 460, 300, labels)
@@ -85,7 +88,7 @@ def scatter(a: np.ndarray, b: np.ndarray, labels: tuple[str, str]) -> str:
 
 
 def lines(at: Sequence[float], series: dict[str, Sequence[float]], labels: tuple[str, str]) -> str:
-    """A line through (at, values) for each of the series, named where it ends."""
+    """A line through (at, values) for each of the series, with its name at its end."""
     every = np.concatenate([np.asarray(values, float) for values in series.values()])
     drawn, x, y = _frame((min(at), max(at)), _around(every), 460, 280, labels, room=70)
     for number, (name, values) in enumerate(series.items()):
@@ -95,12 +98,15 @@ def lines(at: Sequence[float], series: dict[str, Sequence[float]], labels: tuple
 
 
 def kernels(covariance: np.ndarray) -> str:
-    """Kernels [K, 3] at one sigma and to one scale, from the smallest area to the largest; the longer for
-    their width, the warmer."""
+    """Kernels (covariances [K, 3]) at one sigma and at the same scale, from the smallest area to the largest.
+
+    The longer in relation to their width, the warmer their colour.
+    """
     long, short, angle = principal_axes(covariance)
     columns = max(8, math.ceil(math.sqrt(len(long) * 2.4)))
     cell = 960 / columns
-    scale = 0.47 * cell / max(np.quantile(long, 0.98), 1e-12)  # the few larger ones may overlap others
+    # The few kernels beyond the 98th percentile may overlap their neighbours.
+    scale = 0.47 * cell / max(np.quantile(long, 0.98), 1e-12)
     drawn = []
     for place, k in enumerate(np.argsort(long * short, kind="stable")):
         row, column = divmod(place, columns)
@@ -119,8 +125,11 @@ def gaussians(
     background: np.ndarray,  # [side, side, 3] uint8
     corner: tuple[float, float],
 ) -> str:
-    """Gaussians at one sigma, and their centres, over the pixels of a square window with its first pixel at
-    `corner` (x, y); these in darker grey, so that outlines are seen on any picture."""
+    """Outlines of Gaussians at one sigma, and their centres, over a square window of pixels.
+
+    The window's first pixel is at `corner` (x, y). Its pixels are drawn in darker grey, so that outlines
+    stand out from any picture.
+    """
     side = background.shape[0]
     darker = (background.mean(axis=2) * 0.6).astype(np.uint8)
     inside = ((means >= corner) & (means <= np.add(corner, side))).all(axis=1)
@@ -144,7 +153,7 @@ def picture_uri(pixels: np.ndarray) -> str:
 
 
 def ticks(limits: Limits, about: int = 5) -> list[float]:
-    """Round numbers within the limits."""
+    """About so many round numbers within the limits, for an axis."""
     low, high = limits
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
@@ -156,7 +165,7 @@ def ticks(limits: Limits, about: int = 5) -> list[float]:
 def _frame(
     limits_x: Limits, limits_y: Limits, width: int, height: int, labels: tuple[str, str], room: int = 0
 ) -> tuple[list[str], Scale, Scale]:
-    """A box with ticks and labels, and its scales; `room` stays free at its right."""
+    """A box with ticks and labels, and its two scales; `room` is left free to the right of it."""
     left, right, top, bottom = 46, width - 12 - room, 10, height - 40
     x, y = _scale(limits_x, left, right), _scale(limits_y, bottom, top)
     drawn = [f'<path class="axis" d="M{left} {top}H{right}V{bottom}H{left}Z"/>']
@@ -182,12 +191,12 @@ def _around(values: np.ndarray) -> Limits:
 
 
 def _ellipse(x: float, y: float, long: float, short: float, angle: float) -> str:
-    """An ellipse without its end."""
+    """The start of an ellipse's tag, to which attributes can be added."""
     at = f"translate({x:.2f} {y:.2f}) rotate({angle:.1f})"
     return f'<ellipse transform="{at}" rx="{long:.2f}" ry="{max(short, 0.02):.2f}"'
 
 
-def _polyline(points: Sequence[tuple[float, float]], kind: str) -> str:
+def _polyline(points: Iterable[tuple[float, float]], kind: str) -> str:
     return f'<polyline class="{kind}" points="{" ".join(f"{p:.1f},{q:.1f}" for p, q in points)}"/>'
 
 

@@ -27,7 +27,7 @@ from dgp_mining.prior.coverage import SPACES, coverage, covered
 from dgp_mining.prior.dictionary import Dictionary, DictionaryError
 from dgp_mining.prior.distance import nearest
 from dgp_mining.prior.quality import kernel_quality
-from dgp_mining.report.bootstrap import Estimate, estimate_ratio
+from dgp_mining.report.bootstrap import BootstrapEstimate, estimate_ratio
 from dgp_mining.store.store import Store, StoreError
 
 SIZES = (9, 65, 217, 730, 9262)
@@ -82,7 +82,7 @@ def judge(dictionary: Dictionary, crops: list[tuple[str, np.ndarray]]) -> dict:
     )[1]
     weight = np.bincount(image).astype(float)
 
-    def over_images(values: np.ndarray) -> Estimate:
+    def over_images(values: np.ndarray) -> BootstrapEstimate:
         return estimate_ratio(np.bincount(image, values), weight)
 
     squared = over_images(nearest(judges, dictionary.cholesky) ** 2)

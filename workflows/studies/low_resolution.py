@@ -31,7 +31,7 @@ from study import (
 from dgp_mining.fitting.fit import fit_image
 from dgp_mining.fitting.recipes import LATTICE, FastRecipe, Recipe
 from dgp_mining.fitting.target import psnr
-from dgp_mining.report.bootstrap import Estimate
+from dgp_mining.report.bootstrap import BootstrapEstimate
 from dgp_mining.store.crop_results import EXACT_PSNR
 from splat2d.resample import imresize
 
@@ -86,7 +86,7 @@ def main() -> None:
 
 def estimates(
     images: Sequence[str], measured: Sequence[dict[str, tuple[float, float]]]
-) -> dict[str, list[Estimate]]:
+) -> dict[str, list[BootstrapEstimate]]:
     """By variant: PSNR on the LR pixels, at x4, and its difference from bicubic's, crop by crop."""
     found = {}
     for name in measured[0]:
@@ -96,7 +96,7 @@ def estimates(
     return found
 
 
-def plot(found: dict[str, list[Estimate]]) -> Figure:
+def plot(found: dict[str, list[BootstrapEstimate]]) -> Figure:
     """PSNR at x4 over bicubic's by density, a line for each recipe."""
     figure = Figure(figsize=(7, 4.4), dpi=120, layout="constrained")
     axes = figure.subplots()

@@ -24,7 +24,7 @@ from study import (
 )
 
 from dgp_mining.fitting.statistics import BINS, ENTRIES, RANGES
-from dgp_mining.report.bootstrap import Estimate
+from dgp_mining.report.bootstrap import BootstrapEstimate
 
 
 def random_phases(pixels: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ def white_noise(pixels: np.ndarray) -> np.ndarray:
     return (pixels.mean(axis=(0, 1)) + noise * pixels.std(axis=(0, 1))).clip(0, 1).astype(np.float32)
 
 
-def diagonal(fitted: Sequence[Fitted]) -> Estimate:
+def diagonal(fitted: Sequence[Fitted]) -> BootstrapEstimate:
     """Return the percentage of directions that are closer to a diagonal of the grid than to an axis."""
     angle = ENTRIES.index("angle")
     edges = np.linspace(*RANGES[angle], BINS + 1)

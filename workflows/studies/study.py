@@ -22,7 +22,7 @@ from dgp_mining.fitting.target import held_out_pair, psnr
 from dgp_mining.images.reader import ImageError, read_rgb
 from dgp_mining.planning.plan import make_plan
 from dgp_mining.planning.settings import Settings, resolve_settings
-from dgp_mining.report.bootstrap import Estimate, estimate_ratio
+from dgp_mining.report.bootstrap import BootstrapEstimate, estimate_ratio
 from dgp_mining.store.crop_results import EXACT_PSNR
 from splat2d.resample import imresize
 
@@ -78,13 +78,13 @@ class Row:
     """A variant's figures over all crops, intervals over images."""
 
     variant: Variant
-    psnr: Estimate
-    held_out: Estimate
-    gain: Estimate
+    psnr: BootstrapEstimate
+    held_out: BootstrapEstimate
+    gain: BootstrapEstimate
     """held_out minus bicubic's."""
-    against: Estimate | None
+    against: BootstrapEstimate | None
     """held_out minus the base variant's, crop by crop; None for the base variant, and without one."""
-    moments: Mapping[str, Estimate]
+    moments: Mapping[str, BootstrapEstimate]
     """All MOMENTS by name."""
 
 
@@ -216,7 +216,7 @@ def summarise(variant: Variant, fitted: Sequence[Fitted], base: Sequence[Fitted]
 
 def mean_over_images(
     images: Sequence[str], values: Sequence[float], weights: np.ndarray | None = None
-) -> Estimate:
+) -> BootstrapEstimate:
     """Return the (weighted) mean of one value per crop, with an interval that resamples images."""
     image = np.unique(images, return_inverse=True)[1]
     weights = np.ones(len(values)) if weights is None else weights
@@ -232,7 +232,7 @@ def say(text: str) -> None:
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def within(found: Estimate, digits: int = 3) -> str:
+def within(found: BootstrapEstimate, digits: int = 3) -> str:
     """Format a value and half its 95 % interval."""
     return f"{found.value:.{digits}f} ±{(found.high - found.low) / 2:.{digits}f}"
 
@@ -291,7 +291,7 @@ def plot(rows: Sequence[Row], x_label: str, shown: Sequence[str]) -> Figure:
     x = list(range(len(rows))) if named else [row.variant.x for row in rows]
     line = "" if named else "-"
     compared = any(row.against for row in rows)
-    zero = Estimate(0.0, 0.0, 0.0, 0.0)
+    zero = BootstrapEstimate(0.0, 0.0, 0.0, 0.0)
     over = [(row.against or zero) if compared else row.gain for row in rows]
     base = next(row.variant.name for row in rows if not row.against) if compared else "bicubic"
     figure = Figure(figsize=(14, 4.4), dpi=120, layout="constrained")
@@ -319,7 +319,9 @@ def plot(rows: Sequence[Row], x_label: str, shown: Sequence[str]) -> Figure:
     return figure
 
 
-def draw(axes: Axes, x: Sequence[float], found: Sequence[Estimate], label: str, line: str = "-") -> None:
+def draw(
+    axes: Axes, x: Sequence[float], found: Sequence[BootstrapEstimate], label: str, line: str = "-"
+) -> None:
     """Draw points with their intervals, and a line through them if `line` is one."""
     values = np.array([one.value for one in found])
     errors = np.nan_to_num([(one.value - one.low, one.high - one.value) for one in found]).T

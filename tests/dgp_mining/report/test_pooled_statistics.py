@@ -1,4 +1,4 @@
-"""Pooled statistics are those of all Gaussians together; intervals say what other images would change."""
+"""Pooled statistics are those of all Gaussians together; intervals cover the choice of images."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import pytest
 from dgp_mining.fitting.statistics import BINS, COUNTS, ENTRIES, MOMENTS, RANGES
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
-from dgp_mining.prior.dictionary import DictionaryError
-from dgp_mining.report import pooled_statistics as population_module
+from dgp_mining.report import pooled_statistics
 from dgp_mining.report.bootstrap import estimate_ratio
 from dgp_mining.report.pooled_statistics import PooledStatistics, read_pooled_statistics
-from dgp_mining.store.store import Chunk, Store
+from dgp_mining.store.store import Chunk, Store, StoreError
 
 SETTINGS = Settings(crop=32, max_crops=12, keep_fields=True)
 
@@ -38,7 +37,7 @@ def interior(store: Store, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_means_are_over_all_gaussians(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(population_module, "BLOCK", 5)
+    monkeypatch.setattr(pooled_statistics, "BLOCK", 5)
     found = read_pooled_statistics(store)
     factors, amplitude = interior(store, found.crops)
     means = found.means()
@@ -69,7 +68,7 @@ def test_only_finished_crops_count(store: Store) -> None:
     assert len(found.crops) == len(store) - 1
     for index in range(1, store.parts[0].chunks):
         store.mark_pending(Chunk(store.parts[0].name, index))
-    with pytest.raises(DictionaryError, match="no fitted crop yet"):
+    with pytest.raises(StoreError, match="no fitted crop yet"):
         read_pooled_statistics(Store.open(store.path))
 
 
@@ -85,7 +84,7 @@ def test_a_bootstrap_over_images_finds_the_standard_error_of_their_mean() -> Non
     assert np.isnan(estimate_ratio(np.ones(1), np.ones(1)).error)
 
 
-def test_crops_of_one_image_are_no_independent_witnesses() -> None:
+def test_crops_of_one_image_are_not_independent() -> None:
     image = np.repeat(np.arange(20), 10)
     moments = np.zeros((200, 2, len(MOMENTS)))
     moments[:, 0, 0] = np.random.default_rng(0).normal(0, 1, 20)[image]

@@ -1,4 +1,4 @@
-"""The report is one page that needs nothing else, tells the truth, and can be read in a browser."""
+"""The report is one self-contained page with the store's figures, and a browser can show it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dgp_mining.fitting.content import CONTENT
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.dictionary import Dictionary
-from dgp_mining.report import svg as charts
+from dgp_mining.report import svg
 from dgp_mining.report.pooled_statistics import read_pooled_statistics
 from dgp_mining.store.store import Chunk, Store
 
@@ -71,12 +71,12 @@ def test_the_page_is_whole_and_asks_for_nothing(store: Store, tmp_path: Path) ->
     assert page.open == []
     assert all(link.startswith("data:image/png;base64,") for link in page.links)
     assert not re.search(r"@import|url\(|<script|<link", text)
-    for heading in ("Distributions", "Symmetry", "The dictionary", "On the way", "Best and worst crops"):
+    for heading in ("Distributions", "Symmetry", "The dictionary", "Snapshots", "Best and worst crops"):
         assert heading in page.headings
     assert str(tmp_path) not in text.replace(str(store.folder), "")
     assert text.count("<h1>") == 1
-    for svg in re.findall(r"<svg.*?</svg>", text, re.S):
-        ElementTree.fromstring(svg)
+    for chart in re.findall(r"<svg.*?</svg>", text, re.S):
+        ElementTree.fromstring(chart)
 
 
 def test_its_figures_are_those_of_the_store(store: Store, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_one_crop_of_one_image_makes_a_page(photos: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("limits", [(0.0, 1.0), (-3.7, 12.0), (20.1, 20.4), (0.0, 30000.0)])
 def test_ticks_are_a_handful_of_round_numbers_within(limits: tuple[float, float]) -> None:
-    found = charts.ticks(limits)
+    found = svg.ticks(limits)
     assert 3 <= len(found) <= 9
     assert limits[0] <= found[0] < found[-1] <= limits[1]
 
