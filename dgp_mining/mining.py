@@ -97,7 +97,7 @@ def mine(
         if stop.asked and not failures:
             raise KeyboardInterrupt
     if strict and failures:
-        raise RunError(f"Stopped by --strict: {failures[0]}")
+        raise RunError(f"Stopped by strict=True: {failures[0]}")
     callback.on_end(opened)
     return opened
 

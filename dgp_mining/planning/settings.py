@@ -46,20 +46,20 @@ class Settings:
         least = {"crop": 16, "max_crops": 1, "iterations": 1, "seed": 0}
         for name, value in least.items():
             if getattr(self, name) is not None and getattr(self, name) < value:
-                raise ValueError(f"{_option(name)} must be at least {value}, got {getattr(self, name)}.")
+                raise ValueError(f"{name}= must be at least {value}, got {getattr(self, name)}.")
         if self.recipe not in RECIPES:
-            raise ValueError(f"--recipe must be one of {', '.join(RECIPES)}, got {self.recipe!r}.")
+            raise ValueError(f"recipe= must be one of {', '.join(RECIPES)}, got {self.recipe!r}.")
         if self.target_psnr is not None and not 0 < self.target_psnr < math.inf:
-            raise ValueError(f"--target-psnr must be above 0 dB, got {self.target_psnr}.")
+            raise ValueError(f"target_psnr= must be above 0 dB, got {self.target_psnr}.")
         if self.target_psnr is not None and self.snapshots:
-            raise ValueError("--snapshots has iterations that a fit with --target-psnr may not reach.")
+            raise ValueError("snapshots= has iterations that a fit with target_psnr= may not reach.")
         if looks := self.snapshots:
             if list(looks) != sorted(set(looks)) or looks[0] < 0:
-                raise ValueError(f"--snapshots must be ascending iterations such as 0,50,100, got {looks}.")
+                raise ValueError(f"snapshots= must be ascending iterations such as 0,50,100, got {looks}.")
             if looks[-1] > (most := make_recipe(self.recipe, self.iterations).iterations):
-                raise ValueError(f"--snapshots has {looks[-1]}, but a fit has {most} iterations.")
+                raise ValueError(f"snapshots= has {looks[-1]}, but a fit has {most} iterations.")
         if not 0 < self.density <= 4:
-            raise ValueError(f"--density must be above 0 and at most 4, got {self.density}.")
+            raise ValueError(f"density= must be above 0 and at most 4, got {self.density}.")
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,3 @@ def _as_lists(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _as_lists(one) for key, one in value.items()}
     return [_as_lists(one) for one in value] if isinstance(value, tuple) else value
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")

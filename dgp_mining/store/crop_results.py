@@ -1,4 +1,4 @@
-"""The result of fitting one crop, and how the results of a chunk are laid out in the arrays of a store."""
+"""The result of fitting one crop, and the rows of arrays that the results of a chunk make."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ PENDING, DONE, FAILED = 0, 1, 2
 """The status of a crop."""
 
 EXACT_PSNR = 100.0
-"""dB that stand for a fit without any error, whose PSNR would be infinite."""
+"""PSNR, dB, that stands for a fit without any error, whose PSNR would be infinite."""
 
 _NOTHING = np.full(len(CONTENT), math.nan)
 
 UNREAD = bytes(32)
-"""Stands for the digest of a file that could not be read."""
+"""Stands in for the digest of a file that could not be read."""
 
 
 @dataclass(frozen=True, eq=False)
 class CropResult:
-    """What fitting one crop has led to."""
+    """The result of fitting one crop."""
 
     sha256: bytes
-    """Of the image file; empty where it could not be read."""
+    """Digest of the image file; empty if it could not be read."""
     error: str = ""
-    """Why the crop has failed, one sentence; empty where it has not."""
+    """Why the crop failed, one sentence; empty if it was fitted."""
     psnr: float = math.nan
     """PSNR on the fitted pixels, dB."""
     held_out_psnr: float = math.nan
@@ -46,17 +46,17 @@ class CropResult:
     seconds: float = 0.0
     """Fitting time, s."""
     statistics: Statistics | None = None
-    """None where the crop has failed."""
+    """None if the crop failed."""
     field: GaussianField | None = None
-    """The fitted field, where fields are kept."""
+    """The fitted field, if fields are kept."""
     content: np.ndarray | None = None
-    """[6] CONTENT of the crop's pixels; None where it has failed."""
+    """[6] CONTENT of the crop's pixels; None if it failed."""
     snapshots: tuple[tuple[float, Statistics], ...] = ()
-    """PSNR in dB and statistics at each of the iterations asked for."""
+    """PSNR in dB and statistics at each requested iteration."""
 
 
 def columns(results: Sequence[CropResult], gaussians: int, snapshots: int = 0) -> dict[ArrayName, Any]:
-    """The rows of each array over crops (see layout.py), with room for `gaussians` a field, if any."""
+    """Return the rows of each array over crops, with room for `gaussians` per field and for snapshots."""
     blank = _blank_statistics()
     kept = [result.statistics or blank for result in results]
     rows: dict[ArrayName, Any] = {
@@ -117,5 +117,5 @@ def _blank_statistics() -> Statistics:
 
 
 def _printable(sentence: str) -> str:
-    """Without what no UTF-8 can hold: decoders quote the bytes of broken files."""
+    """Without characters that UTF-8 cannot encode: decoders quote the bytes of broken files."""
     return sentence.encode("utf-8", "replace").decode()

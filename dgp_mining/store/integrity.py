@@ -1,4 +1,4 @@
-"""What goes wrong with stores, in sentences; and the digests that tell a damaged description."""
+"""Errors of stores, as sentences, and the digests that detect damaged attributes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from ..retry import disk_is_full, is_unreachable, reason_of
 
 
 class StoreError(ValueError):
-    """A store that cannot be made, opened or gone on with; the message is one sentence naming it."""
+    """A store cannot be created, opened or extended; the message is one sentence that names it."""
 
 
 class DamagedError(StoreError):
-    """What a store holds is not what was written."""
+    """The content of a store is not what was written."""
 
     reason: str = ""
-    """What is wrong with what, without advice."""
+    """What is damaged and how, without advice."""
 
 
 class StoreFullError(StoreError):
-    """There is no room left where the store lies: what was being written stays pending. The cause is the
-    OSError."""
+    """The disk of the store is full; the chunk being written stays pending. The cause is the OSError."""
 
 
 @contextlib.contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn all kinds of things, which Zarr raises on damaged data, into a DamagedError."""
+    """Turn the various errors that Zarr raises on damaged data into a DamagedError."""
     try:
         yield
     except StoreError:
@@ -42,7 +41,7 @@ def reading(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(where: str) -> Iterator[None]:
-    """Turn what goes wrong in writing into a StoreError, a full disk into a StoreFullError."""
+    """Turn errors of writing into a StoreError, a full disk into a StoreFullError."""
     try:
         yield
     except StoreError:
@@ -52,23 +51,23 @@ def writing(where: str) -> Iterator[None]:
             raise StoreFullError(
                 f"There is no room left for {where}: make some, then repeat the command to go on."
             ) from error
-        raise StoreError(f"{where} cannot be written ({reason_of(error)}): name another --store.") from error
+        raise StoreError(f"{where} cannot be written ({reason_of(error)}): name another store=.") from error
 
 
 def damaged(what: str, reason: str) -> DamagedError:
-    """The sentence about something damaged."""
+    """Return the error for something damaged."""
     error = DamagedError(f"{what} is damaged ({reason}): see what 'dgp-mine verify --repair' can do.")
     error.reason = f"{what} is damaged ({reason})."
     return error
 
 
 def seal(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Attributes with a digest over them."""
+    """Return the attributes with a digest of them."""
     return {**attributes, "digest": _digest(attributes)}
 
 
 def unseal(attributes: dict[str, Any], what: str) -> dict[str, Any]:
-    """The attributes that `seal` was given. Raises DamagedError where they are not those."""
+    """Return the attributes that `seal` was given. Raises DamagedError if they have changed."""
     content = {key: value for key, value in attributes.items() if key != "digest"}
     if attributes.get("digest") != _digest(content):
         raise damaged(what, "its digest does not fit its content")

@@ -1,7 +1,7 @@
-"""The arrays of a store: what each is called, how it is shaped and encoded, and how its mark is protected.
+"""The arrays of a store: their names, shapes, types and encodings.
 
     zarr.json              attributes: format, settings, versions, parts, digest        written last
-    parts/<id>/            what one `fit` or `merge` has added: some crops of some images
+    parts/<id>/            the crops that one `fit` or `merge` has added
         zarr.json          attributes: folder, crops, images, chunk, gaussians, digest
         images/            name, size (height, width), nbytes, problem          written with the plan
         crops/             image, position (row, column)                        written with the plan
@@ -37,26 +37,27 @@ from .location import Location
 FORMAT = "dgp-store/3"
 
 LOST = -1.0
-"""What samples read as that were never written: no l11 is negative, and NaN is where there are fewer."""
+"""Fill value of ArrayName.SAMPLES. l11 is never negative, so -1 marks chunks that were never
+written; NaN marks unused sample slots."""
 
 PLAN_CHUNK = 65_536
-"""Rows per chunk of what is written with the plan."""
+"""Rows per chunk of the arrays that are written with the plan."""
 
 _CODECS = ({"bytes", "vlen-utf8"}, {"zstd"}, {"crc32c"})
-"""The codecs of an array, in order; others are not run on what a store holds."""
+"""The codecs of an array, in order; no other codec is run on the content of a store."""
 
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """What one array is to look like."""
+    """Shape, type and fill value of one array."""
 
     shape: tuple[int, ...]
     chunk: int
-    """Rows per chunk; a chunk has all of the other axes."""
+    """Rows per chunk; a chunk spans the other axes."""
     dtype: str
     """Name of the data type; 'string' for text."""
     fill: Any
-    """What a chunk that was never written reads as: no value that a fit has, but for the status."""
+    """Value of chunks that were never written; except for the status, a value that no fit has."""
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -69,18 +70,18 @@ class Extent:
     chunk: int
     """Crops per chunk."""
     gaussians: int
-    """Room for the Gaussians of one crop's field; 0 where fields are not kept."""
+    """Room for the Gaussians of one crop's field; 0 if fields are not kept."""
     snapshots: int = 0
-    """Iterations at which there are statistics, too."""
+    """Number of iterations at which statistics are stored as well."""
 
     @property
     def numbers(self) -> dict[str, int]:
-        """By name, for a part's attributes and its own name; what is not kept is not mentioned."""
+        """The numbers by name, for a part's attributes and its name; `snapshots` only if there are any."""
         return {name: n for name, n in vars(self).items() if n or name != "snapshots"}
 
 
 def plan_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
-    """The arrays that are written with the plan."""
+    """Return the arrays that are written with the plan."""
     n, images = extent.crops, extent.images
     return {
         ArrayName.IMAGE_NAME: ArrayLayout((images,), PLAN_CHUNK, "string", ""),
@@ -95,7 +96,7 @@ def plan_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
 
 
 def crop_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
-    """The arrays that are written chunk by chunk as crops are fitted, in the order of writing."""
+    """Return the arrays that are written chunk by chunk as crops are fitted, in the order of writing."""
     weights, bins, entries = list(statistics.WEIGHTS), statistics.BINS, list(statistics.ENTRIES)
     counts, moments, sample = list(statistics.COUNTS), list(statistics.MOMENTS), list(statistics.SAMPLE)
     room = extent.gaussians
@@ -157,7 +158,7 @@ def crop_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
 
 
 def make_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Array[Any]:
-    """Make an array, or open it where it is there: nothing is deleted that another run may be writing."""
+    """Create an array, or open it if it exists: another run may be writing it."""
     with contextlib.suppress(ContainsArrayError):
         zarr.create_array(
             place.open(),
@@ -173,7 +174,7 @@ def make_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Ar
 
 
 def open_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Array[Any]:
-    """Open an array that must look as it should. Raises StoreError."""
+    """Open an array and check its layout. Raises DamagedError."""
     with reading(f"{place}/{name}"):
         array = zarr.open_array(place.open(), path=name, mode="r+", zarr_format=3)
         metadata: Any = array.metadata

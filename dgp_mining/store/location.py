@@ -1,7 +1,7 @@
-"""Where a store lies: in a local folder, or under s3://bucket/key on anything that speaks S3.
+"""The location of a store: a local folder, or s3://bucket/key on any S3-compatible service.
 
-S3 is reached through s3fs, which takes endpoint, region and keys from the usual places: AWS_ENDPOINT_URL,
-AWS_ACCESS_KEY_ID and their like, or ~/.aws.
+s3fs reads endpoint, region and keys from the usual places: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and similar
+variables, or ~/.aws.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from zarr.storage import FsspecStore, LocalStore
 from .integrity import StoreError
 
 LEFTOVER_SECONDS = 60
-"""Age at which a temporary file is a killed writer's: a living one renames its own within moments, and
-would only have its chunk tried again if this were wrong."""
+"""Age, s, from which a temporary file is considered to be a killed writer's. A living writer renames its file
+within moments, and would only retry its chunk if this were wrong."""
 
 _REMOTE = {"use_listings_cache": False}  # other machines write, too
 
@@ -54,19 +54,19 @@ class Location:
         return Location(f"{self.text.rstrip('/')}/{name}")
 
     def absolute(self) -> Location:
-        """The same place, as processes with another working directory may name it."""
+        """The same location, independent of the working directory."""
         return self if self.remote else Location(os.path.abspath(self.text))
 
     def open(self) -> ZarrStore:
-        """What Zarr reads and writes through."""
+        """Return the Zarr store of this location."""
         if not self.remote:
             return LocalStore(self.text)
         self._filesystem()  # says what to install
         return FsspecStore.from_url(self.text, storage_options=_REMOTE)
 
     def modified(self) -> dict[str, float]:
-        """The names of what is directly in it, with the time of writing (seconds since 1970; folders on S3
-        have none: 0). Nothing where it does not exist. Raises NotADirectoryError for a file."""
+        """Return the names of the direct content with the time of writing, s since 1970 (folders on S3: 0).
+        Empty if the location does not exist. Raises NotADirectoryError for a file."""
         if not self.remote:
             try:
                 with os.scandir(self.text) as entries:
@@ -86,7 +86,7 @@ class Location:
         return names
 
     def delete(self) -> None:
-        """Delete all of it; a local folder disappears at once, by renaming it first."""
+        """Delete all content; a local folder is renamed first, so that it disappears at once."""
         if self.remote:
             self._filesystem().rm(self.text, recursive=True)
             return
@@ -96,7 +96,7 @@ class Location:
         shutil.rmtree(doomed)
 
     def remove(self, name: str) -> None:
-        """Delete one file in it, if it is there."""
+        """Delete one file, if it exists."""
         if self.remote:
             with contextlib.suppress(FileNotFoundError):
                 self._filesystem().rm_file(f"{self.text.rstrip('/')}/{name}")
@@ -104,13 +104,13 @@ class Location:
             Path(self.text, name).unlink(missing_ok=True)
 
     def remove_stale_files(self) -> int:
-        """Delete the temporary files of killed writers and count them; S3 has none."""
-        swept, before = 0, time.time() - LEFTOVER_SECONDS
+        """Delete the temporary files of killed writers and return their number; S3 has none."""
+        removed, before = 0, time.time() - LEFTOVER_SECONDS
         for path in [] if self.remote else _files(self.text):
             if path.name.endswith(".partial") and path.stat(follow_symlinks=False).st_mtime < before:
                 os.unlink(path)
-                swept += 1
-        return swept
+                removed += 1
+        return removed
 
     def _filesystem(self) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""One store of several that were mined apart, with equal settings: on two machines, from two folders."""
+"""Merging stores that were mined apart with equal settings, on several machines or from several folders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .part import Part
 from .store import Store
 
 BLOCK = 1024
-"""Crops that are read at a time, at least: a few MB."""
+"""Crops read at a time, at least: a few MB."""
 
 
 def merge(
@@ -30,21 +30,32 @@ def merge(
     *,
     callback: ProgressCallback | None = None,
 ) -> Store:
-    """Write the crops of finished stores into a new one, `out`, in one part and in their canonical order.
+    """Write the crops of finished stores into a new one, `out`, as one part in canonical order.
 
-    A crop of one image, by name, position and content, is taken once, fitted where it was fitted anywhere.
-    Different images may have the same name. A merge that was killed is done again by repeating it. Raises
-    StoreError where settings differ, crops are pending, or `out` exists.
+    A crop that several stores have (same image name, position and file content) is taken once, and fitted if
+    it was fitted in any of them. Different images may have the same name. Repeat a merge that was killed.
+    Raises StoreError if settings differ, crops are pending, or `out` exists.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from dgp_mining import Settings, mine
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> Image.effect_noise((32, 32), 50).convert("RGB").save(f"{folder.name}/noise.png")
+    >>> settings = Settings(crop=16, max_crops=2, iterations=4)
+    >>> paths = [f"{folder.name}/{name}.zarr" for name in "ab"]
+    >>> stores = [mine(folder.name, path, settings, scheduler="sync") for path in paths]
+    >>> len(merge(paths, f"{folder.name}/merged.zarr"))  # the same two crops
+    2
     """
     callback = callback or ProgressCallback()
     sources = [Store.open(path) for path in paths]
     if Store.exists(out):
-        raise StoreError(f"{out} exists already: name another --out.")
+        raise StoreError(f"{out} exists already: name another out=.")
     _check(sources)
     plan, origin, crop = _plan(sources)
     length = chunk_length(plan.crops, plan.settings.crop, plan.settings.iterations)
     room = sources[0].parts[0].extent.gaussians
-    # The part is no store's until it is complete, so that nobody goes on with half of it.
+    # The part belongs to no store until it is complete, so that nobody uses half of it.
     part = Part.create(Location(str(out)), plan, length, room)
     for done in _copy(sources, origin, crop, part):
         callback.on_progress("Merging", done, plan.crops)
@@ -56,7 +67,7 @@ def _check(sources: Sequence[Store]) -> None:
     for other in others:
         if differ := differences(first.settings, other.settings):
             raise StoreError(
-                f"{other.path} was mined otherwise than {first.path} ({'; '.join(differ)}): "
+                f"{other.path} was mined with other settings than {first.path} ({'; '.join(differ)}): "
                 "only stores of equal settings can be merged."
             )
     for source in sources:
@@ -68,7 +79,7 @@ def _check(sources: Sequence[Store]) -> None:
 
 
 def _plan(sources: Sequence[Store]) -> tuple[Plan, np.ndarray, np.ndarray]:
-    """The merged plan, and for each of its crops the number of its store and its own number there."""
+    """The merged plan, and for each of its crops the index of its source and its number there."""
     limits = [source.settings.max_crops for source in sources]
     settings = replace(sources[0].settings, max_crops=None if None in limits else sum(filter(None, limits)))
     folders = {source.folder for source in sources}
@@ -87,12 +98,12 @@ def _each_once(
     origin: np.ndarray,  # [n]
     crop: np.ndarray,  # [n]
 ) -> np.ndarray:
-    """The crops of `plan` in canonical order, but of those with one name and position only one of each
-    content, and no failure of a file that was unreadable in one place and is there in another."""
+    """The crops of `plan` in canonical order. Of crops with equal name and position only one per file content
+    is kept, and no crop of an unreadable file if the file was readable in another source."""
     order = sorted_crops(plan)
     keys = crop_keys(plan)[0][order]
     same = np.concatenate([[False], keys[1:] == keys[:-1], [False]])
-    alike = np.flatnonzero(same[1:] | same[:-1])  # places in `order` of crops that are not alone
+    alike = np.flatnonzero(same[1:] | same[:-1])  # places in `order` of crops with duplicates
     status = _collect(sources, ArrayName.STATUS, origin[order[alike]], crop[order[alike]])
     files = _collect(sources, ArrayName.SHA256, origin[order[alike]], crop[order[alike]])
     stays = np.ones(len(order), bool)
@@ -109,7 +120,7 @@ def _each_once(
 
 
 def _copy(sources: Sequence[Store], origin: np.ndarray, crop: np.ndarray, part: Part) -> Iterator[int]:
-    """Write all chunks of `part`; yields the number of crops written so far."""
+    """Write all chunks of `part`; yield the number of crops written so far."""
     length = part.extent.chunk
     at_once = max(1, BLOCK // length)
     for first in range(0, part.chunks, at_once):
@@ -125,7 +136,7 @@ def _copy(sources: Sequence[Store], origin: np.ndarray, crop: np.ndarray, part: 
 
 
 def _collect(sources: Sequence[Store], name: ArrayName, origin: np.ndarray, crop: np.ndarray) -> np.ndarray:
-    """Rows of an array from several stores: of each crop, from the store it comes from."""
+    """Rows of an array over crops, each from the store that it comes from."""
     places = [np.flatnonzero(origin == number) for number in range(len(sources))]
     rows = [source.read(name, crop[place]) for source, place in zip(sources, places, strict=True)]
     return np.concatenate(rows)[np.argsort(np.concatenate(places))]

@@ -1,7 +1,7 @@
-"""A part of a store: what one `fit` or `merge` has added, with its own plan and its own chunks.
+"""A part of a store: the crops that one `fit` or `merge` has added, with their own plan and chunks.
 
-A part is named by a digest of its plan. So two runs that plan the same write the same bytes to the same
-place, which harms nobody, and runs that plan otherwise never touch each other's chunks.
+A part is named by a digest of its plan. So two runs with equal plans write the same bytes to the same place,
+and runs with different plans never touch each other's chunks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHUNK_FILE = re.compile(r"[0-9]{1,15}")
 
 
 class Chunk(NamedTuple):
-    """Names a chunk of a store, for good: it never comes to mean another one."""
+    """The permanent name of a chunk of a store."""
 
     part: str
     number: int
@@ -50,7 +50,7 @@ class Part:
                 zarr.open_group(self.place.open(), mode="r", zarr_format=3).attrs.asdict(), str(self.place)
             )
             self.folder: str | None = about["folder"]
-            """The folder of images as the user named it; None where there were several."""
+            """The folder of images as the user named it; None if there were several."""
             self.extent = Extent(
                 crops=int(about["crops"]),
                 images=int(about["images"]),
@@ -63,8 +63,8 @@ class Part:
 
     @staticmethod
     def create(store: Location, plan: Plan, chunk: int, gaussians: int) -> Part:
-        """Lay out a part for the crops of `plan`. Its attributes, written last, make it one; what a killed
-        run has left of the same part is completed."""
+        """Lay out a part for the crops of `plan`, completing what a killed run has left of it. The attributes
+        are written last and make it a part."""
         keeps = plan.settings.keep_fields
         snapshots = len(plan.settings.snapshots or ())
         extent = Extent(plan.crops, len(plan.names), chunk, gaussians if keeps else 0, snapshots)
@@ -89,8 +89,8 @@ class Part:
 
     @functools.cached_property
     def plan(self) -> Plan:
-        """What was planned. Raises DamagedError where it is not that any more, StoreError where it names what
-        lies outside of the folder of images, or of an image."""
+        """The part's plan. Raises DamagedError if it has changed, StoreError if it names a file outside the
+        folder of images or a crop outside its image."""
         plan = Plan(
             folder=self.folder,
             settings=self.settings,
@@ -121,32 +121,32 @@ class Part:
         return -(-self.extent.crops // self.extent.chunk)
 
     def rows(self, index: int) -> slice:
-        """The crops of a chunk, counted in this part."""
+        """Return the crops of a chunk, counted in this part."""
         first = index * self.extent.chunk
         return slice(first, min(first + self.extent.chunk, self.extent.crops))
 
     def finished(self) -> dict[int, float]:
-        """The chunks that have a status, ascending, with the time of its writing (seconds since 1970)."""
+        """Return the chunks that have a status, ascending, with the time of its writing (s since 1970)."""
         with reading(f"{self.place}/{ArrayName.STATUS}"):
             files = (self.place / ArrayName.STATUS / "c").modified()
         written = {int(name): time for name, time in files.items() if _CHUNK_FILE.fullmatch(name)}
         return {index: written[index] for index in sorted(written) if index < self.chunks}
 
     def unfinished(self) -> np.ndarray:
-        """[n] bool: the crops of the chunks that have no status."""
+        """Return for each crop, [n] bool, whether its chunk has no status."""
         chunks = np.ones(self.chunks, bool)
         chunks[list(self.finished())] = False
         return np.repeat(chunks, self.extent.chunk)[: self.extent.crops]
 
     def mark_pending(self, index: int) -> None:
-        """Make a chunk pending, by taking its status away."""
+        """Mark a chunk as pending, by removing its status."""
         with writing(str(self.place)):
             self.place.remove(f"{ArrayName.STATUS}/c/{index}")
 
     # --- arrays -------------------------------------------------------------------------------------------
 
     def read(self, name: ArrayName, rows: Any = slice(None)) -> np.ndarray:
-        """Rows of an array. Raises DamagedError where what is stored is not what was written."""
+        """Read rows of an array. Raises DamagedError if they are not what was written."""
         array = self._array(name)
         with reading(f"{self.place}/{name}"):
             return np.asarray(array.oindex[rows])
@@ -159,7 +159,7 @@ class Part:
                 array[self.rows(index)] = np.array(columns[name], dtype=array.dtype)
 
     def damaged_descriptions(self) -> list[ArrayName]:
-        """The arrays that Zarr's description of is missing, or is not the one that was written."""
+        """Return the arrays whose Zarr metadata are missing or have changed."""
         found = []
         for name, layout in self._layouts.items():
             try:
@@ -169,7 +169,7 @@ class Part:
         return found
 
     def restore_description(self, name: ArrayName) -> None:
-        """Write the description of an array anew; its chunks stay."""
+        """Write the Zarr metadata of an array anew; its chunks stay."""
         with writing(str(self.place)):
             self.place.remove(f"{name}/zarr.json")
             make_array(self.place, name, self._layouts[name])

@@ -1,10 +1,12 @@
-"""The store, `dgp.zarr`: what is planned, what has been fitted, and what was found (see layout.py).
+"""The store, `dgp.zarr`: the plan, the results of every crop, and their statistics (see layout.py).
 
-A store is made of parts, each with its plan; `fit` adds one where there is more to fit than before. Each
-chunk of a part is written once, by one writer, its status last: a chunk without status is fitted again, by
-whoever resumes. No lock is needed. Two runs over one store at once do some work twice and write the same
-bytes to the same files, each file whole or not at all; only the seconds that fits took depend on who was
-last. A run that goes on while another starts anew finds its part gone, and says so.
+A store consists of parts, each with its own plan; `fit` adds a part if there is more to fit than before. Each
+chunk of a part is written once, by one writer, its status last: a chunk without status is pending and will be
+fitted again.
+
+Concurrent runs on one store are safe without a lock: they may duplicate work, but write identical bytes
+atomically; only the recorded timings differ. If another run recreates the store, this one stops with an
+error.
 """
 
 from __future__ import annotations
@@ -42,7 +44,21 @@ _LEFT_BY_THE_KILLED = re.compile(r"parts|zarr\..*\.partial")
 
 
 class Store:
-    """An open store. Crops are numbered through all parts, in the order in which they were planned."""
+    """An open store. Crops are numbered through all parts, in the order in which they were planned.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from dgp_mining import Settings, mine
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> Image.effect_noise((32, 32), 50).convert("RGB").save(f"{folder.name}/noise.png")
+    >>> settings = Settings(crop=16, max_crops=2, iterations=4)
+    >>> store = mine(folder.name, f"{folder.name}/a.zarr", settings, scheduler="sync")
+    >>> store = Store.open(f"{folder.name}/a.zarr")
+    >>> store.settings.crop, store.status.tolist()
+    (16, [1, 1])
+    >>> store.psnr.shape, store.statistics.counts.shape, store.at(np.array([1])).content.shape
+    ((2,), (2, 6), (1, 6))
+    """
 
     def __init__(self, place: Location, settings: StoreSettings, attributes: dict[str, Any]) -> None:
         self.place = place
@@ -54,7 +70,7 @@ class Store:
 
     @staticmethod
     def open(path: str | Path) -> Store:
-        """Open an existing store. Raises StoreError where it is missing, damaged or not one."""
+        """Open an existing store. Raises StoreError if it is missing, damaged or not a store."""
         place = Location(str(path))
         attributes = _attributes(place)
         if attributes is None:
@@ -63,10 +79,10 @@ class Store:
             )
         if (found := attributes.get("format")) != FORMAT:
             if not _is_a_format(found):
-                raise StoreError(f"{place} is not a store of dgp-mine: name one with --store.")
+                raise StoreError(f"{place} is not a store of dgp-mine: name one with store=.")
             raise StoreError(
                 f"{place} was made by another version of dgp-mine ('{found}', where this one makes "
-                f"'{FORMAT}'): use that version, start anew with --overwrite, or name another --store."
+                f"'{FORMAT}'): use that version, start anew with overwrite=True, or name another store=."
             )
         content = unseal(attributes, f"{place}/zarr.json")
         try:
@@ -76,21 +92,21 @@ class Store:
             if not isinstance(error.__cause__, SettingsKeysError):
                 raise
             raise StoreError(
-                f"{place} was made by another version of dgp-mine (what it holds as settings "
-                f"{error.__cause__}): use that version, start anew with --overwrite, or name another --store."
+                f"{place} was made by another version of dgp-mine (its list of settings {error.__cause__}): "
+                "use that version, start anew with overwrite=True, or name another store=."
             ) from None
 
     @staticmethod
     def create(path: str | Path, plan: Plan, chunk: int, gaussians: int) -> Store:
-        """Lay out a store for `plan`, in chunks of `chunk` crops; the mark that makes it one is written last,
-        so that no half of one is ever opened.
+        """Lay out a store for `plan`, in chunks of `chunk` crops. Its attributes are written last, so that
+        an incomplete store is never opened.
 
-        `gaussians` is the room for the Gaussians of one crop, where fields are kept. Raises StoreError.
+        `gaussians` is the room for the Gaussians of one crop, if fields are kept. Raises StoreError.
         """
         place = Location(str(path))
         with writing(str(place)):
             if not _is_vacant(place.modified()):
-                raise StoreError(f"{place} exists, and is not a store of dgp-mine: name another --store.")
+                raise StoreError(f"{place} exists, and is not a store of dgp-mine: name another store=.")
         about = {
             "format": FORMAT,
             "settings": plan.settings.to_json(),
@@ -101,36 +117,36 @@ class Store:
 
     @staticmethod
     def exists(path: str | Path) -> bool:
-        """Whether anything is there that `create` would not replace: a store, or what is none."""
+        """Whether `path` has anything that `create` would not replace: a store or other files."""
         return _attributes(Location(str(path))) is not None
 
     @staticmethod
     def delete(path: str | Path) -> None:
-        """Delete a store, and only ever a store. Raises StoreError where `path` is something else."""
+        """Delete a store, and nothing else: raises StoreError if `path` is not a store."""
         place = Location(str(path))
         attributes = _attributes(place)
         if attributes is None:
             return
         if not _is_a_format(attributes.get("format")) or (not place.remote and Path(path).is_symlink()):
             raise StoreError(
-                f"{place} is not a store of dgp-mine, so --overwrite leaves it: name another --store."
+                f"{place} is not a store of dgp-mine, so overwrite=True leaves it: name another store=."
             )
         with writing(str(place)):
             place.delete()
 
     @property
     def address(self) -> str:
-        """Where the store is, for processes with another working directory."""
+        """Absolute path or URL of the store."""
         return str(self.place.absolute())
 
     @property
     def fingerprint(self) -> str:
-        """Of the settings; stores that agree in it can be merged."""
+        """Digest of the settings; stores with equal fingerprints can be merged."""
         return settings_fingerprint(self.settings)
 
     @property
     def folder(self) -> str | None:
-        """The folder of images as the user named it; None where there are several."""
+        """The folder of images as the user named it; None if there are several."""
         folders = {part.folder for part in self.parts}
         return folders.pop() if len(folders) == 1 else None
 
@@ -142,7 +158,7 @@ class Store:
         return [self.part(name) for name in self._attributes["parts"]]
 
     def part(self, name: str) -> Part:
-        """The part of this name. Raises StoreError where the store has none."""
+        """Return the part of this name. Raises StoreError if the store has no such part."""
         if name not in self._attributes["parts"]:
             raise StoreError(f"{self.path} was begun anew or extended by another run: repeat the command.")
         if name not in self._parts:
@@ -151,7 +167,7 @@ class Store:
 
     @functools.cached_property
     def plan(self) -> Plan:
-        """The plans of all parts as one. Raises StoreError where they are damaged."""
+        """The plans of all parts as one. Raises StoreError if they are damaged."""
         return union([part.plan for part in self.parts], self.settings, self.folder)
 
     def __len__(self) -> int:
@@ -159,17 +175,19 @@ class Store:
         return sum(part.extent.crops for part in self.parts)
 
     def order(self) -> np.ndarray:
-        """[n] the crops by image name, row and column: the order in which priors are made, which does not
-        depend on when and where a crop was mined."""
+        """Return the crops [n] sorted by image name, row and column. Dictionaries are made in this order,
+        which does not depend on when and where a crop was mined."""
         return sorted_crops(self.plan)
 
     def check(self, plan: Plan) -> None:
-        """Raise StoreError, naming what differs, where the store cannot go on with `plan`: where settings
-        differ, images have changed, or images are missing whose crops are yet to be fitted."""
+        """Raise StoreError, naming the differences, if the store cannot be extended by `plan`.
+
+        That is if settings differ, images have changed, or images with pending crops are missing.
+        """
         differ = differences(self.settings, plan.settings)
         most = plan.settings.max_crops
         if most is not None and most < len(self):
-            differ.append(f"it has {len(self)} crops, more than --max-crops {most}")
+            differ.append(f"it has {len(self)} crops, more than max_crops={most}")
         here = describe_images(plan)
         changed = [
             name
@@ -186,15 +204,15 @@ class Store:
         if differ:
             raise StoreError(
                 f"{self.path} was made otherwise ({'; '.join(differ)}): repeat its settings, "
-                "start anew with --overwrite, or name another --store."
+                "start anew with overwrite=True, or name another store=."
             )
 
     def missing_crops(self, plan: Plan) -> Plan:
-        """What `plan` has and the store has not; see `planning.missing_crops`."""
+        """Return the crops of `plan` that the store lacks; see `plan_sets.missing_crops`."""
         return missing_crops(plan, self.plan)
 
     def add(self, plan: Plan, chunk: int, gaussians: int) -> Store:
-        """The store with one more part: all crops of `plan`, of which it has none yet (`missing_crops`)."""
+        """Return the store with one more part: all crops of `plan`, none of which it has yet."""
         part = Part.create(self.place, plan, chunk, gaussians)
         before = [name for name in self._attributes["parts"] if name != part.name]
         settings = replace(self.settings, max_crops=plan.settings.max_crops)
@@ -209,14 +227,14 @@ class Store:
         return Store(self.place, settings, about)
 
     def remove_stale_files(self) -> None:
-        """Delete what killed writers have left."""
+        """Delete the temporary files of killed writers."""
         with writing(self.path):
             self.place.remove_stale_files()
 
     # --- chunks -------------------------------------------------------------------------------------------
 
     def pending_chunks(self) -> list[Chunk]:
-        """The chunks without a status, which are to be fitted."""
+        """The chunks without a status, which are still to be fitted."""
         return [
             Chunk(part.name, index)
             for part in self.parts
@@ -224,26 +242,28 @@ class Store:
         ]
 
     def chunk_crops(self, chunk: Chunk) -> list[tuple[str, int, int]]:
-        """The crops of a chunk: name of the image in the folder, row and column."""
+        """Return the crops of a chunk: name of the image in the folder, row and column."""
         part = self.part(chunk.part)
         rows, plan = part.rows(chunk.number), part.plan
         names = [plan.names[image] for image in plan.image[rows]]
         return [(name, *at) for name, at in zip(names, plan.position[rows].tolist(), strict=True)]
 
     def write(self, chunk: Chunk, results: Sequence[CropResult]) -> None:
-        """Write all results of one chunk, in the order of its crops; the status last. Raises StoreFullError
-        where there is no room, StoreError where it cannot be written otherwise; the chunk stays pending."""
+        """Write all results of one chunk, in the order of its crops; the status last.
+
+        Raises StoreFullError if the disk is full, StoreError for other failures; the chunk stays pending.
+        """
         part = self.part(chunk.part)
         part.write(chunk.number, columns(results, part.extent.gaussians, part.extent.snapshots))
 
     def mark_pending(self, chunk: Chunk) -> None:
-        """Make a chunk pending, so that the next fit does it again."""
+        """Mark a chunk as pending, so that the next run fits it again."""
         self.part(chunk.part).mark_pending(chunk.number)
 
     # --- results ------------------------------------------------------------------------------------------
 
     def unfinished(self) -> np.ndarray:
-        """[n] bool: whether a crop is still to be fitted; quickly told, since no chunk is read for it."""
+        """Return for each crop, [n] bool, whether it is still to be fitted. Fast: reads no chunk."""
         return np.concatenate([part.unfinished() for part in self.parts])
 
     @property
@@ -287,14 +307,17 @@ class Store:
         return CropColumns(lambda name: self.read(name, crops))
 
     def samples(self, crops: np.ndarray) -> np.ndarray:
-        """The sampled Gaussians of the given finished crops, [len(crops), SAMPLE_SIZE, 7] float32."""
+        """Return the sampled Gaussians of the given fitted crops, [len(crops), SAMPLE_SIZE, 7] float32.
+
+        Raises DamagedError if some are missing.
+        """
         sampled = self.read(ArrayName.SAMPLES, crops)
         if (sampled[:, 0, 0] == LOST).any():
             raise damaged(f"{self.path}: statistics/sample", "some of it is missing")
         return sampled
 
     def field(self, crop: int) -> GaussianField | None:
-        """The fitted field of a crop, in pixels of the crop; None where it has failed, or none was kept."""
+        """Return the fitted field of a crop, in pixels of the crop; None if it failed or was not kept."""
         if not self.settings.keep_fields:
             return None
         fields = self.at(np.array([crop])).fields
@@ -309,7 +332,7 @@ class Store:
         return GaussianField(means, cholesky, colors[..., :channels].contiguous(), size=(side, side))
 
     def read(self, name: ArrayName, crops: np.ndarray | None = None) -> np.ndarray:
-        """An array over crops, of all crops or the given ones, in their order. Raises DamagedError."""
+        """Read an array over crops, for all crops or the given ones in their order. Raises DamagedError."""
         if crops is None:
             return np.concatenate([part.read(name) for part in self.parts])
         blocks, places, first = [], [], 0
@@ -325,7 +348,7 @@ class Store:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what results depend on."""
+    """Return the versions of the packages that results depend on."""
     found = {}
     for package in ("dgp-mining", "numpy", "torch"):
         try:
@@ -336,8 +359,8 @@ def versions() -> dict[str, str]:
 
 
 def _attributes(place: Location) -> dict[str, Any] | None:
-    """The attributes of what is there, a store or not; None where nothing is, or what a killed run has left.
-    Raises StoreError where it cannot be reached, or is damaged."""
+    """The attributes of a store; {} for anything else, None for nothing or the remains of a killed run.
+    Raises StoreError if they cannot be read or are damaged."""
     try:
         files = place.modified()
     except NotADirectoryError:

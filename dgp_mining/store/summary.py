@@ -1,4 +1,4 @@
-"""What a store holds so far, in figures: for `dgp-mine status` and for the end of a run."""
+"""The progress and quality of a store in figures, for `dgp-mine status` and the end of a run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,27 @@ from .crop_results import DONE, FAILED, PENDING
 from .store import Store
 
 RECENT_SECONDS = 600
-"""What was written in this time tells how fast a running store grows."""
+"""Chunks written within this time give the current speed."""
 
 
 def summarise(store: Store, callback: ProgressCallback | None = None) -> dict[str, Any]:
-    """Crops, PSNR, failures and settings of a store, JSON-serialisable; also while it is being written.
+    """Return crops, PSNR, failures and settings of a store as JSON values, even while it is being written.
 
     `psnr` and `held_out_psnr` (held-out-pixel PSNR) are {mean, min, p5, p50, p95} in dB over the
     fitted crops, or None before the first; `seconds` is the fitting time of all workers together. `failures`
     has one entry for each image and error, `reasons` the number of failed crops and skipped images for each
     reason.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from dgp_mining import Settings, mine
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> Image.effect_noise((32, 32), 50).convert("RGB").save(f"{folder.name}/noise.png")
+    >>> settings = Settings(crop=16, max_crops=2, iterations=4)
+    >>> store = mine(folder.name, f"{folder.name}/a.zarr", settings, scheduler="sync")
+    >>> summary = summarise(store)
+    >>> summary["crops"], summary["done"], summary["failed"], summary["pending"]
+    (2, 2, 0, 0)
     """
     callback = callback or ProgressCallback()
     plan = store.plan
@@ -69,8 +80,8 @@ def summarise(store: Store, callback: ProgressCallback | None = None) -> dict[st
 
 
 def recent(store: Store) -> dict[str, float] | None:
-    """How fast crops have been finished of late: {crops_per_second, idle}, `idle` the seconds since the last
-    one; None where nothing was written in the last RECENT_SECONDS, or too little to tell."""
+    """Return the current speed, {crops_per_second, idle}, with `idle` the seconds since the last chunk; None
+    if fewer than two chunks were written in the last RECENT_SECONDS."""
     now = time.time()
     times, crops = [], []
     for part in store.parts:
@@ -81,13 +92,13 @@ def recent(store: Store) -> dict[str, float] | None:
                 crops.append(rows.stop - rows.start)
     if len(times) < 2 or max(times) == min(times):
         return None
-    first = int(np.argmin(times))  # when the first of them was begun is not known
+    first = int(np.argmin(times))  # the start of the first is unknown
     finished = sum(crops) - crops[first]
     return {"crops_per_second": finished / (max(times) - min(times)), "idle": max(0.0, now - max(times))}
 
 
 def reason(name: str, text: str) -> str:
-    """The kind of error behind a sentence about one image: without its name, its numbers and the advice."""
+    """Reduce a sentence about one image to the kind of error: without name, numbers and advice."""
     _, _, said = text.rpartition(name)
     said = re.sub(r" is \d+x\d+,", " is", said.lstrip(": "))
     said = re.sub(r" ?\([^)]*\)", "", said)
@@ -95,7 +106,7 @@ def reason(name: str, text: str) -> str:
 
 
 def spread(values: np.ndarray) -> dict[str, float] | None:
-    """Mean, smallest value and percentiles; None of nothing."""
+    """Return mean, minimum and percentiles; None for no values."""
     if not len(values):
         return None
     p5, p50, p95 = np.percentile(values, [5, 50, 95])

@@ -1,4 +1,4 @@
-"""Whether a store is what was written: every checksum, every number, every image file."""
+"""Checking a store for damage: every checksum, every number, every image file."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from .store import Store
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that is not what was written."""
+    """Damage found in a store."""
 
     chunk: Chunk | None
-    """Where; None where it is the description of an array."""
+    """The damaged chunk; None for the metadata of an array."""
     crops: int
     """Crops of that chunk."""
     what: str
-    """The array and what is wrong with it, one sentence."""
+    """The array and its damage, one sentence."""
 
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """What has become of the image files since they were fitted."""
+    """The state of the image files since they were fitted."""
 
     same: int
-    """Files that still are what they were."""
+    """Number of unchanged files."""
     changed: list[str]
-    """Names of those that are not."""
+    """Names of changed files."""
     missing: list[str]
-    """Names of those that are not there."""
+    """Names of missing files."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` has found."""
+    """The result of `verify`."""
 
     crops: int
     """Crops of the store."""
     pending: int
-    """Those of them that are not fitted yet."""
+    """Crops that are not fitted yet."""
     damage: list[Damage]
-    """Empty where all is well."""
+    """Empty if the store is sound."""
     repaired: bool
-    """Whether what is damaged has been made pending, for the next `fit`."""
+    """Whether damaged chunks were marked as pending, for the next `fit`."""
     files: ImageFiles | None
-    """None unless asked for."""
+    """None unless image folders were given."""
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is damaged, or nothing is any more."""
+        """Whether nothing is damaged, or the damage was repaired, and no image file has changed."""
         return (not self.damage or self.repaired) and not (self.files and self.files.changed)
 
 
@@ -71,11 +71,20 @@ def verify(
     repair: bool = False,
     callback: ProgressCallback | None = None,
 ) -> Verification:
-    """Read all of a store and compare its parts with each other; with `images`, read the image files, too,
-    which are looked for in each of these folders.
+    """Read all of a store and check it for damage; with `images`, folders, compare the image files, too.
 
-    With `repair`, damaged chunks become pending and damaged descriptions of arrays are written anew. Raises
-    StoreError where there is no store, or what describes it as a whole is damaged, which cannot be repaired.
+    With `repair`, damaged chunks are marked as pending and damaged metadata of arrays are written anew.
+    Raises StoreError if there is no store, or if its attributes are damaged, which cannot be repaired.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from dgp_mining import Settings, mine
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> Image.effect_noise((32, 32), 50).convert("RGB").save(f"{folder.name}/noise.png")
+    >>> settings = Settings(crop=16, max_crops=2, iterations=4)
+    >>> store = mine(folder.name, f"{folder.name}/a.zarr", settings, scheduler="sync")
+    >>> verify(store.path, [folder.name]).sound
+    True
     """
     callback = callback or ProgressCallback()
     store = Store.open(path)
@@ -103,18 +112,18 @@ def verify(
 
 
 def _described(part: Part, repair: bool) -> list[Damage]:
-    """Arrays of `part` whose description is damaged, which is repaired where asked."""
+    """Check the metadata of the arrays of `part`, and repair them if asked."""
     wrong = part.damaged_descriptions()
     if repair:
         for name in wrong:
             part.restore_description(name)
     if repair or not wrong:
-        _ = part.plan  # what is planned cannot be repaired: raises where it is damaged
+        _ = part.plan  # raises if the plan is damaged, which cannot be repaired
     return [Damage(None, 0, f"{part.place}/{name} has a damaged description.") for name in wrong]
 
 
 def _wrong(part: Part, index: int) -> Iterator[str]:
-    """What is wrong with a chunk, a sentence each."""
+    """The damage of a chunk, one sentence each."""
     columns: dict[ArrayName, np.ndarray] = {}
     for name in crop_arrays(part.extent):
         try:

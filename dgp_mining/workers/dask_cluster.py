@@ -1,4 +1,4 @@
-"""Dask clusters: started on this machine, for loopback alone, or joined where they are."""
+"""Dask clusters: started on this machine, on loopback only, or existing ones."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..retry import RunError
 from ..signals import signals_blocked
 
 CONNECT_SECONDS = 10
-"""How long an existing scheduler is waited for."""
+"""Timeout of the connection to an existing scheduler."""
 
 LOOPBACK = "127.0.0.1"
 
 
 class Preparation(WorkerPlugin):
-    """Something that each worker does before its first task."""
+    """Runs a function on each worker before its first task."""
 
     def __init__(self, prepare: Callable[[], None]) -> None:
         self.prepare = prepare
@@ -34,14 +34,16 @@ class Preparation(WorkerPlugin):
 
 @contextmanager
 def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
-    """A client of one worker process for each environment, all on loopback: one thread each, restarted when
-    it dies, and ended with this process."""
+    """Yield a client of a cluster on loopback, with one worker process for each environment.
+
+    Each worker has one thread, is restarted if it dies, and ends with this process.
+    """
     options: dict[str, Any] = {
         "nthreads": 1,
         "host": LOOPBACK,
-        "memory_limit": None,  # dask would pause workers by its own estimate; an image is all they hold
+        "memory_limit": None,  # dask would pause workers by its own estimate; they hold one image each
         "dashboard": False,
-        "silence_logs": logging.CRITICAL,  # what matters is said by us, in sentences
+        "silence_logs": logging.CRITICAL,  # we report what matters, in sentences
     }
     workers = {
         number: {"cls": Nanny, "options": {**options, "env": environment}}
@@ -49,10 +51,10 @@ def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
     }
     scheduler = {
         "cls": Scheduler,
-        # Without an address of its own dask's web server listens everywhere.
+        # Without this address dask's web server would listen on all interfaces.
         "options": {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"},
     }
-    # A worker has what it works on, and nothing else.
+    # A worker holds only the task that it works on.
     with (
         dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
         silence_logging_cmgr(logging.CRITICAL),
@@ -67,29 +69,29 @@ def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
 def existing_cluster(
     address: str, ca: str | None = None, cert: str | None = None, key: str | None = None
 ) -> Iterator[Client]:
-    """A client of the scheduler at `address`; with PEM files where that is tls://..., by default those of
-    Dask's own configuration. Raises RunError where none answers."""
+    """Yield a client of the scheduler at `address`; for tls://... with PEM files, by default those of Dask's
+    configuration. Raises RunError if no scheduler answers."""
     security = _security(address, ca, cert, key)
     with silence_logging_cmgr(logging.CRITICAL):
         try:
             client = Client(address, timeout=CONNECT_SECONDS, security=security, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             raise RunError(
-                f"No Dask scheduler answers at {address}: start one or use --scheduler local."
+                f"No Dask scheduler answers at {address}: start one or use scheduler='local'."
             ) from error
         with client:
             yield client
 
 
 def _security(address: str, ca: str | None, cert: str | None, key: str | None) -> Security | None:
-    """What a tls:// address needs. Raises RunError where files are missing."""
+    """Security for a tls:// address. Raises RunError if files are missing."""
     if not address.startswith("tls://"):
         return None
     configured: Any = Security()  # its attributes are set dynamically
     files = {
-        "--tls-ca": ca or configured.tls_ca_file,
-        "--tls-cert": cert or configured.tls_client_cert,
-        "--tls-key": key or configured.tls_client_key,
+        "tls_ca=": ca or configured.tls_ca_file,
+        "tls_cert=": cert or configured.tls_client_cert,
+        "tls_key=": key or configured.tls_client_key,
     }
     for option, path in files.items():
         if not path:
@@ -97,9 +99,9 @@ def _security(address: str, ca: str | None, cert: str | None, key: str | None) -
         if "\n" not in path and not os.path.isfile(path):  # Dask's configuration may hold the text itself
             raise RunError(f"{option} {path} is not a file: name one in PEM format.")
     security = Security(
-        tls_ca_file=files["--tls-ca"],
-        tls_client_cert=files["--tls-cert"],
-        tls_client_key=files["--tls-key"],
+        tls_ca_file=files["tls_ca="],
+        tls_client_cert=files["tls_cert="],
+        tls_client_key=files["tls_key="],
         require_encryption=True,
     )
     try:

@@ -1,7 +1,7 @@
-"""Where tasks run: in this process, on a Dask cluster started here, or on one that exists.
+"""Executors: where tasks run, in this process, on a local Dask cluster, or on an existing one.
 
-An executor is given a function and someone to ask for the next task, and yields each task with its result as
-they end, in any order. Dask is imported only where it is used.
+An executor takes a function and a source of tasks, and yields each task with its result as they end, in any
+order. Dask is imported only if it is used.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Executor(Protocol):
 
 
 WINDOW = 3
-"""Tasks in flight per worker. Handing them all to the scheduler at once would make one dying worker mark
-hundreds of queued tasks as suspicious."""
+"""Tasks in flight per worker. If all were queued at once, one dying worker would mark hundreds of them as
+suspicious."""
 
 POLL_SECONDS = 0.5
-"""How often the cluster is looked at while nothing ends."""
+"""Interval at which the cluster is polled while no task ends."""
 
 PATIENCE_SECONDS = 10.0
-"""How long there may be no worker before it is said: a dead one is soon replaced."""
+"""How long there may be no worker before a message: a dead one is soon replaced."""
 
 
 @contextmanager
@@ -57,13 +57,17 @@ def open_executor(
     tls: tuple[str | None, str | None, str | None] = (None, None, None),
     notify: Callable[[str], None] = lambda sentence: None,
 ) -> Iterator[Executor]:
-    """The executor that `scheduler` names: 'sync', 'local', 'gpu', or the address of a Dask scheduler
-    (tcp://... or tls://...).
+    """Yield the executor that `scheduler` names.
 
-    `workers` is the number of one-threaded processes of a local cluster, default one per core, for 'gpu' one
-    per visible GPU. Every worker calls `prepare` before its first task, also one that joins later. `tls` are
-    PEM files (authority, certificate, key). Workers of an existing scheduler are waited for. Raises
-    RunError where there is no GPU or no scheduler.
+    Args:
+        scheduler: 'sync' (this process), 'local' (a cluster with one process per core), 'gpu' (one per
+            visible GPU), or the address of a Dask scheduler, tcp://... or tls://..., whose workers are waited for.
+        workers: number of single-threaded processes of a local cluster.
+        prepare: called by every worker before its first task, also by workers that join later.
+        tls: PEM files for tls://...: certificate authority, certificate, key.
+        notify: called with messages for people.
+
+    Raises RunError if there is no GPU or no scheduler.
     """
     if scheduler == "sync":
         prepare()
@@ -82,12 +86,12 @@ def open_executor(
 
 
 def default_workers(scheduler: str) -> int:
-    """Workers that a local cluster has unless told otherwise; 1 for what is no local cluster."""
+    """Return the default number of workers of a local cluster; 1 for other executors."""
     return {"local": available_cores(), "gpu": len(visible_gpus())}.get(scheduler, 1)
 
 
 def available_cores() -> int:
-    """CPU cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -102,7 +106,7 @@ def _cluster(
         return existing_cluster(scheduler, *tls)
     if not (gpus := visible_gpus()):
         raise RunError(
-            "No GPU is visible here (CUDA_VISIBLE_DEVICES, nvidia-smi -L): use --scheduler local, or start "
+            "No GPU is visible here (CUDA_VISIBLE_DEVICES, nvidia-smi -L): use scheduler='local', or start "
             "where there is an NVIDIA GPU."
         )
     return local_cluster([{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:workers]])
@@ -146,8 +150,7 @@ def _run_on(
     next_task: Callable[[int], Task | None],
     stop: Stop,
 ) -> Iterator[tuple[Task, Result | None]]:
-    """Keeps a window of tasks submitted. Where one fails, or it is asked to stop, those that have begun are
-    still waited for."""
+    """Keep a window of tasks submitted. After a failure or a stop, tasks under way are still waited for."""
     from distributed import KilledWorker
 
     ended: SimpleQueue[Future[Any]] = SimpleQueue()
@@ -167,7 +170,7 @@ def _run_on(
             break
         try:
             future, task = running.pop(ended.get(timeout=POLL_SECONDS).key)
-        except (Empty, KeyError):  # nothing has ended, or what was withdrawn
+        except (Empty, KeyError):  # nothing has ended, or only a withdrawn task
             continue
         if future.cancelled():
             raise _lost(client)
@@ -184,7 +187,7 @@ def _run_on(
 
 
 def _withdraw(client: Client, running: dict[Key, tuple[Future[Any], Any]]) -> None:
-    """Take back the tasks that no worker has yet."""
+    """Cancel the tasks that no worker has begun."""
     begun = {key for keys in _ask(client, client.processing).values() for key in keys}
     for key, (future, _) in list(running.items()):
         if key not in begun and future.status == "pending":
@@ -193,7 +196,7 @@ def _withdraw(client: Client, running: dict[Key, tuple[Future[Any], Any]]) -> No
 
 
 class _Watch:
-    """Counts the workers, which come and go, and says when there is none."""
+    """Counts the workers, which come and go, and reports if there are none."""
 
     def __init__(self, client: Client, notify: Callable[[str], None]) -> None:
         self.client, self.notify = client, notify
@@ -203,8 +206,10 @@ class _Watch:
         self.missed = False
 
     def workers(self) -> int:
-        """How many there are, at least 1: what is submitted waits for the next to come. Raises RunError where
-        the scheduler is gone."""
+        """Return the number of workers, at least 1, since submitted tasks wait for a worker.
+
+        Raises RunError if the scheduler is gone.
+        """
         now = time.monotonic()
         if now - self.looked < POLL_SECONDS:
             return max(1, self.count)
@@ -214,7 +219,7 @@ class _Watch:
         if self.count:
             self.seen = now
             if self.missed:
-                self.notify("Workers have come; going on.")
+                self.notify("Workers have come; continuing.")
         elif not self.missed and now - self.seen > PATIENCE_SECONDS:
             address = _address(self.client)
             self.notify(
@@ -226,7 +231,7 @@ class _Watch:
 
 
 def _ask(client: Client, question: Callable[[], Any]) -> Any:
-    """What the scheduler answers. Raises RunError where it no longer does."""
+    """Ask the scheduler. Raises RunError if it no longer answers."""
     try:
         return question()
     except OSError as error:

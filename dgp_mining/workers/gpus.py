@@ -1,4 +1,4 @@
-"""Which GPUs a process may use, found without touching them: what initialises CUDA holds memory on a GPU."""
+"""The GPUs that a process may use, found without initialising CUDA, which would take memory on a GPU."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _LISTED = re.compile(r"^\s*(GPU|MIG) .*\(UUID: (\S+)\)", re.MULTILINE)
 
 
 def visible_gpus() -> list[str]:
-    """Names of the GPUs here, each good for CUDA_VISIBLE_DEVICES; of a partitioned GPU, its MIG instances.
+    """Return names of the GPUs, as for CUDA_VISIBLE_DEVICES; for a partitioned GPU, its MIG instances.
 
-    Those of CUDA_VISIBLE_DEVICES where that is set, otherwise all that nvidia-smi lists.
+    These are the ones in CUDA_VISIBLE_DEVICES if that is set, otherwise all that nvidia-smi lists.
     """
     if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return _until_invalid([name.strip() for name in chosen.split(",")])
@@ -32,7 +32,7 @@ def visible_gpus() -> list[str]:
 
 
 def _until_invalid(names: list[str]) -> list[str]:
-    """As CUDA reads the list: what follows an invalid name is not visible, either."""
+    """The list as CUDA reads it: names after an invalid one are ignored."""
     valid: list[str] = []
     for name in names:
         if not re.fullmatch(r"\d+|(GPU|MIG)-\S+", name) or name in valid:

@@ -1,6 +1,4 @@
-"""The order of the work: chunks bundled into tasks of some seconds each, and what becomes of a task that
-kills its workers.
-"""
+"""Scheduling: chunks are bundled into tasks of some seconds each; tasks that kill workers are split up."""
 
 from __future__ import annotations
 
@@ -12,19 +10,19 @@ from ..store.part import Chunk
 from .messages import PlannedChunk, Progress, Task
 
 TASK_SECONDS = 20.0
-"""How long a task should take: long beside what it costs a scheduler, short for who waits for its end."""
+"""Intended length of a task: long compared with its scheduling overhead, short enough to stop soon."""
 
 MOST_CROPS = 4096
-"""Crops of a task at most, which bounds what travels with it."""
+"""Most crops of a task, which bounds the size of its message."""
 
 
 class TaskQueue:
-    """Hands out tasks one by one, made when their turn comes, and takes in how they have ended."""
+    """Makes tasks one by one on demand, and records their outcomes."""
 
     def __init__(
         self, task: Task, numbers: Sequence[Chunk], planned: Callable[[Chunk], PlannedChunk]
     ) -> None:
-        """`task` is what all tasks are, still without chunks; `planned` says what a chunk comprises."""
+        """`task` is a template without chunks; `planned` returns the crops of a chunk."""
         self.task, self.numbers, self.planned = task, numbers, planned
         self.taken = 0
         self.done, self.crops, self.seconds = 0, 0, 0.0
@@ -32,7 +30,7 @@ class TaskQueue:
         self.suspects: dict[Task, tuple[_Trial, int]] = {}
 
     def next(self, workers: int) -> Task | None:
-        """A task for one of so many workers; None where there is none, unless a running one ends badly."""
+        """Return the next task for one of `workers`; None if there is none, unless a running one fails."""
         if self.urgent:
             return self.urgent.popleft()
         numbers = self.numbers[self.taken : self.taken + self._bundle(workers)]
@@ -41,8 +39,8 @@ class TaskQueue:
         return replace(self.task, chunks=chunks) if chunks else None
 
     def _bundle(self, workers: int) -> int:
-        """Chunks of the next task: as many as the measured rate makes TASK_SECONDS of, one before anything is
-        measured, and towards the end so few that all workers finish together."""
+        """Number of chunks of the next task: TASK_SECONDS at the measured rate, 1 before a rate is measured,
+        and fewer towards the end so that all workers finish together."""
         if not self.done:
             return 1
         by_rate = TASK_SECONDS * self.done / max(self.seconds, 1e-9)
@@ -51,8 +49,8 @@ class TaskQueue:
         return max(1, int(min(by_rate, by_size, left / (2 * workers))))
 
     def record(self, task: Task, ends: Sequence[Progress] | None) -> Sequence[Progress]:
-        """Take in how the chunks of a task have ended, and return it: nothing where ends is None, because the
-        task has killed every worker that took it."""
+        """Record the outcomes of a task's chunks and return them; `ends` is None if the task has killed every
+        worker that took it."""
         if ends is None:
             self._killed(task)
             return []
@@ -64,14 +62,14 @@ class TaskQueue:
         return ends
 
     def _killed(self, task: Task) -> None:
-        """Arrange for what is left of a task that has killed every worker that took it: find the crops that
-        do so, by fitting each alone, and record them as failed with the rest of their chunk."""
+        """Split a task that has killed every worker that took it: fit each crop alone to find the deadly
+        ones, then fit the chunk without them."""
         chunk = task.chunks[0]
         if task in self.suspects:
             self._tried(task, deadly=True)
         elif len(task.chunks) > 1:
             self.urgent.extend(replace(task, chunks=(chunk,)) for chunk in task.chunks)
-        elif len(chunk.crops) == 1 or chunk.deadly:  # alone, or for no crop's sake: nothing more to find out
+        elif len(chunk.crops) == 1 or chunk.deadly:  # nothing left to split
             self._requeue(chunk, range(len(chunk.crops)))
         else:
             trial = _Trial(chunk, waiting=len(chunk.crops))
@@ -94,7 +92,7 @@ class TaskQueue:
 
 @dataclass
 class _Trial:
-    """A chunk whose crops are fitted one by one to see which of them kills its worker."""
+    """A chunk whose crops are fitted one by one, to find those that kill their worker."""
 
     chunk: PlannedChunk
     waiting: int

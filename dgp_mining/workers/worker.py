@@ -1,4 +1,4 @@
-"""Fitting the crops of chunks: what a worker does. A result depends on its crop and the settings alone."""
+"""What a worker does: fit the crops of chunks. A result depends on its crop and the settings alone."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from ..store.store import Store
 from .messages import PlannedChunk, Progress, Task
 
 FITTERS = {"cpu": "dgp_mining.fitting.fit", "cuda": "dgp_mining.fitting.batch"}
-"""The module that fits on each device, by name: that travels to any worker, and tests can put another there.
-On "cuda" it has `fit_images` and `held_out_psnrs`, otherwise `fit_image` and `held_out_psnr`."""
+"""Name of the fitting module for each device: a name can be sent to any worker, and tests name other modules.
+For "cuda" it has `fit_images` and `held_out_psnrs`, otherwise `fit_image` and `held_out_psnr`."""
 
 BATCH_PIXELS = 64 * 256 * 256
-"""Pixels that a GPU is given at once: enough to hide the launches, little of its memory."""
+"""Pixels of a batch on a GPU: enough to hide the launches, little of its memory."""
 
 
 def fit_task(task: Task) -> list[Progress]:
-    """Fit the chunks of a task, each written as soon as it is complete; [] for a trial.
+    """Fit the chunks of a task, writing each as soon as it is complete; return [] for a trial.
 
-    Raises RunError, or the store's StoreError, where to go on is no use.
+    Raises RunError, or the store's StoreError, if the run cannot go on.
     """
     store, fitter = retry(lambda: Store.open(task.store)), load_fitter(task.fitter)
     check_worker(store.settings.backend)
@@ -65,7 +65,7 @@ def fit_task(task: Task) -> list[Progress]:
 
 
 def _crops_of(task: Task) -> tuple[list[Crop], set[int]]:
-    """All crops of a task in order, and the indices of those that are not to be fitted again."""
+    """All crops of a task in order, and the indices of the deadly ones."""
     crops: list[Crop] = []
     deadly: set[int] = set()
     for chunk in task.chunks:
@@ -75,19 +75,19 @@ def _crops_of(task: Task) -> tuple[list[Crop], set[int]]:
 
 
 def check_worker(backend: str) -> None:
-    """Raise RunError unless this process renders with `backend`: another would fit to other bits."""
+    """Raise RunError unless this process renders with `backend`: another would give other bits."""
     if backend == "cuda":
         if not torch.cuda.is_available():
-            raise RunError("A worker sees no GPU: start workers where there is one, or use --device cpu.")
+            raise RunError("A worker sees no GPU: start workers on a machine with one, or use device='cpu'.")
     elif (here := splat2d.backend()) != backend:
         raise RunError(
-            f"A worker renders with '{here}' where the run was planned with '{backend}': install the same "
+            f"A worker renders with '{here}', but the run was planned with '{backend}': install the same "
             "dgp-mining, with its compiled library, on every machine."
         )
 
 
 def prepare_worker(backend: str, fitter: str) -> None:
-    """Load what fitting needs, before there is anything to fit. Raises RunError."""
+    """Load the fitting module before the first task, and warm up the GPU. Raises RunError."""
     check_worker(backend)
     module = load_fitter(fitter)
     if backend == "cuda":
@@ -105,12 +105,12 @@ def _gpu_failed(error: RuntimeError) -> RunError:
 
 
 def _first_line(error: BaseException) -> str:
-    """What an error says, in one line; torch says more."""
+    """The first line of an error's message; those of torch are long."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def load_fitter(name: str) -> ModuleType:
-    """The fitting module of this name, see FITTERS."""
+    """Import the fitting module of this name; see FITTERS."""
     return importlib.import_module(name)
 
 
@@ -120,7 +120,7 @@ def load_fitter(name: str) -> ModuleType:
 def _fitted(
     crops: Iterator[LoadedCrop], settings: StoreSettings, fitter: ModuleType
 ) -> Iterator[tuple[LoadedCrop, CropResult]]:
-    """Each crop with its result, in order; on a GPU in batches, halved where its memory is too small."""
+    """Yield each crop with its result, in order; on a GPU in batches, halved if its memory is too small."""
     size = batch_size(settings)
     if size > 1:
         crops = _ahead(crops)
@@ -140,18 +140,18 @@ def _fitted(
             torch.cuda.empty_cache()
         else:
             raise RunError(
-                "The GPU's memory does not hold a single crop: take a smaller --crop or --density, or end "
+                "The GPU's memory does not hold a single crop: take a smaller crop= or density=, or end "
                 "what else uses the GPU, then repeat the command."
             )
 
 
 def batch_size(settings: StoreSettings) -> int:
-    """Crops that are fitted at once: one, unless on a GPU."""
+    """Return the number of crops that are fitted at once: 1 on a CPU."""
     return max(1, BATCH_PIXELS // settings.crop**2) if settings.backend == "cuda" else 1
 
 
 def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]:
-    """The same crops, loaded by a thread while the GPU is busy."""
+    """Yield the same crops, loaded by a thread while the GPU is busy."""
     pool = ThreadPoolExecutor(1)
 
     def load() -> LoadedCrop | None:
@@ -167,7 +167,7 @@ def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]
 
 
 def fit_crops(crops: Sequence[LoadedCrop], settings: StoreSettings, fitter: ModuleType) -> list[CropResult]:
-    """Fit crops and measure the fits; each result depends on its crop and the settings alone."""
+    """Fit crops and measure the fits. Each result depends on its crop and the settings alone."""
     results: list[CropResult] = []
     for shape, alike in itertools.groupby(crops, key=_shape):
         if shape:
@@ -192,7 +192,7 @@ def _fit_alike(crops: list[LoadedCrop], settings: StoreSettings, fitter: ModuleT
         raise
     except (ValueError, RuntimeError, MemoryError) as error:
         if settings.backend == "cuda" and isinstance(error, RuntimeError):
-            raise _gpu_failed(error) from None  # no crop's fault, and nothing works on that GPU any more
+            raise _gpu_failed(error) from None  # after an error every call on that GPU fails
         if len(crops) > 1:
             return [result for crop in crops for result in _fit_alike([crop], settings, fitter)]
         return [CropResult(crops[0].sha256, f"{crops[0].name}: {_first_line(error)}")]
@@ -211,7 +211,7 @@ def _measured(
     keep_field: bool,
 ) -> CropResult:
     if math.isnan(fit.psnr) or math.isnan(held_out):
-        return CropResult(crop.sha256, f"{crop.name}: the fit diverged: take another --recipe or --density.")
+        return CropResult(crop.sha256, f"{crop.name}: the fit diverged: take another recipe= or density=.")
     return CropResult(
         crop.sha256,
         psnr=_finite(fit.psnr),

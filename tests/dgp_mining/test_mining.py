@@ -243,7 +243,7 @@ def test_an_image_that_shrank_under_way_fails_its_crops_only(
 
 def test_a_resumed_run_with_other_settings_is_refused(photos: Path, tmp_path: Path, fitter: str) -> None:
     mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
-    with pytest.raises(StoreError, match="it has 24 crops, more than --max-crops 20"):
+    with pytest.raises(StoreError, match="it has 24 crops, more than max_crops=20"):
         mine(photos, tmp_path / "a.zarr", Settings(crop=32, max_crops=20), scheduler="sync", fitter=fitter)
     other = mine(
         photos,

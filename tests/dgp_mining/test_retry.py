@@ -140,7 +140,7 @@ def test_strict_stops_at_the_first_failed_crop(flat: Path, tmp_path: Path, scrip
     script.set({10: ["refuse"]})
     path, options = tmp_path / "a.zarr", {"scheduler": "sync", "fitter": script.fitter, "strict": True}
     for _ in range(2):  # it has failed for good
-        with pytest.raises(RunError, match=r"--strict: 10.png: the crop is refused"):
+        with pytest.raises(RunError, match=r"strict=True: 10.png: the crop is refused"):
             mine(flat, path, SETTINGS, **options)
         assert counts(Store.open(path)) == (0, 1, 7)
     assert script.calls(10) == 1
@@ -170,7 +170,7 @@ def test_strict_does_not_begin_where_an_image_cannot_be_mined(
     flat: Path, tmp_path: Path, script: Any
 ) -> None:
     (flat / "text.png").write_text("not an image")
-    with pytest.raises(RunError, match=r"--strict: .*text.png is not a PNG"):
+    with pytest.raises(RunError, match=r"strict=True: .*text.png is not a PNG"):
         mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=script.fitter, strict=True)
     assert script.calls(10) == 0
 
@@ -232,7 +232,7 @@ def test_a_worker_with_another_backend_is_refused(
     plan = replace(plan, settings=replace(plan.settings, backend="other"))
     mining.open_store(tmp_path / "a.zarr", plan)
     monkeypatch.setattr(mining, "plan_run", lambda *arguments: plan)
-    with pytest.raises(RunError, match=r"renders with '\w+' where the run was planned with 'other'"):
+    with pytest.raises(RunError, match=r"renders with '\w+', but the run was planned with 'other'"):
         mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=script.fitter)
 
 

@@ -85,18 +85,18 @@ def test_what_differs_is_named_with_both_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "option"),
+    ("settings", "argument"),
     [
-        ({"crop": 8}, "--crop"),
-        ({"density": 0}, "--density"),
-        ({"density": float("nan")}, "--density"),
-        ({"max_crops": 0}, "--max-crops"),
-        ({"iterations": 0}, "--iterations"),
-        ({"target_psnr": float("nan")}, "--target-psnr must be above 0"),
-        ({"target_psnr": 30.0, "snapshots": (0, 5)}, "--target-psnr may not reach"),
-        ({"seed": -1}, "--seed"),
+        ({"crop": 8}, "crop="),
+        ({"density": 0}, "density="),
+        ({"density": float("nan")}, "density="),
+        ({"max_crops": 0}, "max_crops="),
+        ({"iterations": 0}, "iterations="),
+        ({"target_psnr": float("nan")}, "target_psnr= must be above 0"),
+        ({"target_psnr": 30.0, "snapshots": (0, 5)}, "target_psnr= may not reach"),
+        ({"seed": -1}, "seed="),
     ],
 )
-def test_settings_out_of_range_name_their_option(settings: dict[str, Any], option: str) -> None:
-    with pytest.raises(ValueError, match=option):
+def test_settings_out_of_range_name_their_argument(settings: dict[str, Any], argument: str) -> None:
+    with pytest.raises(ValueError, match=argument):
         Settings(**settings)

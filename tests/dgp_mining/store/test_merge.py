@@ -174,9 +174,10 @@ def test_a_failure_gives_way_to_a_fit_of_the_same_crop(mine_some: Mine, photos: 
 def test_what_cannot_be_merged_is_refused_in_a_sentence(mine_some: Mine) -> None:
     store = mine_some("a.zarr", NAMES[:2])
     mine_some("b.zarr", NAMES[2:], Settings(crop=32, seed=1))
-    with pytest.raises(StoreError, match=r"b\.zarr was mined otherwise than a\.zarr \(seed is 0 there and 1"):
+    said = r"b\.zarr was mined with other settings than a\.zarr \(seed is 0 there and 1"
+    with pytest.raises(StoreError, match=said):
         merge(["a.zarr", "b.zarr"], "ab.zarr")
-    with pytest.raises(StoreError, match=r"b\.zarr exists already: name another --out"):
+    with pytest.raises(StoreError, match=r"b\.zarr exists already: name another out="):
         merge(["a.zarr"], "b.zarr")
     store.mark_pending(Chunk(store.parts[0].name, 0))
     with pytest.raises(StoreError, match=r"a\.zarr still has \d+ of \d+ crops to fit"):

@@ -118,7 +118,7 @@ def test_other_settings_are_refused_by_name(tmp_path: Path, plan: Plan, photos: 
     store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     store.check(plan)
     other = make_plan(photos, replace(SETTINGS, crop=48))
-    with pytest.raises(StoreError, match=r"crop is 32 there and 48 here\): .*--overwrite.*--store"):
+    with pytest.raises(StoreError, match=r"crop is 32 there and 48 here\): .*overwrite=True.*store="):
         store.check(other)
     nbytes = plan.nbytes + (np.array(plan.names) == "p1.png")
     with pytest.raises(StoreError, match=r"p1\.png has changed"):
@@ -136,7 +136,7 @@ def test_what_is_no_store_is_refused_and_never_deleted(tmp_path: Path) -> None:
     for path in (folder, file, group):
         with pytest.raises(StoreError, match="is not a store"):
             Store.open(path)
-        with pytest.raises(StoreError, match="--overwrite leaves it"):
+        with pytest.raises(StoreError, match="overwrite=True leaves it"):
             Store.delete(path)
         assert path.exists()
     assert (folder / "chapter1").read_text() == "years of work"
@@ -153,7 +153,7 @@ def test_a_store_is_deleted_when_asked(tmp_path: Path, plan: Plan) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, plan: Plan) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"file/dgp\.zarr cannot be written .*--store"):
+    with pytest.raises(StoreError, match=r"file/dgp\.zarr cannot be written .*store="):
         Store.create(tmp_path / "file" / "dgp.zarr", plan, chunk=4, gaussians=60)
 
 

@@ -182,9 +182,9 @@ def test_tasks_run_over_tls(encrypted: str, pem: tuple[str, str, str]) -> None:
 def test_what_tls_lacks_is_named(pem: tuple[str, str, str], tmp_path: Path) -> None:
     ca, cert, key = pem
     for files, said in (
-        ((None, None, None), "--tls-ca is missing"),
-        ((ca, None, key), "--tls-cert is missing"),
-        ((ca, cert, str(tmp_path / "none.pem")), f"--tls-key {tmp_path}/none.pem is not a file"),
+        ((None, None, None), "tls_ca= is missing"),
+        ((ca, None, key), "tls_cert= is missing"),
+        ((ca, cert, str(tmp_path / "none.pem")), f"tls_key= {tmp_path}/none.pem is not a file"),
         ((cert, str(tmp_path / "text.pem"), key), "cannot be used"),
     ):
         (tmp_path / "text.pem").write_text("not a certificate")
