@@ -61,7 +61,8 @@ def open_executor(
 
     Args:
         scheduler: 'sync' (this process), 'local' (a cluster with one process per core), 'gpu' (one per
-            visible GPU), or the address of a Dask scheduler, tcp://... or tls://..., whose workers are waited for.
+            visible GPU), or the address of a Dask scheduler, tcp://... or tls://..., whose workers are
+            waited for.
         workers: number of single-threaded processes of a local cluster.
         prepare: called by every worker before its first task, also by workers that join later.
         tls: PEM files for tls://...: certificate authority, certificate, key.

@@ -6,16 +6,12 @@ import errno
 import os
 import signal
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import dask
-import numpy as np
 import pytest
 
-from dgp_mining import mining
 from dgp_mining import retry as retry_module
 from dgp_mining.callbacks import Callback
 from dgp_mining.images.reader import ImageError, decode_image
@@ -24,10 +20,9 @@ from dgp_mining.planning import crop_loader
 from dgp_mining.planning.crop_loader import load_crops
 from dgp_mining.planning.plan import Plan
 from dgp_mining.planning.settings import Settings
-from dgp_mining.retry import RunError, disk_is_full, is_transient, retry
+from dgp_mining.retry import RunError, disk_is_full, is_transient, is_unreachable, retry
 from dgp_mining.store.crop_results import DONE, FAILED, PENDING
 from dgp_mining.store.store import Store, StoreError
-from dgp_mining.workers import worker
 from dgp_mining.workers.messages import Progress
 
 SETTINGS = Settings(crop=32)
@@ -79,9 +74,21 @@ def test_faults_are_told_apart_by_their_cause() -> None:
         assert not is_transient(error)
         assert not is_transient(caused_by(error))
     assert [disk_is_full(caused_by(error)) for error in full + passing] == [True] * 2 + [False] * 4
-    assert is_transient(
-        type("EndpointConnectionError", (Exception,), {"__module__": "botocore.exceptions"})()
-    )
+
+
+@pytest.mark.parametrize(
+    "module", ["botocore.exceptions", "aiohttp.client", "urllib3.exceptions", "aiobotocore"]
+)
+def test_an_error_of_the_network_is_transient_and_says_nothing_of_the_data(module: str) -> None:
+    error = type("EndpointConnectionError", (Exception,), {"__module__": module})()
+    assert is_transient(caused_by(error))
+    assert is_unreachable(caused_by(error))
+
+
+def test_missing_and_damaged_data_are_not_unreachable() -> None:
+    assert is_unreachable(PermissionError(errno.EACCES, "denied"))
+    assert not is_unreachable(FileNotFoundError(errno.ENOENT, "missing"))
+    assert not is_unreachable(ValueError("bad checksum"))
 
 
 def test_a_passing_fault_is_tried_three_times_more_with_growing_pauses(pauses: list[float]) -> None:
@@ -175,33 +182,6 @@ def test_strict_does_not_begin_where_an_image_cannot_be_mined(
     assert script.calls(10) == 0
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), "is full: make room, then repeat the command"),
-        (OSError(errno.EIO, "Input/output error"), "cannot be written .*Input/output error.*repeat"),
-    ],
-)
-def test_a_store_that_cannot_be_written_ends_the_run_and_loses_nothing(
-    error: OSError, said: str, flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, options = tmp_path / "a.zarr", {"scheduler": "sync", "fitter": script.fitter}
-    write, written = Store.write, []
-
-    def three_times(store: Store, *arguments: Any) -> None:
-        if len(written) == 3:
-            raise error
-        written.append(write(store, *arguments))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "write", three_times)
-        with pytest.raises(RunError, match=said):
-            mine(flat, path, SETTINGS, **options)
-    assert counts(Store.open(path)) == (3, 0, 5)
-    assert counts(mine(flat, path, SETTINGS, **options)) == (8, 0, 0)
-    assert [script.calls(crop) for crop in range(10, 90, 10)] == [1, 1, 1, 2, 1, 1, 1, 1]
-
-
 def test_a_folder_that_goes_away_fails_no_crop(flat: Path, tmp_path: Path, script: Any) -> None:
     path, options = tmp_path / "a.zarr", {"scheduler": "sync", "fitter": script.fitter}
 
@@ -223,78 +203,3 @@ def test_a_task_cannot_lead_out_of_the_folder_of_images(
     assert crop.pixels is None
     assert crop.error.endswith("it is not read.")
     assert not decoding["calls"]
-
-
-def test_a_worker_with_another_backend_is_refused(
-    flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = mining.plan_run(flat, SETTINGS)
-    plan = replace(plan, settings=replace(plan.settings, backend="other"))
-    mining.open_store(tmp_path / "a.zarr", plan)
-    monkeypatch.setattr(mining, "plan_run", lambda *arguments: plan)
-    with pytest.raises(RunError, match=r"renders with '\w+', but the run was planned with 'other'"):
-        mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=script.fitter)
-
-
-def test_a_crop_that_kills_every_worker_is_found_and_the_others_are_fitted(
-    flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One chunk of eight crops, of which one kills: first the chunk's workers, then its own."""
-    monkeypatch.setattr(mining, "chunk_length", lambda *arguments: 8)
-    script.set({50: ["die"] * 99})
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-        store = mine(flat, tmp_path / "a.zarr", SETTINGS, workers=1, fitter=script.fitter)
-    assert counts(store) == (7, 1, 0)
-    ((crop, reason),) = store.errors
-    assert crop == 4
-    assert reason.startswith("50.png: the crop at (0, 0) killed every worker")
-    assert script.calls(50) == 2
-
-
-def test_a_gpu_takes_many_crops_at_once_and_half_as_many_where_its_memory_is_short(
-    flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mining, "chunk_length", lambda *arguments: 8)
-    monkeypatch.setattr(worker, "check_worker", lambda backend: None)
-    script.set({40: ["refuse"] * 9})
-    options = {"scheduler": "sync", "fitter": script.fitter}
-    on_gpu = mine(flat, tmp_path / "gpu.zarr", SETTINGS, device="cuda", **options)
-    assert on_gpu.settings.backend == "cuda"
-    # All; half, which is too many still; a quarter, and for the refused crop one by one.
-    assert script.batches()[1:] == [8, 4, 2, 2, 1, 1, 2, 2]
-    on_cpu = mine(flat, tmp_path / "cpu.zarr", SETTINGS, **options)
-    assert on_gpu.errors == on_cpu.errors == [(3, "40.png: the crop is refused")]
-    assert on_gpu.fingerprint != on_cpu.fingerprint
-    done = np.flatnonzero(on_cpu.status == DONE)
-    np.testing.assert_array_equal(on_gpu.samples(done), on_cpu.samples(done))
-
-
-def test_a_gpu_that_does_not_hold_one_crop_ends_the_run(
-    flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "check_worker", lambda backend: None)
-    monkeypatch.setattr(mining, "prepare_worker", lambda backend, fitter: None)
-    script.set_memory(0)
-    with pytest.raises(RunError, match="does not hold a single crop"):
-        mine(flat, tmp_path / "a.zarr", SETTINGS, device="cuda", scheduler="sync", fitter=script.fitter)
-    assert counts(Store.open(tmp_path / "a.zarr")) == (0, 0, 8)
-
-
-def test_what_breaks_fails_the_crop_on_a_cpu_and_ends_the_run_on_a_gpu(
-    flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A GPU that has had an error gives no more than errors."""
-    monkeypatch.setattr(worker, "check_worker", lambda backend: None)
-    script.set({20: ["break"] * 9})
-    options = {"scheduler": "sync", "fitter": script.fitter}
-    assert mine(flat, tmp_path / "cpu.zarr", SETTINGS, **options).errors == [(1, "20.png: something broke")]
-    with pytest.raises(RunError, match=r"GPU cannot be used \(something broke\): see to it"):
-        mine(flat, tmp_path / "gpu.zarr", SETTINGS, device="cuda", **options)
-    assert counts(Store.open(tmp_path / "gpu.zarr"))[1] == 0
-
-
-def test_a_gpu_that_is_not_there_is_one_sentence(flat: Path, tmp_path: Path, script: Any) -> None:
-    if os.path.exists("/dev/nvidia0"):
-        pytest.skip("there is a GPU")
-    with pytest.raises(RunError, match="sees no GPU"):
-        mine(flat, tmp_path / "a.zarr", SETTINGS, device="cuda", scheduler="sync", fitter=script.fitter)

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from dgp_mining import mining
 from dgp_mining.cli import main
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
@@ -34,6 +35,9 @@ def store(photos: Path, tmp_path: Path, fitter: str) -> Path:
 def run(*arguments: object) -> Result:
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    if result.exit_code == 1 and arguments[0] != "verify":
+        assert result.stderr.splitlines()[-1].startswith("Error: ")
     return result
 
 
@@ -172,27 +176,6 @@ def test_the_commands_say_and_exit_as_they_should(store: Path, photos: Path) -> 
     assert run("verify", "--store", store).exit_code == 0
 
 
-def test_status_exits_with_3_only_for_what_is_finished_with_failures(
-    photos: Path, tmp_path: Path, fitter: str
-) -> None:
-    Image.new("RGB", (64, 64)).save(photos / "black.png")
-    path = tmp_path / "a.zarr"
-    store = mine(photos, path, Settings(crop=32), scheduler="sync", fitter=fitter)
-    finished = run("status", "--store", path)
-    assert finished.exit_code == 3
-    assert "failed    4 crops: the crop is black" in finished.stdout
-    as_json = json.loads(run("status", "--store", path, "--json").stdout)
-    assert as_json["reasons"]["failed"] == {"the crop is black": 4}
-    assert as_json["failures"] == [
-        {"image": "black.png", "error": "black.png: the crop is black", "crops": 4}
-    ]
-    assert as_json["recent"] is None
-    store.mark_pending(Chunk(store.parts[0].name, len(store) - 1))
-    running = run("status", "--store", path, "--json")
-    assert running.exit_code == 0
-    assert json.loads(running.stdout)["recent"]["crops_per_second"] > 0
-
-
 def test_options_reach_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[object, ...]] = []
 
@@ -216,3 +199,67 @@ def test_options_reach_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ]
     for usage in (["merge", "--out", "c.zarr"], ["merge", "a.zarr"]):
         assert run(*usage).exit_code == 2
+
+
+NINE = Settings(crop=32, max_crops=9)
+
+
+def spoil(file: Path, rng: np.random.Generator) -> str:
+    """Do to a file what happens to files; says what it was."""
+    content = bytearray(file.read_bytes())
+    match how := ["flip", "cut", "delete", "empty", "foreign"][rng.integers(5)]:
+        case "flip":
+            for place in rng.integers(len(content), size=1 + rng.integers(3)):
+                content[place] ^= 1 << rng.integers(8)
+        case "cut":
+            del content[rng.integers(len(content)) :]
+        case "delete":
+            file.unlink()
+            return how
+        case "empty":
+            content.clear()
+        case "foreign":
+            content = bytearray(rng.bytes(40))
+    file.write_bytes(content)
+    return how
+
+
+@pytest.mark.parametrize("seeds", [range(8), pytest.param(range(8, 150), marks=pytest.mark.slow)])
+def test_every_command_ends_in_a_sentence_or_in_the_right_result(
+    seeds: range, photos: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mining, "mine", lambda *a, **k: mine(*a, **k | {"fitter": fitter}))
+    monkeypatch.chdir(tmp_path)
+    mine(photos, "whole.zarr", NINE, scheduler="sync", fitter=fitter)
+    build = ["dictionary", "build", "--kernels", 64]
+    fit = ["fit", "--images", photos, "--crop", 32, "--max-crops", 9, "--scheduler", "sync"]
+    assert run(*build, "--store", "whole.zarr", "--out", "whole.npz").exit_code == 0
+    whole = Path("whole.npz").read_bytes()
+    ends = {"right": 0, "refused": 0, "repaired": 0}
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        shutil.rmtree("a.zarr", ignore_errors=True)
+        shutil.rmtree("b.zarr", ignore_errors=True)
+        shutil.copytree("whole.zarr", "a.zarr")
+        files = sorted(path for path in Path("a.zarr").rglob("*") if path.is_file())
+        file = files[rng.integers(len(files))]
+        what = f"seed {seed}: {spoil(file, rng)} {file}"
+        run("status", "--store", "a.zarr", "--json")
+        sound = run("verify", "--store", "a.zarr").exit_code == 0
+        built = run(*build, "--store", "a.zarr", "--out", "a.npz").exit_code == 0
+        if built:
+            assert Path("a.npz").read_bytes() == whole, what
+        merged = run("merge", "a.zarr", "--out", "b.zarr").exit_code == 0
+        if merged and built:
+            assert run(*build, "--store", "b.zarr", "--out", "b.npz").exit_code == 0, what
+            assert Path("b.npz").read_bytes() == whole, what
+        assert built or not sound or Store.open("a.zarr").pending_chunks(), what
+        if run("verify", "--store", "a.zarr", "--repair").exit_code == 0:
+            assert run(*fit, "--store", "a.zarr").exit_code == 0, what
+            assert run(*build, "--store", "a.zarr", "--out", "a.npz").exit_code == 0, what
+            assert Path("a.npz").read_bytes() == whole, what
+            ends["right" if built else "repaired"] += 1
+        else:
+            assert run(*fit, "--store", "a.zarr").exit_code == 1, what
+            ends["refused"] += 1
+    assert len(seeds) < 20 or min(ends.values()) > 0, ends

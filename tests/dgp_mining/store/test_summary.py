@@ -1,0 +1,44 @@
+"""The summary of a store counts what failed and why, and how fast a run is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from dgp_mining.cli import main
+from dgp_mining.mining import mine
+from dgp_mining.planning.settings import Settings
+from dgp_mining.store.store import Chunk
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    if result.exit_code == 1 and arguments[0] != "verify":
+        assert result.stderr.splitlines()[-1].startswith("Error: ")
+    return result
+
+
+def test_status_exits_with_3_only_for_what_is_finished_with_failures(
+    photos: Path, tmp_path: Path, fitter: str
+) -> None:
+    Image.new("RGB", (64, 64)).save(photos / "black.png")
+    path = tmp_path / "a.zarr"
+    store = mine(photos, path, Settings(crop=32), scheduler="sync", fitter=fitter)
+    finished = run("status", "--store", path)
+    assert finished.exit_code == 3
+    assert "failed    4 crops: the crop is black" in finished.stdout
+    as_json = json.loads(run("status", "--store", path, "--json").stdout)
+    assert as_json["reasons"]["failed"] == {"the crop is black": 4}
+    assert as_json["failures"] == [
+        {"image": "black.png", "error": "black.png: the crop is black", "crops": 4}
+    ]
+    assert as_json["recent"] is None
+    store.mark_pending(Chunk(store.parts[0].name, len(store) - 1))
+    running = run("status", "--store", path, "--json")
+    assert running.exit_code == 0
+    assert json.loads(running.stdout)["recent"]["crops_per_second"] > 0
