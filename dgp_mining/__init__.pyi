@@ -4,6 +4,7 @@ from .fitting.fit import Fit as Fit
 from .fitting.fit import fit_image as fit_image
 from .mining import mine as mine
 from .planning.settings import Settings as Settings
+from .planning.settings import StoreSettings as StoreSettings
 from .prior.build import build_dictionary as build_dictionary
 from .prior.dictionary import Dictionary as Dictionary
 from .store.merge import merge as merge

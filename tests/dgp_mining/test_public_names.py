@@ -8,7 +8,7 @@ import sys
 import dgp_mining
 
 NAMES = {
-    *("Callback", "Dictionary", "Fit", "Settings", "Store", "TqdmCallback"),
+    *("Callback", "Dictionary", "Fit", "Settings", "Store", "StoreSettings", "TqdmCallback"),
     *("build_dictionary", "fit_image", "merge", "mine", "summarise", "verify"),
 }
 
