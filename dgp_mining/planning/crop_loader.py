@@ -90,7 +90,7 @@ def _check_folder(folder: Path) -> None:
     except OSError as error:
         raise RunError(
             f"A worker cannot read the folder {folder} ({error.strerror}): mount it at the same path on "
-            "every machine, then repeat the command to go on."
+            "every machine, then repeat the command to continue."
         ) from None
 
 
@@ -103,5 +103,5 @@ def _cut(
     top, left = position
     pixels = np.ascontiguousarray(image.pixels[top : top + side, left : left + side])
     if pixels.shape[:2] != (side, side):
-        return replace(crop, error=f"{name} has become smaller since the run was planned: start anew.")
+        return replace(crop, error=f"{name} has become smaller since the run was planned: start over.")
     return replace(crop, pixels=pixels)

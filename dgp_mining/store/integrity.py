@@ -49,7 +49,7 @@ def writing(where: str) -> Iterator[None]:
     except Exception as error:
         if disk_is_full(error):
             raise StoreFullError(
-                f"There is no room left for {where}: make some, then repeat the command to go on."
+                f"There is no room left for {where}: make some, then repeat the command to continue."
             ) from error
         raise StoreError(f"{where} cannot be written ({reason_of(error)}): name another store=.") from error
 

@@ -81,8 +81,8 @@ class Store:
             if not _is_a_format(found):
                 raise StoreError(f"{place} is not a store of dgp-mine: name one with store=.")
             raise StoreError(
-                f"{place} was made by another version of dgp-mine ('{found}', where this one makes "
-                f"'{FORMAT}'): use that version, start anew with overwrite=True, or name another store=."
+                f"{place} was made by another version of dgp-mine ('{found}', this one makes "
+                f"'{FORMAT}'): use that version, start over with overwrite=True, or name another store=."
             )
         content = unseal(attributes, f"{place}/zarr.json")
         try:
@@ -93,7 +93,7 @@ class Store:
                 raise
             raise StoreError(
                 f"{place} was made by another version of dgp-mine (its list of settings {error.__cause__}): "
-                "use that version, start anew with overwrite=True, or name another store=."
+                "use that version, start over with overwrite=True, or name another store=."
             ) from None
 
     @staticmethod
@@ -160,7 +160,7 @@ class Store:
     def part(self, name: str) -> Part:
         """Return the part of this name. Raises StoreError if the store has no such part."""
         if name not in self._attributes["parts"]:
-            raise StoreError(f"{self.path} was begun anew or extended by another run: repeat the command.")
+            raise StoreError(f"{self.path} was recreated or extended by another run: repeat the command.")
         if name not in self._parts:
             self._parts[name] = Part(self.place, name, self.settings)
         return self._parts[name]
@@ -204,7 +204,7 @@ class Store:
         if differ:
             raise StoreError(
                 f"{self.path} was made otherwise ({'; '.join(differ)}): repeat its settings, "
-                "start anew with overwrite=True, or name another store=."
+                "start over with overwrite=True, or name another store=."
             )
 
     def missing_crops(self, plan: Plan) -> Plan:

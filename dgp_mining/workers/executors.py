@@ -241,7 +241,7 @@ def _ask(client: Client, question: Callable[[], Any]) -> Any:
 
 def _lost(client: Client) -> RunError:
     return RunError(
-        f"The scheduler at {_address(client)} is gone: start it again, then repeat the command to go on."
+        f"The scheduler at {_address(client)} is gone: start it again, then repeat the command to continue."
     )
 
 

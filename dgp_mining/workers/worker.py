@@ -100,7 +100,8 @@ def prepare_worker(backend: str, fitter: str) -> None:
 
 def _gpu_failed(error: RuntimeError) -> RunError:
     return RunError(
-        f"A worker's GPU cannot be used ({_first_line(error)}): see to it, then repeat the command to go on."
+        f"A worker's GPU cannot be used ({_first_line(error)}): solve the problem, then repeat the command "
+        "to continue."
     )
 
 
@@ -264,12 +265,12 @@ def _write(store: Store, chunk: PlannedChunk, results: list[CropResult]) -> None
     except Exception as error:
         if disk_is_full(error):
             raise RunError(
-                f"The disk of {store.path} is full: make room, then repeat the command to go on."
+                f"The disk of {store.path} is full: make room, then repeat the command to continue."
             ) from None
         if is_transient(error) or isinstance(error, OSError):
             raise RunError(
-                f"{store.path} cannot be written ({first_cause(error)}): see to it, then repeat the command "
-                "to go on."
+                f"{store.path} cannot be written ({first_cause(error)}): solve the problem, then repeat the "
+                "command to continue."
             ) from None
         raise
 

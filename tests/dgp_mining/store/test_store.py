@@ -244,7 +244,7 @@ def test_a_run_whose_store_was_begun_anew_writes_nothing_into_it(
     Store.delete(tmp_path / "dgp.zarr")
     other = make_plan(photos, resolve_settings(Settings(crop=48, iterations=7)))
     store = Store.create(tmp_path / "dgp.zarr", other, chunk=4, gaussians=60)
-    with pytest.raises(StoreError, match="begun anew or extended by another run"):
+    with pytest.raises(StoreError, match="recreated or extended by another run"):
         Store.open(tmp_path / "dgp.zarr").write(stale_chunk, [result(i) for i in range(4)])
     assert len(store.pending_chunks()) == len(Store.open(tmp_path / "dgp.zarr").pending_chunks())
 

@@ -102,7 +102,7 @@ def test_what_breaks_fails_the_crop_on_a_cpu_and_ends_the_run_on_a_gpu(
     script.set({20: ["break"] * 9})
     options = {"scheduler": "sync", "fitter": script.fitter}
     assert mine(flat, tmp_path / "cpu.zarr", SETTINGS, **options).errors == [(1, "20.png: something broke")]
-    with pytest.raises(RunError, match=r"GPU cannot be used \(something broke\): see to it"):
+    with pytest.raises(RunError, match=r"GPU cannot be used \(something broke\): solve the problem"):
         mine(flat, tmp_path / "gpu.zarr", SETTINGS, device="cuda", **options)
     assert counts(Store.open(tmp_path / "gpu.zarr"))[1] == 0
 
