@@ -29,6 +29,8 @@ class EDSR(Encoder):
 
 
 class ResidualBlock(nn.Module):
+    """Two convolutions with a ReLU between them; `scale` times their result is added to the input."""
+
     def __init__(self, width: int, scale: float) -> None:
         super().__init__()
         self.scale = scale

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Map images [B, 3, h, w] in [0, 1] to features [B, channels, upsampling * h, upsampling * w]."""
 
     channels: int
@@ -26,6 +27,10 @@ class Encoder(nn.Module):
         self.channels, self.upsampling, self.window = channels, upsampling, window
         self.register_buffer("mean", torch.full((3, 1, 1), mean))
         self.register_load_state_dict_pre_hook(_supply_mean)  # type: ignore[no-untyped-call]  # torch's
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the features of an image whose sides are multiples of `window`."""
 
 
 def _supply_mean(encoder: Encoder, state: dict[str, Tensor], prefix: str, *_: Any) -> None:

@@ -39,6 +39,8 @@ class HAT(WindowTransformer):
 
 
 class HybridBlock(nn.Module):
+    """Window attention and channel attention side by side, then an MLP."""
+
     def __init__(self, width: int, shifted: bool) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(width)

@@ -35,6 +35,8 @@ class RDN(Encoder):
 
 
 class DenseBlock(nn.Module):
+    """Convolutions that each read the results of all before, fused and added to the input."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(

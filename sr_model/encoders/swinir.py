@@ -29,6 +29,8 @@ class SwinIR(WindowTransformer):
 
 
 class SwinBlock(nn.Module):
+    """Window attention, then an MLP, each after a norm and with a skip."""
+
     def __init__(self, width: int, shifted: bool) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(width)
