@@ -25,7 +25,7 @@ from .options import model_option
 @click.command("sr-eval", cls=Command)
 @model_option()
 @images_option(
-    " They are the high-resolution images.",
+    " They are the high-resolution images. Not needed for --cost and --time.",
     type=click.Path(path_type=Path),
     former=["--data"],
 )
