@@ -1,0 +1,19 @@
+"""Tiles promise every pixel once, in row-major order, however the rows come."""
+
+import numpy as np
+import pytest
+
+from sr_model.image_io.tiff_writer import SIDE, tiles
+
+
+@pytest.mark.parametrize("edges", [(), (1, 2, 299), (256,), (100, 200, 300)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiles_are_the_image_in_row_major_order(edges: tuple[int, ...], channels: int):
+    image = np.random.default_rng(0).integers(0, 256, (SIDE + 60, SIDE + 30, channels), np.uint8)
+    bands = np.split(image, edges)
+    cut = list(tiles(iter(bands), image.shape[1]))
+    expected = image if channels > 1 else image[..., 0]
+    rows, columns = (slice(0, SIDE), slice(SIDE, None)), (slice(0, SIDE), slice(SIDE, None))
+    assert len(cut) == 4
+    for tile, place in zip(cut, ((row, column) for row in rows for column in columns), strict=True):
+        assert np.array_equal(tile, expected[place])
