@@ -1,4 +1,4 @@
-"""Names of images in a plan or a store, which must not lead anywhere else on any system."""
+"""Listing the images of a folder, and checking image names, which must not lead out of it on any system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def unsafe_name(name: str) -> str | None:
-    """Why the path `name`, relative to a folder of images, must not be used there; None where it may.
+    """The reason why `name`, a path relative to a folder of images, must not be used; None if it is safe.
 
     >>> unsafe_name("../secret.png")
     "leads out of its folder by '..'"
@@ -29,20 +29,33 @@ def unsafe_name(name: str) -> str | None:
 
 
 def printable_name(name: str) -> str:
-    """`name` as it can be shown and stored: what is unsafe to print is replaced."""
+    """`name` with unprintable characters and backslashes replaced, so that it can be shown and stored.
+
+    >>> printable_name("a\\x1b[2Jb.png")
+    'a�[2Jb.png'
+    """
     return "".join(c if c.isprintable() and c != "\\" else "\N{REPLACEMENT CHARACTER}" for c in name)
 
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k"})
-"""File name endings (in lower case) that `list_images` takes for images."""
+"""Suffixes (in lower case) of the files that `list_images` lists."""
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """All images in `folder` and below it, sorted by their path in it; hidden files and folders are skipped.
+    """List all images in `folder` and its subfolders, sorted by their path in it.
 
-    Whatever is named like an image is listed, links that lead nowhere and pipes as well, and so are folders
-    that may not be read: `read_image` says of each what is wrong. Linked folders are entered; none twice.
-    Raises ImageError where the folder does not exist or holds no images.
+    Everything with the suffix of an image is listed, including broken links and pipes, and so are folders
+    without read permission: `read_image` raises an error for these. Linked folders are followed, but none
+    is entered twice. Hidden files and folders are skipped.
+
+    Raises ImageError if the folder does not exist or holds no images.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("b.png", "a.jpg", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> [path.name for path in list_images(folder)]
+    ['a.jpg', 'b.png']
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -56,7 +69,10 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def _named_like_images(folder: Path, below: str, entered: set[str]) -> Iterator[str]:
-    """Paths in `folder`, with '/' between their parts; `below` is where to look, `entered` where we were."""
+    """Yield the paths of images in `folder / below`, relative to `folder`, with '/' between their parts.
+
+    `entered` holds the folders that were entered already.
+    """
     real = os.path.realpath(folder / below)
     if real in entered:
         return

@@ -1,4 +1,4 @@
-"""What the decoders of all formats share: limits, orientation, colour profiles, alpha."""
+"""Shared by the readers of all formats: size limits, orientation, colour profiles, alpha channels."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import imagecodecs
 import numpy as np
 
 MAX_CHANNELS = 8
-"""Most channels that the renderer, and therefore a decoder, takes."""
+"""Upper limit of channels: that of the renderer."""
 
 MAX_PIXELS = 178_956_970
-"""Largest image that is decoded, against decompression bombs; the limit at which Pillow refuses."""
+"""Upper limit of an image's pixels, as protection from decompression bombs; the limit of Pillow."""
 
 MAX_PIXELS_VARIABLE = "DGP_MAX_PIXELS"
-"""Environment variable that puts another number in the place of MAX_PIXELS."""
+"""Environment variable that overrides MAX_PIXELS."""
 
 SRGB_TOLERANCE = 1.5 / 255
-"""A profile that changes no colour by more than this is sRGB: its pixels are kept, without any rounding."""
+"""A profile that changes no colour by more than this counts as sRGB, and its pixels are not converted."""
 
-Say = Callable[[str], None]
-"""Takes what a user should know about an image that is used all the same: 'the alpha channel is dropped'."""
+Notify = Callable[[str], None]
+"""Receives notes for the user on an image that can be used, such as 'the alpha channel is dropped'."""
 
 
 class ImageError(ValueError):
-    """An image or a folder of images that cannot be used; the message is one sentence naming it."""
+    """An image or a folder of images cannot be used; the message is one sentence naming it."""
 
 
 def max_pixels() -> int:
-    """The largest number of pixels that is decoded. Raises ImageError where the variable holds no number."""
+    """Return the upper limit of an image's pixels. Raises ImageError if DGP_MAX_PIXELS is not a number."""
     asked = os.environ.get(MAX_PIXELS_VARIABLE) or str(MAX_PIXELS)
     if not asked.isdecimal():
         raise ImageError(f"{MAX_PIXELS_VARIABLE} must be a number of pixels, got {asked!r}.")
@@ -39,7 +39,7 @@ def max_pixels() -> int:
 
 
 def check_size(path: Path, height: int, width: int) -> None:
-    """Raise ImageError where an image is empty, or too large to be decoded."""
+    """Raise ImageError if an image has no pixels, or more than `max_pixels`."""
     if not height * width:
         raise ImageError(f"{path} has {width}x{height} pixels: replace or remove it.")
     if height * width > max_pixels():
@@ -47,7 +47,7 @@ def check_size(path: Path, height: int, width: int) -> None:
 
 
 def too_large(path: Path) -> ImageError:
-    """What is raised where an image claims more than `max_pixels`."""
+    """Return the error for an image of more than `max_pixels`."""
     return ImageError(
         f"{path} has more than {max_pixels():,} pixels: cut it into smaller images, or set "
         f"{MAX_PIXELS_VARIABLE} to as many as fit into memory."
@@ -55,13 +55,13 @@ def too_large(path: Path) -> ImageError:
 
 
 def check_depth(path: Path, bits: int) -> None:
-    """Raise ImageError unless whole numbers of so many bits have a range that says what white is."""
+    """Raise ImageError unless integers have 8 or 16 bits: the value of white is unknown for all others."""
     if bits not in (8, 16):
-        raise ImageError(f"{path} has whole numbers of {bits} bits: convert it to 8 or 16 bits.")
+        raise ImageError(f"{path} has integers of {bits} bits: convert it to 8 or 16 bits.")
 
 
 def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Apply an EXIF orientation, 1 to 8, to [H, W, C]."""
+    """Apply an EXIF orientation, 1 to 8, to pixels [H, W, C]."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -71,35 +71,35 @@ def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-def without_alpha(pixels: np.ndarray, say: Say) -> np.ndarray:
-    """[H, W, C] without its last channel, which is alpha."""
-    say("the alpha channel is dropped")
+def without_alpha(pixels: np.ndarray, notify: Notify) -> np.ndarray:
+    """Drop the last channel of [H, W, C], which is alpha, and notify of it."""
+    notify("the alpha channel is dropped")
     return pixels[..., :-1]
 
 
-def to_srgb(pixels: np.ndarray, profile: bytes, say: Say) -> np.ndarray:
-    """Convert 8 or 16 bits from their ICC profile: [H, W, 1, 3 or 4 (CMYK)] to [H, W, 1 or 3] alike.
+def to_srgb(pixels: np.ndarray, profile: bytes, notify: Notify) -> np.ndarray:
+    """Convert 8 or 16 bits from their ICC profile to sRGB: [H, W, 1, 3 or 4 (CMYK)] to [H, W, 1 or 3].
 
-    A profile that does not fit the pixels, or cannot be read, is ignored and said.
+    A profile that does not fit the pixels, or cannot be read, is ignored with a note.
     """
     channels = pixels.shape[2]
     kind = {1: (b"GRAY", "gray"), 3: (b"RGB ", "rgb"), 4: (b"CMYK", "cmyk")}.get(channels)
     if kind is None or profile[16:20] != kind[0] or pixels.dtype.kind != "u":
-        say("its colour profile does not fit its pixels and is ignored")
+        notify("its colour profile does not fit its pixels and is ignored")
         return pixels
     try:
         if channels < 4 and _is_srgb(profile, channels):
             return pixels
         rgb = _transform(pixels, profile, kind[1])
     except (imagecodecs.CmsError, ValueError) as error:
-        say(f"its colour profile is ignored ({error})")
+        notify(f"its colour profile is ignored ({error})")
         return pixels
     return rgb[..., 1:2] if channels == 1 else rgb
 
 
 @functools.lru_cache(16)
 def _is_srgb(profile: bytes, channels: int) -> bool:
-    """Whether the profile leaves colours as they are; its name does not tell (a 'linear sRGB' is another)."""
+    """Whether the profile changes no colour, whatever its name: 'linear sRGB', for example, is not sRGB."""
     levels = np.linspace(0, 65535, 6 if channels == 3 else 256).round().astype(np.uint16)
     colours = np.stack(np.meshgrid(*[levels] * channels), -1).reshape(1, -1, channels)
     moved = _transform(colours, profile, "rgb" if channels == 3 else "gray")

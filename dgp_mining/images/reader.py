@@ -1,6 +1,6 @@
-"""Finding and decoding images: whatever is in the file becomes sRGB values in [0, 1] as float32.
+"""Reading image files of all formats as float32 sRGB values in [0, 1].
 
-The formats are decoded in `decoding.py` and `tiff.py`; here is what holds for all of them.
+`pillow_reader` and `tiff_reader` decode the formats; this module does what is common to all of them.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ __all__ = [
 ]
 
 
-_PASSING = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
-"""Faults of a machine or a network, not of the image: raised as OSError, for who can try again."""
+_TRANSIENT = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
+"""Errors of a machine or a network instead of the image: raised as OSError, so that callers can retry."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """An image, and what its user should know about it."""
+    """The pixels of an image, and notes on them for the user."""
 
     pixels: np.ndarray
     """[H, W, C] float32 sRGB values in [0, 1], C = 1 (grey), 3 (RGB) or up to 8."""
     notes: tuple[str, ...]
-    """What was left out, such as 'the alpha channel is dropped'; mostly nothing."""
+    """Such as 'the alpha channel is dropped'; mostly empty."""
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) as `read_image` will return it, from the file's header alone. Raises ImageError."""
+    """Return the (height, width) that `read_image` will return, from the file's header. Raises ImageError."""
     path = Path(path)
     with _one_sentence(path):
         _check_file(path)
@@ -60,15 +60,17 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def decode_image(path: str | Path) -> DecodedImage:
-    """Decode an image, whatever is in the file.
+    """Decode an image file of any supported format.
 
-    Palettes and CMYK become RGB, an ICC profile is converted to sRGB, 8 or 16 bits are divided by their
-    largest value, the EXIF orientation is applied, an alpha channel is dropped; of a stack of pages or frames
-    the first is read, unless they are an image's channels. Raises ImageError, in one sentence naming the
-    file, where it cannot be read, is too large, or holds numbers whose white is unknown; OSError where the
-    disk or the network is at fault.
+    Palettes and CMYK become RGB, an ICC profile is converted to sRGB, integers of 8 or 16 bits are divided by
+    their largest value, the EXIF orientation is applied, an alpha channel is dropped. Of several pages or
+    frames, the first is read, unless they are the channels of an image.
+
+    Raises ImageError, in one sentence naming the file, if it cannot be read, is too large, or holds numbers
+    for which the value of white is unknown; OSError after a transient error of the disk or the network.
     """
-    path, notes = Path(path), []
+    path = Path(path)
+    notes: list[str] = []
     with _one_sentence(path):
         _check_file(path)
         read = read_tiff if is_grey_or_rgb_tiff(path) else read_plain
@@ -77,7 +79,16 @@ def decode_image(path: str | Path) -> DecodedImage:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """The pixels of `decode_image`, [H, W, C] float32; its notes are logged, once. Raises ImageError."""
+    """Read an image as `decode_image` does; its notes are logged, once per file.
+
+    Returns [H, W, C] float32 sRGB values in [0, 1], C = 1 (grey), 3 (RGB) or up to 8. Raises ImageError.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+    >>> Image.new("L", (3, 2), 51).save(path)
+    >>> read_image(path).shape, float(read_image(path)[0, 0, 0])
+    ((2, 3, 1), 0.20000000298023224)
+    """
     decoded = decode_image(path)
     for note in decoded.notes:
         _log_once(str(path), note)
@@ -85,7 +96,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """`read_image` as three channels, [H, W, 3]: grey is repeated. Raises ImageError for other numbers."""
+    """Read an image as [H, W, 3]: grey is repeated. Raises ImageError, also for other numbers of channels."""
     pixels = read_image(path)
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
@@ -100,10 +111,10 @@ def _log_once(path: str, note: str) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """Raise ImageError for what would block or mislead a decoder: only files with content are opened."""
+    """Raise ImageError unless `path` is a regular file with content: others block or mislead a decoder."""
     about = path.stat()
     if stat.S_ISDIR(about.st_mode):
-        os.scandir(path).close()  # `list_images` lists a folder where it may not be read
+        os.scandir(path).close()  # raises if it may not be read: `list_images` lists it then
         raise ImageError(f"{path} is a folder where an image is needed.")
     if not stat.S_ISREG(about.st_mode):
         raise ImageError(f"{path} is a pipe, a socket or a device, not a file: remove it.")
@@ -116,7 +127,7 @@ def _to_floats(path: Path, pixels: np.ndarray) -> np.ndarray:
         return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
     if pixels.dtype.kind != "f":
         raise ImageError(
-            f"{path} holds {pixels.dtype} values, of which none is known to be white: "
+            f"{path} holds {pixels.dtype} values, for which the value of white is unknown: "
             "convert it to 8 bits, 16 bits or floats in [0, 1]."
         )
     if not np.isfinite(pixels).all():
@@ -130,7 +141,7 @@ def _to_floats(path: Path, pixels: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def _one_sentence(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises into an ImageError naming the file; what it mutters is not passed on."""
+    """Turn every exception of a decoder into an ImageError naming the file, and suppress its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -152,7 +163,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
         raise ImageError(f"{path} does not fit into memory: cut it into smaller images.") from error
     except Exception as error:  # decoders raise all kinds of things
         number = error.errno if isinstance(error, OSError) else None
-        if number in _PASSING:
+        if number in _TRANSIENT:
             raise OSError(number, os.strerror(number), str(path)) from error
         if number == errno.ELOOP:
             raise ImageError(f"{path} is a link that leads back to itself: remove it.") from error

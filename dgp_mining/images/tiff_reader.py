@@ -1,7 +1,7 @@
-"""Grey, RGB and multi-channel TIFF through tifffile: 8 and 16 bits, floats, channels as samples or as pages.
+"""Decoding grey, RGB and multi-channel TIFF with tifffile: 8 and 16 bits, floats, samples or pages.
 
-Pillow mangles uncompressed TIFF that are turned by 90 degrees and those beyond 8 bits or 4 channels; it is
-left the other kinds (palettes, CMYK, YCbCr, one bit).
+Pillow corrupts uncompressed TIFF files that are turned by 90 degrees, and those of more than 8 bits or 4
+channels. `pillow_reader` decodes the other kinds (palettes, CMYK, YCbCr, one bit).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from .pixels import MAX_CHANNELS, ImageError, Say, check_depth, check_size, to_srgb, turn, without_alpha
+from .pixels import MAX_CHANNELS, ImageError, Notify, check_depth, check_size, to_srgb, turn, without_alpha
 
-tifffile.logger().setLevel("CRITICAL")  # what it finds wrong with a file, we say in a sentence
+tifffile.logger().setLevel("CRITICAL")  # a file's faults are reported in one sentence, by us
 
 Page = tifffile.TiffPage | tifffile.TiffFrame
 
@@ -25,7 +25,7 @@ _ALPHA_SAMPLES = (1, 2)  # TIFF ExtraSamples: associated and unassociated alpha
 
 
 def is_grey_or_rgb_tiff(path: Path) -> bool:
-    """Whether the file is a TIFF for this module."""
+    """Whether the file is a TIFF that this module decodes."""
     with path.open("rb") as file:
         magic = file.read(4)
     if magic not in _MAGIC:
@@ -36,7 +36,7 @@ def is_grey_or_rgb_tiff(path: Path) -> bool:
 
 
 def tiff_size(path: Path) -> tuple[int, int]:
-    """(height, width) of the pixels of `read_tiff`, from the header alone. Raises ImageError."""
+    """Return the (height, width) that `read_tiff` will return, from the header. Raises ImageError."""
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
         check_size(path, page.imagelength, page.imagewidth)
@@ -44,13 +44,13 @@ def tiff_size(path: Path) -> tuple[int, int]:
         return (page.imagewidth, page.imagelength) if turned else (page.imagelength, page.imagewidth)
 
 
-def read_tiff(path: Path, say: Say) -> np.ndarray:  # [H, W, C] uint8, uint16 or float
-    """Decode, C = 1 to MAX_CHANNELS. Raises ImageError."""
+def read_tiff(path: Path, notify: Notify) -> np.ndarray:  # [H, W, C] uint8, uint16 or float
+    """Decode a TIFF of 1 to MAX_CHANNELS channels. Raises ImageError, and tifffile's errors."""
     with tifffile.TiffFile(path, _multifile=False) as tiff:
         page = tiff.pages.first
         check_size(path, page.imagelength, page.imagewidth)
-        # An OME description may name other files, anywhere; what is read here is this one.
-        if tiff.is_ome and len(set(_OME_FILE.findall(tiff.ome_metadata))) > 1:
+        # An OME description may name other files, anywhere; only this one is read.
+        if tiff.is_ome and len(set(_OME_FILE.findall(tiff.ome_metadata or ""))) > 1:
             raise ImageError(f"{path} is spread over several files: store its channels in one.")
         pages = _channel_pages(tiff)
         if _is_cut_short(tiff, pages):
@@ -61,27 +61,32 @@ def read_tiff(path: Path, say: Say) -> np.ndarray:  # [H, W, C] uint8, uint16 or
         if page.sampleformat == tifffile.SAMPLEFORMAT.UINT:
             check_depth(path, page.bitspersample)
         if len(tiff.series[0].pages) > len(pages):
-            say(f"the first of its {len(tiff.series[0].pages)} pages is read")
+            notify(f"the first of its {len(tiff.series[0].pages)} pages is read")
         pixels = np.concatenate([_page_pixels(path, page) for page in pages], axis=2)
         if _has_alpha(page):
-            pixels = without_alpha(pixels, say)
+            pixels = without_alpha(pixels, notify)
         if page.iccprofile:
-            pixels = to_srgb(pixels, page.iccprofile, say)
+            pixels = to_srgb(pixels, page.iccprofile, notify)
         return turn(pixels, _orientation(page))
 
 
 def _channel_pages(tiff: tifffile.TiffFile) -> list[Page]:
-    """The pages that are channels of one image, as microscopes store them; of any other stack, the first."""
+    """The pages that are channels of one image, as microscopes store them; otherwise the first page."""
     series = tiff.series[0]
     if series.axes == "CYX" and len(series.pages) == series.shape[0]:
-        return list(series.pages)
+        pages = [page for page in series.pages if page is not None]
+        if len(pages) < len(series.pages):
+            raise ValueError("a page of it is missing")
+        return pages
     return [tiff.pages.first]
 
 
 def _is_cut_short(tiff: tifffile.TiffFile, pages: list[Page]) -> bool:
-    """Whether pixels, or a page after the last one found, lie beyond the end; decoders overlook both."""
+    """Whether pixels, or a page after the last one found, lie beyond the file's end; decoders miss both."""
     tiff.pages.get(len(tiff.pages) - 1)
-    tiff.filehandle.seek(tiff.pages.next_page_offset)
+    if (next_page := tiff.pages.next_page_offset) is None:
+        return True
+    tiff.filehandle.seek(next_page)
     another_page = any(tiff.filehandle.read(tiff.tiff.offsetsize))
     ends = (
         offset + count
