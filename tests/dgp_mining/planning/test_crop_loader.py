@@ -67,7 +67,7 @@ POISON: dict[str, tuple[Callable[[Path], object], str]] = {
     "inf.tif": (tiff(np.full((SIDE, SIDE), np.inf, np.float64)), "not finite"),
     "kelvin.tif": (tiff(np.full((SIDE, SIDE), 293.15, np.float32)), "floats from 293.15"),
     "signed.tif": (tiff(np.full((SIDE, SIDE), -5, np.int16)), "int16 values"),
-    "counts.tif": (tiff(np.full((SIDE, SIDE), 70_000, np.uint32)), "whole numbers of 32 bits"),
+    "counts.tif": (tiff(np.full((SIDE, SIDE), 70_000, np.uint32)), "integers of 32 bits"),
     "complex.tif": (tiff(np.full((SIDE, SIDE), 1j, np.complex64)), "complex64 values"),
     "bands.tif": (
         tiff(noise(np.uint8, SIDE, SIDE, 12), photometric="minisblack", planarconfig="contig"),
