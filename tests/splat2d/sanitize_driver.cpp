@@ -1,6 +1,6 @@
-// Drives the CPU library through its C interface, for test_sanitizers.py: random fields and awkward ones, on every
-// instruction set of the machine. Buffers are exactly as long as the interface says, so that a sanitiser sees the
-// first byte beyond. Exits with 1 where an image is not finite or an instruction set gives other bits.
+// Drives the C++ library through its C interface, for test_sanitizers.py: random fields and awkward ones, on every
+// instruction set of the machine. Buffers are exactly as long as the interface requires, so that a sanitiser sees the
+// first byte beyond. Exits with 1 if an image is not finite or an instruction set gives other bits.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -9,22 +9,9 @@
 #include <random>
 #include <vector>
 
-extern "C" {
-int splat2d_set_isa(int isa);
-int splat2d_render(const float* means, const float* cholesky, const float* colors, const int64_t* counts, int64_t batch,
-                   int64_t n, int channels, int height, int width, float cutoff, int threads, int first_row, int rows,
-                   float* out, int64_t* bad);
-int splat2d_render_backward(const float* means, const float* cholesky, const float* colors, const int64_t* counts,
-                            int64_t batch, int64_t n, int channels, int height, int width, float cutoff, int threads,
-                            const float* grad_out, float* grad_means, float* grad_cholesky, float* grad_colors,
-                            int64_t* bad);
-int splat2d_fit(const float* target, int channels, int height, int width, int64_t n, float cutoff, float min_sigma,
-                float beta1, float beta2, float epsilon, const float* rates, int64_t start, int64_t iterations,
-                float* parameters, float* first, float* second, double* losses);
-int splat2d_fit_gaussianimage(const float* target, int channels, int height, int width, int64_t n, float cutoff,
-                          const float* bound, const float* betas, float epsilon, const float* rates, int64_t start,
-                          int64_t iterations, float* parameters, float* state, double* losses);
-}
+#include "api.h"
+
+using namespace splat2d;
 
 namespace {
 
@@ -37,8 +24,16 @@ bool sometimes(int of) { return whole(1, of) == 1; }
 
 constexpr int kSizes[][2] = {{1, 1}, {3, 5},  {4, 4},   {17, 23}, {5, 130}, {130, 5},
                              {0, 5}, {64, 1}, {65, 67}, {33, 30}, {7, 0},   {129, 18}};
-constexpr float kAwkward[] = {0.0f, -1.0f, 1e-15f, 1e-4f, 1e4f, 1e15f, -1e15f, 3e38f,
-                              std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+constexpr float kAwkward[] = {0.0f,
+                              -1.0f,
+                              1e-15f,
+                              1e-4f,
+                              1e4f,
+                              1e15f,
+                              -1e15f,
+                              3e38f,
+                              std::numeric_limits<float>::infinity(),
+                              std::numeric_limits<float>::quiet_NaN()};
 
 float awkward() { return kAwkward[whole(0, 9)]; }
 
@@ -86,13 +81,14 @@ struct Scene {
   Floats run() const {
     Floats image(batch * channels * rows * width), by_means(means.size()), by_cholesky(cholesky.size());
     Floats by_colors(colors.size());
-    int64_t bad = -1;
-    const int64_t* used = counts.empty() ? nullptr : counts.data();
-    const int status = splat2d_render(means.data(), cholesky.data(), colors.data(), used, batch, n, channels, height,
-                                      width, cutoff, threads, first_row, rows, image.data(), &bad);
-    const int back = splat2d_render_backward(means.data(), cholesky.data(), colors.data(), used, batch, n, channels,
-                                             height, width, cutoff, threads, grad.data(), by_means.data(),
-                                             by_cholesky.data(), by_colors.data(), &bad);
+    FieldArguments field = {batch, n, means.data(), cholesky.data(), colors.data()};
+    field.counts = counts.empty() ? nullptr : counts.data();
+    field.channels = channels, field.height = height, field.width = width;
+    field.threads = threads, field.cutoff = cutoff;
+    RenderArguments forward = {field, first_row, rows, image.data()};
+    const int status = splat2d_render(&forward);
+    RenderBackwardArguments backward = {field, grad.data(), by_means.data(), by_cholesky.data(), by_colors.data()};
+    const int back = splat2d_render_backward(&backward);
     Floats all = {static_cast<float>(status), static_cast<float>(back)};
     if (status == 0)
       for (const float x : image)
@@ -103,7 +99,7 @@ struct Scene {
   }
 };
 
-Floats run_fit(bool published, int channels, int height, int width, int n, bool anything, unsigned seed) {
+Floats run_fit(bool gaussianimage, int channels, int height, int width, int n, bool anything, unsigned seed) {
   generator.seed(seed);
   Floats target(channels * height * width), parameters((5 + channels) * n), first(parameters.size());
   Floats second(parameters.size()), rates;
@@ -117,15 +113,19 @@ Floats run_fit(bool published, int channels, int height, int width, int n, bool 
   constexpr int kIterations = 4;
   for (int k = 0; k < 3 * kIterations; ++k) rates.push_back(anything && sometimes(6) ? awkward() : 0.05f);
   std::vector<double> losses(kIterations);
-  if (published) {
-    const Floats bound = {0.5f, 0.0f, 0.5f}, betas = {0.98f, 0.92f, 0.99f};
+  if (gaussianimage) {
     Floats state(4 * parameters.size());
-    splat2d_fit_gaussianimage(target.data(), channels, height, width, n, 3.33f, bound.data(), betas.data(), 1e-8f,
-                          rates.data(), 0, kIterations, parameters.data(), state.data(), losses.data());
+    FitGaussianImageArguments f = {channels, height, width, n, 0, kIterations, 3.33f, {0.5f, 0.0f, 0.5f}};
+    f.betas[0] = 0.98f, f.betas[1] = 0.92f, f.betas[2] = 0.99f, f.epsilon = 1e-8f;
+    f.target = target.data(), f.rates = rates.data(), f.parameters = parameters.data(), f.state = state.data();
+    f.losses = losses.data();
+    splat2d_fit_gaussianimage(&f);
     return parameters;
   }
-  splat2d_fit(target.data(), channels, height, width, n, 3.33f, 0.4f, 0.8f, 0.98f, 1e-4f, rates.data(), 0, kIterations,
-              parameters.data(), first.data(), second.data(), losses.data());
+  FitFastArguments f = {channels, height, width, n, 0, kIterations, 3.33f, 0.4f, {0.8f, 0.98f}, 1e-4f};
+  f.target = target.data(), f.rates = rates.data(), f.parameters = parameters.data();
+  f.first = first.data(), f.second = second.data(), f.losses = losses.data();
+  splat2d_fit_fast(&f);
   return parameters;
 }
 

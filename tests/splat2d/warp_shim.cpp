@@ -126,8 +126,9 @@ T shuffle_xor(T value, int mask) {
 // Launch a kernel of `warps` warps on `count` argument words, as the CUDA driver takes them.
 extern "C" int launch(const char* name, unsigned warps, const uint64_t* words, int count) {
 #define TRY(kernel) run_if(name, #kernel, splat2d::splat2d_##kernel, warps, words, count)
-  const bool found = TRY(prepare) || TRY(prepare_fit) || TRY(group) || TRY(draw) || TRY(gather) || TRY(gradients) ||
-                     TRY(update) || TRY(losses) || TRY(prepare_gaussianimage) || TRY(update_gaussianimage);
+  const bool found = TRY(prepare) || TRY(prepare_fast) || TRY(group) || TRY(rasterize) || TRY(gather) ||
+                     TRY(gradients) || TRY(update_fast) || TRY(losses) || TRY(prepare_gaussianimage) ||
+                     TRY(update_gaussianimage);
 #undef TRY
   return found ? 0 : -1;
 }

@@ -1,7 +1,7 @@
-"""The native CPU kernels behind their C interface, called through ctypes.
+"""The C++ backend (src/cpu), called through its C interface with ctypes.
 
-ctypes releases the interpreter lock for the length of a call, so worker threads render in parallel. The
-library has no Python or torch in it; where it is missing, `LIBRARY` is None and `fallback` is used.
+ctypes releases the interpreter lock during a call, so worker threads render in parallel. The library knows
+neither Python nor torch. If it is missing, `LIBRARY` is None and `splat2d` renders with `fallback`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ctypes
 import sys
 import warnings
 from collections.abc import Iterator
-from ctypes import POINTER, c_float, c_int, c_int64, c_void_p
+from ctypes import c_float, c_int32, c_int64, c_void_p
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,67 +18,159 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-ABI = 3
+ABI = 4
+"""Version of the C interface (api.h) that this module calls; other libraries are not loaded."""
 MAX_CHANNELS = 8
 MAX_CUTOFF = 12.0
 MAX_EXTENT = 1 << 24
 """Pixel centres up to here are exact in float32."""
 LARGEST, SMALLEST = 1e15, 1e-15
-"""Range of what can be rendered (api.cpp): no intermediate overflows within it."""
+"""Range of values that can be rendered (api.cpp): no intermediate result overflows within it."""
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+_BAD_GAUSSIAN, _NO_MEMORY = -3, -2  # api.h's Status
 
 
-def _candidates() -> Iterator[Path]:
+class FieldArguments(ctypes.Structure):
+    """As in src/cpu/api.h, member by member; so are the structs below."""
+
+    _fields_ = (
+        ("batch", c_int64),
+        ("gaussians", c_int64),
+        ("means", c_void_p),
+        ("cholesky", c_void_p),
+        ("colors", c_void_p),
+        ("counts", c_void_p),
+        ("channels", c_int32),
+        ("height", c_int32),
+        ("width", c_int32),
+        ("threads", c_int32),
+        ("cutoff", c_float),
+        ("bad_gaussian", c_int64),
+    )
+
+
+class RenderArguments(ctypes.Structure):
+    _fields_ = (
+        ("field", FieldArguments),
+        ("first_row", c_int32),
+        ("rows", c_int32),
+        ("out", c_void_p),
+    )
+
+
+class RenderBackwardArguments(ctypes.Structure):
+    _fields_ = (
+        ("field", FieldArguments),
+        ("grad_out", c_void_p),
+        ("grad_means", c_void_p),
+        ("grad_cholesky", c_void_p),
+        ("grad_colors", c_void_p),
+    )
+
+
+class FitFastArguments(ctypes.Structure):
+    _fields_ = (
+        ("channels", c_int32),
+        ("height", c_int32),
+        ("width", c_int32),
+        ("gaussians", c_int64),
+        ("start", c_int64),
+        ("iterations", c_int64),
+        ("cutoff", c_float),
+        ("min_sigma", c_float),
+        ("betas", c_float * 2),
+        ("epsilon", c_float),
+        ("target", c_void_p),
+        ("rates", c_void_p),
+        ("parameters", c_void_p),
+        ("first", c_void_p),
+        ("second", c_void_p),
+        ("losses", c_void_p),
+    )
+
+
+class FitGaussianImageArguments(ctypes.Structure):
+    _fields_ = (
+        ("channels", c_int32),
+        ("height", c_int32),
+        ("width", c_int32),
+        ("gaussians", c_int64),
+        ("start", c_int64),
+        ("iterations", c_int64),
+        ("cutoff", c_float),
+        ("bound", c_float * 3),
+        ("betas", c_float * 3),
+        ("epsilon", c_float),
+        ("target", c_void_p),
+        ("rates", c_void_p),
+        ("parameters", c_void_p),
+        ("state", c_void_p),
+        ("losses", c_void_p),
+    )
+
+
+ENTRY_POINTS: dict[str, type[ctypes.Structure]] = {
+    "render": RenderArguments,
+    "render_backward": RenderBackwardArguments,
+    "fit_fast": FitFastArguments,
+    "fit_gaussianimage": FitGaussianImageArguments,
+}
+"""Name of a function of the library, without `splat2d_` -> its struct of arguments."""
+
+
+def library_paths() -> Iterator[Path]:
+    """Yield where the library may be: in the installed package, then the checkout's builds, newest first."""
     yield Path(str(files("splat2d") / f"splat2d{_SUFFIX}"))
-    # Not installed (PYTHONPATH=cuda:.): the newest library in the checkout's build folder.
     build = Path(__file__).resolve().parents[3] / "build"
     yield from sorted(build.glob(f"*/splat2d{_SUFFIX}"), key=lambda p: p.stat().st_mtime, reverse=True)
 
 
-def _load() -> ctypes.CDLL | None:
-    for path in _candidates():
-        if path.exists():
-            library = ctypes.CDLL(str(path))
-            if library.splat2d_abi() == ABI:
-                shape = [c_void_p] * 4 + [c_int64, c_int64, c_int, c_int, c_int, c_float, c_int]
-                library.splat2d_render.argtypes = [*shape, c_int, c_int, c_void_p, POINTER(c_int64)]
-                library.splat2d_render_backward.argtypes = [*shape, *[c_void_p] * 4, POINTER(c_int64)]
-                library.splat2d_fit.argtypes = [
-                    *[c_void_p, c_int, c_int, c_int, c_int64],
-                    *[c_float] * 5,
-                    *[c_void_p, c_int64, c_int64],
-                    *[c_void_p] * 4,
-                ]
-                library.splat2d_fit_gaussianimage.argtypes = [
-                    *[c_void_p, c_int, c_int, c_int, c_int64, c_float],
-                    *[c_void_p, c_void_p, c_float],
-                    *[c_void_p, c_int64, c_int64],
-                    *[c_void_p] * 3,
-                ]
-                return library
-    return None
+def load(path: Path) -> ctypes.CDLL | None:
+    """The library at `path`, or None if its interface has another version.
+
+    Raises ImportError if a struct has another size than its mirror here.
+    """
+    library = ctypes.CDLL(str(path))
+    if library.splat2d_abi() != ABI:
+        return None
+    library.splat2d_struct_size.restype = c_int64
+    for name, struct in ENTRY_POINTS.items():
+        size = library.splat2d_struct_size(name.encode())
+        if size != ctypes.sizeof(struct):
+            raise ImportError(
+                f"{path}: the arguments of splat2d_{name} have {size} bytes, not the {ctypes.sizeof(struct)} "
+                "that splat2d passes; rebuild the library"
+            )
+        getattr(library, f"splat2d_{name}").argtypes = [ctypes.POINTER(struct)]
+    return library
 
 
-LIBRARY = _load()
+LIBRARY = next(filter(None, map(load, filter(Path.exists, library_paths()))), None)
 
 
 @cache
 def warn_missing() -> None:
-    """Warn, once, that the library is missing and what that costs."""
+    """Warn, once, that there is no C++ library and that rendering is slower without it."""
     warnings.warn("splat2d has no C++ library here: rendering with torch, which is slower", stacklevel=2)
 
 
 def instruction_set() -> str:
     """The instruction set in use: "portable", "avx2" or "avx512". All give the same bits."""
-    return INSTRUCTION_SETS[LIBRARY.splat2d_isa()]
+    return INSTRUCTION_SETS[_library().splat2d_isa()]
 
 
 def set_instruction_set(name: str) -> None:
-    """Use another instruction set; ValueError where this machine lacks it. For tests and benchmarks."""
-    if LIBRARY.splat2d_set_isa(INSTRUCTION_SETS.index(name)) != 0:
+    """Use another instruction set; ValueError if this machine lacks it. For tests and benchmarks."""
+    if _library().splat2d_set_isa(INSTRUCTION_SETS.index(name)) != 0:
         raise ValueError(f"this machine has no {name}")
+
+
+def _library() -> ctypes.CDLL:
+    if LIBRARY is None:
+        raise RuntimeError("splat2d has no C++ library here: use splat2d.backends.fallback")
+    return LIBRARY
 
 
 def _pointer(tensor: Tensor | None) -> int | None:
@@ -86,7 +178,7 @@ def _pointer(tensor: Tensor | None) -> int | None:
 
 
 def bad_gaussian(row: int, index: int) -> str:
-    """The sentence about a Gaussian that cannot be rendered."""
+    """The error message for a Gaussian that cannot be rendered."""
     return (
         f"Gaussian {index} of row {row} cannot be rendered: means, Cholesky entries and colours must be "
         f"finite, at most {LARGEST:g} in size, and l11 and l22 at least {SMALLEST:g}"
@@ -94,19 +186,44 @@ def bad_gaussian(row: int, index: int) -> str:
 
 
 def check_counts(counts: Tensor | None, gaussians: int) -> None:
-    """Raise ValueError where a row would use fewer than none or more than all of its Gaussians."""
+    """Raise ValueError if a count is negative or larger than the number of Gaussians of a row."""
     if counts is not None and counts.numel() and not 0 <= int(counts.min()) <= int(counts.max()) <= gaussians:
         raise ValueError(f"counts must lie between 0 and the number of Gaussians, {gaussians}")
 
 
-def _raise(status: int, bad: int = -1, gaussians: int = 1) -> None:
-    """Turn the library's status codes (api.cpp) into exceptions."""
-    if status == -3:
-        raise ValueError(bad_gaussian(*divmod(bad, gaussians)))
-    if status == -2:
+def _call(name: str, arguments: ctypes.Structure) -> None:
+    """Call an entry point and turn its status (api.h) into an exception."""
+    status = getattr(_library(), f"splat2d_{name}")(ctypes.byref(arguments))
+    if status == _BAD_GAUSSIAN:
+        raise ValueError(bad_gaussian(*divmod(arguments.field.bad_gaussian, arguments.field.gaussians)))
+    if status == _NO_MEMORY:
         raise MemoryError("not enough memory to render")
     if status != 0:
         raise ValueError("splat2d refused arguments that its callers should have checked")
+
+
+def _field(
+    means: Tensor,
+    cholesky: Tensor,
+    colors: Tensor,
+    counts: Tensor | None,
+    size: tuple[int, int],
+    cutoff: float,
+) -> FieldArguments:
+    batch, gaussians, channels = colors.shape
+    return FieldArguments(
+        batch=batch,
+        gaussians=gaussians,
+        means=_pointer(means),
+        cholesky=_pointer(cholesky),
+        colors=_pointer(colors),
+        counts=_pointer(counts),
+        channels=channels,
+        height=size[0],
+        width=size[1],
+        threads=torch.get_num_threads(),
+        cutoff=cutoff,
+    )
 
 
 def render(
@@ -120,47 +237,37 @@ def render(
 ) -> Tensor:
     """Contiguous float32 CPU tensors [B, N, 2], [B, N, 3], [B, N, C], counts int64 [B] -> [B, C, H, W].
 
-    With `rows` = (first, end), only those rows of the image.
+    With `rows` = (first, end), only those rows of the image. Raises ValueError for a Gaussian that cannot be
+    rendered.
     """
-    batch, n, channels = colors.shape
-    check_counts(counts, n)
+    batch, gaussians, channels = colors.shape
+    check_counts(counts, gaussians)
     first, end = rows or (0, size[0])
     out = colors.new_empty(batch, channels, end - first, size[1])
-    bad = c_int64(-1)
-    pointers = [_pointer(t) for t in (means, cholesky, colors, counts)]
-    status = LIBRARY.splat2d_render(
-        *pointers,
-        batch,
-        n,
-        channels,
-        *size,
-        cutoff,
-        torch.get_num_threads(),
-        first,
-        end - first,
-        _pointer(out),
-        ctypes.byref(bad),
+    arguments = RenderArguments(
+        field=_field(means, cholesky, colors, counts, size, cutoff),
+        first_row=first,
+        rows=end - first,
+        out=_pointer(out),
     )
-    _raise(status, bad.value, n)
+    _call("render", arguments)
     return out
 
 
 def render_backward(
     grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients by means, cholesky and colors, given the output's, `grad` [B, C, H, W] (contiguous)."""
-    batch, n, channels = colors.shape
-    gradients = tuple(torch.zeros_like(t) for t in (means, cholesky, colors))
-    bad = c_int64(-1)
-    pointers = [_pointer(t) for t in (means, cholesky, colors, counts)]
-    outputs = [_pointer(t) for t in (grad, *gradients)]
-    status = LIBRARY.splat2d_render_backward(
-        *pointers,
-        *(batch, n, channels, *grad.shape[-2:], cutoff, torch.get_num_threads()),
-        *outputs,
-        ctypes.byref(bad),
+    """Gradients of means, cholesky and colors, given that of the output, `grad` [B, C, H, W] (contiguous)."""
+    height, width = grad.shape[-2:]
+    gradients = (torch.zeros_like(means), torch.zeros_like(cholesky), torch.zeros_like(colors))
+    arguments = RenderBackwardArguments(
+        field=_field(means, cholesky, colors, counts, (height, width), cutoff),
+        grad_out=_pointer(grad),
+        grad_means=_pointer(gradients[0]),
+        grad_cholesky=_pointer(gradients[1]),
+        grad_colors=_pointer(gradients[2]),
     )
-    _raise(status, bad.value, n)
+    _call("render_backward", arguments)
     return gradients
 
 
@@ -177,21 +284,34 @@ def fit_fast(
     betas: tuple[float, float],
     epsilon: float,
 ) -> Tensor:  # [iterations] float64
-    """Run `len(rates)` Adam iterations on one crop in place; returns the squared error before each.
+    """Run `len(rates)` Adam iterations on one crop in place; return the sum of squared errors before each.
 
-    All tensors are contiguous float32. Rows of `parameters`: x, y, then the symmetric square root
-    (a, b, c) of the covariance, then colours. `rates` are the learning rates of means, roots and colours;
-    `start` iterations were done before. Runs on the calling thread alone.
+    All tensors are contiguous float32. Rows of `parameters`: x, y, then the symmetric square root (a, b, c)
+    of the covariance, then colours; `first` and `second` are Adam's moments of them. `rates` are the learning
+    rates of means, roots and colours; `start` is the number of iterations done before. The roots' eigenvalues
+    stay at or above `min_sigma` pixels. Runs on the calling thread alone.
     """
     channels, height, width = target.shape
     losses = torch.empty(len(rates), dtype=torch.float64)
-    status = LIBRARY.splat2d_fit(
-        *(_pointer(target), channels, height, width, parameters.shape[1]),
-        *(cutoff, min_sigma, *betas, epsilon),
-        *(_pointer(rates), start, len(rates)),
-        *(_pointer(t) for t in (parameters, first, second, losses)),
+    arguments = FitFastArguments(
+        channels=channels,
+        height=height,
+        width=width,
+        gaussians=parameters.shape[1],
+        start=start,
+        iterations=len(rates),
+        cutoff=cutoff,
+        min_sigma=min_sigma,
+        betas=betas,
+        epsilon=epsilon,
+        target=_pointer(target),
+        rates=_pointer(rates),
+        parameters=_pointer(parameters),
+        first=_pointer(first),
+        second=_pointer(second),
+        losses=_pointer(losses),
     )
-    _raise(status)
+    _call("fit_fast", arguments)
     return losses
 
 
@@ -207,21 +327,32 @@ def fit_gaussianimage(
     betas: tuple[float, float, float],
     epsilon: float,
 ) -> Tensor:  # [iterations] float64
-    """Run `len(rates)` iterations of the published recipe (GaussianImage) on one crop in place.
+    """Run `len(rates)` iterations of the recipe `gaussianimage` on one crop in place.
 
     All tensors are contiguous float32. Rows of `parameters`: p of the positions W (tanh(p) + 1) / 2 and
-    H (tanh(p) + 1) / 2, Cholesky entries less `bound`, colours; a diagonal entry nearer to zero than 0.001 is
-    held there. `state` is Adan's: momentum, change and second moment, and the gradient before. Returns the
-    squared error of the clamped image before each iteration. Runs on the calling thread alone.
+    H (tanh(p) + 1) / 2, Cholesky entries minus `bound`, colours; a diagonal entry nearer to zero than 0.001
+    is held there. `state` is Adan's: momentum, change, second moment, and the previous gradient. `start` is
+    the number of iterations done before. Returns the sum of squared errors of the clamped image before each
+    iteration. Runs on the calling thread alone.
     """
     channels, height, width = target.shape
     losses = torch.empty(len(rates), dtype=torch.float64)
-    bound, betas = torch.tensor(bound), torch.tensor(betas)
-    status = LIBRARY.splat2d_fit_gaussianimage(
-        *(_pointer(target), channels, height, width, parameters.shape[1], cutoff),
-        *(_pointer(bound), _pointer(betas), epsilon),
-        *(_pointer(rates), start, len(rates)),
-        *(_pointer(t) for t in (parameters, state, losses)),
+    arguments = FitGaussianImageArguments(
+        channels=channels,
+        height=height,
+        width=width,
+        gaussians=parameters.shape[1],
+        start=start,
+        iterations=len(rates),
+        cutoff=cutoff,
+        bound=bound,
+        betas=betas,
+        epsilon=epsilon,
+        target=_pointer(target),
+        rates=_pointer(rates),
+        parameters=_pointer(parameters),
+        state=_pointer(state),
+        losses=_pointer(losses),
     )
-    _raise(status)
+    _call("fit_gaussianimage", arguments)
     return losses

@@ -1,13 +1,14 @@
-"""Rendering and fitting on NVIDIA GPUs: what the CUDA kernels are given, and in which order.
+"""Rendering and fitting on NVIDIA GPUs: the order of the CUDA kernels and their arguments.
 
-Everything is queued on torch's current stream and nothing waits for the device, so what is wrong with values
-cannot be raised here: a row with a Gaussian that cannot be rendered, or with a count out of range, is NaN,
-and so are its gradients. The results are the bits of the native CPU kernels.
+Everything is queued on torch's current stream and nothing waits for the device, so wrong values raise no
+error here: a row with a Gaussian that cannot be rendered, or with a count out of range, becomes NaN, and so
+do its gradients. The results have the bits of the cpu backend.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ TILE_WIDTH, TILE_HEIGHT = 8, 4
 
 @dataclass(frozen=True)
 class _Scene:
-    """A batch of fields as the kernels see them: prepared Gaussians and the tree of boxes over them."""
+    """A batch of fields on the GPU: prepared Gaussians and the tree of boxes over them."""
 
     launch: Launch
     batch: int
@@ -30,7 +31,7 @@ class _Scene:
     size: tuple[int, int]
     cutoff: float
     records: Tensor
-    """[B, N, 8] what src/gaussian.h calls a Shape."""
+    """[B, N, 8], a Shape of src/shared/gaussian.h each."""
     boxes: Tensor
     """[B, N, 4] the cells of 4x4 pixels that each may touch."""
     chunks: Tensor
@@ -38,18 +39,18 @@ class _Scene:
     groups: Tensor
     """[B, ceil(N / 1024), 4] hulls of 32 chunks."""
     colors: tuple[Tensor, int, int, int]
-    """Where colours lie: the first of them, and the strides of rows, Gaussians and channels."""
+    """A tensor that begins with the first colour, and the strides of rows, Gaussians and channels."""
     counts: Tensor | None = None
     bad: Tensor | None = None
-    """[B] int32, 1 where a row holds what cannot be rendered."""
+    """[B] int32, 1 for a row that cannot be rendered."""
 
     @property
     def extent(self) -> tuple[int, int]:
-        """What most kernels begin their arguments with: rows, Gaussians of each."""
+        """Rows, and Gaussians of each."""
         return self.batch, self.gaussians
 
     def tiles(self, first: int, end: int) -> int:
-        """Tiles of rows [first, end) of one image; they are aligned to the whole image."""
+        """Number of tiles in rows [first, end) of one image; they are aligned to the whole image."""
         return (-(-end // TILE_HEIGHT) - first // TILE_HEIGHT) * -(-self.size[1] // TILE_WIDTH)
 
     def per_gaussian(self, name: str, *arguments: cuda_runtime.Argument) -> None:
@@ -57,9 +58,10 @@ class _Scene:
         self.launch(name, self.chunks[..., 0].numel(), *arguments)
 
     def group(self) -> None:
+        """Compute the hulls of the groups."""
         self.launch("group", self.groups[..., 0].numel(), self.chunks, *self.extent, self.groups)
 
-    def draw(
+    def rasterize(
         self,
         out: Tensor,
         first: int,
@@ -68,15 +70,17 @@ class _Scene:
         clamped: float = 0.0,
         errors: Tensor | None = None,
     ) -> None:
+        """Rasterize rows [first, end) into `out`, or with `target` the gradient of a loss (kernels.cu)."""
         if out.numel():
             self.launch(
-                "draw",
+                "rasterize",
                 self.batch * self.tiles(first, end),
                 *(self.records, self.boxes, self.chunks, self.groups, *self.colors, self.bad),
                 *(*self.extent, first, end, self.size[1], self.cutoff, target, clamped, out, errors),
             )
 
     def gather(self, grad: Tensor, sums: Tensor) -> None:
+        """Sum up `grad` [B, C, H, W] over each Gaussian's footprint."""
         self.launch(
             "gather",
             self.batch * -(-self.gaussians // 2),
@@ -86,8 +90,17 @@ class _Scene:
 
 
 def _scene(
-    like: Tensor, batch: int, n: int, channels: int, size: tuple[int, int], cutoff: float, **rest
+    like: Tensor,
+    batch: int,
+    n: int,
+    channels: int,
+    size: tuple[int, int],
+    cutoff: float,
+    colors: tuple[Tensor, int, int, int],
+    counts: Tensor | None = None,
+    bad: Tensor | None = None,
 ) -> _Scene:
+    """A scene with room for its records and boxes, on the device of `like`."""
     chunks = -(-n // WARP)
     return _Scene(
         cuda_runtime.launcher(like.device, channels),
@@ -96,7 +109,9 @@ def _scene(
         boxes=like.new_empty(batch, n, BOX_FLOATS),
         chunks=like.new_empty(batch, chunks, BOX_FLOATS),
         groups=like.new_empty(batch, -(-chunks // WARP), BOX_FLOATS),
-        **rest,
+        colors=colors,
+        counts=counts,
+        bad=bad,
     )
 
 
@@ -132,11 +147,11 @@ def render(
 ) -> Tensor:
     """As `cpu.render`, for CUDA tensors; a row that cannot be rendered is NaN."""
     first, end = rows or (0, size[0])
-    with torch.cuda.device_of(colors):
+    with _on_device_of(colors):
         out = colors.new_empty(colors.shape[0], colors.shape[2], end - first, size[1])
         scene = _prepare(means, cholesky, colors, counts, size, cutoff)
         scene.group()
-        scene.draw(out, first, end)
+        scene.rasterize(out, first, end)
     return out
 
 
@@ -144,11 +159,12 @@ def render_backward(
     grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `cpu.render_backward`, for CUDA tensors; NaN for a row that cannot be rendered."""
-    with torch.cuda.device_of(colors):
-        gradients = tuple(torch.empty_like(t) for t in (means, cholesky, colors))
+    with _on_device_of(colors):
+        gradients = (torch.empty_like(means), torch.empty_like(cholesky), torch.empty_like(colors))
         batch, n, channels = colors.shape
+        height, width = grad.shape[-2:]
         sums = colors.new_empty(batch, n, 5 + channels)
-        scene = _prepare(means, cholesky, colors, counts, grad.shape[-2:], cutoff)
+        scene = _prepare(means, cholesky, colors, counts, (height, width), cutoff)
         scene.gather(grad, sums)
         scene.per_gaussian(
             "gradients",
@@ -172,19 +188,20 @@ def fit_fast(
 ) -> Tensor:  # [B, iterations] float64
     """As `cpu.fit_fast`, for B crops of one size at once; returns the squared error of each before each step.
 
-    Queues every iteration and returns: reading the losses or the parameters waits for the device. The six
-    launches of an iteration are lost in the work on a dozen crops or more; a CUDA graph of them would gain
-    only where a crop is fitted alone. A Gaussian that turns NaN is no longer drawn, as on the CPU.
+    Queues every iteration and returns: reading the losses or the parameters waits for the device. With a
+    dozen crops or more, the six launches of an iteration cost little compared with its work; a CUDA graph of
+    them would only help to fit a single crop. A Gaussian that turns NaN is no longer rasterized, as on the
+    CPU.
     """
-    corrections = 1 / _remembered(betas, start, len(rates))
+    corrections = 1 / _bias_corrections(betas, start, len(rates))
     schedule = torch.cat([rates.cpu(), corrections.float()], 1).to(target.device, non_blocking=True)
     settings = (float(min_sigma), *(float(beta) for beta in betas), float(epsilon))
 
     def update(scene: _Scene, sums: Tensor, step: int) -> None:
         given = (sums, scene.records, schedule, step, *scene.extent)
-        scene.per_gaussian("update", *given, *settings, parameters, first, second)
+        scene.per_gaussian("update_fast", *given, *settings, parameters, first, second)
 
-    return _descend(target, parameters, len(rates), cutoff, ("prepare_fit", parameters), update)
+    return _iterate(target, parameters, len(rates), cutoff, ("prepare_fast", (parameters,)), update)
 
 
 def fit_gaussianimage(
@@ -199,35 +216,43 @@ def fit_gaussianimage(
     betas: tuple[float, float, float],
     epsilon: float,
 ) -> Tensor:  # [B, iterations] float64
-    """As `cpu.fit_gaussianimage`, for B crops of one size at once; queues all and returns, as `fit` does."""
-    gains = torch.tensor([1.0, betas[1], 1.0]).double()  # as float32: the kernels' own
-    corrections = gains / _remembered(betas, start, len(rates))
+    """As `cpu.fit_gaussianimage`, for B crops of one size at once; queues and returns, as `fit_fast` does."""
+    gains = torch.tensor([1.0, betas[1], 1.0]).double()  # rounded to float32, as in the C++ code
+    corrections = gains / _bias_corrections(betas, start, len(rates))
     schedule = torch.cat([rates.cpu()[:, None], corrections.float()], 1).to(target.device, non_blocking=True)
-    bound, settings = (tuple(float(x) for x in given) for given in (bound, (*betas, epsilon)))
+    offsets, settings = [float(x) for x in bound], [float(x) for x in (*betas, epsilon)]
 
     def update(scene: _Scene, sums: Tensor, step: int) -> None:
         given = (sums, scene.records, schedule, step, start + step, *scene.extent, *scene.size)
-        scene.per_gaussian("update_gaussianimage", *given, *bound, *settings, parameters, state)
+        scene.per_gaussian("update_gaussianimage", *given, *offsets, *settings, parameters, state)
 
-    prepare = ("prepare_gaussianimage", parameters, *bound)
     clamped = 2 / target[0].numel()
-    return _descend(target, parameters, len(rates), cutoff, prepare, update, clamped)
+    first: tuple[cuda_runtime.Argument, ...] = (parameters, *offsets)
+    prepare = ("prepare_gaussianimage", first)
+    return _iterate(target, parameters, len(rates), cutoff, prepare, update, clamped)
 
 
-def _descend(
+def _on_device_of(tensor: Tensor) -> AbstractContextManager[None]:
+    return torch.cuda.device_of(tensor)  # type: ignore[no-untyped-call]  # torch's class has no types
+
+
+def _iterate(
     target: Tensor,
     parameters: Tensor,
     iterations: int,
     cutoff: float,
-    prepare: tuple[str, *tuple[cuda_runtime.Argument, ...]],
+    prepare: tuple[str, tuple[cuda_runtime.Argument, ...]],
     update: Callable[[_Scene, Tensor, int], None],
     clamped: float = 0.0,
 ) -> Tensor:
-    """Iterate: `prepare`, a kernel and what it is given first; draw and gather; `update`, given the sums of
-    each Gaussian and the iteration. Returns the squared errors before each, [B, iterations]."""
+    """Run the iterations of a fit; return the squared errors before each, [B, iterations].
+
+    `prepare` is a kernel's name and its first arguments. An iteration prepares, rasterizes and gathers, then
+    calls `update` with the sums of each Gaussian and the number of the iteration.
+    """
     batch, channels, height, width = target.shape
     n = parameters.shape[2]
-    with torch.cuda.device_of(target):
+    with _on_device_of(target):
         residual = torch.empty_like(target)
         sums = target.new_empty(batch, n, 5 + channels)
         losses = target.new_empty(batch, iterations, dtype=torch.float64)
@@ -237,22 +262,23 @@ def _descend(
         errors = target.new_empty(batch, tiles)
         for step in range(iterations):
             scene.per_gaussian(
-                *prepare,
+                prepare[0],
+                *prepare[1],
                 *(*scene.extent, *scene.size, scene.cutoff, scene.records, scene.boxes, scene.chunks),
             )
             scene.group()
-            scene.draw(residual, 0, height, target, clamped, errors)
+            scene.rasterize(residual, 0, height, target, clamped, errors)
             scene.launch("losses", batch, errors, batch, tiles, step, iterations, losses)
             scene.gather(residual, sums)
             update(scene, sums, step)
     return losses
 
 
-def _remembered(
+def _bias_corrections(
     betas: tuple[float, ...], start: int, iterations: int
 ) -> Tensor:  # [iterations, betas] float64
-    """1 - beta^count for the counts from start + 1 on, in double precision as fit_workspace.h has it."""
-    kernels_own = torch.tensor(betas).tolist()  # float32
+    """1 - beta^count for the counts from start + 1, in double precision as in fit_workspace.h."""
+    rounded = torch.tensor(betas).tolist()  # to float32, as in the C++ code
     counts = range(start + 1, start + iterations + 1)
-    rows = [[1 - beta**count for beta in kernels_own] for count in counts]
+    rows = [[1 - beta**count for beta in rounded] for count in counts]
     return torch.tensor(rows, dtype=torch.float64).reshape(iterations, len(betas))

@@ -32,7 +32,7 @@ def test_sanitisers_find_nothing(tmp_path):
     def build(unit: str) -> Path:
         source = DRIVER if unit == "driver" else SOURCES / f"{unit}.cpp"
         made = tmp_path / f"{unit}.o"
-        define = ["-DSPLAT2D_X86"] if x86 else []
+        define = [f"-I{SOURCES}", *(["-DSPLAT2D_X86"] if x86 else [])]
         command = [compiler, *FLAGS, *SANITIZE, *units[unit], *define, "-c", str(source), "-o", str(made)]
         subprocess.run(command, check=True)
         return made

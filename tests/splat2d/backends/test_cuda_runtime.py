@@ -39,7 +39,7 @@ def test_the_kernels_compile_to_machine_code(nvrtc, architecture):
     assert code.startswith(b"\x7fELF")
     declared = "".join((cuda_runtime._source_folder() / name).read_text() for name in cuda_runtime.SOURCES)
     names = re.findall(r"SPLAT2D_KERNEL splat2d_(\w+)", declared)
-    assert {"draw", "gather", "update", "update_gaussianimage"} <= set(names)
+    assert {"rasterize", "gather", "update_fast", "update_gaussianimage"} <= set(names)
     for name in names:
         assert f".text.splat2d_{name}\0".encode() in code
 
@@ -108,13 +108,13 @@ def test_a_launch_has_blocks_for_all_its_warps_on_torchs_stream(monkeypatch):
     monkeypatch.setattr(cuda_runtime, "_kernel", lambda *key: key)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda index: SimpleNamespace(cuda_stream=1234))
     launch = cuda_runtime.launcher(torch.device("cuda:1"), 3)
-    launch("draw", 17, 5, 2.5, None)
-    launch("draw", 0, 5, 2.5, None)
+    launch("rasterize", 17, 5, 2.5, None)
+    launch("rasterize", 0, 5, 2.5, None)
     ((stream, shape, kernel, words),) = launches
     assert current == [1]
     assert stream.__cuda_stream__() == (0, 1234)
     assert shape == {"grid": 3, "block": 256}
-    assert kernel == ("draw", 1, 3)
+    assert kernel == ("rasterize", 1, 3)
     assert words == (5, 2.5, 0)
 
 

@@ -1,6 +1,6 @@
-// The C interface: argument checks, choice of instruction set, threads.
-//
-// Every function returns 0, or a negative code; nothing throws across it.
+// The entry points: argument checks, choice of instruction set, threads.
+#include "api.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -11,21 +11,15 @@
 
 #include "dispatch.h"
 
-#if defined(_WIN32)
-#define SPLAT2D_API extern "C" __declspec(dllexport)
-#else
-#define SPLAT2D_API extern "C" __attribute__((visibility("default")))
-#endif
-
 namespace splat2d {
 namespace {
 
-enum Status { kOk = 0, kBadArgument = -1, kNoMemory = -2, kBadGaussian = -3 };
 enum Isa { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
 
 constexpr float kLargest = 1e15f, kSmallest = 1e-15f;  // range of means and Cholesky entries, pixels
-constexpr float kLargestCutoff = 12.0f;                // weights below this stay normal floats
-constexpr int kBandSlabs = 16;                         // slabs rendered at once: 64 rows of pixels
+constexpr float kLargestCutoff = 12.0f;                // weights within it are normal floats
+constexpr int kLargestExtent = 1 << 24;                // pixel centres up to here are exact floats
+constexpr int kBandSlabs = 16;                         // slabs rasterized at once: 64 rows of pixels
 constexpr int64_t kChunk = 512;                        // Gaussians handled at once
 constexpr int kSlabRows = 4;
 
@@ -40,15 +34,15 @@ Isa best_isa() {
 
 std::atomic<int> g_isa{best_isa()};
 
-const Kernels& kernels(int channels) {
+const Rasterizer& rasterizer(int channels) {
 #if defined(SPLAT2D_X86)
-  if (g_isa == kAvx512) return avx512_kernels(channels);
-  if (g_isa == kAvx2) return avx2_kernels(channels);
+  if (g_isa == kAvx512) return avx512_rasterizer(channels);
+  if (g_isa == kAvx2) return avx2_rasterizer(channels);
 #endif
-  return portable_kernels(channels);
+  return portable_rasterizer(channels);
 }
 
-// Run f(0) .. f(items - 1), each once, on up to `threads` threads.
+// Call f(0) .. f(items - 1), each once, on up to `threads` threads.
 template <class F>
 void parallel(int threads, int64_t items, const F& f) {
   threads = static_cast<int>(std::min<int64_t>(threads, items));
@@ -66,7 +60,7 @@ void parallel(int threads, int64_t items, const F& f) {
     try {
       pool.emplace_back(work);
     } catch (const std::exception&) {
-      break;  // no more threads to be had: go on with those there are
+      break;  // the system gives no more threads: the existing ones do the work
     }
   }
   work();
@@ -76,42 +70,42 @@ void parallel(int threads, int64_t items, const F& f) {
 
 bool in_range(float value, float low, float high) { return value >= low && value <= high; }  // false for NaN
 
-bool valid(const Job& job, int64_t i) {
-  const float *mean = job.means + 2 * i, *l = job.cholesky + 3 * i, *color = job.colors + job.channels * i;
+bool valid(const FieldArguments& field, int64_t i) {
+  const float *mean = field.means + 2 * i, *l = field.cholesky + 3 * i, *color = field.colors + field.channels * i;
   bool ok = in_range(mean[0], -kLargest, kLargest) && in_range(mean[1], -kLargest, kLargest) &&
             in_range(l[0], kSmallest, kLargest) && in_range(l[1], -kLargest, kLargest) &&
             in_range(l[2], kSmallest, kLargest);
-  for (int c = 0; c < job.channels; ++c) ok = ok && in_range(color[c], -kLargest, kLargest);
+  for (int c = 0; c < field.channels; ++c) ok = ok && in_range(color[c], -kLargest, kLargest);
   return ok;
 }
 
-bool sane(const Job& job) {
-  if (job.batch < 0 || job.n < 0 || job.n > INT32_MAX || job.height < 0 || job.width < 0) return false;
-  if (job.height > (1 << 24) || job.width > (1 << 24)) return false;  // pixel centres must be exact floats
-  if (job.channels < 1 || job.channels > kMaxChannels) return false;
-  if (job.first_row < 0 || job.rows < 0 || job.rows > job.height - job.first_row) return false;
-  if (!(job.cutoff > 0 && job.cutoff <= kLargestCutoff)) return false;
-  for (int64_t b = 0; b < job.batch; ++b)
-    if (job.count(b) < 0 || job.count(b) > job.n) return false;
+bool can_be_rendered(const FieldArguments& field) {
+  const int64_t n = field.gaussians;
+  if (field.batch < 0 || n < 0 || n > INT32_MAX || field.height < 0 || field.width < 0) return false;
+  if (field.height > kLargestExtent || field.width > kLargestExtent) return false;
+  if (field.channels < 1 || field.channels > kMaxChannels || field.threads < 1) return false;
+  if (!(field.cutoff > 0 && field.cutoff <= kLargestCutoff)) return false;
+  for (int64_t b = 0; b < field.batch; ++b)
+    if (field.count(b) < 0 || field.count(b) > n) return false;
   return true;
 }
 
-// Check and plan every used Gaussian. The first bad one's flat index goes to *bad.
-Status plan(const Job& job, int threads, int64_t* bad) {
-  const int64_t total = job.batch * job.n;
+// The footprints of all Gaussians in use, once these are checked.
+Status find_footprints(FieldArguments* field, Footprint* footprints) {
+  const int64_t n = field->gaussians, total = field->batch * n;
   std::atomic<int64_t> first_bad{total};
-  parallel(threads, (total + kChunk - 1) / kChunk, [&](int64_t chunk) {
+  parallel(field->threads, (total + kChunk - 1) / kChunk, [&](int64_t chunk) {
     const int64_t begin = chunk * kChunk, end = std::min(begin + kChunk, total);
     for (int64_t i = begin; i < end; ++i) {
-      if (i % job.n < job.count(i / job.n) && !valid(job, i)) {
+      if (i % n < field->count(i / n) && !valid(*field, i)) {
         for (int64_t seen = first_bad; i < seen && !first_bad.compare_exchange_weak(seen, i);) {
         }
         return;
       }
     }
-    kernels(job.channels).plan(job, begin, end);
+    rasterizer(field->channels).find_footprints(*field, begin, end, footprints);
   });
-  *bad = first_bad;
+  field->bad_gaussian = first_bad;
   return first_bad < total ? kBadGaussian : kOk;
 }
 
@@ -121,13 +115,13 @@ struct Bands {
   std::vector<int32_t> gaussians;
 };
 
-Bands assign_bands(const Job& job, int64_t row, int begin, int end) {
-  const int64_t n = job.count(row);
-  const Plan* plans = job.plans + row * job.n;
+Bands assign_bands(const FieldArguments& field, const Footprint* footprints, int64_t row, int begin, int end) {
+  const int64_t n = field.count(row);
+  footprints += row * field.gaussians;
   const auto range = [&](int64_t i, int* first, int* last) {
-    const Plan& plan = plans[i];
-    *first = std::max(plan.first / kBandSlabs, begin) - begin;
-    *last = plan.slabs > 0 ? std::min((plan.first + plan.slabs - 1) / kBandSlabs, end - 1) - begin : -1;
+    const Footprint& f = footprints[i];
+    *first = std::max(f.first_slab / kBandSlabs, begin) - begin;
+    *last = f.slabs > 0 ? std::min((f.first_slab + f.slabs - 1) / kBandSlabs, end - 1) - begin : -1;
   };
   const int bands = end - begin;
   Bands out;
@@ -147,51 +141,55 @@ Bands assign_bands(const Job& job, int64_t row, int begin, int end) {
   return out;
 }
 
-Status render(Job job, int threads, int64_t* bad) {
-  std::vector<Plan> plans(job.batch * job.n);
-  job.plans = plans.data();
-  if (const Status status = plan(job, threads, bad)) return status;
-  if (job.rows == 0) return kOk;
+Status render(RenderArguments* arguments) {
+  FieldArguments& field = arguments->field;
+  std::vector<Footprint> footprints(field.batch * field.gaussians);
+  if (const Status status = find_footprints(&field, footprints.data())) return status;
+  if (arguments->rows == 0) return kOk;
   // Slabs and bands are those of the whole image, so that its bits do not depend on the part rendered.
-  const int top = job.first_row / kSlabRows, bottom = (job.first_row + job.rows + kSlabRows - 1) / kSlabRows;
+  const int top = arguments->first_row / kSlabRows;
+  const int bottom = (arguments->first_row + arguments->rows + kSlabRows - 1) / kSlabRows;
   const int first_band = top / kBandSlabs, end_band = (bottom + kBandSlabs - 1) / kBandSlabs;
   const int64_t bands = end_band - first_band;
-  std::vector<Bands> assigned(job.batch);
-  parallel(threads, job.batch, [&](int64_t b) { assigned[b] = assign_bands(job, b, first_band, end_band); });
-  parallel(threads, job.batch * bands, [&](int64_t item) {
+  std::vector<Bands> assigned(field.batch);
+  parallel(field.threads, field.batch,
+           [&](int64_t b) { assigned[b] = assign_bands(field, footprints.data(), b, first_band, end_band); });
+  parallel(field.threads, field.batch * bands, [&](int64_t item) {
     const int64_t b = item / bands, k = item % bands;
     const int first = (first_band + static_cast<int>(k)) * kBandSlabs;
     const int64_t begin = assigned[b].offsets[k], size = assigned[b].offsets[k + 1] - begin;
     const Band band = {b, std::max(first, top), std::min(first + kBandSlabs, bottom),
                        assigned[b].gaussians.data() + begin, size};
-    kernels(job.channels).render_band(job, band);
+    rasterizer(field.channels).render_band(*arguments, footprints.data(), band);
   });
   return kOk;
 }
 
-Status render_backward(Job job, int threads, int64_t* bad) {
-  const int slabs = (job.height + kSlabRows - 1) / kSlabRows;
+Status render_backward(RenderBackwardArguments* arguments) {
+  FieldArguments& field = arguments->field;
+  const int slabs = (field.height + kSlabRows - 1) / kSlabRows;
   const int bands = (slabs + kBandSlabs - 1) / kBandSlabs;
-  std::vector<Plan> plans(job.batch * job.n);
-  std::vector<float> image(job.batch * slabs * job.channels * pitch_of(job.width));
-  job.plans = plans.data();
-  job.grad_slabs = image.data();
-  if (const Status status = plan(job, threads, bad)) return status;
-  parallel(threads, job.batch * bands, [&](int64_t item) {
+  std::vector<Footprint> footprints(field.batch * field.gaussians);
+  std::vector<float> grad_slabs(field.batch * slabs * field.channels * pitch_of(field.width));
+  if (const Status status = find_footprints(&field, footprints.data())) return status;
+  const Rasterizer& chosen = rasterizer(field.channels);
+  parallel(field.threads, field.batch * bands, [&](int64_t item) {
     const int first = static_cast<int>(item % bands) * kBandSlabs;
-    kernels(job.channels).slab_gradient(job, item / bands, first, std::min(first + kBandSlabs, slabs));
+    chosen.slab_gradient(*arguments, item / bands, first, std::min(first + kBandSlabs, slabs), grad_slabs.data());
   });
-  const int64_t total = job.batch * job.n;
-  parallel(threads, (total + kChunk - 1) / kChunk, [&](int64_t chunk) {
-    kernels(job.channels).gather(job, chunk * kChunk, std::min((chunk + 1) * kChunk, total));
+  const int64_t total = field.batch * field.gaussians;
+  parallel(field.threads, (total + kChunk - 1) / kChunk, [&](int64_t chunk) {
+    const int64_t begin = chunk * kChunk, end = std::min(begin + kChunk, total);
+    chosen.gather(*arguments, footprints.data(), grad_slabs.data(), begin, end);
   });
   return kOk;
 }
 
-bool can_be_fitted(int channels, int height, int width, int64_t n, float cutoff, int64_t start, int64_t iterations) {
-  return n >= 0 && n <= INT32_MAX && height > 0 && width > 0 && height <= (1 << 24) && width <= (1 << 24) &&
-         channels >= 1 && channels <= kMaxChannels && cutoff > 0 && cutoff <= kLargestCutoff && start >= 0 &&
-         iterations >= 0;
+template <class Arguments>
+bool can_be_fitted(const Arguments& f) {
+  return f.gaussians >= 0 && f.gaussians <= INT32_MAX && f.height > 0 && f.width > 0 && f.height <= kLargestExtent &&
+         f.width <= kLargestExtent && f.channels >= 1 && f.channels <= kMaxChannels && f.cutoff > 0 &&
+         f.cutoff <= kLargestCutoff && f.start >= 0 && f.iterations >= 0;
 }
 
 template <class F>
@@ -210,68 +208,51 @@ int guarded(const F& f) {
 
 using namespace splat2d;
 
-SPLAT2D_API int splat2d_abi() { return 3; }
+SPLAT2D_API int splat2d_abi() { return kAbi; }
+
+SPLAT2D_API int64_t splat2d_struct_size(const char* name) {
+  const auto is = [name](const char* other) { return std::strcmp(name, other) == 0; };
+  if (is("render")) return sizeof(RenderArguments);
+  if (is("render_backward")) return sizeof(RenderBackwardArguments);
+  if (is("fit_fast")) return sizeof(FitFastArguments);
+  if (is("fit_gaussianimage")) return sizeof(FitGaussianImageArguments);
+  return 0;
+}
 
 SPLAT2D_API int splat2d_isa() { return g_isa; }
 
-// Choose an instruction set (0 portable, 1 AVX2, 2 AVX-512) that this machine has; for tests.
 SPLAT2D_API int splat2d_set_isa(int isa) {
   if (isa < kPortable || isa > best_isa()) return kBadArgument;
   g_isa = isa;
   return kOk;
 }
 
-// Rows [first_row, first_row + rows) of the image go to `out` [B, C, rows, W].
-SPLAT2D_API int splat2d_render(const float* means, const float* cholesky, const float* colors, const int64_t* counts,
-                               int64_t batch, int64_t n, int channels, int height, int width, float cutoff,
-                               int threads, int first_row, int rows, float* out, int64_t* bad) {
+SPLAT2D_API int splat2d_render(RenderArguments* arguments) {
   return guarded([&]() -> int {
-    Job job = {};
-    job.batch = batch, job.n = n, job.channels = channels, job.height = height, job.width = width;
-    job.first_row = first_row, job.rows = rows;
-    job.cutoff = cutoff, job.means = means, job.cholesky = cholesky, job.colors = colors, job.counts = counts;
-    job.out = out;
-    return sane(job) && threads > 0 ? render(job, threads, bad) : kBadArgument;
+    const FieldArguments& field = arguments->field;
+    if (!can_be_rendered(field) || arguments->first_row < 0 || arguments->rows < 0) return kBadArgument;
+    if (arguments->rows > field.height - arguments->first_row) return kBadArgument;
+    return render(arguments);
   });
 }
 
-SPLAT2D_API int splat2d_render_backward(const float* means, const float* cholesky, const float* colors,
-                                        const int64_t* counts, int64_t batch, int64_t n, int channels, int height,
-                                        int width, float cutoff, int threads, const float* grad_out,
-                                        float* grad_means, float* grad_cholesky, float* grad_colors, int64_t* bad) {
-  return guarded([&]() -> int {
-    Job job = {};
-    job.batch = batch, job.n = n, job.channels = channels, job.height = height, job.width = width;
-    job.cutoff = cutoff, job.means = means, job.cholesky = cholesky, job.colors = colors, job.counts = counts;
-    job.grad_out = grad_out, job.grad_means = grad_means, job.grad_cholesky = grad_cholesky;
-    job.grad_colors = grad_colors;
-    return sane(job) && threads > 0 ? render_backward(job, threads, bad) : kBadArgument;
-  });
+SPLAT2D_API int splat2d_render_backward(RenderBackwardArguments* arguments) {
+  return guarded(
+      [&]() -> int { return can_be_rendered(arguments->field) ? render_backward(arguments) : kBadArgument; });
 }
 
-SPLAT2D_API int splat2d_fit(const float* target, int channels, int height, int width, int64_t n, float cutoff,
-                            float min_sigma, float beta1, float beta2, float epsilon, const float* rates,
-                            int64_t start, int64_t iterations, float* parameters, float* first, float* second,
-                            double* losses) {
+SPLAT2D_API int splat2d_fit_fast(const FitFastArguments* arguments) {
   return guarded([&]() -> int {
-    if (!can_be_fitted(channels, height, width, n, cutoff, start, iterations) || !(min_sigma >= kSmallest))
-      return kBadArgument;
-    const Fit fit = {channels, height, width,     n,     cutoff, min_sigma, beta1, beta2,      epsilon,
-                     target,   parameters, first, second, rates, start,     iterations, losses};
-    kernels(channels).fit(fit);
+    if (!can_be_fitted(*arguments) || !(arguments->min_sigma >= kSmallest)) return kBadArgument;
+    rasterizer(arguments->channels).fit_fast(*arguments);
     return kOk;
   });
 }
 
-SPLAT2D_API int splat2d_fit_gaussianimage(const float* target, int channels, int height, int width, int64_t n, float cutoff,
-                                      const float* bound, const float* betas, float epsilon, const float* rates,
-                                      int64_t start, int64_t iterations, float* parameters, float* state,
-                                      double* losses) {
+SPLAT2D_API int splat2d_fit_gaussianimage(const FitGaussianImageArguments* arguments) {
   return guarded([&]() -> int {
-    if (!can_be_fitted(channels, height, width, n, cutoff, start, iterations)) return kBadArgument;
-    const GaussianImageFit fit = {channels, height, width,      n,     cutoff, epsilon, bound,     betas,
-                              target,   parameters, state, rates, start,   iterations, losses};
-    kernels(channels).fit_gaussianimage(fit);
+    if (!can_be_fitted(*arguments)) return kBadArgument;
+    rasterizer(arguments->channels).fit_gaussianimage(*arguments);
     return kOk;
   });
 }

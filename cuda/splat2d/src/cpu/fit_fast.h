@@ -1,16 +1,15 @@
-// Fitting with Adam (Kingma and Ba 2015), with rates of their own for means, roots and colours; see fast_step.h.
+// The recipe `fast`: Adam (Kingma and Ba 2015) with a learning rate each for means, roots and colours; see fast_step.h.
 #pragma once
 
-#include "fit_workspace.h"
 #include "../shared/fast_step.h"
+#include "fit_workspace.h"
 
 namespace SPLAT2D_NAMESPACE {
 
-// The rows of a [5 + C, N] array: x, y, the root's a, b, c, then colours. No two of a fit's arrays overlap, so that
-// the compiler can turn loops over them into vectors.
-struct Rows {
+// The rows of a [5 + C, N] array: x, y, the root's a, b, c, then colours.
+struct RootParameters {
   float *x, *y, *a, *b, *c, *colors;
-  Rows(float* data, int64_t n) : x(data), y(x + n), a(y + n), b(a + n), c(b + n), colors(c + n) {}
+  RootParameters(float* data, int64_t n) : x(data), y(x + n), a(y + n), b(a + n), c(b + n), colors(c + n) {}
 };
 
 // Half the sum of squared errors.
@@ -20,18 +19,22 @@ struct HalfSquares {
 };
 
 template <int C>
-inline double draw_and_compare(const Rows& p, Crop<C>* crop) {
-  const float *__restrict x = p.x, *__restrict y = p.y, *__restrict a = p.a, *__restrict b = p.b, *__restrict c = p.c;
+inline double rasterize_and_compare(const RootParameters& p, Crop<C>* crop) {
+  ConstArray x = p.x, y = p.y, a = p.a, b = p.b, c = p.c;
   const Canvas& canvas = crop->canvas;
-  crop->draw([=](int64_t i) SPLAT2D_INLINED { return shape_of_root(x[i], y[i], {a[i], b[i], c[i]}, canvas); }, p.colors);
+  const auto shape_at = [=](int64_t i) SPLAT2D_INLINED {
+    const Root root = {a[i], b[i], c[i]};
+    return shape_of_root(x[i], y[i], root, canvas);
+  };
+  crop->rasterize(shape_at, p.colors);
   return crop->compare(HalfSquares());
 }
 
-// From sums to gradients by the parameters of `n` Gaussians from `begin` on.
+// Turn the sums of `n` Gaussians from `begin` on into gradients.
 template <int C>
-inline void finish(const Rows& p, int64_t begin, int64_t n, Gradients<C>* by) {
-  const float *__restrict a = p.a + begin, *__restrict b = p.b + begin, *__restrict c = p.c + begin;
-  by->finish(n, [=](int64_t j, const Gradient& g) SPLAT2D_INLINED -> ByShape {
+inline void finish(const RootParameters& p, int64_t begin, int64_t n, Gradients<C>* gradients) {
+  ConstArray a = p.a + begin, b = p.b + begin, c = p.c + begin;
+  gradients->finish(n, [=](int64_t j, const Gradient& g) SPLAT2D_INLINED -> ParameterGradient {
     const Root root = root_gradient(g, {a[j], b[j], c[j]});
     return {g.mx, g.my, {root.a, root.b, root.c}};
   });
@@ -39,13 +42,13 @@ inline void finish(const Rows& p, int64_t begin, int64_t n, Gradients<C>* by) {
 
 inline void take_step(const Adam& adam, float rate, int64_t n, const float* gradient, float* parameter, float* first,
                       float* second) {
-  const float* __restrict g = gradient;
-  float *__restrict p = parameter, *__restrict m = first, *__restrict v = second;
+  ConstArray g = gradient;
+  Array p = parameter, m = first, v = second;
   for (int64_t j = 0; j < n; ++j) p[j] -= rate * adam.step(g[j], &m[j], &v[j]);
 }
 
-inline void project_roots(const Rows& p, int64_t begin, int64_t n, float floor) {
-  float *__restrict a = p.a + begin, *__restrict b = p.b + begin, *__restrict c = p.c + begin;
+inline void project_roots(const RootParameters& p, int64_t begin, int64_t n, float floor) {
+  Array a = p.a + begin, b = p.b + begin, c = p.c + begin;
   for (int64_t j = 0; j < n; ++j) {
     Root r = {a[j], b[j], c[j]};
     project(&r, floor);
@@ -54,23 +57,24 @@ inline void project_roots(const Rows& p, int64_t begin, int64_t n, float floor) 
 }
 
 template <int C>
-void fit(const splat2d::Fit& f) {
-  Crop<C> crop(f.target, f.width, f.height, f.n, f.cutoff);
-  const Rows p(f.parameters, f.n);
-  Gradients<C> by;
+void fit_fast(const splat2d::FitFastArguments& f) {
+  const int64_t total = f.gaussians;
+  Crop<C> crop(f.target, f.width, f.height, total, f.cutoff);
+  const RootParameters p(f.parameters, total);
+  Gradients<C> gradients;
   for (int64_t step = 0; step < f.iterations; ++step) {
-    f.losses[step] = draw_and_compare(p, &crop);
+    f.losses[step] = rasterize_and_compare(p, &crop);
     const int64_t count = f.start + step + 1;
-    const Adam adam = {f.beta1, f.beta2, f.epsilon, static_cast<float>(1.0 / remembered(f.beta1, count)),
-                       static_cast<float>(1.0 / remembered(f.beta2, count))};
-    for (int64_t begin = 0; begin < f.n; begin += kUpdated) {
-      const int64_t n = f.n - begin < kUpdated ? f.n - begin : kUpdated;
-      crop.sum_gradients(p.colors, begin, n, &by);
-      finish(p, begin, n, &by);
+    const Adam adam = {f.betas[0], f.betas[1], f.epsilon, static_cast<float>(1.0 / bias_correction(f.betas[0], count)),
+                       static_cast<float>(1.0 / bias_correction(f.betas[1], count))};
+    for (int64_t begin = 0; begin < total; begin += kUpdateBlock) {
+      const int64_t n = total - begin < kUpdateBlock ? total - begin : kUpdateBlock;
+      crop.sum_gradients(p.colors, begin, n, &gradients);
+      finish(p, begin, n, &gradients);
       for (int k = 0; k < 5 + C; ++k) {
-        const int64_t at = k * f.n + begin;
+        const int64_t at = k * total + begin;
         const float rate = f.rates[3 * step + (k < 2 ? 0 : k < 5 ? 1 : 2)];
-        take_step(adam, rate, n, by.rows[k], f.parameters + at, f.first + at, f.second + at);
+        take_step(adam, rate, n, gradients.rows[k], f.parameters + at, f.first + at, f.second + at);
       }
       project_roots(p, begin, n, f.min_sigma);
     }

@@ -1,43 +1,48 @@
-// A crop under way: draw, compare and gather in one place, with nothing allocated inside an iteration.
+// One crop during a fit: rasterize, compare and gather in one place, with no allocation inside an iteration.
 #pragma once
 
 #include <vector>
 
-#include "job.h"
+#include "dispatch.h"
 #include "rasterize.h"
 
 namespace SPLAT2D_NAMESPACE {
 
-constexpr int64_t kUpdated = 256;  // Gaussians gathered and then updated together: what they need stays in the cache
+// Arrays that do not overlap, so that the compiler turns loops over them into vectors.
+using Array = float* __restrict;
+using ConstArray = const float* __restrict;
 
-// What a moving average over `count` steps holds of what one over all steps would.
-inline double remembered(float beta, int64_t count) {
+constexpr int64_t kUpdateBlock = 256;  // Gaussians gathered and then updated together: their data stays in the cache
+
+// 1 - beta^count, by which Adam divides a moving average over `count` steps that began at zero.
+inline double bias_correction(float beta, int64_t count) {
   return 1.0 - std::pow(static_cast<double>(beta), static_cast<double>(count));
 }
 
-// Gradients of a loss by what places and shapes a Gaussian.
-struct ByShape {
+// Gradients of a loss with respect to a Gaussian's parameters of position and shape.
+struct ParameterGradient {
   float x, y, shape[3];
 };
 
-// The gradients of so many Gaussians by their 5 + C parameters, row by row.
+// The gradients of up to kUpdateBlock Gaussians with respect to their 5 + C parameters, row by row.
 template <int C>
 struct Gradients {
-  float s[kUpdated], t[kUpdated], jv[kUpdated];
-  float rows[kMoments + C][kUpdated];  // first what `gather` sums
+  float u_per_x[kUpdateBlock], u_per_y[kUpdateBlock], v_per_y[kUpdateBlock];
+  float rows[kMoments + C][kUpdateBlock];  // before `finish`, the sums of `gather`
 
-  void set(int64_t j, const Plan& plan, const float* sums) {
-    s[j] = plan.s, t[j] = plan.t, jv[j] = plan.jv;
+  void set(int64_t j, const Footprint& footprint, const float* sums) {
+    u_per_x[j] = footprint.u_per_x, u_per_y[j] = footprint.u_per_y, v_per_y[j] = footprint.v_per_y;
     for (int k = 0; k < kMoments + C; ++k) rows[k][j] = sums[k];
   }
 
-  // From the sums of `n` Gaussians: f(j, by) turns gradients by mean and covariance into those by parameters.
+  // Turn the sums of `n` Gaussians into gradients: f(j, gradient) turns the gradient with respect to mean and
+  // covariance into that with respect to the parameters.
   template <class F>
   void finish(int64_t n, F f) {
-    float *__restrict u = rows[0], *__restrict v = rows[1], *__restrict uu = rows[2], *__restrict uv = rows[3],
-                      *__restrict vv = rows[4];
+    Array u = rows[0], v = rows[1], uu = rows[2], uv = rows[3], vv = rows[4];
     for (int64_t j = 0; j < n; ++j) {
-      const ByShape by = f(j, gradient_of({u[j], v[j], uu[j], uv[j], vv[j]}, s[j], t[j], jv[j]));
+      const Moments<float> moments = {u[j], v[j], uu[j], uv[j], vv[j]};
+      const ParameterGradient by = f(j, gradient_of(moments, u_per_x[j], u_per_y[j], v_per_y[j]));
       u[j] = by.x, v[j] = by.y, uu[j] = by.shape[0], uv[j] = by.shape[1], vv[j] = by.shape[2];
     }
   }
@@ -49,24 +54,24 @@ class Crop {
   // `planar` is the target, [C, H, W].
   Crop(const float* planar, int width, int height, int64_t n, float cutoff)
       : canvas(width, height), cutoff_(cutoff), image_(canvas.slabs * C * splat2d::pitch_of(width)),
-        target_(image_.size()), plans_(n) {
+        target_(image_.size()), footprints_(n) {
     to_slabs<C>(planar, canvas, 0, canvas.slabs, target_.data());
   }
 
   const Canvas canvas;
 
-  // Draw Gaussians of shapes shape_at(i) and `colors` [C, n].
+  // Rasterize Gaussians of shapes shape_at(i) and `colors` [C, n].
   template <class Source>
-  void draw(Source shape_at, const float* colors) {
-    const int64_t n = plans_.size();
-    make_plans(0, n, canvas, cutoff_, shape_at, plans_.data());
+  void rasterize(Source shape_at, const float* colors) {
+    const int64_t n = footprints_.size();
+    find_footprints(0, n, canvas, cutoff_, shape_at, footprints_.data());
     std::memset(image_.data(), 0, image_.size() * sizeof(float));
     for (int64_t i = 0; i < n; ++i)
-      add<C>(plans_[i], colors + i, n, canvas, cutoff_, 0, canvas.slabs, image_.data());
+      SPLAT2D_NAMESPACE::rasterize<C>(footprints_[i], colors + i, n, canvas, cutoff_, 0, canvas.slabs, image_.data());
   }
 
-  // Turn the image into the gradient of a loss, zero beside the image, and return the sum of its squared errors:
-  // loss.error(value, target), and loss.gradient(value, error), which is zero where the error is.
+  // Turn the image into the gradient of a loss, zero outside the image, and return the sum of its squared errors. The
+  // loss has loss.error(value, target), and loss.gradient(value, error), which is zero if the error is.
   template <class Loss>
   double compare(const Loss& loss) {
     const Lanes column_of = load(kColumnOf), row_of = load(kRowOf), zero(0.0f);
@@ -93,20 +98,20 @@ class Crop {
     return total;
   }
 
-  // Sum up `n` Gaussians' gradients from `begin` on; `colors` as drawn.
-  void sum_gradients(const float* colors, int64_t begin, int64_t n, Gradients<C>* by) const {
+  // Sum up the gradients of `n` Gaussians from `begin` on; `colors` as rasterized.
+  void sum_gradients(const float* colors, int64_t begin, int64_t n, Gradients<C>* gradients) const {
     for (int64_t j = 0; j < n; ++j) {
       const int64_t i = begin + j;
       float sums[kMoments + C];
-      gather<C>(plans_[i], colors + i, plans_.size(), canvas, cutoff_, image_.data(), sums);
-      by->set(j, plans_[i], sums);
+      gather<C>(footprints_[i], colors + i, footprints_.size(), canvas, cutoff_, image_.data(), sums);
+      gradients->set(j, footprints_[i], sums);
     }
   }
 
  private:
   float cutoff_;
   std::vector<float> image_, target_;  // in slabs
-  std::vector<Plan> plans_;
+  std::vector<Footprint> footprints_;
 };
 
 }  // namespace SPLAT2D_NAMESPACE

@@ -1,4 +1,4 @@
 #define SPLAT2D_NAMESPACE splat2d_avx2
 #include "isa.inl"
 
-const splat2d::Kernels& splat2d::avx2_kernels(int channels) { return splat2d_avx2::kernels(channels); }
+const splat2d::Rasterizer& splat2d::avx2_rasterizer(int channels) { return splat2d_avx2::rasterizer(channels); }

@@ -1,4 +1,4 @@
 #define SPLAT2D_NAMESPACE splat2d_portable
 #include "isa.inl"
 
-const splat2d::Kernels& splat2d::portable_kernels(int channels) { return splat2d_portable::kernels(channels); }
+const splat2d::Rasterizer& splat2d::portable_rasterizer(int channels) { return splat2d_portable::rasterizer(channels); }

@@ -1,7 +1,7 @@
-// Sixteen float lanes, the same on every machine: one AVX-512 register, two AVX2 registers, or a plain array
-// (which compilers turn into NEON or SSE). Every operation is IEEE-exact lane by lane and sums run in one
-// fixed tree, so all three give the same bits. Each is compiled into a namespace of its own, or the linker
-// would merge the inline functions of different instruction sets.
+// Sixteen float lanes, the same on every machine: one AVX-512 register, two AVX2 registers, or a plain array (which
+// compilers turn into NEON or SSE). Every operation is IEEE-exact lane by lane and sums follow one fixed tree, so all
+// three give the same bits. Each is compiled into a namespace of its own: otherwise the linker would merge the inline
+// functions of different instruction sets.
 #pragma once
 
 #include <cstdint>
@@ -129,9 +129,15 @@ inline Lanes load(const float* p) {
   return r;
 }
 inline void store(float* p, const Lanes& a) { std::memcpy(p, a.x, sizeof a.x); }
-inline Lanes operator+(const Lanes& a, const Lanes& b) { return each([&](int i) { return a.x[i] + b.x[i]; }); }
-inline Lanes operator-(const Lanes& a, const Lanes& b) { return each([&](int i) { return a.x[i] - b.x[i]; }); }
-inline Lanes operator*(const Lanes& a, const Lanes& b) { return each([&](int i) { return a.x[i] * b.x[i]; }); }
+inline Lanes operator+(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return a.x[i] + b.x[i]; });
+}
+inline Lanes operator-(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return a.x[i] - b.x[i]; });
+}
+inline Lanes operator*(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return a.x[i] * b.x[i]; });
+}
 inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
   return each([&](int i) { return std::fma(a.x[i], b.x[i], c.x[i]); });
 }
@@ -140,7 +146,9 @@ inline Mask at_most(const Lanes& a, const Lanes& b) {
   for (int i = 0; i < kLanes; ++i) m.x[i] = a.x[i] <= b.x[i] ? 0xffffffffu : 0u;
   return m;
 }
-inline Lanes where(const Mask& m, const Lanes& a) { return each([&](int i) { return m.x[i] ? a.x[i] : 0.0f; }); }
+inline Lanes where(const Mask& m, const Lanes& a) {
+  return each([&](int i) { return m.x[i] ? a.x[i] : 0.0f; });
+}
 inline Lanes smaller(const Lanes& a, const Lanes& b) {
   return each([&](int i) { return smaller(a.x[i], b.x[i]); });
 }

@@ -1,10 +1,10 @@
-// The CUDA kernels of the published recipe's fit (fit_gaussianimage.h), where they differ from those of kernels.cu, whose
-// part this is. `parameters` [B, 5 + C, N]; a lane per Gaussian.
+// The CUDA kernels of the recipe `gaussianimage` that differ from those of `fast`; included by kernels.cu.
+// `parameters` [B, 5 + C, N]; a lane per Gaussian.
 
-// As splat2d_prepare_fit.
+// As splat2d_prepare_fast.
 SPLAT2D_KERNEL splat2d_prepare_gaussianimage(const float* parameters, float bound11, float bound21, float bound22,
-                                         unsigned batch, unsigned n, int height, int width, float cutoff,
-                                         Record* records, Box* boxes, Box* chunks) {
+                                             unsigned batch, unsigned n, int height, int width, float cutoff,
+                                             Record* records, Box* boxes, Box* chunks) {
   const Place at(groups_of(n));
   if (at.row >= batch) return;
   const unsigned i = at.item * kWarp + lane_index();
@@ -24,12 +24,12 @@ SPLAT2D_KERNEL splat2d_prepare_gaussianimage(const float* parameters, float boun
   if (lane_index() == 0) chunks[at.row * groups_of(n) + at.item] = box;
 }
 
-// One step of Adan for every parameter of every crop. `schedule` [iterations, 4]: the rate, and Adan's corrections.
-// `state` [B, 4, 5 + C, N]: momentum, change and second moment, and the gradient before, if `started`.
-SPLAT2D_KERNEL splat2d_update_gaussianimage(const float* sums, const Record* records, const float* schedule, unsigned step,
-                                        unsigned started, unsigned batch, unsigned n, int height, int width,
-                                        float bound11, float bound21, float bound22, float beta1, float beta2,
-                                        float beta3, float epsilon, float* parameters, float* state) {
+// One step of Adan for every parameter of every crop. `schedule` [iterations, 4]: the rate, and Adan's bias
+// corrections. `state` [B, 4, 5 + C, N]: momentum, change, second moment, and the previous gradient if `started`.
+SPLAT2D_KERNEL splat2d_update_gaussianimage(const float* sums, const Record* records, const float* schedule,
+                                            unsigned step, unsigned started, unsigned batch, unsigned n, int height,
+                                            int width, float bound11, float bound21, float bound22, float beta1,
+                                            float beta2, float beta3, float epsilon, float* parameters, float* state) {
   const Place at(groups_of(n));
   const unsigned i = at.item * kWarp + lane_index();
   if (at.row >= batch || i >= n) return;
@@ -41,12 +41,13 @@ SPLAT2D_KERNEL splat2d_update_gaussianimage(const float* sums, const Record* rec
 
   const Record record = records[flat];
   const Shape& shape = record.shape;
-  const Gradient by = gradient_of({sum[0], sum[1], sum[2], sum[3], sum[4]}, shape.s, shape.t, shape.jv);
+  const Gradient by =
+      gradient_of({sum[0], sum[1], sum[2], sum[3], sum[4]}, shape.u_per_x, shape.u_per_y, shape.v_per_y);
   const Factor raw = {p[2 * stride] + bound11, p[3 * stride] + bound21, p[4 * stride] + bound22};
   const Factor by_factor = factor_gradient(by, raw);
   float gradient[kParameters] = {coordinate_of(p[0], static_cast<float>(width)).slope * by.mx,
-                                 coordinate_of(p[stride], static_cast<float>(height)).slope * by.my,
-                                 by_factor.l11, by_factor.l21, by_factor.l22};
+                                 coordinate_of(p[stride], static_cast<float>(height)).slope * by.my, by_factor.l11,
+                                 by_factor.l21, by_factor.l22};
   for (int k = 5; k < kParameters; ++k) gradient[k] = sum[k];
   for (int k = 0; k < kParameters; ++k, p += stride, s += stride) {
     float* before = s + 3 * size;

@@ -1,21 +1,21 @@
-// The CUDA kernels: render, its gradient, and the step of a fit, for batches of fields. Compiled by NVRTC, once
-// for each number of channels (SPLAT2D_CHANNELS); ../../backends/cuda.py launches them, in this order. Those of the published
-// recipe's fit lie in gaussianimage.cuh.
+// The CUDA kernels: rendering, its gradient, and the step of the fit `fast`, for batches of fields. Compiled by NVRTC,
+// once per number of channels (SPLAT2D_CHANNELS), and launched by ../../backends/cuda.py in this order. The kernels of
+// the recipe `gaussianimage` are in gaussianimage.cuh.
 //
-// Binning has no lists, so nothing to size, sort, overflow or wait for. Gaussians stay in index order, 32 to a
-// chunk and 32 chunks to a group, and all three carry the box of their footprints: a tree, made anew at each call
-// by a reduction. The warp that draws a tile walks groups, chunks and Gaussians, 32 tests at a time, and draws what
-// touches. That is exact whatever the field; it is fast where index neighbours lie near each other, as grids in row
-// order do (fits, SR fields: of 16,384 Gaussians a tile tests 340 and draws 45); in a shuffled field every tile
-// tests every Gaussian.
+// Binning has no lists, so there is nothing to size, sort, overflow or wait for. Gaussians stay in index order, 32 to a
+// chunk and 32 chunks to a group, and all three carry the box of their footprints: a tree, rebuilt at each call by a
+// reduction. The warp that rasterizes a tile walks groups, chunks and Gaussians, 32 tests at a time, and rasterizes
+// those that touch the tile. That is exact for any field. It is fast if index neighbours lie near each other, as in
+// grids in row order (fits, SR fields: of 16,384 Gaussians a tile tests 340 and rasterizes 45); in a shuffled field
+// every tile tests every Gaussian.
 //
-// A pixel sums its Gaussians in index order and a Gaussian gathers its gradient run by run in the order of the
-// CPU (gaussian.h), reduced in the same tree of sixteen lanes: both give the bits of the CPU kernels, on every
-// run, whatever else is in the batch. A Gaussian that cannot be rendered turns its row and the row's gradients
-// into NaN: raising an error would mean waiting for the device at every call.
+// A pixel sums its Gaussians in index order, and a Gaussian gathers its gradient span by span in the order of the C++
+// code, reduced in the same tree of sixteen lanes: both give the bits of the cpu backend, on every run, whatever else
+// is in the batch. A Gaussian that cannot be rendered turns its row and the row's gradients into NaN: raising an error
+// would mean waiting for the device at every call.
+#include "../shared/fast_step.h"
 #include "../shared/gaussian.h"
 #include "../shared/gaussianimage_step.h"
-#include "../shared/fast_step.h"
 #include "warp.h"
 
 namespace SPLAT2D_NAMESPACE {
@@ -23,27 +23,28 @@ namespace SPLAT2D_NAMESPACE {
 constexpr int C = SPLAT2D_CHANNELS;
 constexpr int kParameters = 5 + C;
 constexpr int kWarp = 32;
-constexpr int kTileCells = 2;  // a warp draws two cells of 4x4 pixels side by side
+constexpr int kTileCells = 2;  // a tile, the work of a warp: two cells of 4x4 pixels side by side
 constexpr float kLargest = 1e15f, kSmallest = 1e-15f, kFinite = 3.402823466e38f;  // as in api.cpp
 
-// What is kept of a Gaussian, in two wide loads.
+// A prepared Gaussian, read with two wide loads.
 struct alignas(16) Record {
   Shape shape;
 };
 
-// The cells of 4x4 pixels that a footprint, or several, may touch.
+// The cells of 4x4 pixels that one or more footprints may touch.
 struct alignas(16) Box {
   float left, top, right, bottom;
 };
 
-// Of what is not drawn: not in use, not valid, or turned NaN in a fit.
+// The box of a Gaussian that is not rasterized: unused, invalid, or turned NaN in a fit.
 SPLAT2D_DEVICE Box nothing() { return {kFinite, kFinite, -kFinite, -kFinite}; }
 
 SPLAT2D_DEVICE Box box_of(const Shape& p, const Canvas& canvas, float cutoff) {
   const Ellipse e = ellipse_of(p, cutoff);
-  const Span slabs = slabs_of(p, e, canvas);
+  const SlabRange slabs = slabs_of(p, e, canvas);
   if (!(slabs.first < slabs.end)) return nothing();
-  const float left = p.ox - SPLAT2D_FLOOR(p.bx + e.reach_x), right = p.ox + SPLAT2D_FLOOR(e.reach_x - p.bx);
+  const float left = p.pixel_x - SPLAT2D_FLOOR(p.offset_x + e.reach_x),
+              right = p.pixel_x + SPLAT2D_FLOOR(e.reach_x - p.offset_x);
   return {SPLAT2D_FLOOR(left * 0.25f), slabs.first, SPLAT2D_FLOOR(right * 0.25f), slabs.end - 1.0f};
 }
 
@@ -68,14 +69,14 @@ SPLAT2D_DEVICE bool touches(Box box, const Tile& t) {
 
 SPLAT2D_DEVICE unsigned groups_of(unsigned items) { return (items + kWarp - 1) / kWarp; }
 
-// Gaussians in use; counts outside [0, n] have marked their row bad.
+// Gaussians in use; a count outside [0, n] marks its row as bad (splat2d_prepare).
 SPLAT2D_DEVICE unsigned used(const long long* counts, unsigned row, unsigned n) {
   if (!counts) return n;
   const long long count = counts[row];
   return count < 0 ? 0 : (count > n ? n : static_cast<unsigned>(count));
 }
 
-// The batch, row by row: warp w is number `item` of `per_row` in `row`.
+// Warps number the batch row by row: this one is number `item` of `per_row` in `row`.
 struct Place {
   unsigned row, item;
   SPLAT2D_DEVICE explicit Place(unsigned per_row) : row(warp_index() / per_row), item(warp_index() % per_row) {}
@@ -85,13 +86,12 @@ SPLAT2D_DEVICE bool within(float value, float low, float high) { return value >=
 
 SPLAT2D_DEVICE bool valid(const float* mean, const float* l, const float* color) {
   bool ok = within(mean[0], -kLargest, kLargest) && within(mean[1], -kLargest, kLargest) &&
-            within(l[0], kSmallest, kLargest) && within(l[1], -kLargest, kLargest) &&
-            within(l[2], kSmallest, kLargest);
+            within(l[0], kSmallest, kLargest) && within(l[1], -kLargest, kLargest) && within(l[2], kSmallest, kLargest);
   for (int k = 0; k < C; ++k) ok = ok && within(color[k], -kFinite, kFinite);
   return ok;
 }
 
-// Where the colours of a field lie: color(row, i, k) = data[row row_stride + i gaussian_stride + k channel_stride].
+// The layout of the colours: color(row, i, k) = data[row row_stride + i gaussian_stride + k channel_stride].
 struct Colors {
   const float* data;
   long long row_stride, gaussian_stride, channel_stride;
@@ -102,7 +102,7 @@ struct Colors {
 };
 
 // Sum each of W values over 16 lanes, in the order of cpu/simd.h; lane l of the 16 returns value l W / 16. Lanes
-// trade halves of what they hold, so W values cost W shuffles, not 4 W.
+// exchange halves of their values, so W values cost W shuffles, not 4 W.
 template <int W>
 SPLAT2D_DEVICE float transposed_sum(float (&x)[W], int lane) {
   int kept = W;
@@ -148,9 +148,9 @@ SPLAT2D_KERNEL splat2d_prepare(const float* means, const float* cholesky, const 
   if (lane_index() == 0) chunks[at.row * groups_of(n) + at.item] = box;
 }
 
-// The same for the parameters of a fit (cpu/fit_fast.h), [B, 5 + C, N].
-SPLAT2D_KERNEL splat2d_prepare_fit(const float* parameters, unsigned batch, unsigned n, int height, int width,
-                                   float cutoff, Record* records, Box* boxes, Box* chunks) {
+// The same for the parameters of the fit `fast`, [B, 5 + C, N].
+SPLAT2D_KERNEL splat2d_prepare_fast(const float* parameters, unsigned batch, unsigned n, int height, int width,
+                                    float cutoff, Record* records, Box* boxes, Box* chunks) {
   const Place at(groups_of(n));
   if (at.row >= batch) return;
   const unsigned i = at.item * kWarp + lane_index();
@@ -178,14 +178,14 @@ SPLAT2D_KERNEL splat2d_group(const Box* chunks, unsigned batch, unsigned n, Box*
   if (lane_index() == 0) groups[at.row * groups_of(chunk_count) + at.item] = box;
 }
 
-// Draw one tile per warp into `out` [B, C, end - first, W], rows [first, end) of the image. With a `target`, `out`
-// gets the gradient of a loss, and `errors` [B, tiles] the tile's sum of squared errors: half the sum of their
-// squares or, with `clamped` the scale of its gradient, their ClampedMean. With `bad`, a bad row is NaN.
-SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* chunks, const Box* groups,
-                            const float* colors, long long color_row, long long color_gaussian,
-                            long long color_channel, const int* bad, unsigned batch, unsigned n, int first_row,
-                            int end_row, int width, float cutoff, const float* target, float clamped, float* out,
-                            float* errors) {
+// Rasterize one tile per warp into `out` [B, C, end - first, W], rows [first, end) of the image. With a `target`, `out`
+// gets the gradient of a loss, and `errors` [B, tiles] the tile's sum of squared errors. The loss is half the sum of
+// squared errors, or, if `clamped` > 0, ClampedMean with that scale of the gradient. With `bad`, a bad row is NaN.
+SPLAT2D_KERNEL splat2d_rasterize(const Record* records, const Box* boxes, const Box* chunks, const Box* groups,
+                                 const float* colors, long long color_row, long long color_gaussian,
+                                 long long color_channel, const int* bad, unsigned batch, unsigned n, int first_row,
+                                 int end_row, int width, float cutoff, const float* target, float clamped, float* out,
+                                 float* errors) {
   const unsigned tile_columns = (width + kTileCells * kSlab - 1) / (kTileCells * kSlab);
   const unsigned tiles = tile_columns * ((end_row + kSlab - 1) / kSlab - first_row / kSlab);
   const Place at(tiles);
@@ -205,14 +205,14 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
   groups += static_cast<long long>(at.row) * group_count;
 
   float pixel[C] = {};
-  const auto draw = [&](unsigned i) {
+  const auto add = [&](unsigned i) {
     const Record record = records[i];
     float color[C];
     color_at.load(at.row, i, color);
     const Shape& p = record.shape;
-    const Row<float> of_row(p, static_cast<float>(row) - p.oy);
-    const float u = fma(static_cast<float>(column) - p.ox, p.s, of_row.u);
-    const float weight = weight_of(fma(u, u, of_row.vv), limit);
+    const WhitenedRow<float> row_at(p, static_cast<float>(row) - p.pixel_y);
+    const float u = fma(static_cast<float>(column) - p.pixel_x, p.u_per_x, row_at.u);
+    const float weight = weight_of(fma(u, u, row_at.vv), limit);
     for (int k = 0; k < C; ++k) pixel[k] = fma(color[k], weight, pixel[k]);
   };
   for (unsigned first = 0; first < group_count; first += kWarp) {
@@ -223,7 +223,7 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
       for (; close; close &= close - 1) {
         const unsigned begin = (first_chunk + lowest_bit(close)) * kWarp, i = begin + lane;
         unsigned hit = ballot(i < n && touches(boxes[i], tile));
-        for (; hit; hit &= hit - 1) draw(begin + lowest_bit(hit));
+        for (; hit; hit &= hit - 1) add(begin + lowest_bit(hit));
       }
     }
   }
@@ -249,11 +249,11 @@ SPLAT2D_KERNEL splat2d_draw(const Record* records, const Box* boxes, const Box* 
   if (lane == 0) errors[static_cast<long long>(at.row) * tiles + at.item] = squares;
 }
 
-// Gather each Gaussian's sums over its footprint on `grad` [B, C, H, W]; sixteen lanes per Gaussian, a pixel of
-// each visit to a lane. `sums` [B, N, 5 + C]: u, v, uu, uv, vv, colours; zero for what is not drawn.
+// Gather each Gaussian's sums over its footprint on `grad` [B, C, H, W]; sixteen lanes per Gaussian, one for each pixel
+// of a block. `sums` [B, N, 5 + C]: u, v, uu, uv, vv, colours; zero for a Gaussian that is not rasterized.
 SPLAT2D_KERNEL splat2d_gather(const Record* records, const Box* boxes, const float* colors, long long color_row,
-                              long long color_gaussian, long long color_channel, unsigned batch, unsigned n,
-                              int height, int width, float cutoff, const float* grad, float* sums) {
+                              long long color_gaussian, long long color_channel, unsigned batch, unsigned n, int height,
+                              int width, float cutoff, const float* grad, float* sums) {
   constexpr int kValues = kParameters <= 8 ? 8 : 16;
   const Place at((n + 1) / 2);
   if (at.row >= batch) return;
@@ -275,20 +275,20 @@ SPLAT2D_KERNEL splat2d_gather(const Record* records, const Box* boxes, const flo
     color_at.load(at.row, i, color);
     for (int slab = static_cast<int>(boxes[flat].top); slab <= boxes[flat].bottom; ++slab) {
       const int row = kSlab * slab + row_of;
-      const Row<float> of_row(p, static_cast<float>(row) - p.oy);
-      const Run run = run_of(p, e, canvas, static_cast<float>(slab));
+      const WhitenedRow<float> row_at(p, static_cast<float>(row) - p.pixel_y);
+      const Span span = span_of(p, e, canvas, static_cast<float>(slab));
       SlabSums<float> of_slab = {0.0f, 0.0f};
-      int column = static_cast<int>(p.ox + run.kx) + column_of;
-      for (int visits = static_cast<int>(run.visits); visits > 0; --visits, column += kLanes / kSlab) {
-        const float u = fma(static_cast<float>(column) - p.ox, p.s, of_row.u);
-        const float weight = weight_of(fma(u, u, of_row.vv), limit);
-        const bool drawn = column < width && row < height;
+      int column = static_cast<int>(p.pixel_x + span.first_column) + column_of;
+      for (int blocks = static_cast<int>(span.blocks); blocks > 0; --blocks, column += kLanes / kSlab) {
+        const float u = fma(static_cast<float>(column) - p.pixel_x, p.u_per_x, row_at.u);
+        const float weight = weight_of(fma(u, u, row_at.vv), limit);
+        const bool inside = column < width && row < height;
         const float* pixel = grad + static_cast<long long>(row) * width + column;
         float g[C];
-        for (int k = 0; k < C; ++k) g[k] = drawn ? pixel[k * plane] : 0.0f;
+        for (int k = 0; k < C; ++k) g[k] = inside ? pixel[k * plane] : 0.0f;
         gather_pixels<C>(weight, u, color, g, &of_slab, &t.uu, color_sums);
       }
-      end_slab(of_slab, of_row.v, &t);
+      end_slab(of_slab, row_at.v, &t);
     }
   }
   float values[kValues] = {t.u, t.v, t.uu, t.uv, t.vv};
@@ -298,7 +298,7 @@ SPLAT2D_KERNEL splat2d_gather(const Record* records, const Box* boxes, const flo
   if (i < n && value < kParameters) sums[flat * kParameters + value] = sum;
 }
 
-// Gradients by means, Cholesky entries and colours from the sums; a lane per Gaussian.
+// Gradients with respect to means, Cholesky entries and colours, from the sums; a lane per Gaussian.
 SPLAT2D_KERNEL splat2d_gradients(const float* sums, const Record* records, const float* cholesky,
                                  const long long* counts, const int* bad, unsigned batch, unsigned n, float* by_means,
                                  float* by_cholesky, float* by_colors) {
@@ -312,7 +312,7 @@ SPLAT2D_KERNEL splat2d_gradients(const float* sums, const Record* records, const
   float gl[3] = {};
   if (!spoiled && i < used(counts, at.row, n)) {
     const Record record = records[flat];
-    g = gradient_of({t[0], t[1], t[2], t[3], t[4]}, record.shape.s, record.shape.t, record.shape.jv);
+    g = gradient_of({t[0], t[1], t[2], t[3], t[4]}, record.shape.u_per_x, record.shape.u_per_y, record.shape.v_per_y);
     cholesky_gradient(g, cholesky + 3 * flat, gl);
   }
   const float nan = float_of(0x7fffffffu);
@@ -322,11 +322,11 @@ SPLAT2D_KERNEL splat2d_gradients(const float* sums, const Record* records, const
   for (int k = 0; k < C; ++k) by_colors[C * flat + k] = spoiled ? nan : t[5 + k];
 }
 
-// One Adam step of every parameter of every crop, as in cpu/fit_fast.h; a lane per Gaussian. `schedule` [iterations, 5]: the
-// rates of means, roots and colours, and Adam's two corrections.
-SPLAT2D_KERNEL splat2d_update(const float* sums, const Record* records, const float* schedule, unsigned step,
-                              unsigned batch, unsigned n, float min_sigma, float beta1, float beta2, float epsilon, float* parameters,
-                              float* first, float* second) {
+// One Adam step of every parameter of every crop, as in cpu/fit_fast.h; a lane per Gaussian. `schedule`
+// [iterations, 5]: the rates of means, roots and colours, and Adam's two bias corrections.
+SPLAT2D_KERNEL splat2d_update_fast(const float* sums, const Record* records, const float* schedule, unsigned step,
+                                   unsigned batch, unsigned n, float min_sigma, float beta1, float beta2, float epsilon,
+                                   float* parameters, float* first, float* second) {
   const Place at(groups_of(n));
   const unsigned i = at.item * kWarp + lane_index();
   if (at.row >= batch || i >= n) return;
@@ -339,7 +339,7 @@ SPLAT2D_KERNEL splat2d_update(const float* sums, const Record* records, const fl
   const Moments<float> t = {sum[0], sum[1], sum[2], sum[3], sum[4]};
   Root root = {p[2 * stride], p[3 * stride], p[4 * stride]};
   const Record record = records[static_cast<long long>(at.row) * n + i];
-  const Gradient by = gradient_of(t, record.shape.s, record.shape.t, record.shape.jv);
+  const Gradient by = gradient_of(t, record.shape.u_per_x, record.shape.u_per_y, record.shape.v_per_y);
   const Root by_root = root_gradient(by, root);
   p[0] = p[0] - rate[0] * adam.step(by.mx, m, v);
   p[stride] = p[stride] - rate[0] * adam.step(by.my, m + stride, v + stride);
@@ -352,7 +352,7 @@ SPLAT2D_KERNEL splat2d_update(const float* sums, const Record* records, const fl
     p[k * stride] = p[k * stride] - rate[2] * adam.step(sum[k], m + k * stride, v + k * stride);
 }
 
-// The crops' squared errors before this step, from those of their tiles: losses [B, iterations]; a warp per crop.
+// Each crop's sum of squared errors before this step, from its tiles' sums: losses [B, iterations]; a warp per crop.
 SPLAT2D_KERNEL splat2d_losses(const float* errors, unsigned batch, unsigned tiles, unsigned step, unsigned iterations,
                               double* losses) {
   const unsigned row = warp_index();

@@ -1,8 +1,9 @@
-// One step of a fit, for one Gaussian: its parametrisation, and Adam. Shared by the CPU and CUDA kernels.
+// One step of the recipe `fast`, for one Gaussian: its parametrisation, and Adam (Kingma and Ba 2015). Shared by the
+// C++ and the CUDA code.
 //
 // A Gaussian's shape is the symmetric square root R = [[a, b], [b, c]] of its covariance S = R R, which
-// treats x and y alike (a Cholesky factor does not): a mirrored or transposed crop gives the mirrored or
-// transposed fit, to rounding.
+// treats x and y alike (a Cholesky factor does not): a mirrored or transposed crop gives the mirrored or transposed
+// fit, up to rounding.
 #pragma once
 
 #include "gaussian.h"
@@ -18,16 +19,16 @@ SPLAT2D_FN Shape shape_of_root(float mx, float my, const Root& r, const Canvas& 
   return shape_of(mx, my, sxy, syy, SPLAT2D_FMA(r.a, r.c, -r.b * r.b), canvas);
 }
 
-// Gradient by R, given that by S = R R as G: R G + G R.
-SPLAT2D_FN Root root_gradient(const Gradient& by, const Root& r) {
-  Root g;
-  g.a = 2.0f * SPLAT2D_FMA(r.a, by.s11, r.b * by.s12);
-  g.b = 2.0f * (SPLAT2D_FMA(r.a, by.s12, r.b * by.s22) + SPLAT2D_FMA(r.b, by.s11, r.c * by.s12));
-  g.c = 2.0f * SPLAT2D_FMA(r.b, by.s12, r.c * by.s22);
-  return g;
+// The gradient with respect to R, given the gradient G with respect to S = R R: R G + G R.
+SPLAT2D_FN Root root_gradient(const Gradient& g, const Root& r) {
+  Root by_root;
+  by_root.a = 2.0f * SPLAT2D_FMA(r.a, g.s11, r.b * g.s12);
+  by_root.b = 2.0f * (SPLAT2D_FMA(r.a, g.s12, r.b * g.s22) + SPLAT2D_FMA(r.b, g.s11, r.c * g.s12));
+  by_root.c = 2.0f * SPLAT2D_FMA(r.b, g.s12, r.c * g.s22);
+  return by_root;
 }
 
-// Lift R's eigenvalues to at least `floor`, keeping its eigenvectors.
+// Raise R's eigenvalues to at least `floor`, keeping its eigenvectors.
 SPLAT2D_FN void project(Root* r, float floor) {
   const float mid = 0.5f * (r->a + r->c), half = 0.5f * (r->a - r->c);
   const float spread = SPLAT2D_SQRT(SPLAT2D_FMA(half, half, r->b * r->b));

@@ -1,7 +1,7 @@
-// One step of the published recipe (GaussianImage, Zhang et al. 2024): its parametrisation of a Gaussian, its loss,
-// and Adan (Xie et al. 2022, Algorithm 1). Shared by the CPU and CUDA kernels.
+// One step of the recipe `gaussianimage` (GaussianImage, Zhang et al. 2024): its parametrisation of a Gaussian, its
+// loss, and Adan (Xie et al. 2022, Algorithm 1). Shared by the C++ and the CUDA code.
 //
-// A position is extent * (tanh(p) + 1) / 2, and the shape a Cholesky factor whose entries are offset by a bound and
+// A position is extent * (tanh(p) + 1) / 2, and the shape is a Cholesky factor whose entries are offset by a bound and
 // may turn negative: a column's sign does not change the covariance L L^T.
 #pragma once
 
@@ -13,7 +13,7 @@ struct Coordinate {
   float value, slope;  // pixels, and pixels per unit of p
 };
 
-// (tanh(p) + 1) / 2 = 1 / (1 + exp(-2 p)), by way of exp(-2 |p|), which neither overflows nor cancels.
+// (tanh(p) + 1) / 2 = 1 / (1 + exp(-2 p)), through exp(-2 |p|), which neither overflows nor cancels.
 SPLAT2D_FN Coordinate coordinate_of(float p, float extent) {
   constexpr float kTwoLog2E = 2.88539008177792681472f;
   const float e = weight_of((p < 0.0f ? -p : p) * kTwoLog2E, 120.0f), share = extent / (1.0f + e);
@@ -31,20 +31,20 @@ struct Factor {
 
 SPLAT2D_FN Shape shape_of_factor(float mx, float my, const Factor& raw, const Canvas& canvas) {
   const float l11 = held(raw.l11), l22 = held(raw.l22), root_det = l11 * l22;
-  return shape_of(mx, my, l11 * raw.l21, SPLAT2D_FMA(raw.l21, raw.l21, l22 * l22), root_det < 0.0f ? -root_det : root_det,
-                  canvas);
+  return shape_of(mx, my, l11 * raw.l21, SPLAT2D_FMA(raw.l21, raw.l21, l22 * l22),
+                  root_det < 0.0f ? -root_det : root_det, canvas);
 }
 
-// By the entries; zero by one that is held.
-SPLAT2D_FN Factor factor_gradient(const Gradient& by, const Factor& raw) {
+// The gradient with respect to the entries; zero for one that is held.
+SPLAT2D_FN Factor factor_gradient(const Gradient& by_covariance, const Factor& raw) {
   const float l[3] = {held(raw.l11), raw.l21, held(raw.l22)};
   float g[3];
-  cholesky_gradient(by, l, g);
+  cholesky_gradient(by_covariance, l, g);
   return {is_held(raw.l11) ? 0.0f : g[0], g[1], is_held(raw.l22) ? 0.0f : g[2]};
 }
 
-// The mean squared error of the image clamped to [0, 1], whose gradient is `scale` times the error, and zero where
-// a value is clamped.
+// The mean squared error of the image clamped to [0, 1]. Its gradient is `scale` times the error, and zero for a
+// clamped value.
 template <class V>
 struct ClampedMean {
   V zero, one, scale;
