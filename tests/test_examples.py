@@ -1,4 +1,7 @@
-"""Every `>>>` example in the docstrings and READMEs of the three packages runs and prints what it shows."""
+"""Every `>>>` example in the docstrings of the three packages runs and prints what it shows.
+
+Blocks of code in documents run in test_documents.py.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ OPTIONAL = {
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-def with_examples(pattern: str) -> list[Path]:
-    paths = (path for folder in SOURCES.values() for path in sorted(folder.rglob(pattern)))
+def with_examples() -> list[Path]:
+    paths = (path for folder in SOURCES.values() for path in sorted(folder.rglob("*.py")))
     return [path for path in paths if re.search(r"^\s*>>> ", path.read_text(), re.MULTILINE)]
 
 
@@ -44,12 +47,6 @@ def module_name(path: Path) -> str:
 def in_module(name: str) -> Iterator[doctest.DocTest]:
     module = importlib.import_module(name)
     yield from (test for test in doctest.DocTestFinder().find(module) if test.examples)
-
-
-def in_document(path: Path) -> doctest.DocTest:
-    """The examples of a Markdown file, one session from its top to its end."""
-    text = re.sub(r"^```.*$", "", path.read_text(), flags=re.MULTILINE)  # a fence would be expected output
-    return doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, path.name, str(path), 0)
 
 
 def run(test: doctest.DocTest) -> None:
@@ -69,7 +66,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", [module_name(path) for path in with_examples("*.py")])
+@pytest.mark.parametrize("name", [module_name(path) for path in with_examples()])
 def test_the_examples_of_a_module_print_what_they_show(name):
     try:
         tests = list(in_module(name))
@@ -80,11 +77,6 @@ def test_the_examples_of_a_module_print_what_they_show(name):
     assert tests, "a `>>>` that doctest does not find is not in a docstring"
     for test in tests:
         run(test)
-
-
-@pytest.mark.parametrize("path", with_examples("*.md"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_examples_of_a_readme_print_what_they_show(path):
-    run(in_document(path))
 
 
 def test_an_example_that_prints_something_else_fails():

@@ -1,6 +1,6 @@
-// Drives the C++ library through its C interface, for test_sanitizers.py: random fields and awkward ones, on every
-// instruction set of the machine. Buffers are exactly as long as the interface requires, so that a sanitiser sees the
-// first byte beyond. Exits with 1 if an image is not finite or an instruction set gives other bits.
+// Drives the C++ library through its C interface, for backends/test_cpu_sanitizers.py: random fields and awkward ones,
+// on every instruction set of the machine. Buffers are exactly as long as the interface requires, so that a sanitiser
+// sees the first byte beyond. Exits with 1 if an image is not finite or an instruction set gives other bits.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
