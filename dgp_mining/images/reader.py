@@ -101,7 +101,7 @@ def read_rgb(path: str | Path) -> np.ndarray:
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
     if pixels.shape[2] != 3:
-        raise ImageError(f"{path} has {pixels.shape[2]} channels where grey or RGB is needed: convert it.")
+        raise ImageError(f"{path} has {pixels.shape[2]} channels, but grey or RGB is needed: convert it.")
     return pixels
 
 
@@ -115,7 +115,7 @@ def _check_file(path: Path) -> None:
     about = path.stat()
     if stat.S_ISDIR(about.st_mode):
         os.scandir(path).close()  # raises if it may not be read: `list_images` lists it then
-        raise ImageError(f"{path} is a folder where an image is needed.")
+        raise ImageError(f"{path} is a folder, not an image.")
     if not stat.S_ISREG(about.st_mode):
         raise ImageError(f"{path} is a pipe, a socket or a device, not a file: remove it.")
     if about.st_size == 0:

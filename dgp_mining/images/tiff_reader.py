@@ -57,7 +57,7 @@ def read_tiff(path: Path, notify: Notify) -> np.ndarray:  # [H, W, C] uint8, uin
             raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
         samples = len(pages) * page.samplesperpixel - _has_alpha(page)
         if samples > MAX_CHANNELS:
-            raise ImageError(f"{path} has {samples} channels where at most {MAX_CHANNELS} are read.")
+            raise ImageError(f"{path} has {samples} channels, but at most {MAX_CHANNELS} are read.")
         if page.sampleformat == tifffile.SAMPLEFORMAT.UINT:
             check_depth(path, page.bitspersample)
         if len(tiff.series[0].pages) > len(pages):
@@ -106,7 +106,7 @@ def _page_pixels(path: Path, page: Page) -> np.ndarray:  # [H, W, C]
         case "YXS":
             return pixels
         case axes:
-            raise ImageError(f"{path} has the axes {axes} where one image is needed: convert it.")
+            raise ImageError(f"{path} has the axes {axes}, but one image is needed: convert it.")
 
 
 def _has_alpha(page: tifffile.TiffPage) -> bool:

@@ -255,7 +255,7 @@ def test_what_is_no_file_is_refused_and_blocks_nothing(tmp_path: Path) -> None:
         "dangling": "is a link that leads nowhere",
         "loop": "is a link that leads back to itself",
         "empty": "is empty",
-        "folder": "is a folder where an image is needed",
+        "folder": "is a folder, not an image",
     }
     for name, reason in reasons.items():
         for read in (read_image, image_size):

@@ -39,7 +39,7 @@ def test_channels_are_kept(path: Path, dtype: type, channels: int, planar: bool)
 
 def test_where_three_channels_are_needed_their_number_is_said(path: Path) -> None:
     tifffile.imwrite(path, pixels(16, 17, 5), photometric="minisblack", planarconfig="contig")
-    with pytest.raises(ImageError, match="has 5 channels where grey or RGB is needed"):
+    with pytest.raises(ImageError, match="has 5 channels, but grey or RGB is needed"):
         read_rgb(path)
 
 
@@ -86,7 +86,7 @@ def test_more_than_eight_channels_are_refused_unread(path: Path, stored: str) ->
     samples = {"planarconfig": "contig"} if stored == "samples" else {"metadata": {"axes": "CYX"}}
     shape = (16, 17, 9) if stored == "samples" else (9, 16, 17)
     tifffile.imwrite(path, pixels(*shape), photometric="minisblack", **samples)
-    with pytest.raises(ImageError, match="has 9 channels where at most 8 are read"):
+    with pytest.raises(ImageError, match="has 9 channels, but at most 8 are read"):
         read_image(path)
 
 

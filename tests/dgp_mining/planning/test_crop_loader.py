@@ -71,11 +71,11 @@ POISON: dict[str, tuple[Callable[[Path], object], str]] = {
     "complex.tif": (tiff(np.full((SIDE, SIDE), 1j, np.complex64)), "complex64 values"),
     "bands.tif": (
         tiff(noise(np.uint8, SIDE, SIDE, 12), photometric="minisblack", planarconfig="contig"),
-        "has 12 channels where at most 8",
+        "has 12 channels, but at most 8",
     ),
     "volume.tif": (
         tiff(noise(np.uint8, 16, SIDE, SIDE), tile=(16, 16, 16), photometric="minisblack"),
-        "axes ZYX where one image is needed",
+        "axes ZYX, but one image is needed",
     ),
     "pipe.png": (os.mkfifo, "is a pipe"),
     "device.png": (lambda path: path.symlink_to("/dev/zero"), "a device"),
