@@ -79,5 +79,5 @@ def _offsets(network: ContinuousSR, image: Tensor, means: Tensor) -> Tensor:  # 
     """Return offsets divided by the largest possible one."""
     settings = network.settings
     cells = [settings.cells * (extent + 2 * settings.margin) for extent in image.shape[-2:]]
-    centres = network.centres(torch.empty(cells, device=means.device))
-    return (means - centres) / settings.drift
+    origins = network.origins(torch.empty(cells, device=means.device))
+    return (means - origins) / settings.drift
