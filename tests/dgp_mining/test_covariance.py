@@ -55,6 +55,13 @@ def test_square_roots_and_logarithms_are_those_of_matrices(cholesky: np.ndarray)
         np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
+def test_the_square_root_squared_is_the_covariance(cholesky: np.ndarray) -> None:
+    xx, xy, yy = square_root_from_cholesky(cholesky).T
+    squared = np.stack([xx * xx + xy * xy, xy * (xx + yy), xy * xy + yy * yy], axis=-1)
+    np.testing.assert_allclose(squared, covariance_from_cholesky(cholesky), rtol=1e-9, atol=1e-12)
+    assert (xx * yy > xy * xy).all()
+
+
 def test_eigenvalues_and_axes_are_those_of_matrices(cholesky: np.ndarray) -> None:
     covariance = covariance_from_cholesky(cholesky)
     values = np.linalg.eigvalsh(matrices(covariance))

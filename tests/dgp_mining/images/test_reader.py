@@ -299,36 +299,6 @@ def test_the_size_is_read_from_the_header_alone(path: Path) -> None:
     assert image_size(path) == (200, 300)
 
 
-def test_listing_is_sorted_recursive_and_skips_hidden_and_other_files(tmp_path: Path) -> None:
-    for name in ("b.PNG", "a/z.jpg", "a/.hidden.png", ".cache/x.png", "a.txt", "c.tiff"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [p.relative_to(tmp_path).as_posix() for p in list_images(tmp_path)] == [
-        "a/z.jpg",
-        "b.PNG",
-        "c.tiff",
-    ]
-
-
-def test_linked_folders_are_entered_and_none_twice(tmp_path: Path) -> None:
-    """DF2K is often two links."""
-    for name in ("elsewhere", "set/real"):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "a.png").touch()
-    (tmp_path / "set/linked").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "set/again").symlink_to(tmp_path / "set/real")
-    (tmp_path / "set/real/up").symlink_to(tmp_path / "set")
-    listed = [path.relative_to(tmp_path / "set").as_posix() for path in list_images(tmp_path / "set")]
-    assert listed == ["linked/a.png", "real/a.png"]
-
-
-def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for folder, reason in (("none", "does not exist"), ("file", "not a folder"), (".", "holds no images")):
-        with pytest.raises(ImageError, match=f"{reason}.*images="):
-            list_images(tmp_path / folder)
-
-
 _SRGB_PRIMARIES = [0.64, 0.33, 1.0, 0.30, 0.60, 1.0, 0.15, 0.06, 1.0]
 _D65 = [0.3127, 0.3290, 1.0]
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dgp_mining.covariance import covariance_from_cholesky, smallest_eigenvalue, square_root_from_cholesky
+from dgp_mining.covariance import (
+    covariance_from_cholesky,
+    smallest_eigenvalue,
+)
 from dgp_mining.prior.condense import METHODS, condense
-from dgp_mining.prior.coverage import coverage
-from dgp_mining.prior.dictionary import DictionaryError
+from dgp_mining.prior.dictionary import Dictionary, DictionaryError
+from dgp_mining.prior.quality import kernel_quality
 
 
 def mined(n: int = 5000, seed: int = 0) -> np.ndarray:
@@ -20,6 +23,14 @@ def mined(n: int = 5000, seed: int = 0) -> np.ndarray:
     )
     factor = np.linalg.cholesky(covariance)
     return factor[:, [0, 1, 1], [0, 0, 1]]
+
+
+def shapes(n: int, seed: int = 0) -> np.ndarray:
+    """Cholesky factors [n, 3], some of them thin."""
+    rng = np.random.default_rng(seed)
+    return np.column_stack(
+        [np.exp(rng.normal(-0.5, 1, n)), rng.normal(0, 1, n), np.exp(rng.normal(-0.5, 1, n))]
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -69,7 +80,7 @@ def test_the_default_is_a_symmetric_codebook_and_a_grid_is_not_symmetric() -> No
     )
 
 
-def test_grid_has_the_released_layout() -> None:
+def test_grid_has_the_layout_of_the_continuoussr_table() -> None:
     kernels = condense(mined(), 730, "grid")
     assert [len(np.unique(kernels[:-1, i])) for i in range(3)] == [9, 9, 9]
     assert len(np.unique(kernels[:-1], axis=0)) == 729
@@ -87,31 +98,6 @@ def test_fewer_gaussians_than_kernels_are_refused() -> None:
         condense(mined(10), 64)
 
 
-def test_the_square_root_is_the_symmetric_one() -> None:
-    xx, xy, yy = square_root_from_cholesky(mined()).T
-    squared = np.stack([xx * xx + xy * xy, xy * (xx + yy), xy * xy + yy * yy], axis=-1)
-    np.testing.assert_allclose(squared, covariance_from_cholesky(mined()), rtol=1e-9, atol=1e-12)
-    assert (xx * yy > xy * xy).all()
-
-
-def test_coverage_is_the_share_inside_the_hull_of_each_space() -> None:
-    box = np.array([[a, b, c] for a in (1.0, 3.0) for b in (-1.0, 1.0) for c in (1.0, 3.0)])
-    inside, outside = [2.0, 0.0, 2.0], [4.0, 0.0, 2.0]
-    found = coverage(box, np.array([inside, inside, inside, outside]))
-    assert found["cholesky"] == {"dictionary": 0.75, "box_corners": 0.75}
-    assert set(found) == {"cholesky", "covariance", "sqrt"}
-    # A box in Cholesky space is no box of covariances: S_yy = l21^2 + l22^2 has no combination with
-    # l21 = 0 and l22 small, since every corner has |l21| = 1.
-    narrow = coverage(box, np.array([[2.0, 0.0, 1.1]]))
-    assert narrow["cholesky"]["dictionary"] == 1
-    assert narrow["covariance"]["dictionary"] == 0
-
-
-def test_a_flat_dictionary_covers_nothing() -> None:
-    flat = np.array([[1.0, 0, 1], [2, 0, 1], [1, 0, 2], [2, 0, 2]])
-    assert coverage(flat, flat)["cholesky"] == {"dictionary": 0.0, "box_corners": 0.0}
-
-
 def test_a_grid_cannot_be_symmetric() -> None:
     with pytest.raises(DictionaryError, match="another method="):
         condense(mined(), 65, "grid", symmetric=True)
@@ -121,3 +107,21 @@ def test_a_grid_cannot_be_symmetric() -> None:
 @pytest.mark.parametrize("method", ["marginal", "sample", "kmeans"])
 def test_dictionaries_are_as_small_and_as_large_as_asked(method: str, size: int) -> None:
     assert len(np.unique(condense(mined(12_000), size, method), axis=0)) == size
+
+
+@pytest.mark.parametrize("method", ["marginal", "sample", "kmeans"])
+@pytest.mark.parametrize("size", [64, 65, 66, 67])
+def test_a_symmetric_dictionary_holds_all_images_of_its_kernels(method: str, size: int) -> None:
+    kernels = condense(shapes(5000), size, method, symmetric=True)
+    assert kernels.shape == (size, 3)
+    xx, xy, yy = covariance_from_cholesky(kernels).T
+
+    def listed(*columns: np.ndarray) -> np.ndarray:
+        rows = np.round(np.column_stack(columns), 9) + 0.0
+        return rows[np.lexsort(rows.T)]
+
+    np.testing.assert_array_equal(listed(xx, xy, yy), listed(xx, -xy, yy))
+    np.testing.assert_array_equal(listed(xx, xy, yy), listed(yy, xy, xx))
+    found = kernel_quality(Dictionary(kernels))
+    assert abs(found["asymmetry"]) < 1e-9
+    assert abs(found["tilt"]) < 1e-9

@@ -11,7 +11,6 @@ from dgp_mining.fitting.statistics import BINS, COUNTS, ENTRIES, MOMENTS, RANGES
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.report import pooled_statistics
-from dgp_mining.report.bootstrap import estimate_ratio
 from dgp_mining.report.pooled_statistics import PooledStatistics, read_pooled_statistics
 from dgp_mining.store.store import Chunk, Store, StoreError
 
@@ -70,18 +69,6 @@ def test_only_finished_crops_count(store: Store) -> None:
         store.mark_pending(Chunk(store.parts[0].name, index))
     with pytest.raises(StoreError, match="no fitted crop yet"):
         read_pooled_statistics(Store.open(store.path))
-
-
-def test_a_bootstrap_over_images_finds_the_standard_error_of_their_mean() -> None:
-    """Of n equal images it is spread / sqrt(n), however many crops each has."""
-    rng = np.random.default_rng(0)
-    values = rng.normal(3, 2, 100)
-    found = estimate_ratio(values * 10, np.full(100, 10.0))
-    assert found.value == pytest.approx(values.mean())
-    assert found.error == pytest.approx(values.std() / 10, rel=0.08)
-    assert found.low < found.value < found.high
-    assert found.high - found.low == pytest.approx(2 * 1.96 * found.error, rel=0.1)
-    assert np.isnan(estimate_ratio(np.ones(1), np.ones(1)).error)
 
 
 def test_crops_of_one_image_are_not_independent() -> None:

@@ -19,7 +19,6 @@ from dgp_mining.fitting.content import CONTENT
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.dictionary import Dictionary
-from dgp_mining.report import svg
 from dgp_mining.report.pooled_statistics import read_pooled_statistics
 from dgp_mining.store.store import Chunk, Store
 
@@ -141,13 +140,6 @@ def test_one_crop_of_one_image_makes_a_page(photos: Path, tmp_path: Path) -> Non
     text = (tmp_path / "r.html").read_text()
     assert "one image only" in text
     assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", text))
-
-
-@pytest.mark.parametrize("limits", [(0.0, 1.0), (-3.7, 12.0), (20.1, 20.4), (0.0, 30000.0)])
-def test_ticks_are_a_handful_of_round_numbers_within(limits: tuple[float, float]) -> None:
-    found = svg.ticks(limits)
-    assert 3 <= len(found) <= 9
-    assert limits[0] <= found[0] < found[-1] <= limits[1]
 
 
 @pytest.mark.slow

@@ -1,0 +1,65 @@
+"""The distance is the affine-invariant one, and the nearest kernel is found exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.linalg import eigvalsh
+
+from dgp_mining.covariance import (
+    cholesky_from_covariance,
+)
+from dgp_mining.covariance import logarithm_from_cholesky as log
+from dgp_mining.prior.distance import distance, nearest
+
+
+def shapes(n: int, seed: int = 0) -> np.ndarray:
+    """Cholesky factors [n, 3], some of them thin."""
+    rng = np.random.default_rng(seed)
+    return np.column_stack(
+        [np.exp(rng.normal(-0.5, 1, n)), rng.normal(0, 1, n), np.exp(rng.normal(-0.5, 1, n))]
+    )
+
+
+def matrix(cholesky: np.ndarray) -> np.ndarray:
+    factor = np.array([[cholesky[0], 0], cholesky[1:]])
+    return factor @ factor.T
+
+
+def by_definition(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(np.log(eigvalsh(matrix(b), matrix(a)))))
+
+
+def test_the_distance_is_that_of_the_definition() -> None:
+    a, b = shapes(200), shapes(200, seed=1)
+    expected = [by_definition(*pair) for pair in zip(a, b, strict=True)]
+    np.testing.assert_allclose(distance(log(a), log(b)), expected, rtol=1e-7)
+
+
+def test_small_distances_keep_their_digits() -> None:
+    a = shapes(50)
+    scaled = distance(log(a), log(a * (1 + 1e-9)))
+    np.testing.assert_allclose(scaled, 2 * np.sqrt(2) * 1e-9, rtol=1e-5)
+    assert (distance(log(a), log(a)) < 1e-12).all()
+    round_one = np.array([[1.0, 0, 1]])
+    assert distance(log(round_one), log(round_one))[0] == 0
+
+
+def test_the_distance_does_not_depend_on_how_both_are_seen() -> None:
+    a, b = shapes(2)
+    change = np.array([[2.0, 0.7], [-0.3, 0.5]])
+
+    def seen(shape: np.ndarray) -> np.ndarray:
+        there = change @ matrix(shape) @ change.T
+        return cholesky_from_covariance(np.array([[there[0, 0], there[0, 1], there[1, 1]]]))[0]
+
+    here, there = ((x[None], y[None]) for x, y in ((a, b), (seen(a), seen(b))))
+    assert distance(*map(log, here))[0] == pytest.approx(distance(*map(log, there))[0])
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+@pytest.mark.parametrize("kernels", [2, 20, 300])
+def test_the_nearest_is_found_exactly(skip: int, kernels: int) -> None:
+    points, centres = shapes(100), shapes(kernels, seed=2)
+    every = np.sort(distance(log(points)[:, None], log(centres)[None]), axis=1)
+    np.testing.assert_array_equal(nearest(points, centres, skip=skip), every[:, skip])
