@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # fields.py
 
 @pytest.fixture(params=["cpu", "fallback"])
 def implementation(request, monkeypatch):
-    """Both implementations on the CPU, one after the other."""
+    """Each test runs with both backends of the CPU."""
     if request.param == "cpu" and cpu.LIBRARY is None:
         pytest.skip("built without the C++ library")
     if request.param == "fallback":

@@ -24,16 +24,8 @@ bool sometimes(int of) { return whole(1, of) == 1; }
 
 constexpr int kSizes[][2] = {{1, 1}, {3, 5},  {4, 4},   {17, 23}, {5, 130}, {130, 5},
                              {0, 5}, {64, 1}, {65, 67}, {33, 30}, {7, 0},   {129, 18}};
-constexpr float kAwkward[] = {0.0f,
-                              -1.0f,
-                              1e-15f,
-                              1e-4f,
-                              1e4f,
-                              1e15f,
-                              -1e15f,
-                              3e38f,
-                              std::numeric_limits<float>::infinity(),
-                              std::numeric_limits<float>::quiet_NaN()};
+constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr float kAwkward[] = {0.0f, -1.0f, 1e-15f, 1e-4f, 1e4f, 1e15f, -1e15f, 3e38f, kInfinity, kNaN};
 
 float awkward() { return kAwkward[whole(0, 9)]; }
 

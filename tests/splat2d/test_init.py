@@ -1,4 +1,4 @@
-"""The public surface of the package: what `dir` shows is what there is to use."""
+"""The public surface of the package: `dir` shows every public name and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`render` means the same in every implementation, forward and backward."""
+"""`render` means the same in every backend, forward and backward."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compare(means, cholesky, colors, size, counts=None, cutoff=3.33, seed=0):
         gradients.append([leaf.grad.double() for leaf in leaves])
     scale = colors.abs().sum(1).max().item() + 1e-12
     assert (outputs[0] - outputs[1]).abs().max() <= 2e-6 * scale
-    # Rounding a coordinate moves v = (dy - l21 dx / l11) / l22 by as much as l21 / l22 says.
+    # Rounding a coordinate moves v = (dy - l21 dx / l11) / l22 in proportion to l21 / l22.
     condition = 1 + (cholesky[..., 1] / cholesky[..., 2]).abs().max().item() if cholesky.numel() else 1
     for ours, exact in zip(*gradients, strict=True):
         assert torch.isfinite(ours).all()

@@ -1,8 +1,8 @@
-// Runs the CUDA kernels on the CPU: the same text, compiled by an ordinary C++ compiler, one warp after another.
+// Runs the CUDA kernels on the CPU: the same source, compiled by an ordinary C++ compiler, one warp after another.
 //
-// A warp's 32 lanes are fibers. Each runs on its own until it exchanges a value with the others; then the next one
-// runs, and so round the ring until all have arrived. A lane that returns, or asks for something else, while others
-// wait for it would hang or mislead a GPU: here it ends the process with a sentence.
+// A warp's 32 lanes are fibers. Each runs until it exchanges a value with the others; then the next one runs, and so on
+// round the ring until all have arrived. If a lane returns, or calls another operation, while others wait for it, a GPU
+// would hang or compute nonsense: here the process ends with a message.
 #include <ucontext.h>
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-"""Runs the CUDA kernels on the CPU, through warp_shim.cpp compiled by the system's C++ compiler."""
+"""Run the CUDA kernels on the CPU, through warp_shim.cpp compiled by the system's C++ compiler."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMPILER = shutil.which("g++")
 
 @cache
 def library(channels: int, folder: Path) -> ctypes.CDLL:
-    """The kernels for so many channels, compiled into `folder` at first use."""
+    """The kernels for `channels` channels, compiled into `folder` at first use."""
     path = folder / f"warp_shim_{channels}.so"
     sources = Path(splat2d.__file__).parent / "src" / "cuda"
     flags = ["-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", f"-DSPLAT2D_CHANNELS={channels}"]
@@ -33,7 +33,7 @@ def library(channels: int, folder: Path) -> ctypes.CDLL:
 
 
 def host_launcher(folder: Path):
-    """Stands in for `cuda_runtime.launcher`: the same launches, on tensors in the CPU's memory."""
+    """Return a replacement of `cuda_runtime.launcher` that launches on tensors in the CPU's memory."""
 
     def launcher(device, channels: int) -> cuda_runtime.Launch:
         assert device.type == "cpu"
@@ -49,5 +49,5 @@ def host_launcher(folder: Path):
 
 
 def word(value: int | np.float32) -> int:
-    """An argument's bytes, as the driver reads them."""
+    """The bytes of an argument as the driver reads them."""
     return int(value.view(np.uint32)) if isinstance(value, np.float32) else value

@@ -121,7 +121,7 @@ ENTRY_POINTS: dict[str, type[ctypes.Structure]] = {
 
 
 def library_paths() -> Iterator[Path]:
-    """Yield where the library may be: in the installed package, then the checkout's builds, newest first."""
+    """Yield the library's possible paths: in the installed package, then in the checkout, newest first."""
     yield Path(str(files("splat2d") / f"splat2d{_SUFFIX}"))
     build = Path(__file__).resolve().parents[3] / "build"
     yield from sorted(build.glob(f"*/splat2d{_SUFFIX}"), key=lambda p: p.stat().st_mtime, reverse=True)

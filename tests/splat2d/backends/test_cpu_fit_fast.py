@@ -1,4 +1,4 @@
-"""The fused iterations of a fit: exact gradients, by roots and all else; the same bits in any calls."""
+"""The fused iterations of `fast`: exact gradients of all parameters; the same bits in one call or many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published recipe's fused iterations: exact gradients, Adan's steps, the same bits everywhere."""
+"""The fused iterations of `gaussianimage`: exact gradients, Adan's steps, the same bits everywhere."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_gradients_agree_with_finite_differences():
 
 
 def test_an_entry_held_away_from_zero_has_no_gradient():
-    """A line, 0.0005 pixels high with its bound and drawn 0.001 high, just above the centres of a row."""
+    """A line, 0.0005 pixels high with its bound and rasterized 0.001 high, just above a row's centres."""
     target = scene()[0]
     line = torch.tensor([[0.02, 1e-4, 0.5, 0.0, -0.4995, 0.3, 0.3]]).T.contiguous()
     _, gradient = step(target, line)

@@ -1,4 +1,4 @@
-"""Whatever is passed in, there is an error in a sentence or a finite image: never a crash, never a hang."""
+"""Any input gives an error message or a finite image: never a crash, never a hang."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ positive = st.one_of(st.floats(2**-13, 50, width=32), st.sampled_from([1e-15, 1e
 
 @st.composite
 def arbitrary_fields(draw):
-    """A field of up to seven Gaussians with a size, counts and a cut-off; half are as they should be."""
+    """A field of up to seven Gaussians with a size, counts and a cut-off; half of them are valid."""
     channels, n = draw(st.integers(1, 8)), draw(st.integers(0, 7))
     wrong = draw(st.sampled_from(["nothing"] * 4 + ["values", "counts", "size", "cutoff"]))
     value, diagonal = (number, number) if wrong == "values" else (in_range, positive)
@@ -63,7 +63,7 @@ def possible_fields(draw):
 
 @pytest.fixture(scope="module")
 def instruction_sets():
-    """Those of this machine; the library's own choice is restored afterwards."""
+    """The instruction sets of this machine; the library's own choice is restored afterwards."""
     if cpu.LIBRARY is None:
         pytest.skip("built without the C++ library")
     chosen = cpu.instruction_set()
@@ -155,8 +155,8 @@ def test_any_image_is_refused_in_a_sentence_or_fitted_by_a_finite_field(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     rate=st.sampled_from([1e-2, 1.0, 1e30, float("nan")]),
 )
-def test_the_fused_fit_ends_whatever_its_parameters(instruction_sets, rows, value, size, rate):
-    """Its callers check what they pass; memory must be safe all the same, as a fit may diverge on its way."""
+def test_the_fused_fast_fit_ends_for_any_parameters(instruction_sets, rows, value, size, rate):
+    """Callers check their arguments, but a fit may diverge: memory must be safe for any parameters."""
     parameters = torch.tensor(rows, dtype=torch.float32).reshape(-1, 6).T.contiguous()
     target = torch.full((1, *size), value)
     rates = torch.full((4, 3), rate)
@@ -176,7 +176,7 @@ def test_the_fused_fit_ends_whatever_its_parameters(instruction_sets, rows, valu
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     rate=st.sampled_from([1e-2, 1.0, 1e30, float("nan")]),
 )
-def test_the_published_recipes_fit_ends_whatever_its_parameters(instruction_sets, rows, value, size, rate):
+def test_the_fused_gaussianimage_fit_ends_for_any_parameters(instruction_sets, rows, value, size, rate):
     parameters = torch.tensor(rows, dtype=torch.float32).reshape(-1, 6).T.contiguous()
     target, rates = torch.full((1, *size), value), torch.full((4,), rate)
     settings = {

@@ -1,4 +1,4 @@
-"""The CUDA kernels give the CPU's bits: run on the CPU, lane by lane, and on a GPU where there is one."""
+"""The CUDA kernels give the CPU's bits: run on the CPU, lane by lane, and on a GPU if the machine has one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def on_cpu(monkeypatch, shim_folder):
 
 @pytest.fixture(params=["shim", pytest.param("cuda", marks=needs_gpu)])
 def device(request):
-    """Where the kernels run: on the CPU through the shim, or on a GPU."""
+    """The device of the kernels: the CPU through the shim, or a GPU."""
     return torch.device("cuda") if request.param == "cuda" else request.getfixturevalue("on_cpu")
 
 
@@ -53,7 +53,7 @@ def compare(device, inputs, size, counts=None, cutoff=CUTOFF):
     (exact * weight).sum().backward()
     scale = inputs[2].abs().sum(1).max().item() + 1e-12
     assert torch.where(clear, out - exact.detach(), 0).abs().max() <= 2e-6 * scale
-    # Rounding a coordinate moves v = (dy - l21 dx / l11) / l22 by as much as l21 / l22 says.
+    # Rounding a coordinate moves v = (dy - l21 dx / l11) / l22 in proportion to l21 / l22.
     condition = 1 + (inputs[1][..., 1] / inputs[1][..., 2]).abs().nan_to_num().max().item()
     for ours, leaf in zip(gradients, leaves, strict=True):
         assert (ours - leaf.grad).abs().max() <= 2e-5 * leaf.grad.abs().max() + 5e-6 * condition
@@ -90,7 +90,7 @@ def test_ragged_rows_use_their_first_gaussians_only(device):
     assert torch.isfinite(out).all()
 
 
-def test_no_gaussian_is_dropped_however_many_meet_in_one_tile(device):
+def test_no_gaussian_is_dropped_when_thousands_meet_in_one_tile(device):
     """More groups of 1,024 than a warp tests at once, all of them over the same few pixels."""
     generator = torch.Generator().manual_seed(1)
     n, size = 33 * 1024 + 7, (6, 9)
@@ -166,7 +166,7 @@ def test_a_rows_bits_depend_on_neither_batch_nor_run(device):
             assert torch.equal(one, all_rows[1:2])
 
 
-def test_fits_of_a_batch_are_the_fits_of_the_cpu_to_the_bit(device):
+def test_fast_fits_of_a_batch_are_those_of_the_cpu_to_the_bit(device):
     if cpu.LIBRARY is None:
         pytest.skip("built without the C++ library")
     crops, n, size = 2, 70, (20, 26)
@@ -199,7 +199,7 @@ def test_fits_of_a_batch_are_the_fits_of_the_cpu_to_the_bit(device):
         assert torch.equal(mine.cpu(), cpus), name
 
 
-def test_published_fits_of_a_batch_are_those_of_the_cpu_to_the_bit(device):
+def test_gaussianimage_fits_of_a_batch_are_those_of_the_cpu_to_the_bit(device):
     if cpu.LIBRARY is None:
         pytest.skip("built without the C++ library")
     crops, n, size = 2, 70, (20, 26)

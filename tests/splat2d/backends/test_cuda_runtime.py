@@ -76,7 +76,7 @@ def test_other_sources_are_other_kernels(nvrtc, cache, monkeypatch, tmp_path):
 
 
 def test_a_cache_that_cannot_be_written_costs_only_compiling_again(nvrtc, monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("where a folder should be")
+    (tmp_path / "file").write_text("in place of a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(cuda_runtime, "compile_kernels", lambda *key: b"code")
     assert cuda_runtime.cubin("sm_90", 3) == b"code"
@@ -118,7 +118,7 @@ def test_a_launch_has_blocks_for_all_its_warps_on_torchs_stream(monkeypatch):
     assert words == (5, 2.5, 0)
 
 
-def test_without_cuda_core_one_sentence_says_what_to_install(monkeypatch):
+def test_without_cuda_core_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda", None)
     with pytest.raises(RuntimeError, match=r"pip install 'dgp-mining\[gpu\]'"):
         cuda_runtime.compile_kernels("sm_90", 3)

@@ -10,7 +10,7 @@ from splat2d import backend, render
 from splat2d.backends import cpu, fallback
 
 
-def test_without_the_library_one_line_warns_that_torch_renders(monkeypatch):
+def test_without_the_library_one_warning_tells_that_torch_renders(monkeypatch):
     monkeypatch.setattr(cpu, "LIBRARY", None)
     cpu.warn_missing.cache_clear()
     assert backend() == "torch"
