@@ -116,5 +116,5 @@ def _compared(name: str, fits: list[Row], theirs: list[Row]) -> list[str]:
 
     target = [str(LEAST_RATIO), str(AIM)] if fits is not theirs else ["", ""]
     mean, seconds = statistics.fmean(fit["psnr"] for fit in fits), sum(fit["seconds"] for fit in fits)
-    ratios = [f"{times('seconds'):.0f}", f"{times('seconds by the clock'):.0f}"]
+    ratios = [f"{times('seconds'):.0f}", f"{times('seconds of wall time'):.0f}"]
     return [name, f"{mean:.2f} dB", f"{seconds:.2f} s", *ratios, *target]
