@@ -21,7 +21,7 @@ def picture(pixels: np.ndarray, alt: str) -> str:
     return f'<img alt="{alt}" src="{svg.picture_uri(pixels)}">'
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose cells are HTML; the first column is text, the others are numbers."""
     head = "".join(f"<th>{cell}</th>" for cell in header)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
@@ -30,10 +30,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def with_interval(found: BootstrapEstimate) -> str:
     """The value with its 95 % interval: 0.123 [0.100, 0.150]."""
-    return f"{decimal(found.value)} [{limits(found)}]" if math.isfinite(found.low) else decimal(found.value)
+    return f"{decimal(found.value)} [{interval(found)}]" if math.isfinite(found.low) else decimal(found.value)
 
 
-def limits(found: BootstrapEstimate, digits: int = 3) -> str:
+def interval(found: BootstrapEstimate, digits: int = 3) -> str:
     """The 95 % interval, if there is one."""
     if not math.isfinite(found.low):
         return "one image only"

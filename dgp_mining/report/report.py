@@ -22,7 +22,7 @@ from ..store.store import Store, versions
 from . import svg
 from .errors import ReportError
 from .fitted_crops import FittedCrop, fitted_crop, rendered, to_bytes
-from .html import figure, picture, rounded, table
+from .html import figure, html_table, picture, rounded
 from .pooled_statistics import PooledStatistics, read_pooled_statistics
 from .sections import displacement, distributions, fit_quality, joint_densities, snapshots, symmetry
 
@@ -150,7 +150,7 @@ def _dictionary(dictionary: Dictionary, gaussians: np.ndarray) -> str:
         "Cholesky space. If that box is wide in ℓ₂₁, all its corners have a large S_yy = ℓ₂₁² + ℓ₂₂², and "
         "cover little in the other spaces.</p>"
         + figure(svg.kernels(dictionary.covariance), "")
-        + table(["blending space", "dictionary", "eight corners"], rows)
+        + html_table(["blending space", "dictionary", "eight corners"], rows)
         + "<p>The affine-invariant distance of Gaussians to the nearest kernel is "
         f"{found['quantisation']:.3f} (root mean square; 0.1 is 7 % along each axis); "
         f"{found['redundant']:.1%} of the kernels have another one within {REDUNDANT:g}. "

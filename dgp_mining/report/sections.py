@@ -13,7 +13,7 @@ from ..prior.continuoussr_table import PIXELS_PER_SPACING, VALUES
 from ..store.crop_results import EXACT_PSNR
 from ..store.store import Store
 from . import svg
-from .html import decimal, figure, limits, number, table, with_interval
+from .html import decimal, figure, html_table, interval, number, with_interval
 from .pooled_statistics import BLOCK, PooledStatistics
 
 SYMBOLS = dict(
@@ -68,8 +68,8 @@ def distributions(pooled: PooledStatistics, start: float | None) -> str:
         rows.append(
             [SYMBOLS[entry], with_interval(found), by_amplitude, decimal(spread), *quantiles, *compared]
         )
-    header = ["", "mean [95 %]", "by amplitude", "spread", "0.5 %", "median", "99.5 %"]
-    header += ["ContinuousSR's range", "of ours within"]
+    header = ["", "mean [95 %]", "mean by amplitude", "spread", "0.5 %", "median", "99.5 %"]
+    header += ["ContinuousSR's range", "our share within it"]
     started = (
         " The dashed line is the initial width of every Gaussian: values near it come as much from the "
         "recipe as from the photographs."
@@ -84,7 +84,7 @@ def distributions(pooled: PooledStatistics, start: float | None) -> str:
         "the range of the ContinuousSR table, the dictionary in ContinuousSR's code: Cholesky entries in "
         "pixels at ×4 (the paper's text calls them variances), halved here to grid spacings."
         f'{started} The table counts all Gaussians.</p><div class="row">{"".join(figures)}</div>'
-        + table(header, rows)
+        + html_table(header, rows)
         + '<p class="note">Intervals are from 2,000 bootstrap samples of the images, and cover the choice of '
         "photographs of this kind. They do not cover the choice of recipe, density and stopping, on which a "
         "prior depends more.</p>"
@@ -141,7 +141,7 @@ def symmetry(pooled: PooledStatistics) -> str:
     for name, combination in tests.items():
         found = pooled.estimate(combination)
         in_errors = decimal(found.value / found.error, 1) if found.error else ""
-        rows.append([name, decimal(found.value, 4), decimal(found.error, 4), limits(found, 4), in_errors])
+        rows.append([name, decimal(found.value, 4), decimal(found.error, 4), interval(found, 4), in_errors])
     return (
         "<h2>Symmetry</h2>"
         "<p>Mirroring a photograph negates S_xy, transposing it exchanges S_xx and S_yy. With a recipe that "
@@ -149,7 +149,7 @@ def symmetry(pooled: PooledStatistics) -> str:
         f"mean ℓ₂₁ of the ContinuousSR table is {decimal(published, 2)} spacings: GaussianImage's "
         "initialisation draws it from [0, 1] pixels, and fitting keeps much of that. The last row does not "
         "test a symmetry: a Cholesky factor treats x and y differently even if the Gaussians do not.</p>"
-        + table(["", "mean", "standard error", "95 % interval", "in standard errors"], rows)
+        + html_table(["", "mean", "standard error", "95 % interval", "in standard errors"], rows)
     )
 
 
@@ -166,7 +166,7 @@ def fit_quality(pooled: PooledStatistics) -> str:
         "<p>PSNR compares the rendered field with the fitted pixels. Held-out-pixel PSNR fits the "
         "×2-downsampled crop, renders the field at ×2 and compares it with the crop, whose pixels the fit "
         "never saw. Only the second distinguishes a good prior from one that overfits the pixel grid.</p>"
-        + table(header, rows)
+        + html_table(header, rows)
         + '<div class="row wide">'
         + _both_psnrs(pooled.psnr, pooled.held_out_psnr)
         + "</div><h3>By content</h3><p>The quarters of the crops with the lowest and the highest value of "
@@ -175,7 +175,7 @@ def fit_quality(pooled: PooledStatistics) -> str:
         "gradient, <em>coherence</em> how much the gradients within 8×8 pixels share a direction, "
         "<em>noise</em> the estimated standard deviation of the noise; power is proportional to frequency to "
         "the minus <em>spectral slope</em>. Pixels are in [0, 1], axes in spacings.</p>"
-        + table(
+        + html_table(
             ["", "quarter", "from", "to", "PSNR", "held-out-pixel PSNR", "long axis", "axis ratio"],
             _by_content(pooled),
         )
@@ -199,9 +199,9 @@ def _by_content(pooled: PooledStatistics) -> list[list[str]]:
         known = np.isfinite(values)
         if known.sum() < 8:
             continue
-        limits = np.quantile(values[known], [0, 0.25, 0.5, 0.75, 1])
+        edges = np.quantile(values[known], [0, 0.25, 0.5, 0.75, 1])
         for quarter in (0, 3):
-            low, high = limits[quarter], limits[quarter + 1]
+            low, high = edges[quarter], edges[quarter + 1]
             chosen = known & (values >= low) & (values <= high)
             means = pooled.means(chosen)
             rows.append(
@@ -247,7 +247,7 @@ def displacement(pooled: PooledStatistics) -> str:
     drawn = "".join(figure(*pair) for pair in zip(figures, captions, strict=True))
     return (
         "<h2>Displacement and amplitude</h2>"
-        + table(["", "Gaussians", "share"], rows)
+        + html_table(["", "Gaussians", "share"], rows)
         + f'<div class="row">{drawn}</div>'
     )
 
@@ -268,7 +268,7 @@ def snapshots(store: Store, pooled: PooledStatistics) -> str:
     return (
         "<h2>Snapshots</h2><p>The prior if the fits had been stopped earlier, with the same schedule of "
         "learning rates.</p>"
-        + table(["iterations", "PSNR, dB", *series], rows)
+        + html_table(["iterations", "PSNR, dB", *series], rows)
         + f'<div class="row wide">{drawn}</div>'
     )
 
