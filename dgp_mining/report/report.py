@@ -11,6 +11,7 @@ import numpy as np
 
 from ..covariance import principal_axes
 from ..fitting.content import CONTENT
+from ..fitting.recipes import FastRecipe
 from ..fitting.statistics import COUNTS
 from ..images.reader import ImageError
 from ..prior.build import build_dictionary, gaussians_of_both
@@ -68,10 +69,11 @@ def write_report(
     callback.on_progress("Dictionary", 0, 1)
     dictionary = dictionary or _default_dictionary(opened, pooled)
     _, held_out = gaussians_of_both(store)
+    fast = opened.settings.fit if isinstance(opened.settings.fit, FastRecipe) else None
     page = [
         _head(opened, pooled),
-        distributions(pooled, getattr(opened.settings.fit, "start_sigma", None)),
-        joint_densities(pooled, getattr(opened.settings.fit, "min_sigma", None)),
+        distributions(pooled, fast.start_sigma if fast else None),
+        joint_densities(pooled, fast.min_sigma if fast else None),
         symmetry(pooled),
         _dictionary(dictionary, held_out),
         fit_quality(pooled),
