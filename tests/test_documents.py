@@ -204,7 +204,7 @@ def options(path: tuple[str, ...]) -> set[str]:
 
 
 def script_options() -> set[str]:
-    """What the scripts in workflows/ take: they have their own parsers."""
+    """The options of the scripts in workflows/, which have their own parsers."""
     texts = [path.read_text() for path in (ROOT / "workflows").rglob("*.py")]
     return {option for text in texts for option in re.findall(r'"(--[a-z][a-z0-9-]*)"', text)}
 

@@ -74,12 +74,12 @@ photograph = np.asarray(Image.open(SAMPLES / "heldout" / "chelsea.png").convert(
 side = 32 if QUICK else 96
 crop = (photograph[88 : 88 + side, 120 : 120 + side] / 255).astype(np.float32)
 fit = dgp_mining.fit_image(crop, iterations=20 if QUICK else None)
-enlarged = fit.field.scale(4).render((4 * side, 4 * side))[0]
+large = fit.field.scale(4).render((4 * side, 4 * side))[0]
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 4.3), layout="constrained")
 axes[0].imshow(crop)
 axes[0].set_title(f"{side}x{side} pixels")
-axes[1].imshow(enlarged.clamp(0, 1).permute(1, 2, 0))
+axes[1].imshow(large.clamp(0, 1).permute(1, 2, 0))
 axes[1].set_title(f"its field at x4, {fit.psnr:.1f} dB at x1")
 means, colors = fit.field.means[0].numpy(), fit.field.colors[0].numpy()
 long_axis, short_axis, degrees = principal_axes(covariance_from_cholesky(fit.field.cholesky[0].numpy()))

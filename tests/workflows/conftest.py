@@ -1,4 +1,4 @@
-"""What all tests of the workflows need."""
+"""Fixtures of all tests of the workflows."""
 
 import pytest
 

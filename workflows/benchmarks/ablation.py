@@ -111,7 +111,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Study:
-    """What all trainings share."""
+    """Settings and data shared by all trainings."""
 
     base: Preset
     """The preset whose settings the variants change."""

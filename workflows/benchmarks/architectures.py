@@ -163,7 +163,7 @@ def trained(
     average = copy.deepcopy(network).eval().requires_grad_(False)
     device = next(network.parameters()).device
     random = torch.Generator().manual_seed(0)
-    budget, began, said, step = Budget(minutes=minutes), time.monotonic(), time.monotonic(), 0
+    budget, began, reported, step = Budget(minutes=minutes), time.monotonic(), time.monotonic(), 0
     while (spent := budget.spent(step, time.monotonic() - began)) < 1 or step < 1:
         batch = images.batch(settings, 0, step).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bf16(device)):
@@ -182,8 +182,8 @@ def trained(
         decay = min(settings.ema, (1 + step) / (WARM_EMA + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
-        if time.monotonic() - said > 10:
-            said = time.monotonic()
+        if time.monotonic() - reported > 10:
+            reported = time.monotonic()
             say(f"{name}: step {step}, {100 * spent:.0f} %, loss {loss.item():.4f}")
     return step, average
 

@@ -88,7 +88,7 @@ def rows() -> dict[str, Row]:
 
 @dataclass(frozen=True)
 class Contest:
-    """What all trainings share."""
+    """Settings and data shared by all trainings."""
 
     dictionary: Dictionary
     """The prior."""

@@ -180,12 +180,12 @@ def fit_one(variant: Variant, crop: Crop, quick: bool = False) -> Fitted:
     )
     fit = fit_image(pixels, density=variant.density, recipe=recipe)
     small, target = held_out_pair(pixels)
-    enlarged = imresize(small.permute(2, 0, 1).contiguous(), size=tuple(target.shape[1:]))
+    upscaled = imresize(small.permute(2, 0, 1).contiguous(), size=tuple(target.shape[1:]))
     return Fitted(
         image=crop.image,
         psnr=capped(fit.psnr),
         held_out=capped(held_out_psnr(pixels, density=variant.density, recipe=recipe)),
-        bicubic=capped(psnr(enlarged, target)),
+        bicubic=capped(psnr(upscaled, target)),
         statistics=measure(fit.field, fit.start.numpy(), np.random.default_rng(0)),
     )
 

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parents[3] / "workflows" / "benchmarks"
 
 
 def quick(name: str, folder: Path) -> tuple[str, dict]:
-    """What it printed, and what it wrote."""
+    """Run a benchmark with --quick; return its output and the figures it wrote."""
     command = [sys.executable, str(FOLDER / name), "--quick", "--out", "figures.json"]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -35,7 +35,7 @@ def test_architectures_prints_what_each_reaches_and_costs(tmp_path):
     )
 
 
-def test_the_released_renderer_is_measured_beside_splat2d(tmp_path):
+def test_the_released_renderer_is_compared_with_splat2d(tmp_path):
     printed, written = quick("gsasr_peer.py", tmp_path)
     assert "Algorithm 1 holds" in printed
     figures = written["released renderer"]["cpu"]

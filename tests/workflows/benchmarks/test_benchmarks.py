@@ -32,7 +32,7 @@ def run(name: str, folder: Path, *options: str) -> subprocess.CompletedProcess[s
 
 
 def quick(name: str, folder: Path, *options: str) -> tuple[str, dict]:
-    """What it printed, and what it wrote."""
+    """Run a benchmark with --quick; return its output and the figures it wrote."""
     result = run(name, folder, "--quick", "--out", "figures.json", *options)
     assert result.returncode == 0, result.stderr
     return result.stdout, json.loads((folder / "figures.json").read_text())
@@ -67,7 +67,7 @@ def test_fit_prints_all_recipes_and_the_ratio_of_their_times(tmp_path):
     assert (tmp_path / "fit.png").exists()
 
 
-def test_equal_psnr_goes_on_where_it_was_stopped_and_not_with_other_settings(tmp_path, monkeypatch):
+def test_equal_psnr_resumes_with_the_same_settings_only(tmp_path, monkeypatch):
     import equal_psnr
 
     monkeypatch.setattr(equal_psnr, "SCHEDULES", (5, 10))

@@ -87,9 +87,9 @@ def crops_done(store: Path) -> int:
         return 0
 
 
-def assert_all_done(store: Path, said: str) -> None:
-    assert crops_done(store) == 12, said
-    assert "Traceback" not in said
+def assert_all_done(store: Path, output: str) -> None:
+    assert crops_done(store) == 12, output
+    assert "Traceback" not in output
 
 
 # --- Kubernetes -----------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_the_commands_of_the_manifest_mine(
 # --- SLURM ----------------------------------------------------------------------------------------------
 
 
-def test_a_job_asks_for_what_was_asked(slurm: dict[str, str], tmp_path: Path) -> None:
+def test_a_job_script_has_the_resources_that_were_asked_for(slurm: dict[str, str], tmp_path: Path) -> None:
     options = "--cores 12 --memory 48GB --walltime 01:30:00 --queue short --account me --print"
     command = [sys.executable, str(FOLDER / "slurm.py"), *options.split()]
     done = subprocess.run(command, cwd=tmp_path, env=slurm, capture_output=True, text=True, check=False)
@@ -217,7 +217,9 @@ def interrupt_under_way(command: list[str], store: Path, environment: Mapping[st
 
 
 @pytest.mark.slow
-def test_slurm_jobs_mine_and_go_on_after_ctrl_c(slurm: dict[str, str], photos: Path, tmp_path: Path) -> None:
+def test_slurm_jobs_mine_and_continue_after_ctrl_c(
+    slurm: dict[str, str], photos: Path, tmp_path: Path
+) -> None:
     store = tmp_path / "a.zarr"
     command = [sys.executable, str(FOLDER / "slurm.py"), "--jobs", "2", "--cores", "1", "--"]
     command += ["--images", str(photos), "--store", str(store), *LONG]
@@ -230,7 +232,7 @@ def test_slurm_jobs_mine_and_go_on_after_ctrl_c(slurm: dict[str, str], photos: P
 
 
 @pytest.mark.slow
-def test_one_allocation_mines_and_goes_on_when_its_time_is_over(
+def test_one_allocation_mines_and_continues_after_its_time_limit(
     slurm: dict[str, str], photos: Path, tmp_path: Path
 ) -> None:
     store = tmp_path / "a.zarr"

@@ -137,7 +137,7 @@ def test_random_phases_keep_the_spectrum(monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_allclose(mixed.mean((0, 1)), pixels.mean((0, 1)), atol=1e-5)
 
 
-def test_without_photographs_a_study_says_so(studies, tmp_path: Path) -> None:
+def test_without_photographs_a_study_ends_with_a_message(studies, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="none"):
         studies("start", "--quick", "--images", tmp_path / "none")
     with pytest.raises(SystemExit, match="does not exist"):
