@@ -108,7 +108,7 @@ def _header(path: Path, crop: int) -> tuple[tuple[int, int], int, str]:
         size = retry(lambda: image_size(path))
         if min(size) < crop:
             problem = (
-                f"{path} is {size[1]}x{size[0]}, smaller than a crop of {crop}: take a smaller crop= or "
+                f"{path} is {size[1]}x{size[0]}, smaller than a crop of {crop}: use smaller crops or "
                 "leave it out."
             )
     except ImageError as error:

@@ -212,7 +212,7 @@ def _measured(
     keep_field: bool,
 ) -> CropResult:
     if math.isnan(fit.psnr) or math.isnan(held_out):
-        return CropResult(crop.sha256, f"{crop.name}: the fit diverged: take another recipe= or density=.")
+        return CropResult(crop.sha256, f"{crop.name}: the fit diverged: use another recipe or density.")
     return CropResult(
         crop.sha256,
         psnr=_finite(fit.psnr),

@@ -62,7 +62,7 @@ def test_images_that_cannot_be_mined_keep_the_reason(photos: Path) -> None:
     problems = dict(zip(plan.names, plan.problems, strict=True))
     assert "bad.png is not a PNG" in problems["bad.png"]
     assert problems["p0.png"].endswith(
-        "p0.png is 96x80, smaller than a crop of 90: take a smaller crop= or leave it out."
+        "p0.png is 96x80, smaller than a crop of 90: use smaller crops or leave it out."
     )
     assert [name for name, problem in problems.items() if not problem] == [
         "more/p5.png",
