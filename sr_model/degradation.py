@@ -98,7 +98,7 @@ class Noise:
 
 @dataclass(frozen=True, kw_only=True)
 class Degradation:
-    """The way from HR images to LR images.
+    """The pipeline from HR images to LR images: bicubic reduction, then rain, noise and a custom effect.
 
     >>> hr = torch.full((1, 3, 12, 12), 128, dtype=torch.uint8)
     >>> lr = Degradation(noise=Noise(sigma=(5, 5)))(hr, (4, 4), [np.random.default_rng(0)])

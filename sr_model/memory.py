@@ -22,7 +22,7 @@ def free_memory(device: torch.device | None = None) -> int:
 
 
 def ran_out(error: Exception) -> bool:
-    """Return whether an error means too little memory; torch has no class of error for the CPU's."""
+    """Return whether an error means that memory ran out; torch has no exception class for this on the CPU."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error))
 
 

@@ -73,6 +73,6 @@ def check_size(height: int, width: int) -> None:
         raise ValueError(f"the size must be at least one pixel each way, got {width}x{height}")
     if max(height, width) > MAX_EXTENT:
         raise ValueError(
-            f"{width:,}x{height:,} pixels are too many: at most {MAX_EXTENT:,} a side can be made; "
+            f"{width:,}x{height:,} pixels are too many: a side can have at most {MAX_EXTENT:,}; "
             "lower the scale, or upscale only a part with window="
         )

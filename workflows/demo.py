@@ -45,14 +45,14 @@ def main(out: Path, minutes: float, crops: int) -> None:
     out.mkdir(parents=True)
     store, prior, model = out / "dgp.zarr", out / "dict.npz", out / "run" / "best.safetensors"
 
-    say("1. Mine: fit 2D Gaussians to crops of the sample photographs, with two Dask workers")
+    heading("1. Mine: fit 2D Gaussians to crops of the sample photographs, with two Dask workers")
     command("dgp-mine", "fit", "--images", MINING, "--store", store, "--max-crops", crops, "--workers", 2)
-    say("2. Condense their statistics into a dictionary of 730 kernels")
+    heading("2. Condense their statistics into a dictionary of 730 kernels")
     command("dgp-mine", "dictionary", "build", "--store", store, "--out", prior)
     command("dgp-mine", "dictionary", "show", prior, "--plot", out / "prior.png")
-    say(f"3. Train a network on it for {minutes:g} minutes")
+    heading(f"3. Train a network on it for {minutes:g} minutes")
     command("sr-train", "--prior", prior, "--preset", "demo", "--minutes", minutes, "--out", out / "run")
-    say(f"4. Upscale {HELDOUT.name}, which was neither mined nor trained on")
+    heading(f"4. Upscale {HELDOUT.name}, which was neither mined nor trained on")
     upscaled = {scale: upscale(scale, model, out) for scale in SCALES}
     scales = ",".join(f"{scale:g}" for scale in SCALES)
     arguments = ("--model", model, "--images", HELDOUT.parent, "--scales", scales, "--protocol", "benchmark")
@@ -60,7 +60,7 @@ def main(out: Path, minutes: float, crops: int) -> None:
     figures = json.loads(command("sr-eval", *arguments, "--json", quiet=True))["mean"]
     draw(upscaled[SCALES[0]], figures[f"x{SCALES[0]:g}"], out / "before-after.png")
 
-    say(f"Done in {(time.monotonic() - began) / 60:.1f} minutes. Look at:")
+    heading(f"Done in {(time.monotonic() - began) / 60:.1f} minutes. Look at:")
     for path, what in [
         (
             "before-after.png",
@@ -78,7 +78,8 @@ def main(out: Path, minutes: float, crops: int) -> None:
         raise SystemExit(1)
 
 
-def say(line: str) -> None:
+def heading(line: str) -> None:
+    """Print a bold line after an empty one."""
     click.secho(f"\n{line}", bold=True)
 
 

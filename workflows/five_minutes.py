@@ -5,8 +5,8 @@
 #
 #     python workflows/five_minutes.py
 #
-# or cell by cell in Jupyter, VS Code or Spyder. Pictures go to `five_minutes/`. Its last line is PSNR, next
-# to that of bicubic interpolation. `--quick` shrinks everything, to see that it runs.
+# or cell by cell in Jupyter, VS Code or Spyder. Pictures go to `five_minutes/`. The last line compares the
+# PSNR with that of bicubic interpolation. `--quick` shrinks everything, to see that it runs.
 
 # %% Settings
 from __future__ import annotations
@@ -104,8 +104,8 @@ for recipe in ("fast", "lattice"):
 # %% [markdown]
 # ## 3. Upscale a photograph
 #
-# With the shipped model, which was trained on a prior mined in the same way. The photograph is downscaled by
-# four first, so that the result can be compared with the original.
+# The reference model was trained on a prior mined in the same way. The photograph is first downscaled by
+# four, so that the result can be compared with the original.
 
 # %%
 original = photograph[: 64 if QUICK else 296, : 96 if QUICK else 448]

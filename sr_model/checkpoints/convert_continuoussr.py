@@ -2,9 +2,10 @@
 
 Everything that the released code does around the weights is a setting here: SwinIR or HAT without
 normalisation of images, four Gaussians per LR pixel that start at the corner of their cells, a dictionary
-whose kernels an MLP embeds in pixels at x4, blending of Cholesky entries. Its "/4" and multiplication by the
-scale are our unit, the grid spacing. Two faults of the released code are left out: its renderer drops
-Gaussians beyond 256 per tile, and it scrambles the offsets in batches of several images.
+whose kernels an MLP embeds in pixels at x4, blending of Cholesky entries. Its division by 4 and
+multiplication by the scale amount to our unit, the grid spacing. Two faults of the released code are not
+reproduced: its renderer drops Gaussians beyond 256 per tile, and it scrambles the offsets in batches of
+several images.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ can be converted; later ones ("enhanced", "ultra performance") have rotary embed
 architecture.
 
 Weights without effect are left out: the queries and keys of the attention to the scale, and the norm before
-it (`networks.gsasr.attention.ScaleAttention`). The order of their tables of relative positions is that of a
-Python set, and two offsets may share an entry; the files hold the entry of each pair of tokens, so that our
-tables give equal results.
+it (`networks.gsasr.attention.ScaleAttention`). The released tables of relative positions are in the order of
+a Python set, and two offsets may share an entry. The files also hold the index of the entry for each pair of
+tokens, by which the entries are put into our order.
 """
 
 from __future__ import annotations

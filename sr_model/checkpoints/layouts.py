@@ -23,7 +23,7 @@ class Layout:
     encoder: type[Encoder]
     """Our encoder of the same structure."""
     marks: tuple[str, ...]
-    """Names of tensors that identify the layout: every such file has them all, and no other file does."""
+    """Names of tensors that identify the layout: a file has the first of LAYOUTS whose marks it has all."""
     renames: tuple[tuple[str, str], ...]
     """Regular expressions that match a whole name, each with our name for it."""
     mean: tuple[float, float, float]

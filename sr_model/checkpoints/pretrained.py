@@ -80,7 +80,7 @@ def read_torch(path: str | Path) -> dict[str, Any]:
 
 
 def recognise_layout(tensors: Mapping[str, Tensor], path: str | Path) -> Layout:
-    """Return the layout whose marks a file has. Raises CheckpointError."""
+    """Return the first layout of which a file has all marks. Raises CheckpointError if there is none."""
     for layout in LAYOUTS:  # HAT before SwinIR, because it has SwinIR's marks too
         if all(mark in tensors for mark in layout.marks):
             return layout

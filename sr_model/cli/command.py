@@ -1,4 +1,4 @@
-"""The commands `sr-*`: those of all programs here, which also print what the library logs."""
+"""The class of the commands `sr-*`: the one of all programs here, which also prints what the library logs."""
 
 from __future__ import annotations
 

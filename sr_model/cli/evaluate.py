@@ -40,7 +40,7 @@ from .options import model_option
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
     default="benchmark",
-    help="How the literature measures: colour channel, border, rounding and low-resolution images.",
+    help="Evaluation protocol: colour channel, border, rounding, and how low-resolution images are made.",
 )
 @option(
     "--metric",
@@ -66,8 +66,8 @@ def main(
 ) -> None:
     """Measure a network's PSNR and SSIM on a folder of images.
 
-    Bicubic interpolation is measured next to it. With --json and --markdown, the figures of single images go
-    to stderr.
+    Bicubic interpolation is measured too. With --json and --markdown, the figures of single images go to
+    stderr.
     """
     if as_json and as_markdown:
         raise click.UsageError("Give --json or --markdown, not both.")

@@ -40,11 +40,11 @@ from .command import Command
 FINISHING = "Finishing the step and saving; Ctrl-C again stops at once, with what was saved last."
 
 UNCONFIGURED = frozenset({"config", "overrides", "resume", "dry_run", "help", "version"})
-"""Options that a file does not give."""
+"""Options that a file of --config cannot set."""
 
 
 def read_options(ctx: click.Context, param: click.Parameter, path: Path | None) -> Config:
-    """Let the file of --config give whatever options the command line does not."""
+    """Take the options that the command line leaves out from the file of --config."""
     if path is None:
         return Config({}, {})
     names = [str(parameter.name) for parameter in ctx.command.params if parameter.name not in UNCONFIGURED]
@@ -57,7 +57,7 @@ def read_options(ctx: click.Context, param: click.Parameter, path: Path | None) 
 
 
 def preset_name(text: str) -> str:
-    """The name of a preset, which may be one of the last release. Raises click.BadParameter."""
+    """Return a preset's present name; its name of the last release works too. Raises click.BadParameter."""
     if text in RENAMED:
         announce_renaming(f"--preset {text}", f"--preset {RENAMED[text]}")
         text = RENAMED[text]
@@ -216,9 +216,11 @@ def choose(
     preset = PRESETS[name]
     of_preset = architecture_name(preset.network)
     if arch and arch != of_preset:
-        raise click.UsageError(f"The preset {name} is of {of_preset}, not of {arch}: leave one out.")
+        raise click.UsageError(
+            f"The preset {name} is for {of_preset}, not for {arch}: leave out --preset or --arch."
+        )
     if covariance and not hasattr(preset.network, "covariance"):
-        raise click.UsageError(f"--covariance is not an option of {of_preset}.")
+        raise click.UsageError(f"--covariance does not apply to {of_preset}.")
     if covariance:
         overrides = (f"network.covariance={covariance}", *overrides)
     try:
@@ -248,13 +250,13 @@ def _print(*lines: object) -> None:
 
 
 class StopWhenAsked(TrainingCallback):
-    """Ends the training, keeping everything, once `stop` is asked for."""
+    """Ends the training once `stop` is requested; its state is saved."""
 
     def __init__(self, stop: Stop) -> None:
         self.stop = stop
 
     def should_stop(self) -> bool:
-        """Whether it was asked for."""
+        """Whether a stop was requested."""
         return self.stop.asked
 
 

@@ -1,4 +1,4 @@
-"""sr-upscale: enlarge images with a trained network."""
+"""sr-upscale: upscale images with a trained network."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ from .options import model_option
     "--window",
     type=types.window,
     metavar="X,Y,W,H",
-    help="Enlarge only this part: left, top, width and height in pixels of INPUT.",
+    help="Upscale only this part: left, top, width and height in pixels of INPUT.",
 )
 @model_option()
 @option(
     "--format",
     "form",
     type=click.Choice(list(FORMATS)),
-    help="Format of the result.  [default: that of OUTPUT's ending, else png]",
+    help="Format of the result.  [default: the one that --out ends in, else png]",
 )
 @option(
     "--quality", type=click.IntRange(1, 100), metavar="1-100", default=95, help="Quality of JPEG and WebP."
@@ -98,7 +98,7 @@ def main(
     tile: int | None,
     memory: float | None,
 ) -> None:
-    """Enlarge INPUT, an image or a folder of images.
+    """Upscale INPUT, an image or a folder of images.
 
     Transparency, 16 bits, grey, colour profile, EXIF and resolution are kept if the format of the result can
     hold them.
@@ -150,7 +150,7 @@ def _upscale_all(
 
 
 def _name(scale: Scale | None, size: RequestedSize | None) -> str:
-    """What a result is called after: x4, x2x3, 1920x1080 or 1920x, width first."""
+    """The end of a result's file name: x4, x2x3, 1920x1080 or 1920x, width first."""
     if size:
         height, width = size
         return f"{width or ''}x{height or ''}"

@@ -127,9 +127,9 @@ DEMO = Preset(
 
 PRESETS: dict[str, Preset] = {
     "demo": DEMO,
-    # Measured by benchmarks/preset_choices.py: the 64 kernels that lie farthest apart span all but a
-    # hundredth of the hull of all kernels and halve the time of a step; this pays for the encoder of EDSR-
-    # baseline.
+    # Measured by workflows/benchmarks/preset_choices.py: the 64 kernels that lie farthest apart span all but
+    # a hundredth of the hull of all kernels and halve the time of a step; this pays for the encoder of
+    # EDSR-baseline.
     "light": Preset(
         replace(DEMO_NETWORK, width=64, depth=16, latent=16, dictionary_size=64),
         replace(DEMO.train, validate_every=500, steps=20_000),

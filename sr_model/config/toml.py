@@ -8,7 +8,7 @@
     [training]
     learning_rate = 2e-4
     [training.degradation]
-    noise.sigma = [0, 15]       # a section that is "none" by default exists once it is named
+    noise.sigma = [0, 15]       # naming a section that is "none" by default turns it on
 
 Every name and every type is checked; an error is one sentence that names the file or option.
 `sr_model/SETTINGS.md` lists all settings.
@@ -52,7 +52,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Config:
-    """The content of a file."""
+    """The content of a settings file."""
 
     options: Mapping[str, Any]
     """Keys outside of any table: options of the command."""
@@ -153,7 +153,7 @@ def as_toml_value(value: object) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence on an unknown name: the most similar known name, or else all of them."""
+    """Return the end of an error about an unknown name: the most similar known name, or else all of them."""
     near = difflib.get_close_matches(name, known := list(known), 1, cutoff=0.4)
     return f": the nearest is {near[0]}" if near else f" (there are {', '.join(known)})"
 
@@ -177,7 +177,7 @@ def in_words(kind: Any) -> str:
         parts = get_args(kind)
         one = {"int": "whole numbers", "float": "numbers"}.get(parts[0].__name__, "values")
         return f"a list of {one}" if parts[-1] is Ellipsis else f"a list of {len(parts)} {one}"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[kind]
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
 
 
 def _lines(settings: Any, table: str) -> list[str]:

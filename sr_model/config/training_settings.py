@@ -33,7 +33,7 @@ class TrainSettings:
     degradation: Degradation = field(default_factory=Degradation)
     """How LR crops are made from HR crops."""
     frequency_loss: float = 0.0
-    """Weight of the L1 loss of discrete Fourier transforms, relative to the L1 loss of pixels."""
+    """Weight of the L1 loss over discrete Fourier coefficients, relative to the L1 loss over pixels."""
     learning_rate: float
     """Highest learning rate of Adam."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -50,9 +50,10 @@ class TrainSettings:
     """Decay of the exponential moving average of the weights, which is validated and saved; lower in the
     first steps."""
     clip: float
-    """Norm to which longer gradients are clipped."""
+    """Largest norm of the gradient; longer ones are clipped to it."""
     accumulate: int = 1
-    """Number of parts in which each process computes its share of a batch; more parts need less memory."""
+    """Gradient accumulation: parts into which each process splits its share of a batch; more parts need less
+    memory."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the network's convolutions and matrix products; `auto` is bfloat16 on devices on which it
     is faster."""

@@ -15,7 +15,7 @@ from .swinir import SwinIR
 __all__ = ["EDSR", "HAT", "RDN", "Encoder", "SwinIR", "check_encoder", "fill_windows", "make_encoder"]
 
 WIDTH_MULTIPLES = {"swinir": swinir.HEADS, "hat": math.lcm(hat.HEADS, hat.COMPRESSION, hat.SQUEEZE)}
-"""Number that divides the width of an encoder, for those that split their channels."""
+"""Number of which the width must be a multiple, for encoders that split their channels."""
 
 
 class EncoderSettings(Protocol):

@@ -105,10 +105,10 @@ def overlapping(tokens: Tensor) -> Tensor:
 
 
 def overlapping_offsets() -> Tensor:
-    """Return the index of the offset, of 39^2, from each query to each key of its enlarged window: [n, m].
+    """Return for each query and key of its enlarged window the index of their offset, 39^2 in all: [n, m].
 
-    The released networks count these offsets from -22, and take negative entries from the table's end. Ours
-    keeps that order, so that their tables can be used unchanged.
+    The released networks count offsets from -22; a negative index counts from the table's end. The same
+    order is used here, so that their tables of biases can be used unchanged.
     """
     side = WINDOW + 2 * REACH
     count = WINDOW + side - 1

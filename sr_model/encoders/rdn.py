@@ -35,7 +35,7 @@ class RDN(Encoder):
 
 
 class DenseBlock(nn.Module):
-    """Convolutions that each read the results of all before, fused and added to the input."""
+    """Convolutions that each read the results of all earlier ones, fused and added to the input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -53,7 +53,10 @@ class ResidualGroup(nn.Module):
 
 
 def upsampler(channels: int, factor: int) -> nn.Sequential:
-    """Return an upsampler by a product of threes and twos, a 3x3 convolution and a pixel shuffle for each."""
+    """Return an upsampler by a product of 3s and 2s: a 3x3 convolution and a pixel shuffle for each of them.
+
+    Raises ValueError for another factor.
+    """
     layers: list[nn.Module] = []
     for prime in (3, 2):
         while factor % prime == 0:

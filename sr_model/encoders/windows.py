@@ -4,8 +4,7 @@ Tokens are [B, H, W, C], with H and W multiples of the window; windows are [B, r
 Attention runs in torch's fused kernels, with the relative position bias as their additive mask. A shifted
 window needs a further mask only if it wraps around the image, in the last row and column of windows, where it
 is the same for all. Four calls with one mask each therefore replace one mask per window, which for a 512x512
-image would take
-1.6 GB in every layer of HAT.
+image would take 1.6 GB in every layer of HAT.
 """
 
 from __future__ import annotations
@@ -98,8 +97,8 @@ def attend_shifted(parts: tuple[Tensor, Tensor, Tensor], bias: Tensor, masks: Te
     Args:
         parts: queries, keys and values, each [B, rows, columns, n or m, C].
         bias: [heads, n, m].
-        masks: [4, n or 1, m], for windows that wrap around nowhere, at the right, at the bottom, and at both;
-            None to let them see across the border.
+        masks: [4, n or 1, m], one each for windows that do not wrap around, that wrap at the right, at the
+            bottom, and at both; None to let windows see across the border.
 
     Returns:
         [B, rows, columns, n, C].
@@ -118,14 +117,14 @@ def attend_shifted(parts: tuple[Tensor, Tensor, Tensor], bias: Tensor, masks: Te
 
 
 def relative_offsets(window: int) -> Tensor:
-    """Return the index, in (2 window - 1)^2 offsets, of that from each key to each query: [n, n] int64."""
+    """Return, for each query and key, the index of their offset out of (2 window - 1)^2: [n, n] int64."""
     place = torch.cartesian_prod(torch.arange(window), torch.arange(window))  # [n, 2]
     offset = place[:, None] - place[None] + window - 1
     return offset[..., 0] * (2 * window - 1) + offset[..., 1]
 
 
 def wrapped_masks(window: int, shift: int) -> Tensor:
-    """Return masks [4, n, n]: for windows that wrap around nowhere, at the right, at the bottom, at both."""
+    """Return masks [4, n, n] for windows that wrap around nowhere, at the right, at the bottom, at both."""
     rows, columns = beyond_border(window, shift)
     masks = []
     for bottom, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
@@ -135,7 +134,7 @@ def wrapped_masks(window: int, shift: int) -> Tensor:
 
 
 def beyond_border(window: int, shift: int) -> tuple[Tensor, Tensor]:
-    """Return the tokens of a wrapped window that come from the top, and from the left: [window, window] bool.
+    """Return masks [window, window] of a wrapped window's tokens from the top, and of those from the left.
 
     They are the last `shift` rows and columns, rolled there from the opposite border of the image.
     """

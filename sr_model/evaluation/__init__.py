@@ -1,1 +1,1 @@
-"""Evaluation: protocols, metrics, the cost of a network, and tables of both."""
+"""Evaluation: protocols, metrics, the cost of a network, and tables of the results."""

@@ -49,7 +49,8 @@ def macs(network: Network, side: int = MACS_SIDE) -> int:
 def peak_memory(network: Network, side: int = MEMORY_SIDE) -> int:
     """Measure the peak bytes while side x side LR pixels are encoded and rendered at x4, weights included.
 
-    On a GPU what torch allocated, on the CPU all tensors that operators returned (not their scratch space).
+    On a GPU this is what torch allocated; on the CPU, all tensors that operators returned, without their
+    scratch space.
     """
     weights = sum(t.nbytes for t in (*network.parameters(), *network.buffers()))
     image = _noise(network, side, side)

@@ -1,4 +1,4 @@
-"""Evaluating a network by a named protocol, always next to bicubic interpolation."""
+"""Evaluating a network by a named protocol, always compared with bicubic interpolation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def evaluate(
     """Score a network on every image at every scale; yields the results one at a time.
 
     Args:
-        model: a network, or the checkpoint of one; None is the reference model.
+        model: a network, or the checkpoint of one; None for the reference model.
         images: a folder of HR images, searched recursively, or a list of files.
         scales: any numbers above 0, whole or not.
         protocol: a protocol, or its name in `sr_model.PROTOCOLS`.
@@ -56,6 +56,7 @@ def evaluate(
     Raises:
         ImageError: for a folder without images, and, naming the file, for an image that is unreadable, too
             small, or too large for memory.
+        CheckpointError: if the model cannot be loaded.
         ValueError: for an unknown protocol.
 
     >>> import tempfile

@@ -56,10 +56,10 @@ def read_stored_image(path: str | Path) -> StoredImage:
     """Read an image file of 8 or 16 bits or floats, grey or RGB, with or without alpha.
 
     CMYK and other colour spaces, and JPEG 2000 of more than 8 bits, are converted to sRGB and lose their
-    profile, with a logged line. Raises ImageError, naming the file, if it cannot be read.
+    profile; a line is logged. Raises ImageError, naming the file, if it cannot be read.
     """
     path = Path(path)
-    image_size(path)  # raises ImageError for what is not an image, or too large
+    image_size(path)  # raises ImageError if it is not an image, or too large
     try:
         with path.open("rb") as file:
             head = file.read(25)
@@ -99,7 +99,7 @@ def _read_with_pillow(path: Path, *, deep_png: bool) -> StoredImage:
     with Image.open(path) as image:
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":
-            log.warning("%s: of its %d frames the first is taken", path, frames)
+            log.warning("%s: only the first of its %d frames is read", path, frames)
         # Pillow turns such TIFFs wrongly.
         if isinstance(image, TiffImageFile) and image.tag_v2.get(ExifTags.Base.Orientation, 1) >= 5:
             raise ImageError(f"{path} is a {image.mode} TIFF turned by 90 degrees: convert it.")
@@ -137,7 +137,7 @@ def _read_tiff(path: Path) -> StoredImage | None:
         if not plain or page.bitspersample < 8:
             return None
         if len(tiff.pages) > 1:
-            log.warning("%s: of its %d pages the first is taken", path, len(tiff.pages))
+            log.warning("%s: only the first of its %d pages is read", path, len(tiff.pages))
         pixels = page.asarray()
         if page.axes not in ("YX", "YXS", "SYX"):
             raise ImageError(f"{path} has the axes {page.axes}, not those of one image: convert it.")
@@ -179,7 +179,7 @@ def _straight(pixels: np.ndarray) -> np.ndarray:
 def image_files(images: str | Path | Sequence[str | Path], argument: str) -> list[Path]:
     """The files of a list of images, or all images in a folder and below it, sorted.
 
-    Raises ImageError, naming the `argument` that gave it, for a folder that holds no images or is not one.
+    Raises ImageError, naming `argument` (such as "images="), if the folder does not exist or holds no images.
 
     >>> image_files(["a.png", Path("b.jpg")], "images=")
     [PosixPath('a.png'), PosixPath('b.jpg')]

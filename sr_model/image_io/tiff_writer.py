@@ -30,7 +30,7 @@ def write_tiff(
     dtype: np.dtype,
     metadata: Metadata,
 ) -> None:
-    """Write a tiled, deflated TIFF from bands of rows, uint8, uint16 or float32. Raises OSError."""
+    """Write a tiled, deflate-compressed TIFF from bands of rows, uint8, uint16 or float32. Raises OSError."""
     height, width, channels = shape
     big = height * width * channels * np.dtype(dtype).itemsize > _CLASSIC_BYTES
     exif = metadata.sized_exif(width, height) or Image.Exif()

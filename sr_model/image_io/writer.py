@@ -86,7 +86,7 @@ class Target:
 
     @property
     def written_dtype(self) -> np.dtype:
-        """The type of the values in the file: that of the image, or else the deepest of the format."""
+        """The type of the values in the file: the image's, or the deepest of a format that lacks it."""
         dtypes = format_of(self.path).dtypes
         return np.dtype(self.dtype if np.dtype(self.dtype).name in dtypes else dtypes[-1])
 
@@ -97,9 +97,9 @@ class Target:
 
 
 def check_target(target: Target, memory: int) -> None:
-    """Raise ImageError, one sentence with sizes and limits, if a target cannot be written.
+    """Raise ImageError, one sentence with sizes and limits, if a target cannot be written in `memory` bytes.
 
-    Log in one line what its format cannot keep.
+    Otherwise log, in one line, what its format cannot keep.
     """
     form, path = format_of(target.path), target.path
     what = f"{path} would have {target.width:,}x{target.height:,} pixels"
@@ -114,8 +114,8 @@ def check_target(target: Target, memory: int) -> None:
         )
     if not form.streams and 2 * target.nbytes > memory:
         raise ImageError(
-            f"{what}, {2 * target.nbytes / 1e9:,.1f} GB in memory, where {form.name} needs them at once: "
-            "write TIFF or PNG, which are written row by row."
+            f"{what}; writing {form.name} takes {2 * target.nbytes / 1e9:,.1f} GB of memory for them: write "
+            "TIFF or PNG, which are written row by row."
         )
     lost = []
     if target.channels in (2, 4) and not form.alpha:

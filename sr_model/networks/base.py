@@ -18,7 +18,7 @@ from .bicubic_start import BicubicStart
 class NetworkSettings:
     """The settings that all architectures share; each adds its own in a subclass.
 
-    A field with a default is newer than some checkpoints, which have the default.
+    A field added later has a default, which applies to checkpoints older than the field.
     """
 
     encoder: str

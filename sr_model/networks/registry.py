@@ -53,7 +53,7 @@ ARCHITECTURES: dict[str, Architecture[Any]] = {
 }
 """The architectures by name, as in checkpoints and on the command line."""
 DEFAULT_ARCHITECTURE = "continuoussr"
-"""Architecture of commands that name none, and of checkpoints older than the second architecture."""
+"""Architecture if a command names none, and of checkpoints written before there was a second architecture."""
 
 
 def architecture_name(settings: NetworkSettings) -> str:
@@ -75,7 +75,7 @@ def with_prior(
     the prior's mean kernel.
 
     Raises:
-        ValueError: if a prior is needed and there is none, or it cannot give what the settings ask for.
+        ValueError: if a prior is needed and `prior` is None, or the settings ask for more than it has.
     """
     name = architecture_name(settings)
     if prior is not None:

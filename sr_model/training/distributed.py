@@ -77,7 +77,7 @@ def is_main_process() -> bool:
 
 @contextmanager
 def init_process_group() -> Iterator[DistributedContext]:
-    """Join the process group of torchrun, or stand alone if this process was not started by it."""
+    """Join torchrun's process group; if torchrun did not start this process, it trains alone."""
     world_size, rank, local = (int(os.environ.get(key, 0)) for key in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
     on_gpu = torch.cuda.is_available()
     if world_size < 2:

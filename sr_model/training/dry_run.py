@@ -32,7 +32,7 @@ TIMED_STEPS = 2
 
 @dataclass(frozen=True)
 class TrainingEstimate:
-    """What a few steps have shown."""
+    """The size, memory and time of a training, measured on a few steps."""
 
     parameters: int
     """Parameters of the network."""
@@ -50,7 +50,7 @@ class TrainingEstimate:
     budget: Budget
     """How long the training would be."""
     preview: Path
-    """A picture of the first batch."""
+    """File with a picture of the first batch."""
 
     def lines(self) -> list[str]:
         """The estimate as text."""
@@ -61,7 +61,7 @@ class TrainingEstimate:
         ]
         if self.step_seconds is None:
             lines.append(
-                f"time: not measured, for {self.free_bytes / 1e9:.2f} GB of memory are free: raise "
+                f"time: not measured, since only {self.free_bytes / 1e9:.2f} GB of memory are free: raise "
                 "training.accumulate, or lower training.batch or training.crop"
             )
         elif self.budget.steps:

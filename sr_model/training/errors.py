@@ -1,4 +1,4 @@
-"""What a training raises."""
+"""The errors of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training, set up: checked arguments, network, images, validation and the folder of the run.
+"""Setting up a training: checked arguments, network, images, validation and the folder of the run.
 
 `sr_model.train` and its dry run both start here.
 """
@@ -147,7 +147,7 @@ def named_preset(preset: Preset | str) -> Preset:
 
 
 def choose_kernels(preset: Preset, dictionary: Dictionary | None) -> tuple[Preset, Dictionary | None]:
-    """The preset and the dictionary as the network's settings want them. Raises TrainingError."""
+    """Apply the prior: return the preset to train, and the kernels to blend or None. Raises TrainingError."""
     try:
         preset.train.degradation.check()
         network, dictionary = with_prior(preset.network, dictionary)
@@ -169,7 +169,8 @@ def check_parts(preset: Preset, context: DistributedContext) -> None:
 def prepare_folder(out: Path, resume: bool) -> None:
     """Make the run's folder.
 
-    Raises TrainingError if it cannot be written, holds a training without `resume`, or none with it.
+    Raises TrainingError if it cannot be written, if it holds a training and `resume` is False, or if it holds
+    none and `resume` is True.
     """
     if resume and not (out / STATE).exists():
         raise TrainingError(f"{out} holds no training to resume: to start one there, leave resume=True out.")

@@ -108,7 +108,7 @@ class ImageSet:
         return len(self.images)
 
     def batch(self, settings: TrainSettings, seed: int, step: int, part: int = 0, parts: int = 1) -> Batch:
-        """Part number `part` out of `parts` equal parts of the batch of a step.
+        """Draw the batch of a step, or only part number `part` of `parts` equal parts of it.
 
         Each sample depends on `seed`, `step` and its own number alone: a resumed training draws the samples
         of an uninterrupted one, and several processes together draw those of one.
@@ -143,7 +143,7 @@ def _random(*numbers: int) -> np.random.Generator:
 
 
 def prefetch(make: Callable[[int], T], start: int, ahead: int = 2) -> Generator[T]:
-    """Yield make(start), make(start + 1) and so on, computed by a thread `ahead` of their use."""
+    """Yield make(start), make(start + 1) and so on, computed by a thread, `ahead` items in advance."""
     with ThreadPoolExecutor(1) as pool:
         waiting = deque(pool.submit(make, start + index) for index in range(ahead))
         try:

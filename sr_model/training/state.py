@@ -37,7 +37,7 @@ class TrainingState:
     trained: nn.Module
     """The model as it is called: compiled, wrapped for several processes, or itself."""
     average: Network
-    """A network with the exponential moving average of the weights: what is validated and saved to use."""
+    """A network with the exponential moving average of the weights, which is validated and saved for use."""
     optimiser: torch.optim.Adam
     """Adam over the model's parameters."""
     context: DistributedContext

@@ -15,7 +15,7 @@ EVERY = 10
 
 
 class MissingTensorBoard(ValueError):
-    """TensorBoard was asked for and is not installed; the message says how to install it."""
+    """TensorBoard is not installed; the message says how to install it."""
 
 
 class TensorBoard(TrainingCallback):

@@ -48,24 +48,28 @@ def train(
     Runs on a GPU if there is one, and logs its progress. The folder `out` receives `best.safetensors` and
     `last.safetensors` (averaged weights; each suffices for `sr_model.upscale`), `state.safetensors`, from
     which `resume` continues, and `settings.toml`. If torchrun has started several processes, all of them call
-    this alike: together they take the steps of one, to rounding, and the main process writes the files. All
-    of them must see `images` and `out`.
+    this alike: together they take the steps of a single process, up to rounding, and the main process writes
+    the files. All of them must see `images` and `out`.
 
     Args:
         prior: the dictionary that ContinuousSR blends, or its file; None for an architecture that needs none.
         images: a folder of images, searched recursively, or a list of files.
         preset: settings of network and training, or the name of a preset (`sr_model.PRESETS`).
         out: the folder of the run; must not hold a training unless `resume`.
-        val: held-out images, as `images`; they choose the best checkpoint, which is the last without them.
+        val: held-out images, given like `images`; the checkpoint with the highest PSNR on them is the best.
+            Without them, the last one counts as the best.
         budget: steps or minutes; default: the resumed run's, else the preset's steps.
         seed: of the initial weights and of the crops.
         resume: continue the training in `out`, which must have the same settings.
         encoder_weights: a public file of encoder weights to start from (`sr_model.checkpoints.pretrained`).
         cache: the folder for decoded images (`sr_model.training.image_cache`); default: the user's cache.
-        callbacks: are told of each step and validation, and may stop the training.
+        callbacks: called after each step and each validation; they may stop the training.
 
     Raises:
-        TrainingError, ImageError, CheckpointError, DictionaryError: each one sentence that says what to do.
+        TrainingError: if the training cannot start or continue, diverges, or runs out of memory.
+        ImageError: if no image is usable.
+        CheckpointError: if a checkpoint cannot be written, or `encoder_weights` do not fit the encoder.
+        DictionaryError: if `prior` is a file that is not a dictionary.
 
     >>> import tempfile
     >>> from dataclasses import replace

@@ -33,9 +33,12 @@ class SavedField:
 
 
 def save_field(saved: SavedField, path: Path) -> None:
-    """Write a safetensors file, atomically. Raises ImageError, naming the file, if it cannot be written."""
+    """Write a field to a safetensors file, atomically.
+
+    Raises ImageError, naming the file, if it has another suffix or cannot be written.
+    """
     if path.suffix != SUFFIX:
-        raise ImageError(f"{path} does not end in {SUFFIX}, the suffix of saved fields: end it in that.")
+        raise ImageError(f"{path} does not end in {SUFFIX}, the suffix of saved fields: give it that suffix.")
     notes = {"dtype": saved.dtype.name}
     if saved.metadata.profile:
         notes["icc_profile"] = base64.b64encode(saved.metadata.profile).decode()
@@ -49,7 +52,10 @@ def save_field(saved: SavedField, path: Path) -> None:
 
 
 def load_field(path: Path) -> SavedField:
-    """Read what `save_field` or `GaussianField.save` wrote. Raises ImageError, naming the file."""
+    """Read a file that `save_field` or `GaussianField.save` wrote.
+
+    Raises ImageError, naming the file, unless it holds one finite field of one or three channels.
+    """
     if not path.is_file():
         raise ImageError(f"{path} is not a file.")
     try:

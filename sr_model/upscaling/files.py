@@ -50,7 +50,7 @@ class UpscaleRequest:
     overwrite: bool = False
     """Whether to replace files that exist."""
     save_field: Path | None = None
-    """A file for the field of Gaussians; default: it is not saved."""
+    """File to save the field of Gaussians in; default: it is not saved."""
 
     @property
     def makes_image(self) -> bool:
@@ -241,7 +241,7 @@ def windowed(field: GaussianField, window: Window | None) -> GaussianField:
 
 
 def check_replaceable(target: Path, source: Path, overwrite: bool) -> None:
-    """Raise ImageError if `target` must not or cannot be written."""
+    """Raise ImageError if `target` cannot be written, is `source`, or exists and `overwrite` is false."""
     if not target.parent.is_dir():
         raise ImageError(f"{target} cannot be written: there is no folder {target.parent}.")
     if not os.access(target.parent, os.W_OK):
@@ -266,7 +266,12 @@ def upscale_folder(
 
     `form` is one of `sr_model.image_io.writer.FORMATS`; the other arguments are those of `upscale_file`.
     Yields (image, its target, the result's (height, width) or the error) for each image as it is done, and
-    continues after an error. Raises ImageError if there are no images.
+    continues after an error.
+
+    Raises:
+        ImageError: if there are no images, or `target` is `source`.
+        CheckpointError: if the model cannot be loaded.
+        ValueError: if the request has neither a scale nor a size.
     """
     source, target = Path(source), Path(target)
     if not isinstance(request, UpscaleRequest):

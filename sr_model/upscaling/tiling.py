@@ -29,9 +29,10 @@ LARGEST_TILE = 512
 SMALLEST_TILE = 16
 """Smallest side in LR pixels by default: below it nearly all of a tile is overlap."""
 LARGEST_DRIFT = 16
-"""LR pixels from a window at which a Gaussian may still be visible in it: offset and cut-off radius."""
+"""Largest distance in LR pixels from a window to the cell of a Gaussian that may be visible in it: the
+Gaussian's offset plus its cut-off radius."""
 FIELD_COPIES = 2
-"""Copies of a field in memory while it is rendered: itself, and in output pixels."""
+"""Copies of a field in memory while it is rendered: in LR pixels, and in output pixels."""
 ACTIVATION_COPIES = 2
 """Copies of the widest layer's inputs and outputs in memory. Measured by `cost.peak_memory`, the presets
 `demo` and `paper`, with SwinIR and with EDSR-baseline, take 0.5 to 0.75 of this estimate."""
@@ -85,7 +86,7 @@ def encode(
         TooLarge: if the field alone does not fit into `memory`.
     """
     if tile is not None and tile < 1:
-        raise ValueError(f"a tile must have a pixel or more, got {tile}")
+        raise ValueError(f"tile must be 1 or more, got {tile}")
     height, width, channels = image.shape
     device = next(network.parameters()).device
     memory = memory or free_memory(device)

@@ -24,9 +24,10 @@ from ..scaling import RequestedSize, Scale, check_size, complete_size, scale_bet
 from .tiling import ProgressCallback, TooLarge, encode, no_progress
 
 OVERSHOOT = 0.5
-"""How far floats may lie outside [0, 1], as after sharpening filters; beyond, they are of another range."""
+"""How far floats may lie outside [0, 1], as after sharpening filters. An image that exceeds it is refused: it
+must have another range, such as [0, 255]."""
 BAND_BYTES = 1 << 25
-"""Bytes of a band of rows, as floats; it takes about a second, the interval of progress calls."""
+"""Bytes of a band of rows as floats. Rendering one takes about a second, the interval of progress calls."""
 WHOLE_ON_GPU = 1 << 28
 """Largest image in pixels that a GPU renders at once: 3 GB of colours."""
 
@@ -86,7 +87,7 @@ def upscale(
 
 
 def output_size(lr: tuple[float, float], scale: Scale | None, size: RequestedSize | None) -> tuple[int, int]:
-    """(height, width) of the upscaled image of one of size `lr`.
+    """Return the (height, width) in pixels to which an image of size `lr`, also (height, width), is upscaled.
 
     Raises ValueError unless exactly one of `scale` and `size` is given, and the result can be rendered.
     """
@@ -101,7 +102,7 @@ def output_size(lr: tuple[float, float], scale: Scale | None, size: RequestedSiz
 
 
 def as_network(model: Network | str | Path | None) -> Network:
-    """The network itself, or that of a checkpoint file, or for None the reference model.
+    """Return the network itself, the network in a checkpoint file, or for None the reference model.
 
     Raises CheckpointError if it cannot be loaded.
     """
@@ -117,7 +118,7 @@ def check_pixels(pixels: np.ndarray) -> None:
             f"the image must be [H, W] or [H, W, C] with C from 1 to 4, got {list(pixels.shape)}"
         )
     if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
-        raise ValueError(f"the image must be of uint8, uint16 or floats, got {pixels.dtype}")
+        raise ValueError(f"the image must be uint8, uint16 or floats, got {pixels.dtype}")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise ValueError("the image holds NaN or infinite values")
     if pixels.dtype.kind == "f" and (pixels.min() < -OVERSHOOT or pixels.max() > 1 + OVERSHOOT):

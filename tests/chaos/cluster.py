@@ -1,7 +1,7 @@
-"""A mining run as processes of their own, each of which can be killed and started again.
+"""A mining run as separate processes, each of which can be killed and started again.
 
-A scheduler, workers with their nannies, and the client `dgp-mine fit`, on loopback. The client speaks to
-files in the cluster's folder, which name what went wrong.
+A scheduler, workers with their nannies, and the client `dgp-mine fit`, on loopback. The client's output goes
+to files in the cluster's folder, which show what went wrong.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import psutil
 PATIENCE = 120
 """Seconds without any finished crop after which a run is taken to hang."""
 
-_MARK = "CHAOS_CLUSTER"  # in the environment of all that is started, orphans included
+_MARK = "CHAOS_CLUSTER"  # an environment variable of all processes started here, by which orphans are found
 
 
 class Cluster:
     """The processes of one run, by name: 'scheduler', 'client', 'worker-0' and so on.
 
-    A context manager: in the end nothing is left of it, whatever has happened.
+    A context manager: at its exit all its processes are ended, whatever has happened.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Cluster:
         workers: int = 2,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`fit` is the client's command less --scheduler; `finished` counts the crops in the store."""
+        """`fit` is the client's command without --scheduler; `finished` counts the crops in the store."""
         self.folder, self.finished, self.mark = folder, finished, uuid.uuid4().hex
         self.environment = {**os.environ, **(environment or {}), _MARK: self.mark, "OMP_NUM_THREADS": "1"}
         address = f"tcp://127.0.0.1:{free_port()}"
@@ -74,11 +74,11 @@ class Cluster:
             started.wait()
 
     def processes(self) -> list[psutil.Process]:
-        """Everything alive that this cluster has started, and what that has started."""
+        """All live processes that this cluster has started, and their descendants."""
         return [process for process in psutil.process_iter() if _marked(process, self.mark)]
 
     def mend(self, but: str = "") -> bool:
-        """Start whatever is not running, but the one of that name; whether the client has finished."""
+        """Start all processes that do not run, except the named one; return whether the client has finished."""
         for name, command in self.commands.items():
             process = self.running.get(name)
             if name == but or (process is not None and process.poll() is None):
@@ -95,7 +95,7 @@ class Cluster:
         return False
 
     def client_ends(self, seconds: float) -> int:
-        """Wait for the client, while all else is kept running; its exit status."""
+        """Keep all other processes running until the client ends; return its exit status."""
         end = time.monotonic() + seconds
         while (status := self.running["client"].poll()) is None:
             assert time.monotonic() < end
@@ -104,7 +104,7 @@ class Cluster:
         return status
 
     def kill(self, victim: str) -> bool:
-        """SIGKILL a process, by name; "worker-0/child" is the one below its nanny. Whether it was alive."""
+        """SIGKILL a process, "worker-0/child" being the one below its nanny; return whether it was alive."""
         name, _, below = victim.partition("/")
         try:
             process = psutil.Process(self.running[name].pid)
@@ -117,9 +117,9 @@ class Cluster:
         return any(alive)
 
     def run_until(self, crops: int | None = None) -> None:
-        """Keep everything running until so many crops are finished, or, by default, the client is.
+        """Keep everything running until `crops` crops are finished or, by default, until the client is.
 
-        Raises TimeoutError where nothing moves any more.
+        Raises TimeoutError if no crop is finished for PATIENCE seconds.
         """
         best, moved = -1, time.monotonic()
         while not self.mend():
@@ -129,12 +129,12 @@ class Cluster:
                 return
             if time.monotonic() - moved > PATIENCE:
                 raise TimeoutError(
-                    f"No crop was finished for {PATIENCE} s; see {self.folder}.\n{self.said()}"
+                    f"No crop was finished for {PATIENCE} s; see {self.folder}.\n{self.output()}"
                 )
             time.sleep(0.1)
 
-    def said(self) -> str:
-        """What all clients have said so far."""
+    def output(self) -> str:
+        """The output of all clients so far."""
         return (self.folder / "client.log").read_text(errors="replace")
 
 

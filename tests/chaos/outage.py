@@ -1,8 +1,8 @@
 """An S3-compatible server on loopback that can be cut off at any moment and come back with its objects.
 
-moto's server keeps objects in memory only, so it is not the server that is killed but a relay before it, a
-process of its own: to clients, connections break in the midst of a transfer and are then refused, as when a
-server is killed and started again on the same disks.
+moto's server keeps objects in memory only. A relay in front of it, in a process of its own, is therefore
+killed instead of the server: clients see connections that break during a transfer and are then refused, as
+when a server is killed and started again on the same disks.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ CLIENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_MAX_ATTEMPTS": "2",  # less patience than by default, so that the test need not have it
+    "AWS_MAX_ATTEMPTS": "2",  # fewer than by default, so that the test is short
 }
 
 
 class S3:
-    """The server and its relay, as a context manager; `environment` is what leads clients to it."""
+    """The server and its relay, as a context manager; with the variables in `environment` clients find it."""
 
     def __init__(self, folder: Path) -> None:
         self.server_port, self.port = free_port(), free_port()

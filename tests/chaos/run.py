@@ -1,4 +1,4 @@
-"""The commands of a small run, and what is compared of what they leave."""
+"""The commands of a small run, and comparisons of their results."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def fit_command(photos: Path, store: Path | str, crops: int = CROPS) -> list[str
 
 
 def run(*command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; it must say what it has to say in sentences."""
+    """Run a command to its end; its messages must be sentences, not tracebacks."""
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
 
 def finished(store: Path | str) -> int:
-    """Crops that are in a store which others are writing, or which is not there yet."""
+    """Number of crops in a store, which others may be writing or which may not exist yet."""
     try:
         return int((~Store.open(store).unfinished()).sum())
     except StoreError:
@@ -43,14 +43,14 @@ def finished(store: Path | str) -> int:
 
 
 def dictionary(store: Path | str, out: Path) -> bytes:
-    """The bytes of the dictionary that `dgp-mine` makes of a store."""
+    """The bytes of the dictionary that `dgp-mine` builds from a store."""
     built = run(*DGP_MINE, "dictionary", "build", "--store", str(store), "--out", str(out))
     assert built.returncode == 0, built.stderr
     return out.read_bytes()
 
 
 def rows(store: Path | str) -> dict[str, np.ndarray]:
-    """What a store says of each crop, in the order of its crops, less the time that it took."""
+    """A store's records of each crop, in the order of its crops, without the seconds of its fit."""
     opened = Store.open(store)
     image, position = opened.plan.image, opened.plan.position
     assert (opened.status == DONE).all()
@@ -64,7 +64,7 @@ def rows(store: Path | str) -> dict[str, np.ndarray]:
 
 
 def assert_same_run(disturbed: Path | str, undisturbed: Path | str, scratch: Path) -> None:
-    """Each crop is there once, as it would be had nothing happened, and the dictionary is the same file."""
+    """Assert that each crop is there once, as in an undisturbed run, with a byte-identical dictionary."""
     verified = run(*DGP_MINE, "verify", "--store", str(disturbed))
     assert verified.returncode == 0, verified.stdout
     found, expected = rows(disturbed), rows(undisturbed)
@@ -76,12 +76,12 @@ def assert_same_run(disturbed: Path | str, undisturbed: Path | str, scratch: Pat
 
 
 def chance_of_this_run() -> random.Random:
-    """CHAOS_SEED=... repeats what is drawn in a run that failed."""
+    """Random numbers; CHAOS_SEED=... repeats those of a run that failed."""
     seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**6))
-    print(f"CHAOS_SEED={seed}")  # which pytest shows of a test that has failed
+    print(f"CHAOS_SEED={seed}")  # pytest shows the output of a test that fails
     return random.Random(seed)
 
 
 def moments(chance: random.Random, count: int, crops: int) -> list[int]:
-    """Increasing numbers of finished crops, at random, none so late that the run would be over first."""
+    """Increasing random numbers of finished crops, none so large that the run would be over first."""
     return sorted(chance.sample(range(1, int(0.9 * crops)), count))

@@ -1,4 +1,4 @@
-"""A disk that fills up under way stops the run in one sentence; with more room the same command goes on."""
+"""A disk that fills up during a run stops it with one sentence; with more room the same command continues."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ status=$?
 cp -r {disk}/store.zarr {kept}
 exit $status
 """
-"""In a mount namespace of its own: a small disk, a run, more room, the same run; the store is brought out."""
+"""In a mount namespace of its own: a small disk, a run, more room, the same run; then copy the store out."""
 
 
 def can_mount(folder: Path) -> bool:
@@ -39,7 +39,7 @@ def can_mount(folder: Path) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.02, 0.5])
 def test_a_full_disk_loses_nothing(photos: Path, tmp_path: Path, undisturbed: Path, share: float) -> None:
-    """The disk has room for a share of the store: for less than its plan, or for half of the crops."""
+    """The disk has room for a part of the store: for less than its plan, or for half of the crops."""
     disk, kept = tmp_path / "disk", tmp_path / "kept.zarr"
     disk.mkdir()
     if not can_mount(disk):

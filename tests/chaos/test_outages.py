@@ -1,4 +1,4 @@
-"""A store on S3 that is cut off under way, among other mishaps, ends as one to which nothing has happened."""
+"""A run whose store on S3 is cut off, while processes are killed too, ends like an undisturbed one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CROPS = 96
 def test_outages_of_s3_lose_nothing_and_double_nothing(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Outages that are waited for, one that ends the run with a sentence, and kills beside them."""
+    """Outages during which the run waits, one that ends it with a sentence, and kills at the same time."""
     chance = chance_of_this_run()
     mishaps = chance.sample(["gap", "outage", "end", "worker-0", "scheduler", "client"], 6)
     store = "s3://bucket/disturbed.zarr"
@@ -32,11 +32,11 @@ def test_outages_of_s3_lose_nothing_and_double_nothing(
                 if mishap in cluster.commands:
                     cluster.kill(mishap)
                     continue
-                cluster.run_until(finished(store) + 1)  # what came before is overcome
+                cluster.run_until(finished(store) + 1)  # the run has recovered
                 s3.stop()
                 if mishap == "end":
                     assert cluster.client_ends(300) == 1
-                    last = cluster.said().splitlines()[-1]
+                    last = cluster.output().splitlines()[-1]
                     assert last.startswith(
                         (f"Error: {store} cannot be written (", f"Error: {store} cannot be read (")
                     )
@@ -44,7 +44,7 @@ def test_outages_of_s3_lose_nothing_and_double_nothing(
                     time.sleep({"gap": 0.5, "outage": 8}[mishap])
                 s3.start()
             cluster.run_until()
-            assert "Traceback" not in cluster.said()
+            assert "Traceback" not in cluster.output()
         local = tmp_path / "undisturbed.zarr"
         assert run(*fit_command(photos, local, CROPS), "--scheduler", "sync").returncode == 0
         assert_same_run(store, local, tmp_path)

@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import machine, parser, say
+from measure import machine, parser, print_progress
 from usage import usage
 
 from dgp_mining.images.paths import list_images
@@ -149,7 +149,7 @@ class Study:
         with self.log.open("a") as file:
             file.write(json.dumps(record) + "\n")
         psnr = f"{mean_psnr(record):.3f} dB" if record["psnr"] else record["failed"]
-        say(f"{cell.variant}, {cell.start}, {cell.blending}, rate {rate:g}, seed {seed}: {psnr}")
+        print_progress(f"{cell.variant}, {cell.start}, {cell.blending}, rate {rate:g}, seed {seed}: {psnr}")
         return record
 
     def outcome(self, cell: Cell, rate: float, seed: int, images: Sequence[Path]) -> dict[str, Any]:
@@ -343,7 +343,7 @@ def main() -> None:
             list_images(arguments.val), arguments.out,
         )  # fmt: skip
         trainings = len(chosen_cells) * (len(rates) + arguments.seeds)
-        say(f"{len(chosen_cells)} cells, at most {trainings} trainings of {arguments.steps} steps")
+        print_progress(f"{len(chosen_cells)} cells, at most {trainings} trainings of {arguments.steps} steps")
         rows = [carry_out(study, cell, rates, arguments.seeds) for cell in chosen_cells]
     except (ValueError, OSError) as error:  # all of this project's errors are ValueErrors
         sys.exit(f"ablation: {error}")

@@ -1,6 +1,6 @@
 """ContinuousSR, GSASR and LIIF after equal training: the PSNR they reach, and what they cost.
 
-    python workflows/benchmarks/architectures.py --minutes 20 --images DIV2K/ --data Set5/ [--prior dict.npz]
+    python workflows/benchmarks/architectures.py --minutes 20 --images DIV2K/ --val Set5/ [--prior dict.npz]
 
 Each is trained for the same wall time in the same loop, on the same batches and with the same encoder, that
 of `--preset`. All other training settings are the preset's too, except that GSASR has the learning rate of
@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from liif import LIIF
-from measure import machine, parser, print_table, say, threads, write_json
+from measure import machine, parser, print_progress, print_table, threads, write_json
 from torch import Tensor, nn
 
 from dgp_mining.images.paths import list_images
@@ -69,7 +69,7 @@ class Features:
 
 
 class LIIFNetwork(Network):
-    """LIIF with the interface of the others."""
+    """LIIF with the interface of the other networks."""
 
     conditioned = False
     window = 1
@@ -101,7 +101,7 @@ def main() -> None:
         "--minutes", type=float, default=20, help="training time of each network (default 20)"
     )
     options.add_argument("--images", default=SAMPLES / "mining", help="training images")
-    options.add_argument("--data", type=Path, default=SAMPLES / "heldout", help="images to score on")
+    options.add_argument("--val", type=Path, default=SAMPLES / "heldout", help="images to measure on")
     options.add_argument("--prior", type=Path, help="dict.npz; default: the reference prior")
     options.add_argument("--preset", default="light", help="of ContinuousSR (default light)")
     options.add_argument("--threads", type=int, default=torch.get_num_threads(), help="default: torch's")
@@ -126,7 +126,7 @@ def compete(chosen, device: torch.device, scales: tuple[int, ...], minutes: floa
     settings = replace(PRESETS[chosen.preset].train, scales=(1.0, 4.0), scale_of="batch")
     crop = scaled_extent(settings.crop, settings.scales[1])
     images = ImageSet(list_images(chosen.images), smallest=crop, cache=default_cache())
-    held_out = [read(path) for path in list_images(chosen.data)]
+    held_out = [read(path) for path in list_images(chosen.val)]
     if chosen.quick:
         held_out = [image[:, :96, :96] for image in held_out]
     made = {}
@@ -134,7 +134,7 @@ def compete(chosen, device: torch.device, scales: tuple[int, ...], minutes: floa
         preset = PRESETS["gsasr-demo" if name == "GSASR" else chosen.preset]
         rated = replace(settings, learning_rate=preset.train.learning_rate)
         steps, best = trained(network.to(device), images, rated, minutes, name)
-        say(f"{name}: scoring")
+        print_progress(f"{name}: scoring")
         made[name] = {"steps": steps, "parameters": sum(p.numel() for p in network.parameters())}
         made[name] |= scores(best, held_out, scales)
         with torch.inference_mode():
@@ -184,7 +184,7 @@ def trained(
             torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
         if time.monotonic() - reported > 10:
             reported = time.monotonic()
-            say(f"{name}: step {step}, {100 * spent:.0f} %, loss {loss.item():.4f}")
+            print_progress(f"{name}: step {step}, {100 * spent:.0f} %, loss {loss.item():.4f}")
     return step, average
 
 

@@ -1,5 +1,6 @@
 // The baseline: rendering sums of 2D Gaussians, and fitting them, in the most direct way. Float32, one thread,
-// scalar loops over each Gaussian's bounding box, expf, no intrinsics; vectorising is left to the compiler. RGB, interleaved: means [N][2], Cholesky factors [N][3], colours [N][3], images [H][W][3].
+// scalar loops over each Gaussian's bounding box, expf, no intrinsics; vectorising is left to the compiler.
+// RGB, interleaved: means [N][2], Cholesky factors [N][3], colours [N][3], images [H][W][3].
 #include <algorithm>
 #include <cmath>
 #include <vector>

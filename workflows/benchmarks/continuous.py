@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from liif import LIIF
-from measure import NOT_MEASURED, machine, parser, print_table, say, threads, write_json
+from measure import NOT_MEASURED, machine, parser, print_progress, print_table, threads, write_json
 from torch import Tensor, nn
 
 from sr_model import PRESETS
@@ -129,7 +129,7 @@ def measure(
                 draw()  # warms up
             repeats = 1 if isinstance(network, LIIF) else 3
             render[name][scale] = statistics.median(seconds(draw, device) for _ in range(repeats))
-        say(f"{device}, LR {size[1]}x{size[0]}: x{scale} of x{scales[-1]} done")
+        print_progress(f"{device}, LR {size[1]}x{size[0]}: x{scale} of x{scales[-1]} done")
     return {name: Times(statistics.median(encode[name][1:]), render[name]).average(pixels) for name in made}
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import print_table, say, write_json
+from measure import print_progress, print_table, write_json
 
 from dgp_mining.fitting.fit import fit_image
 
@@ -51,7 +51,7 @@ def measure(crops: dict[str, np.ndarray], iterations: int, path: Path, resume: b
             done[name] = _measure_one(pixels, iterations)
             write_json(path, {SETTING: iterations, "equal PSNR": done})
         theirs, ours = done[name]["gaussianimage"], _reaching(done[name])
-        say(
+        print_progress(
             f"{number} of {len(crops)}, {name}: gaussianimage {theirs['psnr']:.2f} dB in "
             f"{theirs['seconds']:.1f} s, lattice {ours['psnr']:.2f} dB in {ours['seconds']:.2f} s, "
             f"ratio {theirs['seconds'] / ours['seconds']:.0f}"

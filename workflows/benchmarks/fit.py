@@ -28,7 +28,17 @@ import baseline
 import equal_psnr
 import numpy as np
 import torch
-from measure import NOT_MEASURED, in_turns, machine, medians, parser, print_table, say, threads, write_json
+from measure import (
+    NOT_MEASURED,
+    in_turns,
+    machine,
+    medians,
+    parser,
+    print_progress,
+    print_table,
+    threads,
+    write_json,
+)
 
 from dgp_mining.fitting.fit import Fit, fit_image, held_out_psnr
 from dgp_mining.fitting.recipes import RECIPES
@@ -137,7 +147,7 @@ def held_out(crop: np.ndarray, name: str) -> dict[str, float]:
     target = torch.from_numpy(crop).permute(2, 0, 1)
     bicubic = psnr(imresize(imresize(target, scale=0.5), size=target.shape[1:]), target)
     ours = held_out_psnr(crop)
-    say(f"{name}: held-out-pixel PSNR {ours:.2f} dB, bicubic {bicubic:.2f} dB")
+    print_progress(f"{name}: held-out-pixel PSNR {ours:.2f} dB, bicubic {bicubic:.2f} dB")
     return {"fast": ours, "bicubic": bicubic}
 
 
@@ -155,7 +165,7 @@ def plot(figures: dict[str, list[equal_psnr.Row]], path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        say("matplotlib is not installed: no plot")
+        print_progress("matplotlib is not installed: no plot")
         return
     figure = Figure((9, 3.6), layout="constrained")
     for axes, by in zip(figure.subplots(1, 2), ("iterations", "seconds"), strict=True):

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import machine, parser, print_table, say, write_json
+from measure import machine, parser, print_progress, print_table, write_json
 from PIL import Image
 
 from dgp_mining.callbacks import Callback
@@ -69,7 +69,7 @@ def overhead(folder: Path, crops: int) -> dict[str, float]:
     blank_images(folder, -(-crops // 64), side=2048)
     found = {}
     for where, how in (("in this process", "sync"), ("in one worker", "local")):
-        say(f"{crops} empty fits {where}")
+        print_progress(f"{crops} empty fits {where}")
         watch = Watch()
         mine(
             folder,
@@ -89,7 +89,7 @@ def scaling(photographs: Path, folder: Path, crops: int, quick: bool) -> dict[st
     settings = Settings(crop=32 if quick else 256, max_crops=crops, iterations=10 if quick else None)
     found = {}
     for workers in (1, 2):
-        say(f"{crops} fits in {workers} worker{'s' * (workers > 1)}")
+        print_progress(f"{crops} fits in {workers} worker{'s' * (workers > 1)}")
         watch = Watch()
         mine(photographs, folder / f"{workers}.zarr", settings, workers=workers, callback=watch)
         found[str(workers)] = {"fitting": watch.rate(), "in all": watch.crops / (watch.last - watch.began)}

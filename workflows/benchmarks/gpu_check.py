@@ -108,7 +108,7 @@ def check_field(inputs: tuple[Tensor, ...], size: tuple[int, int]) -> list[str]:
     condition = 1 + (inputs[1][..., 1] / inputs[1][..., 2]).abs().max()
     for name, gradient, leaf in zip(("means", "cholesky", "colors"), ours[1:], leaves, strict=True):
         if not (gradient - leaf.grad).abs().max() <= 2e-5 * leaf.grad.abs().max() + 5e-6 * condition:
-            failures.append(f"the gradient by {name} differs from the dense renderer's")
+            failures.append(f"the gradient with respect to {name} differs from the dense renderer's")
     row = tuple(t[-1:].contiguous() for t in inputs)
     again = (
         cuda.render(*row, None, size, CUTOFF),

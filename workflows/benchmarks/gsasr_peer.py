@@ -5,9 +5,9 @@
 Sixteen Gaussians per LR pixel, sigma 0.65 of their spacing, rendered at x4: 60x60 LR pixels on one CPU
 thread, and 180x180, the 720x720 result of the paper's costs, on a CUDA device if there is one. Forward only.
 Algorithm 1 draws each Gaussian within a rectangle of a tenth of the image, as its authors set it, and adds to
-pixels as it goes; most of the ratio comes from pixels visited in vain, the rest from torch's overhead over
-compiled code. Memory is the peak of tensors that operators returned, without the field: for Algorithm 1, what
-torch needs for 4 million pixels of Gaussians at once.
+pixels as it goes. Most of the speed-up comes from pixels in which a Gaussian has faded, which only Algorithm
+1 visits; the rest from torch's overhead over compiled code. Memory is the peak of tensors that operators
+returned, without the field: for Algorithm 1, what torch needs for 4 million pixels of Gaussians at once.
 """
 
 from __future__ import annotations

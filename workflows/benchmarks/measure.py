@@ -70,7 +70,7 @@ def in_turns(runs: dict[str, Callable[[], object]], rounds: int, what: str) -> d
             seconds[name].append(time.perf_counter() - began)
         if number:
             line = ", ".join(f"{name} {1e3 * taken[-1]:.4g} ms" for name, taken in seconds.items())
-            say(f"{what}, round {number} of {rounds}: {line}")
+            print_progress(f"{what}, round {number} of {rounds}: {line}")
     return {name: taken[1:] for name, taken in seconds.items()}
 
 
@@ -89,7 +89,7 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def say(line: str) -> None:
+def print_progress(line: str) -> None:
     """Print progress on stderr, away from the table."""
     print(line, file=sys.stderr, flush=True)
 

@@ -101,8 +101,8 @@ def colours_solved(target: Tensor, every: int | None = None) -> GaussianField:
 def relocated(target: Tensor, share: float = 0.02, at: tuple[int, ...] = (60, 100, 140)) -> GaussianField:
     """Fit with `fast`, moving the faintest `share` of Gaussians to the largest errors at the iterations `at`.
 
-    Faint: least |colour| times area. They return round, with the initial size, the error as their colour,
-    and Adam's moments at zero.
+    The faintest have the least |colour| times area. A moved one is round and of the initial size, takes half
+    the error as its colour, and has its moments in Adam reset to zero.
     """
     descent = Descent(target)
     p = descent.parameters
@@ -195,8 +195,10 @@ def levenberg_marquardt(target: Tensor, passes: int = 300, inner: int = 12) -> G
 
 
 def sharpened(field: GaussianField) -> GaussianField:
-    """Return the field at x2 with the new pixels' footprint: less 3/4 of the fitted ones', 1/12 each way.
+    """Return the field at x2, with the footprint of the fitted pixels replaced by that of the new ones.
 
-    Fitting with the pixel's footprint is a usual fit with a floor under the width, followed by this.
+    A pixel's footprint has a variance of 1/12 of its squared side along each axis. In the new pixels that is
+    4/12 for the fitted ones and 1/12 for the new, so covariances lose 1/4. Fitting with the pixel's footprint
+    is a usual fit with a floor under the width, followed by this.
     """
     return field.scale(2).widen(-0.25, -0.25)

@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from ablation import hr_crop, recorded, standard_error
-from measure import machine, parser, print_table, say, threads
+from measure import machine, parser, print_progress, print_table, threads
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
@@ -118,7 +118,7 @@ class Contest:
             return done[key]
         cost = self.step_seconds(preset)
         steps = max(1, round(self.seconds / cost))
-        say(f"{name}: {1e3 * cost:.0f} ms a step, {steps} steps")
+        print_progress(f"{name}: {1e3 * cost:.0f} ms a step, {steps} steps")
         with tempfile.TemporaryDirectory() as folder:
             network = load(self.train(preset, steps, Path(folder)) / LAST)
         images = [hr_crop(path) for path in self.testing]
@@ -134,7 +134,7 @@ class Contest:
         }  # fmt: skip
         with self.log.open("a") as file:
             file.write(json.dumps(record) + "\n")
-        say(f"{name}: {in_words(record)}")
+        print_progress(f"{name}: {in_words(record)}")
         return record
 
     def step_seconds(self, preset: Preset) -> float:

@@ -1,4 +1,4 @@
-"""How a trained ContinuousSR network uses what it was given: dictionary, widths, offsets."""
+"""How a trained ContinuousSR network uses its dictionary, the widths of its kernels, and its offsets."""
 
 from __future__ import annotations
 

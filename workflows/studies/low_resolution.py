@@ -19,10 +19,10 @@ from study import (
     draw,
     mean_over_images,
     parse,
+    print_progress,
     print_table,
     read_crops,
     save,
-    say,
     shortened,
     within,
     write_json,
@@ -64,9 +64,9 @@ def main() -> None:
     crops = read_crops(options)
     measured = []
     for done, crop in enumerate(crops):
-        say(f"crop {done + 1} of {len(crops)}")
+        print_progress(f"crop {done + 1} of {len(crops)}")
         measured.append(measure(crop, options.quick))
-    say("")
+    print_progress("")
     found = estimates([crop.image for crop in crops], measured)
     print_table(
         ["", "on LR, dB", "at x4, dB", "over bicubic"],

@@ -16,10 +16,10 @@ from study import (
     capped,
     mean_over_images,
     parse,
+    print_progress,
     print_table,
     read_crops,
     save,
-    say,
     shortened,
     within,
     write_json,
@@ -75,9 +75,9 @@ def main() -> None:
     crops = read_crops(options)
     measured = []
     for done, crop in enumerate(crops):
-        say(f"crop {done + 1} of {len(crops)}")
+        print_progress(f"crop {done + 1} of {len(crops)}")
         measured.append(measure(crop, options.quick))
-    say("")
+    print_progress("")
     images = [crop.image for crop in crops]
     found = {name: mean_over_images(images, [one[name] for one in measured]) for name in measured[0]}
     print(f"Noise of {SIGMA} on")

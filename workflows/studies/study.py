@@ -166,9 +166,11 @@ def fit_variants(
     for number, variant in enumerate(variants):
         fitted = []
         for done, crop in enumerate(crops):
-            say(f"variant {number + 1} of {len(variants)} ({variant.name}): crop {done + 1} of {len(crops)}")
+            print_progress(
+                f"variant {number + 1} of {len(variants)} ({variant.name}): crop {done + 1} of {len(crops)}"
+            )
             fitted.append(fit_one(variant, crop, quick))
-        say("")
+        print_progress("")
         yield variant, fitted
 
 
@@ -226,7 +228,7 @@ def mean_over_images(
 # --- output -------------------------------------------------------------------------------------------------
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """Print progress on stderr, one line that is overwritten, if that is a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

@@ -25,8 +25,8 @@ def chosen_kernels(settings: ContinuousSRSettings, mined: Dictionary) -> Diction
 
     A subset of the mined kernels consists of kernels as far from each other as possible: a network reaches
     their convex hull, and 64 such kernels of the reference prior span 99 % of the hull of all 730 at a tenth
-    of the work. Uniform kernels do not depend on a training's seed, so that trainings that differ in it have
-    the same dictionary.
+    of the work. Uniform kernels do not depend on a training's seed: trainings with different seeds have the
+    same dictionary.
 
     Raises:
         ValueError: if `settings.dictionary_size` is larger than the mined dictionary.
@@ -64,12 +64,12 @@ def farthest_kernels(mined: Dictionary, size: int, blending: Blending) -> Dictio
         )
     entries = to_blending(torch.tensor(mined.cholesky, dtype=torch.float64), blending).numpy()
     metadata = {**mined.metadata, "chosen": f"{size} of {len(mined)} kernels, the farthest apart"}
-    metadata.pop("coverage", None)  # it is that of all kernels
+    metadata.pop("coverage", None)  # the recorded coverage is that of all kernels
     return Dictionary(mined.cholesky[farthest_points(entries, size)], metadata)
 
 
 def farthest_points(points: Floats, size: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Choose the point farthest from the mean, then always that farthest from those chosen (Gonzalez 1985).
+    """Choose the point farthest from the mean, then repeatedly the one farthest from those (Gonzalez 1985).
 
     Args:
         points: [K, D].

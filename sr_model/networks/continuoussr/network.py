@@ -1,4 +1,4 @@
-"""ContinuousSR (Peng et al., "Pixel to Gaussian"): the whole way from an LR image to a field of Gaussians.
+"""ContinuousSR (Peng et al., "Pixel to Gaussian"): from an LR image to a field of Gaussians.
 
 Features at k times the LR resolution give one Gaussian each (k = 2 in the paper):
 
@@ -54,7 +54,7 @@ class ContinuousSR(Network):
         """
         super().__init__()
         if dictionary is None:
-            raise ValueError("ContinuousSR blends the kernels of a dictionary, and there is none")
+            raise ValueError("ContinuousSR blends the kernels of a dictionary: give one with dictionary=")
         self.settings = s = settings
         self.encoder = make_encoder(s, upsampling=2 * s.cells)
         self.window = self.encoder.window
@@ -126,8 +126,9 @@ class ContinuousSR(Network):
 def cell_projection(encoder: Encoder, settings: ContinuousSRSettings) -> nn.Module:
     """Return the layer that gives every cell `settings.features` channels.
 
-    At LR resolution a convolution makes k^2 cells of each pixel. If the encoder upsamples further than to k,
-    a cell has the features of several pixels, unchanged if there are as many as asked for (released code).
+    If the encoder does not upsample, a convolution makes k^2 cells of each LR pixel. If it upsamples by more
+    than k, a cell has the features of several of its pixels, unchanged if these are already
+    `settings.features` channels (released code).
     """
     features, cells = settings.features, settings.cells
     if encoder.upsampling == 1:

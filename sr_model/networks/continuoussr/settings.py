@@ -51,7 +51,7 @@ class ContinuousSRSettings(NetworkSettings):
     (`released`); the eight corners of the prior's bounding box (`corners`); or kernels drawn uniformly from
     `dictionary_range`, as the paper's K1 and K2 (`uniform`)."""
     dictionary_size: int | None = None
-    """Number of kernels to take from the prior or to draw uniformly; none for all of the prior's."""
+    """Number of kernels to take from the prior or to draw uniformly; "none" takes all of the prior's."""
     dictionary_range: tuple[float, ...] | None = None
     """Range of uniform kernels: lowest and highest l11, l21 and l22, six numbers in the unit of the released
     code, pixels at x4 (two to a grid spacing)."""
@@ -85,9 +85,9 @@ class ContinuousSRSettings(NetworkSettings):
         if size is not None and size < 1:
             raise ValueError(f"dictionary_size must be positive, got {size}")
         if size is not None and self.dictionary in ("released", "corners"):
-            raise ValueError(f"dictionary_size is for dictionary mined or uniform, not {self.dictionary}")
+            raise ValueError(f"dictionary_size needs dictionary mined or uniform, not {self.dictionary}")
         if (limits is not None) != (self.dictionary == "uniform"):
-            raise ValueError("dictionary_range is needed for dictionary uniform, and only there")
+            raise ValueError("dictionary_range must be set if dictionary is uniform, and only then")
         if limits is None:
             return
         if size is None:

@@ -83,7 +83,7 @@ class ScaleAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention from the Gaussians of a window to the image's features in it, or half a window further."""
+    """Attention from a window's Gaussians to the features in it, or in a window shifted by half its side."""
 
     offsets: Tensor  # [n, n]
     masks: Tensor | None  # [4, 1, m]
@@ -110,7 +110,7 @@ class CrossAttention(nn.Module):
 
     @torch.no_grad()
     def init_local_attention(self) -> None:
-        """Start with attention to the Gaussian's own pixel, and values that pass the features on."""
+        """Start with attention to the Gaussian's own pixel, and with values that pass its features on."""
         self.bias.add_(local_bias(self.window))
         channels = len(self.project.weight)
         nn.init.orthogonal_(self.key_value.weight[channels:], FEATURE_GAIN)
@@ -118,7 +118,7 @@ class CrossAttention(nn.Module):
 
 
 def local_bias(window: int) -> Tensor:
-    """Return biases [(2 window - 1)^2, 1] that confine a Gaussian's attention to its own pixel, nearly."""
+    """Return biases [(2 window - 1)^2, 1] that nearly confine a Gaussian's attention to its own pixel."""
     along = torch.arange(1 - window, window).square()
     squares = along[:, None] + along
     return -squares.flatten()[:, None] / (2 * LOCAL_SIGMA**2)
@@ -127,7 +127,7 @@ def local_bias(window: int) -> Tensor:
 def wrapped_key_masks(window: int, shift: int) -> Tensor:
     """Return masks [4, 1, m] that hide features from the opposite border of the image.
 
-    They are for windows that wrap around nowhere, at the right, at the bottom, and at both.
+    One each for windows that do not wrap around, that wrap at the right, at the bottom, and at both.
     """
     rows, columns = beyond_border(window, shift)
     hidden = [torch.zeros_like(rows), columns, rows, rows | columns]

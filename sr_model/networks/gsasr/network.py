@@ -1,5 +1,5 @@
 """GSASR (Chen et al. 2025, "Generalized and Efficient 2D Gaussian Splatting for Arbitrary-scale
-Super-Resolution"): the whole way from an LR image and a scale to a field of Gaussians.
+Super-Resolution"): from an LR image and a scale to a field of Gaussians.
 
 Every LR pixel starts as a learnt *Gaussian embedding*, the same in every window. *Condition injection* lets
 it attend to the image's features in its window, *Gaussian interaction* to the other Gaussians; every layer of
@@ -27,8 +27,7 @@ from .attention import EMBEDDING_SCALE, Block, CrossAttention, self_attention
 from .settings import WIDEST, GSASRSettings
 
 SIGMA_OFFSET, SIGMA_RANGE = 1e-6, 0.99999
-"""Smallest standard deviation, and how far the largest lies above it, as fractions of `WIDEST` (released
-code)."""
+"""Smallest standard deviation, and largest minus smallest, as fractions of `WIDEST` (released code)."""
 LARGEST_CORRELATION = 0.999999
 """Largest correlation of x and y (released code)."""
 MASS_WITHIN_CUTOFF = 1 - math.exp(-(DEFAULT_CUTOFF**2) / 2)
@@ -37,7 +36,7 @@ renderer without cut-off; dividing their colours by this keeps the brightness of
 
 
 class GSASR(Network):
-    """Map an LR image [B, 3, h, w] in [0, 1] and a scale to a GaussianField in LR pixels, k^2 a pixel.
+    """Map an LR image [B, 3, h, w] in [0, 1] and a scale to a GaussianField, k^2 Gaussians per LR pixel.
 
     The image is extended by its margin and then to whole windows. The Gaussians of both stay in the field:
     they keep its borders from darkening.
@@ -100,7 +99,7 @@ class GSASR(Network):
 
     def forward(self, image: Tensor, scale: float | Tensor | None = None) -> GaussianField:
         if scale is None:
-            raise ValueError("a GSASR makes its field for a scale, and none was given")
+            raise ValueError("the field of a GSASR depends on the scale: give one with scale=")
         scale = torch.as_tensor(scale, dtype=torch.float32, device=image.device).expand(len(image))
         height, width = image.shape[-2:]
         image = fill_windows(F.pad(image, [self.settings.margin] * 4, mode="replicate"), self.window)
@@ -165,8 +164,9 @@ class GSASR(Network):
     def _init_local_attention(self) -> None:
         """Pass the features of a Gaussian's own pixel on to its heads; all other layers start at zero.
 
-        From random weights a thousandth of the signal arrives, next to embeddings that are the same for every
-        image: less than bfloat16 resolves, and a network needs thousands of steps to find it.
+        With random weights, a thousandth of the encoder's signal reaches the heads, added to embeddings that
+        are the same for every image: bfloat16 does not resolve it, and a network needs thousands of steps to
+        find it.
         """
         self.embedding.mul_(EMBEDDING_SCALE)
         self.place.mul_(EMBEDDING_SCALE)

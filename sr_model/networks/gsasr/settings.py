@@ -52,7 +52,7 @@ class GSASRSettings(NetworkSettings):
     1]."""
     start: tuple[float, float, float] | None = None
     """Kernel of all Gaussians at the start: Cholesky factor (l11, l21, l22) in grid spacings, round if
-    `interpolate` is set; none for the kernels that random weights give."""
+    `interpolate` is set; "none" leaves the kernels that random weights give."""
     near: bool = False
     """Start with local attention: each Gaussian looks at the features of its own pixel and its neighbours.
     From random weights it looks at all of its window alike, and needs thousands of steps to learn its

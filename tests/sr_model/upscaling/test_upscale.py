@@ -107,7 +107,7 @@ def test_what_is_no_array_is_refused(network: ContinuousSR, image):
 
 @pytest.mark.parametrize("tile", [0, -5])
 def test_a_tile_of_no_pixels_is_refused(network: ContinuousSR, tile):
-    with pytest.raises(ValueError, match=f"a tile must have a pixel or more, got {tile}"):
+    with pytest.raises(ValueError, match=f"tile must be 1 or more, got {tile}"):
         upscale(np.zeros((4, 4, 3), np.uint8), 2, model=network, tile=tile)
 
 
