@@ -78,7 +78,7 @@ class Cluster:
         return [process for process in psutil.process_iter() if _marked(process, self.mark)]
 
     def mend(self, but: str = "") -> bool:
-        """Start all processes that do not run, except the named one; return whether the client has finished."""
+        """Start all processes that do not run, except the named one; return whether the client has ended."""
         for name, command in self.commands.items():
             process = self.running.get(name)
             if name == but or (process is not None and process.poll() is None):

@@ -1,4 +1,4 @@
-"""`imresize` promises MATLAB's own pixels, at any ratio, for any batch."""
+"""`imresize` gives MATLAB's own pixels, at any ratio, for any batch."""
 
 from pathlib import Path
 

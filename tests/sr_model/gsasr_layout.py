@@ -25,7 +25,7 @@ def decoder(
     interaction: tuple[int, int],
     inputs: int = 64,
 ) -> Shapes:
-    """Of the decoder of the paper's models: `c` channels, (blocks, layers) of each kind."""
+    """Names and shapes of the decoder of the paper's models: `c` channels, (blocks, layers) of each kind."""
     seeds = window**2
     shapes = {"gs_embedding": (seeds, c), "pos_embedding": (seeds, c)}
     shapes |= conv("img_feat_proj.0", inputs, c) | conv("img_feat_proj.2", c, c)
@@ -88,7 +88,7 @@ def fabricated(shapes: Shapes, window: int) -> dict[str, Tensor]:
         if name.endswith("window_cross_attn.relative_position_index"):
             state[name] = torch.from_numpy(order[dy] * (2 * window - 2) + order[dx])
         if name.endswith("bias_table"):
-            state[name] = state[name] * 20  # or they would hardly count
+            state[name] = state[name] * 20  # otherwise they would have hardly any effect
     return state
 
 
@@ -208,7 +208,7 @@ def windows(
 ) -> Tensor:  # fmt: skip
     """Each window's tokens attend to those of a window, both moved along by their shifts, around the border.
 
-    Masked, none attends to one that is on the other side of that border.
+    If masked, no token attends to one on the other side of that border.
     """
     height, width = asking.shape[:2]
     table, index = (

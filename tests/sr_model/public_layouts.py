@@ -42,7 +42,7 @@ def norm(name: str, width: int) -> Shapes:
 
 
 def upsampling(name: str, channels: int, scale: int) -> Shapes:
-    """Upsample of BasicSR, SwinIR and HAT, Upsampler of EDSR-PyTorch: powers of two, and three."""
+    """The upsampler of BasicSR, SwinIR, HAT and EDSR-PyTorch, for powers of two and for three."""
     if scale == 3:
         return conv(f"{name}.0", channels, 9 * channels)
     steps = {2: 1, 4: 2, 8: 3}[scale]

@@ -14,7 +14,7 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 def with_random_weights(network: NetworkT, noise: float = 0.3) -> NetworkT:
-    """The network with noise on all of its weights, in place of the zeros of its start."""
+    """The network with noise added to all its weights, many of which are zero at the start."""
     torch.manual_seed(1)
     return _noisy(network, noise)
 

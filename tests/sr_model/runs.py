@@ -9,7 +9,7 @@ from sr_model import TrainingCallback
 
 
 class StopAfter(TrainingCallback):
-    """Asks to stop when a number of steps has begun."""
+    """Asks a training to stop once so many steps have begun."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps

@@ -1,4 +1,4 @@
-"""Checks of settings promise to name the setting, its choices and its value."""
+"""Checks of settings name the setting, its choices and its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Degradations promise MATLAB's and Pillow's pixels, and rain and noise of the strength that was set."""
+"""Degradations give MATLAB's and Pillow's pixels, and rain and noise of the strength that is set."""
 
 import math
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_rain_brightens_as_much_of_an_image_as_asked_for():
     wet = rain(black, np.random.default_rng(0))
     assert torch.equal(wet[0], wet[1])
     assert wet.max().item() == pytest.approx(0.5)
-    expected = 0.001 * 0.5 * streak_of(10, 0.5, 0).sum().item()  # streaks that meet add less than both
+    expected = 0.001 * 0.5 * streak_of(10, 0.5, 0).sum().item()  # overlapping streaks add less than their sum
     assert 0.7 * expected < wet.mean().item() < 1.3 * expected
 
 

@@ -1,4 +1,4 @@
-"""A training step promises to reuse the memory that the last one freed."""
+"""A training step reuses the memory that the last one freed."""
 
 import platform
 import resource

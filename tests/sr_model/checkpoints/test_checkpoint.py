@@ -1,4 +1,4 @@
-"""A checkpoint promises to hold the whole network; a file that is not one is named in the error."""
+"""A checkpoint holds the whole network; a file that is not a checkpoint is named in the error."""
 
 import os
 from dataclasses import MISSING, asdict, fields, replace
@@ -37,7 +37,7 @@ def test_a_failed_write_leaves_the_old_file(checkpoint: Checkpoint, tmp_path: Pa
     path = tmp_path / "a.safetensors"
     checkpoint.save(path)
     before = path.read_bytes()
-    (tmp_path / f".a.safetensors.{os.getpid()}.part").mkdir()  # at the place of the new file
+    (tmp_path / f".a.safetensors.{os.getpid()}.part").mkdir()  # the temporary file cannot be made
     with pytest.raises(CheckpointError, match=r"a\.safetensors cannot be written"):
         checkpoint.save(path)
     assert path.read_bytes() == before

@@ -1,4 +1,4 @@
-"""Released checkpoints promise the released fields once converted; other files are named and refused."""
+"""Converted checkpoints give the fields of the released networks; other files are named and refused."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -42,7 +42,7 @@ def released(kind: str, width: int, latent: int = 24) -> dict:
 def released_field(state: dict, kind: str, image: torch.Tensor, scale: tuple[float, float]):
     """(positions, Cholesky entries, colours) in output pixels, one row per Gaussian, as in the released code.
 
-    For one image [1, 3, h, w]; `scale` is (of the height, of the width).
+    For one image [1, 3, h, w]; `scale` is (vertical, horizontal).
     """
     net = public.Named(state)
 

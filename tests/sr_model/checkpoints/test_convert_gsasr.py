@@ -1,4 +1,4 @@
-"""A converted GSASR promises what a plain implementation of the released one computes."""
+"""A converted GSASR computes what a plain implementation of the released one computes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -129,12 +129,12 @@ def test_splat2d_renders_released_fields_as_bright_as_the_released_renderer(rele
     convert_gsasr(released, tmp_path / "a.safetensors")
     field = load(tmp_path / "a.safetensors", "cpu")(torch.rand(1, 3, 8, 8), 4)
     whole, ours = render_released(field, (32, 32), ratio=1.0), field.render((32, 32))
-    assert abs(ours.mean() / whole.mean() - 1) < 1e-3  # a 0.4 % less without `MASS_WITHIN_CUTOFF`
+    assert abs(ours.mean() / whole.mean() - 1) < 1e-3  # 0.4 % less without `MASS_WITHIN_CUTOFF`
     assert (ours - whole).abs().max() < 0.01 * whole.max()
 
 
 def published(encoder: public.Shapes) -> tuple[int, int, int]:
-    """Parameters of the encoder, of the released decoder, and of what in it is never used."""
+    """Numbers of parameters of the encoder, of the released decoder, and of the decoder's unused parts."""
     shapes = plain.decoder(180, 6, 12, (1, 2), (6, 6))
     count = {n: torch.Size(s).numel() for n, s in shapes.items() if not n.endswith("index")}
     unused = sum(n * 2 // 3 for name, n in count.items() if "cross_attn_scale.in_proj" in name)

@@ -1,4 +1,4 @@
-"""Pretrained encoders promise the published features from files in the public layouts, and from no others."""
+"""Pretrained encoders give the published features from files in the public layouts; others are refused."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ CENTRED = IMAGE - torch.tensor(public.DIV2K_MEAN).view(3, 1, 1)
 
 
 def features(encoder, content, path: Path) -> torch.Tensor:
-    """Of the encoder with weights from a file of `content`."""
+    """Features of the encoder with weights from a file of `content`."""
     torch.save(content, path)
     load_encoder_weights(encoder, path)
     with torch.no_grad():
@@ -120,9 +120,9 @@ def test_weights_of_another_shape_are_refused_with_both_shapes(tmp_path: Path):
 def test_a_file_of_an_unknown_layout_is_refused_in_one_sentence(tmp_path: Path):
     torch.save({"conv.weight": torch.zeros(1)}, tmp_path / "other.pth")
     torch.save([1, 2], tmp_path / "list.pth")
-    torch.save({"code": Path("x")}, tmp_path / "object.pth")  # would need code of its own to be read
+    torch.save({"code": Path("x")}, tmp_path / "object.pth")  # reading it would run code
     (tmp_path / "text.pth").write_text("not weights")
-    for length in range(1, 40):  # bytes that mean something to pickle, here and there
+    for length in range(1, 40):  # some of these bytes are pickle opcodes
         path = tmp_path / f"noise{length}.pth"
         path.write_bytes(np.random.default_rng(length).integers(0, 128, length, np.uint8).tobytes())
         refused(EDSR(8, 1), path)

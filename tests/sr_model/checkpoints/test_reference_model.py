@@ -1,4 +1,4 @@
-"""The reference model promises to be shipped, small, of known origin, and better than bicubic."""
+"""The reference model is shipped, small, of known origin, and better than bicubic interpolation."""
 
 from __future__ import annotations
 

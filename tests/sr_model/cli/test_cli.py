@@ -1,4 +1,4 @@
-"""The commands promise to work as written, and to answer bad input with one sentence and the right status."""
+"""The commands work as documented, and answer bad input with one sentence and the right exit status."""
 
 import json
 import re

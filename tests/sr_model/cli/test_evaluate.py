@@ -1,4 +1,4 @@
-"""sr-eval promises figures, as text, JSON or a table, and one sentence where there are none."""
+"""sr-eval prints figures as text, JSON or a table, and one sentence if it cannot measure them."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The commands promise to train and use a GSASR as any other network."""
+"""The commands train and use a GSASR like any other network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sr-train promises to take its settings from files and options, and to say what a training would take."""
+"""sr-train takes its settings from files and options, and its dry run prints the time and memory needed."""
 
 import builtins
 import importlib

@@ -1,4 +1,4 @@
-"""sr-upscale promises pictures, and one sentence where there cannot be one."""
+"""sr-upscale writes images, or prints one sentence if it cannot."""
 
 from collections.abc import Iterator
 from pathlib import Path

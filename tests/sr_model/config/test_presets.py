@@ -1,4 +1,4 @@
-"""Presets promise to be found by their names, also by those of the last release."""
+"""Presets are found by their names, and by their names of the last release."""
 
 from __future__ import annotations
 

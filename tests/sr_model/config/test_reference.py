@@ -1,4 +1,4 @@
-"""The reference of settings promises to list each of them, as the code has it now."""
+"""The reference of settings lists each of them, and is up to date with the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings promise to be read from a file and from options, with errors that name what is wrong."""
+"""Settings are read from a file and from options, with errors that name what is wrong."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Images promise to be filled up to whole windows."""
+"""Images are extended to whole windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoders promise the published structures, counted by hand, and any size of image."""
+"""Encoders have the published structures, counted by hand, and take images of any size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def linear(inputs: int, outputs: int) -> int:
 
 
 def image_from(width: int, factor: int) -> int:
-    """An upsampler and the convolution to three channels, which encoders do without."""
+    """Parameters of an upsampler and of the convolution to three channels, which encoders lack."""
     return {2: 1, 4: 2}[factor] * conv(width, 4 * width) + conv(width, 3)
 
 

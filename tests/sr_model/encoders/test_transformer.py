@@ -1,4 +1,4 @@
-"""The upsampler of transformers promises every product of twos and threes, and no other factor."""
+"""The upsampler of transformers takes every product of twos and threes, and no other factor."""
 
 from __future__ import annotations
 

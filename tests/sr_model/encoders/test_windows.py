@@ -1,4 +1,4 @@
-"""Attention promises to keep to its window and to the image."""
+"""Attention stays within its window and within the image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_attention_looks_across_its_window_and_never_around_the_image(shifted, a
     attention = WindowAttention(12, 6, 8, shifted).double().requires_grad_(False)
     tokens = torch.rand(1, 32, 32, 12, dtype=torch.float64)
     changed = tokens.clone()
-    changed.narrow(axis, 0, 4).zero_()  # what shifted windows join to the other border
+    changed.narrow(axis, 0, 4).zero_()  # the part that shifted windows join to the opposite border
     seen = (attention(changed) - attention(tokens)).abs().amax((0, 3)).amax(2 - axis)
     assert seen[:4].min() > 0
     assert (seen[4:8].min() > 0) is not shifted

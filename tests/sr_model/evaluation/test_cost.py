@@ -1,4 +1,4 @@
-"""Costs promise to be those counted by hand."""
+"""Costs equal those counted by hand."""
 
 from dataclasses import replace
 

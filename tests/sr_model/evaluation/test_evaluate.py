@@ -1,4 +1,4 @@
-"""Evaluation promises the figures of the literature, and to name the image that it cannot measure."""
+"""Evaluation reproduces the figures of the literature, and names an image that it cannot measure."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_protocols_differ_where_they_say(network: ContinuousSR, photographs: Pat
         for name, protocol in PROTOCOLS.items()
     }
     assert len({score.psnr for score in scores.values()}) == 3
-    assert scores["benchmark"] == scores["gsasr"]  # which differ above scale 8 only
+    assert scores["benchmark"] == scores["gsasr"]  # these two differ only above scale 8
     assert scores["continuoussr"].bicubic_psnr != scores["benchmark"].bicubic_psnr
 
 

@@ -1,4 +1,4 @@
-"""PSNR and SSIM promise the literature's figures."""
+"""PSNR and SSIM agree with the literature's implementations."""
 
 import math
 
@@ -61,7 +61,7 @@ def basicsr_psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def basicsr_ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """One channel, 0 to 255; the window is applied in the frequency domain here, and cut to where it fits."""
+    """SSIM of one channel, 0 to 255: the window is applied in the frequency domain, valid positions only."""
     axis = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
     window = np.outer(axis, axis) / axis.sum() ** 2
 

@@ -1,6 +1,6 @@
-"""LPIPS, DISTS and FID promise to be asked rightly, and to be named where they are missing.
+"""LPIPS, DISTS and FID are called correctly; a missing package is named.
 
-The packages themselves cannot be had everywhere; stand-ins with their interfaces take their places here.
+The packages themselves cannot be installed everywhere; stand-ins with their interfaces replace them here.
 """
 
 import sys

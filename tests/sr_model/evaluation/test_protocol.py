@@ -1,4 +1,4 @@
-"""A protocol promises that its name fixes its figures."""
+"""The name of a protocol determines its figures."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A report promises means of what it was given, strict JSON, and the tables that papers print."""
+"""A report gives the means of its results, strict JSON, and tables as papers print them."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Metadata promise to lose nothing but what described the old pixels."""
+"""Metadata lose only what described the old pixels."""
 
 import pytest
 from PIL import ExifTags, Image, ImageCms

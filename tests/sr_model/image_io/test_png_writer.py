@@ -1,4 +1,4 @@
-"""PNG's filter promises what a decoder undoes, across bands."""
+"""A decoder undoes the PNG filter, also across bands."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Reading promises the pixels as they are stored, upright, and what goes with them."""
+"""Reading gives the pixels as they are stored, upright, and their metadata."""
 
 import logging
 from pathlib import Path
@@ -101,7 +101,7 @@ def test_damaged_exif_costs_no_more_than_itself(tmp_path, caplog):
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Camera"
     damaged = bytearray(exif.tobytes())
-    damaged[damaged.index(b"\x01\x0f") + 3] = 11  # a text that says it is floats
+    damaged[damaged.index(b"\x01\x0f") + 3] = 11  # a text tag whose declared type is float
     image = Image.fromarray(noise(9, 7, 3))
     image.save(tmp_path / "a.webp", lossless=True, exif=bytes(damaged) + bytes(30))
     assert np.array_equal(read_stored_image(tmp_path / "a.webp").pixels, np.asarray(image))

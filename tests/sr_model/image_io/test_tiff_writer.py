@@ -1,4 +1,4 @@
-"""Tiles promise every pixel once, in row-major order, however the rows come."""
+"""Tiles hold every pixel once, in row-major order, whatever the bands of rows are."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Written images promise every bit that their format holds, what goes with them, and to appear whole."""
+"""Written images keep every bit and all metadata that their format can hold, and appear atomically."""
 
 import logging
 from collections.abc import Iterator
@@ -89,7 +89,7 @@ def test_profile_exif_and_resolution_travel_with_the_pixels(tmp_path, monkeypatc
     )
     metadata = read_stored_image(tmp_path / name).metadata
     assert metadata.profile == PROFILE
-    if name != "a.webp":  # which has no other place for it than EXIF
+    if name != "a.webp":  # WebP has no other place for it than EXIF
         assert metadata.dpi == pytest.approx((300, 150), abs=0.02)  # PNG counts dots per metre
     if big and name == "a.tif":
         assert tifffile.TiffFile(tmp_path / name).is_bigtiff

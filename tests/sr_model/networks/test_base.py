@@ -1,4 +1,4 @@
-"""The base of all architectures promises to check what they share, and to name what a new one lacks."""
+"""The base of all architectures checks the shared settings, and names what a new architecture lacks."""
 
 from __future__ import annotations
 

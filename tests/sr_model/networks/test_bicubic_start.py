@@ -1,4 +1,4 @@
-"""The bicubic start promises colours that render as the bicubic image."""
+"""The colours of the bicubic start render as the bicubic image."""
 
 from __future__ import annotations
 

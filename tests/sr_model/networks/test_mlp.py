@@ -1,4 +1,4 @@
-"""MLPs promise the same result over cells as over vectors, and a start at a constant."""
+"""MLPs give the same result over cells as over vectors, and can start at a constant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new architecture promises to need one line in the registry, and no other place that knows its name."""
+"""A new architecture needs one line in the registry; its name occurs nowhere else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from sr_model.networks.registry import (
 
 @dataclass(frozen=True, kw_only=True)
 class PlainSettings(NetworkSettings):
-    """The settings of the smallest architecture that can be."""
+    """The settings of a minimal architecture."""
 
     encoder: Literal["edsr"] = "edsr"
     """Encoder."""
@@ -67,7 +67,7 @@ class Plain(Network):
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch, tiny: Preset) -> Preset:
-    """The preset of an architecture that has been added as the registry tells to."""
+    """The preset of an architecture that is added by the steps in the registry's docstring."""
     line = Architecture(PlainSettings, Plain, lambda settings, prior: (settings, None), needs_prior=False)
     preset = Preset(PlainSettings(width=4, depth=1, cells=1, margin=0), tiny.train)
     monkeypatch.setitem(ARCHITECTURES, "plain", line)

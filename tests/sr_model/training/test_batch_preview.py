@@ -1,4 +1,4 @@
-"""A preview promises the LR crops above their HR crops, and an error of its own room."""
+"""A preview shows the LR crops above their HR crops, and raises TrainingError if it cannot be written."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Callbacks are promised each step and validation, and the log a line now and then."""
+"""Callbacks are called after each step and validation; the log gets a line every few seconds."""
 
 import itertools
 import logging

@@ -1,4 +1,4 @@
-"""Processes that train together promise the steps of one, the files of one, and to stop together."""
+"""Processes that train together take the steps and write the files of a single one, and stop together."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def torchrun(*arguments: object, processes: int = 2, **how) -> subprocess.Popen[
 
 @pytest.fixture
 def arguments(photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path) -> list[object]:
-    """Of a command that trains the tiny preset in batches of four."""
+    """Arguments of a command that trains the tiny preset in batches of four."""
     dictionary.save(tmp_path / "dict.npz")
     train = replace(tiny.train, batch=4, scale_of="sample", clip=1e-3, precision="float32")
     (tmp_path / "tiny.toml").write_text(as_toml(replace(tiny, train=train)))
@@ -61,7 +61,7 @@ def test_a_batch_that_cannot_be_shared_is_one_sentence(tiny: Preset):
 
 @pytest.mark.slow
 def test_two_processes_take_the_steps_of_one(arguments, tmp_path: Path):
-    """Up to rounding: gradients of parts are added in another order."""
+    """Equal up to rounding: the gradients of parts are added in another order."""
     ran = torchrun(*arguments, "--out", tmp_path / "two", "--set", "training.accumulate=2")
     printed, said = ran.communicate(timeout=300)
     assert ran.returncode == 0, said

@@ -1,4 +1,4 @@
-"""A dry run promises what the training would take, and to leave no checkpoint."""
+"""A dry run estimates time and memory of the training, and leaves no checkpoint."""
 
 from dataclasses import replace
 from pathlib import Path

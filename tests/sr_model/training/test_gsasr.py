@@ -1,5 +1,5 @@
-"""Training promises to lower the loss of a GSASR without a prior, to resume it to the bit, and to average
-the loss over samples of several sizes."""
+"""Training lowers the loss of a GSASR without a prior, resumes it bit-exactly, and averages the loss over
+samples of several sizes."""
 
 from __future__ import annotations
 

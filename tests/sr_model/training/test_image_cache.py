@@ -1,4 +1,4 @@
-"""The cache promises to decode once, whoever asks, never a stale or half a file, and to say what it takes."""
+"""The cache decodes each image once for all processes, and never serves a stale or partial file."""
 
 import logging
 import multiprocessing
@@ -76,7 +76,7 @@ def test_half_a_file_is_made_anew(photographs: Path, tmp_path: Path, count):
 
 
 def ask(folder: Path, cache: Path, begin, answers) -> None:
-    """Decode, as a process of its own, and say how many images were read and a sum over their pixels."""
+    """Decode in a process of its own; send how many images were read, and a sum over their pixels."""
     reads = []
     caching.read_rgb = lambda path: (reads.append(path), read_rgb(path))[1]
     begin.wait()
@@ -120,7 +120,7 @@ def test_a_disk_without_room_is_one_sentence(photographs: Path, tmp_path: Path, 
 
 
 class Room:
-    """Of a full disk."""
+    """The usage of a full disk."""
 
     free = 1
 

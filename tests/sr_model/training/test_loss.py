@@ -1,4 +1,4 @@
-"""The loss promises to be the one of the papers."""
+"""The loss is the one of the papers."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A run promises to overwrite nothing, to resume its own settings only, and to start as it is told."""
+"""A run overwrites nothing, resumes only with its own settings, and starts from the weights it is given."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Training data promises to depend on the seed and the step alone, and to say what it leaves out."""
+"""Training samples depend on the seed and the step alone; images that are left out are logged."""
 
 import logging
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Budgets and learning rates promise to follow their settings."""
+"""Budgets and learning rates follow their settings."""
 
 import math
 from dataclasses import replace
@@ -19,7 +19,7 @@ def test_the_learning_rate_warms_up_and_falls(tiny: Preset, schedule):
 
 
 def test_the_rate_is_halved_at_every_milestone(tiny: Preset):
-    """GSASR's: at 250, 400, 450 and 475 of 500 thousand steps."""
+    """GSASR's milestones: 250, 400, 450 and 475 of 500 thousand steps."""
     settings = replace(
         tiny.train, schedule="halving", warmup=0, learning_rate=1.0, milestones=(0.5, 0.8, 0.9, 0.95)
     )

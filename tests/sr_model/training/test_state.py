@@ -1,4 +1,4 @@
-"""A training step promises to clip gradients and average weights as its settings say."""
+"""A training step clips gradients and averages weights by its settings."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""TensorBoard promises points of every tenth step and of each validation, hiding those of a lost session."""
+"""TensorBoard gets a point every tenth step and at each validation; those of a lost session are hidden."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Training promises to resume exactly, to overwrite nothing, and to leave checkpoints that suffice."""
+"""Training resumes exactly, overwrites nothing, and leaves self-contained checkpoints."""
 
 import itertools
 import json
@@ -125,7 +125,7 @@ def test_exact_resumption_holds_for_every_setting(
 def test_an_interruption_chooses_no_best_that_an_undisturbed_run_would_not(
     photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
 ):
-    """With this rate the first steps are the best, and an undisturbed run does not look at them."""
+    """At this learning rate the first steps are the best, and an uninterrupted run does not validate them."""
     images = list_images(photographs)
     hasty = replace(tiny, train=replace(tiny.train, learning_rate=0.3, warmup=0, ema=0.0))
     arguments = {"val": images, "budget": Budget(steps=6)}

@@ -1,4 +1,4 @@
-"""Validation promises to degrade its images as the training does, and to report its progress."""
+"""Validation degrades its images as the training does, and logs its progress."""
 
 import itertools
 import logging

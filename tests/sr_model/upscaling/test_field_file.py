@@ -1,4 +1,4 @@
-"""A saved field promises to carry what its image needs, and to be recognised if it is broken."""
+"""A saved field has all that is needed to write its image; a damaged one is refused."""
 
 import logging
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Enlarging files promises what `upscale` makes of their pixels, what goes with them, and bounded memory."""
+"""Files get the pixels that `upscale` makes and their metadata, in bounded memory."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 
 @pytest.fixture
 def deep(tmp_path: Path) -> Path:
-    """RGB and alpha of 16 bits, stored on its side, with EXIF."""
+    """An image of 16-bit RGB and alpha, stored rotated by 90 degrees, with EXIF."""
     pixels = np.random.default_rng(0).integers(0, 65536, (9, 7, 4), np.uint16)
     tags = [(274, "H", 1, 6, True), (271, "s", 0, "Camera", True)]
     path = tmp_path / "deep.tif"

@@ -1,4 +1,4 @@
-"""Upscaling promises to take a GSASR, whose field depends on the scale and whose windows limit attention."""
+"""Upscaling works with a GSASR, whose field depends on the scale and whose windows limit attention."""
 
 from __future__ import annotations
 

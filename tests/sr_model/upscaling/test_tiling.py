@@ -1,4 +1,4 @@
-"""Tiles promise the field of the whole image, without seams."""
+"""Tiles give the field of the whole image, without seams."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ PARTS = ("means", "cholesky", "colors")
 
 
 def random_network(preset: Preset, dictionary: Dictionary, noise: float = 0.1, **settings) -> ContinuousSR:
-    """One in which every pixel matters: random weights in place of the interpolator's zeros."""
+    """A network in which every pixel matters: random weights instead of the bicubic start's zeros."""
     torch.manual_seed(0)
     network = ContinuousSR(replace(preset.network, **settings), torch.tensor(dictionary.cholesky)).eval()
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Upscaling promises the type it was given, at any size."""
+"""Upscaling keeps the dtype of its input, at any size."""
 
 import numpy as np
 import pytest

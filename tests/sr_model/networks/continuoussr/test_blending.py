@@ -1,4 +1,4 @@
-"""Blended kernels promise to be kernels, and the start to be the kernel asked for."""
+"""Blended kernels are positive definite, and the start kernel is the one set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every head promises kernels that can be rendered, and the same start kernel."""
+"""Every head gives kernels that can be rendered, and the same start kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dictionary in place of the mined one promises to differ from it only as the setting says."""
+"""A dictionary that replaces the mined one differs from it only in what the setting changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_dictionaries_that_know_less_than_the_mined_one(tiny: Preset, dictionary
     assert {tuple(k) for k in few.cholesky} <= {tuple(k) for k in given.cholesky}
     assert few.metadata["recipe"] == "fast"
     assert few.metadata["chosen"] == "10 of 60 kernels, the farthest apart"
-    assert "coverage" not in few.metadata  # which is that of all kernels
+    assert "coverage" not in few.metadata  # the mined one's is that of all kernels
 
     corners = chosen_kernels(replace(network, dictionary="corners"), given).cholesky
     assert len({tuple(k) for k in corners}) == 8

@@ -1,5 +1,5 @@
-"""The network promises a field that starts as bicubic interpolation, keeps to the paper's bounds, and has
-every ablation of the paper one setting away."""
+"""The network's field starts as bicubic interpolation and keeps to the paper's bounds; every ablation of the
+paper is one setting."""
 
 from __future__ import annotations
 

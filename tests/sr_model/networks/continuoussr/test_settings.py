@@ -1,4 +1,4 @@
-"""Settings that do not fit together promise to be refused in a sentence that names them."""
+"""Settings that do not fit together are refused in a sentence that names them."""
 
 from __future__ import annotations
 

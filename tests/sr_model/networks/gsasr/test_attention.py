@@ -1,4 +1,4 @@
-"""Attention promises to stay within the image, and if it starts locally, to carry the image to the heads."""
+"""Attention stays within the image, and if it is initialised locally, the image reaches the heads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SAMPLE = Path(__file__).parents[4] / "data" / "samples" / "heldout" / "chelsea.p
 
 @torch.inference_mode()
 def test_a_start_near_carries_the_image_to_the_heads():
-    """Without it, what tells two images apart is less than what bfloat16 rounds."""
+    """Without it, the difference between the features of two images is below bfloat16's rounding."""
     settings = PRESETS["gsasr-demo"].network
     pixels = read_rgb(SAMPLE)[100:116, 100:132]
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]

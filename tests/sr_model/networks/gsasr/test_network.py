@@ -1,4 +1,4 @@
-"""GSASR promises a field for every scale, from a start as good as bicubic."""
+"""GSASR gives a field for every scale, and starts as bicubic interpolation."""
 
 from __future__ import annotations
 
