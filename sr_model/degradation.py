@@ -32,7 +32,8 @@ Bicubic = Literal["matlab", "pil"]
 class Rain:
     """Rain: drops scattered at random, drawn out into streaks of one direction, and added to the image.
 
-    Each setting is a range (lowest, highest), from which a value is drawn uniformly for each image.
+    Each setting is a range (lowest, highest), from which a value is drawn uniformly for each image. Raises
+    ValueError for ranges that make no sense.
     """
 
     amount: tuple[float, float] = (0.002, 0.01)
@@ -82,7 +83,7 @@ def streak_of(length: float, width: float, angle: float) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """Independent Gaussian noise in every channel of every LR pixel."""
+    """Independent Gaussian noise in every channel of every LR pixel. Raises ValueError for a wrong range."""
 
     sigma: tuple[float, float] = (0.0, 25.0)
     """Range of its standard deviation, in 8-bit levels (0 to 255); drawn uniformly for each image."""
@@ -99,6 +100,8 @@ class Noise:
 @dataclass(frozen=True, kw_only=True)
 class Degradation:
     """The pipeline from HR images to LR images: bicubic reduction, then rain, noise and a custom effect.
+
+    Raises ValueError for an unknown `bicubic`, or a `custom` that is not of the form module:name.
 
     >>> hr = torch.full((1, 3, 12, 12), 128, dtype=torch.uint8)
     >>> lr = Degradation(noise=Noise(sigma=(5, 5)))(hr, (4, 4), [np.random.default_rng(0)])

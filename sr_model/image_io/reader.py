@@ -190,7 +190,7 @@ def image_files(images: str | Path | Sequence[str | Path], argument: str) -> lis
 
 
 def images_in(folder: str | Path, argument: str) -> list[Path]:
-    """All images in a folder and below it, sorted. Raises as `image_files` does."""
+    """All images in a folder and below it, sorted. Raises ImageError as `image_files` does."""
     folder = Path(folder)
     if not folder.is_dir():
         what = "is a file, not a folder of images" if folder.exists() else "does not exist"

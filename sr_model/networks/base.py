@@ -18,7 +18,8 @@ from .bicubic_start import BicubicStart
 class NetworkSettings:
     """The settings that all architectures share; each adds its own in a subclass.
 
-    A field added later has a default, which applies to checkpoints older than the field.
+    A field added later has a default, which applies to checkpoints older than the field. Raises ValueError,
+    in a sentence that names the setting, for values that do not fit together.
     """
 
     encoder: str

@@ -77,7 +77,10 @@ def is_main_process() -> bool:
 
 @contextmanager
 def init_process_group() -> Iterator[DistributedContext]:
-    """Join torchrun's process group; if torchrun did not start this process, it trains alone."""
+    """Join torchrun's process group; if torchrun did not start this process, it trains alone.
+
+    Raises ValueError if this machine has fewer GPUs than processes.
+    """
     world_size, rank, local = (int(os.environ.get(key, 0)) for key in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
     on_gpu = torch.cuda.is_available()
     if world_size < 2:

@@ -124,7 +124,10 @@ class CovarianceRegression(CovarianceHead):
     box: Tensor | None
 
     def __init__(self, settings: ContinuousSRSettings, channels: int, box: Tensor | None) -> None:
-        """`box`: [2, 3] float64, lowest and highest entries; None for no bounds."""
+        """`box`: [2, 3] float64, lowest and highest entries; None for no bounds.
+
+        Raises ValueError if the start kernel lies outside the box.
+        """
         super().__init__()
         self.query = per_cell_mlp(channels, settings.hidden, 3)
         self.register_buffer("box", None if box is None else box.float(), persistent=False)
