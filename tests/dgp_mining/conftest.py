@@ -23,7 +23,7 @@ def fitter(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 class Script:
-    """What happens to crops when they are fitted, and what has happened."""
+    """Scripts the outcomes of crops' fits, and records the calls."""
 
     fitter = "scripted_fitter"
 

@@ -1,4 +1,4 @@
-"""2x2 covariance algebra agrees with numpy's general algebra, and with its twins in torch."""
+"""2x2 covariance algebra agrees with numpy's general algebra, and with the same functions in torch."""
 
 from __future__ import annotations
 

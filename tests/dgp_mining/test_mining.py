@@ -1,4 +1,4 @@
-"""A run resumes, survives what happens to it, and gives the same bytes whatever that was."""
+"""A run resumes, survives failures and interruptions, and gives the same bytes in spite of them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def dictionary_bytes(store: Path) -> bytes:
 
 @pytest.fixture
 def undisturbed(photos: Path, tmp_path: Path, fitter: str) -> bytes:
-    """The dictionary of a run in this process, in one go."""
+    """The dictionary of an uninterrupted run in this process."""
     mine(photos, tmp_path / "sync.zarr", SETTINGS, scheduler="sync", fitter=fitter)
     return dictionary_bytes(tmp_path / "sync.zarr")
 
@@ -121,7 +121,7 @@ def test_a_chunk_killed_before_its_status_is_fitted_again(
 def test_a_killed_worker_loses_nothing(
     photos: Path, tmp_path: Path, fitter: str, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that takes the chosen crop is killed by it, once."""
+    """The chosen crop kills the worker that fits it, once."""
     sword = tmp_path / "sword"
     sword.touch()
     monkeypatch.setenv("SWORD", str(sword))

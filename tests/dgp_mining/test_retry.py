@@ -1,4 +1,4 @@
-"""Passing faults are tried again, lasting ones are not; what ends a run loses nothing."""
+"""Transient errors are retried, permanent ones are not; an error that ends a run loses nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SETTINGS = Settings(crop=32)
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, without making them."""
+    """The seconds of each pause; no test pauses."""
     made: list[float] = []
     monkeypatch.setattr(retry_module, "time", SimpleNamespace(sleep=made.append))
     return made
@@ -38,7 +38,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def decoding(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Faults to come, by file name, and under 'calls' how often each file was decoded."""
+    """Errors to raise, by file name, and under 'calls' how often each file was decoded."""
     script: dict[str, Any] = {"calls": Counter()}
 
     def decode(path: Path) -> Any:

@@ -54,7 +54,7 @@ class ContinuousSR(Network):
         """
         super().__init__()
         if dictionary is None:
-            raise ValueError("ContinuousSR blends the kernels of a dictionary: give one with dictionary=")
+            raise ValueError("ContinuousSR needs a dictionary, whose kernels it blends")
         self.settings = s = settings
         self.encoder = make_encoder(s, upsampling=2 * s.cells)
         self.window = self.encoder.window

@@ -1,4 +1,4 @@
-"""What the tests of `dgp-mine` share."""
+"""Helpers of the tests of `dgp-mine`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def run(*arguments: object) -> Result:
 
 
 def one_sentence(result: Result, status: int) -> str:
-    """The message of a command that failed with this exit status, which is one line."""
+    """The one-line message of a command that failed with this exit status."""
     assert result.exit_code == status, result.output
     message = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
     assert len(message) == 1

@@ -21,7 +21,7 @@ from dgp_mining.workers import dask_cluster
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What reaches `mine`, which then behaves as if interrupted."""
+    """The arguments that reach `mine`, which then behaves as if interrupted."""
     recorded: list[dict[str, Any]] = []
 
     def record(images: str, store: str, settings: Settings, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""The log says what was asked, how each chunk ended, what failed and why; runs append to it."""
+"""The log records a run's settings, the outcome of each chunk, and what failed and why; runs append to it."""
 
 from __future__ import annotations
 

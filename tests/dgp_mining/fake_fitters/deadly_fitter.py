@@ -1,4 +1,4 @@
-"""fake_fitter, but one crop kills the worker that takes it, once: while the file named by SWORD is there."""
+"""fake_fitter, but one crop kills its worker, once: while the file named by the variable SWORD exists."""
 
 from __future__ import annotations
 

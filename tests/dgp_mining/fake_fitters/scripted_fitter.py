@@ -1,4 +1,4 @@
-"""fake_fitter, but each crop, known by its first pixel, has a list of outcomes, and a file with its calls.
+"""fake_fitter, but each crop, recognised by its first pixel, has a list of outcomes and a file of its calls.
 
 The files lie in the folder named by SCRIPT_FOLDER; see `Script` in conftest.py.
 """

@@ -1,4 +1,4 @@
-"""Fits reach what they promise, on the lattice and between its pixels, and repeat to the bit."""
+"""Fits reach their PSNR on the fitted and on held-out pixels, and are bit-identical when repeated."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_no_gaussian_gets_narrower_than_the_smallest_width():
 
 @pytest.mark.parametrize("axis", ["horizontal", "vertical", "transposed"])
 def test_a_mirrored_crop_gives_the_mirrored_statistics(axis):
-    """Symmetric starts, roots and rates: what asymmetry a prior shows belongs to its photographs."""
+    """Symmetric starts, roots and rates: any asymmetry of a prior comes from its photographs."""
     picture = smooth_picture(48, 48)
     other = {"horizontal": picture[:, ::-1], "vertical": picture[::-1], "transposed": picture.swapaxes(0, 1)}[
         axis

@@ -1,4 +1,4 @@
-"""The published recipe: its start, and the same iterations in torch as in the fused kernel."""
+"""The recipe `gaussianimage`: its start, and the same iterations in torch as in the fused C++ code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop ends each crop where it should, and keeps the fields that were asked for."""
+"""The loop stops each crop at its target, and keeps the fields of the requested iterations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics at iterations by the way are stored beside the others, and change nothing of them."""
+"""Statistics at intermediate iterations are stored next to the final ones, and do not change them."""
 
 from __future__ import annotations
 

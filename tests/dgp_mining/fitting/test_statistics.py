@@ -1,4 +1,4 @@
-"""Statistics are in grid spacings, and Gaussians that are not the photograph's are counted apart."""
+"""Statistics are in grid spacings; Gaussians that do not represent the photograph are counted separately."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_moments_and_histograms_are_of_the_interior_alone() -> None:
 
 
 def test_ellipses_are_measured_by_their_axes() -> None:
-    """Against the eigenvectors that LAPACK finds."""
+    """Compared with the eigenvectors that LAPACK finds."""
     measured = random_field()
     found = measure(measured, measured.means[0].numpy(), np.random.default_rng(0))
     inside = interior(measured)

@@ -42,7 +42,7 @@ def test_listing_is_sorted_recursive_and_skips_hidden_and_other_files(tmp_path: 
 
 
 def test_linked_folders_are_entered_and_none_twice(tmp_path: Path) -> None:
-    """DF2K is often two links."""
+    """A folder DF2K often consists of two links."""
     for name in ("elsewhere", "set/real"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "a.png").touch()

@@ -119,7 +119,7 @@ def test_a_converted_profile_keeps_sixteen_bits(path: Path) -> None:
 
 
 def test_a_cmyk_profile_is_converted_to_srgb(tmp_path: Path) -> None:
-    """A profile made here in which ink K alone darkens, so that other inks would show if K were mistaken."""
+    """A profile in which only ink K darkens, so that mistaking another ink for K would show."""
     path = tmp_path / "a.tif"
     inks = np.zeros((1, 3, 4), np.uint8)
     inks[0, :, 3] = (0, 255, 0)
@@ -283,7 +283,7 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_the_disk_is_not_blamed_on_the_image(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ImageError is recorded for good; what may pass must come through as what can be tried again."""
+    """An ImageError is recorded for good, so a transient error must be raised as one that is retried."""
     Image.new("L", (8, 8)).save(path)
 
     def fail(*_: object, **__: object) -> None:
@@ -304,7 +304,7 @@ _D65 = [0.3127, 0.3290, 1.0]
 
 
 def _only_k_darkens() -> bytes:
-    """A CMYK profile (ICC.1, 10.10: an 8-bit table, two points per ink): white, or black where K is full."""
+    """A CMYK profile (ICC.1, 10.10: an 8-bit table, two points per ink): white, or black if K is full."""
     ramp = bytes(range(256))
     table = bytes(value for inks in range(16) for value in ((0 if inks & 1 else 255), 128, 128))
     identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))

@@ -99,7 +99,7 @@ def test_a_sixteen_bit_rgba_loses_its_alpha_alone(path: Path) -> None:
 
 
 def test_a_fourth_channel_that_is_no_alpha_is_kept(path: Path) -> None:
-    """Near infrared, for one."""
+    """A fourth channel such as near infrared."""
     values = pixels(16, 17, 4, dtype=np.uint16)
     tifffile.imwrite(path, values, photometric="rgb", extrasamples=["unspecified"])
     np.testing.assert_array_equal(read_image(path), as_float(values))
@@ -163,7 +163,7 @@ def test_a_truncated_file_is_never_taken_for_an_image(path: Path, compression: s
         if sentence := refusal(path):
             assert sentence.startswith(str(path))
             assert "\n" not in sentence
-        else:  # nothing was cut but what a description at the end could do without
+        else:  # only the end of a description was cut
             np.testing.assert_array_equal(read_image(path), whole)
 
 

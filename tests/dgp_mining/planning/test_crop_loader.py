@@ -18,7 +18,7 @@ from dgp_mining.cli import main
 from dgp_mining.images.paths import printable_name
 
 SIDE = 48
-"""Of the images; crops are 32."""
+"""Side of the images in pixels; crops have 32."""
 
 
 def noise(dtype: type = np.uint8, *shape: int) -> np.ndarray:
@@ -84,7 +84,7 @@ POISON: dict[str, tuple[Callable[[Path], object], str]] = {
     "new\nline.png": (lambda path: path.write_bytes(encoded(path.with_name("n.png"))), "unprintable"),
     "loop.png": (lambda path: path.symlink_to(path.name), "is a link that leads back to itself"),
 }
-"""Bad files: how to make each, and what must be said of it."""
+"""Bad files: how to make each, and what its message must contain."""
 
 GOOD = ("a.png", "more/b.tif", "folder.png/c.jpg")
 

@@ -1,4 +1,4 @@
-"""Fingerprints tell apart what makes other results, and nothing else."""
+"""Fingerprints differ if, and only if, the results may differ."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_crops_are_named_by_image_place_and_content_wherever_they_lie(photos: Pa
     backwards = replace(
         plan, names=plan.names[::-1], image=len(plan.names) - 1 - plan.image, sizes=plan.sizes[::-1]
     )
-    assert fingerprint(backwards) == fingerprint()  # the order of the list of images is nobody's business
+    assert fingerprint(backwards) == fingerprint()  # the order of the list of images does not matter
     others = [
         fingerprint(crops=some[::-1]),
         fingerprint(crops=some[1:]),

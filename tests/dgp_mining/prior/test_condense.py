@@ -49,7 +49,7 @@ def test_marginal_keeps_each_distribution_and_drops_their_dependence() -> None:
     drawn = covariance_from_cholesky(condense(gaussians, 3000, "marginal", symmetric=False))
     for i in range(3):
         assert np.isin(np.round(drawn[:, i], 9), np.round(wide[:, i], 9)).all()
-    # Mined: S_xx + S_yy is long^2 + 0.1; independent draws have no such bond to S_xy.
+    # Mined: S_xx + S_yy is long^2 + 0.1; in independent draws it is not related to S_xy.
     assert not np.isin(np.round(drawn.sum(1), 9), np.round(wide.sum(1), 9)).all()
     assert smallest_eigenvalue(drawn).min() >= smallest_eigenvalue(wide).min() * (1 - 1e-9)
 

@@ -33,7 +33,7 @@ def test_what_is_exported_is_imported(tmp_path: Path, name: str) -> None:
 
 
 def test_exported_numbers_are_pixels_at_x4(tmp_path: Path) -> None:
-    """Of a network with four Gaussians per LR pixel, whose spacing is two such pixels."""
+    """For a network with four Gaussians per LR pixel, whose spacing is two pixels at x4."""
     Dictionary(KERNELS).save(tmp_path / "dict.npz")
     run("export", tmp_path / "dict.npz", "--out", tmp_path / "table.npy")
     np.testing.assert_allclose(np.load(tmp_path / "table.npy"), 2 * KERNELS, rtol=1e-6)

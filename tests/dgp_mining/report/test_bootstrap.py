@@ -9,7 +9,7 @@ from dgp_mining.report.bootstrap import estimate_ratio
 
 
 def test_a_bootstrap_over_images_finds_the_standard_error_of_their_mean() -> None:
-    """Of n equal images it is spread / sqrt(n), however many crops each has."""
+    """The standard error of n equal images is spread / sqrt(n), however many crops each has."""
     rng = np.random.default_rng(0)
     values = rng.normal(3, 2, 100)
     found = estimate_ratio(values * 10, np.full(100, 10.0))

@@ -38,7 +38,7 @@ def store(photos: Path, tmp_path: Path) -> Store:
 
 
 class Page(HTMLParser):
-    """What a page asks for, its headings, and the tags that are left open."""
+    """Collects what a page loads, its headings, and the tags that are left open."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ def test_one_crop_of_one_image_makes_a_page(photos: Path, tmp_path: Path) -> Non
 def test_a_browser_shows_it_without_a_complaint(store: Store, tmp_path: Path, width: int) -> None:
     run("--store", store.path, "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
-    # The page itself says whether it is wider than the window, and whether any picture is broken.
+    # A script in the page reports whether it is wider than the window, and whether any image is broken.
     probe = (
         "<script>addEventListener('load', () => { const d = document.documentElement;"
         "d.dataset.wide = d.scrollWidth - d.clientWidth;"

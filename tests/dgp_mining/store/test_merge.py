@@ -1,4 +1,4 @@
-"""However crops come together, mined in one go, by extending or by merging, the dictionary is the same."""
+"""The dictionary is the same whether crops come from one run, from extending a store or from merging some."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_what_is_mined_stays_where_more_images_would_change_the_choice(mine_some
 def test_nothing_is_extended_where_nothing_is_new(mine_some: Mine) -> None:
     mine_some("a.zarr", NAMES)
     assert len(mine_some("a.zarr", NAMES).parts) == 1
-    assert len(mine_some("a.zarr", NAMES[:4]).parts) == 1  # images that are done may go
+    assert len(mine_some("a.zarr", NAMES[:4]).parts) == 1  # images that are done may be removed
 
 
 def test_an_image_that_is_still_to_be_fitted_must_be_there(mine_some: Mine) -> None:
@@ -136,7 +136,7 @@ def test_stores_mined_apart_merge_into_the_one_that_was_mined_in_one_go(
     assert reported[-1] == (len(merged), len(merged))
     assert verify("ab.zarr", [tmp_path / "photos"]).sound
     assert dictionary_bytes("ab.zarr") == dictionary_bytes("whole.zarr")
-    assert len(mine_some("ab.zarr", NAMES).parts) == 1  # a merged store is one to go on with
+    assert len(mine_some("ab.zarr", NAMES).parts) == 1  # a merged store can be continued
 
 
 def test_kept_fields_are_merged(mine_some: Mine) -> None:

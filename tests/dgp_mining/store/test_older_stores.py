@@ -45,7 +45,7 @@ def photographs(tmp_path: Path) -> Path:
 
 
 def metadata(dictionary: Dictionary) -> dict[str, Any]:
-    """What does not depend on versions and folders."""
+    """The metadata that do not depend on versions and folders of images."""
     return {k: v for k, v in dictionary.metadata.items() if k not in ("versions", "images")}
 
 

@@ -164,7 +164,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, plan: Plan) -> 
 def test_what_a_killed_creation_has_left_is_completed(
     tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the last thing was that the killed run has written."""
+    """Whatever the killed run wrote last."""
     path, made = tmp_path / "dgp.zarr", []
     make_array = part_module.make_array
 
@@ -212,7 +212,7 @@ def test_a_writer_killed_after_any_of_its_writes_leaves_the_chunk_pending(
 
 
 def test_only_old_temporary_files_are_swept(tmp_path: Path, plan: Plan) -> None:
-    """A young one may be another run's that is being written."""
+    """A recent temporary file may be one that another run is writing."""
     store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     store.write(chunk(store, 0), [result(i) for i in range(4)])
     folder = Path(str(store.parts[0].place)) / "crops/status/c"

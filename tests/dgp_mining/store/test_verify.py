@@ -1,4 +1,4 @@
-"""Damage of any kind is found, named and repaired; what is sound is said to be."""
+"""Damage of any kind is found, named and repaired; a sound store is reported as sound."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_flipped_byte_is_found_in_every_array(store: Path) -> None:
 
 
 def test_a_lost_chunk_is_found_in_every_array(store: Path) -> None:
-    """But for the errors of crops that have none, and the status, without which a chunk is pending."""
+    """In every array except the errors, which are empty here, and the status: a chunk without it is pending."""
     for name in set(ARRAYS) - {"crops/error", "crops/status"}:
         file = chunk_file(store, name, 7)
         before = file.read_bytes()
@@ -205,7 +205,7 @@ NINE = Settings(crop=32, max_crops=9)
 
 
 def spoil(file: Path, rng: np.random.Generator) -> str:
-    """Do to a file what happens to files; says what it was."""
+    """Damage a file in a random way; return a description of the damage."""
     content = bytearray(file.read_bytes())
     match how := ["flip", "cut", "delete", "empty", "foreign"][rng.integers(5)]:
         case "flip":

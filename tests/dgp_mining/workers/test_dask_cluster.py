@@ -1,4 +1,4 @@
-"""Schedulers elsewhere: encrypted where asked, waited for while they have no workers, missed when gone."""
+"""Remote schedulers: TLS if requested, waiting while they have no workers, an error once they are gone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for it, but not forever."""
+    """Wait until the condition holds, for a limited time."""
     end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
@@ -84,7 +84,7 @@ def nap(task: int) -> int:
 
 
 def wait_for_worker(address: str) -> None:
-    """Until the scheduler has one."""
+    """Wait until the scheduler has a worker."""
     with Client(address, set_as_default=False) as client:
         client.wait_for_workers(1, timeout=60)
 

@@ -226,7 +226,7 @@ def test_the_dashboard_is_named_where_there_is_one(address: str, monkeypatch: py
 
 
 def test_workers_that_come_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of a batch system come when it likes."""
+    """A batch system starts workers at any time."""
     monkeypatch.setattr(executors, "PATIENCE_SECONDS", 0.2)
     said = []
 

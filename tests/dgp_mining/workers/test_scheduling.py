@@ -1,4 +1,4 @@
-"""Tasks grow to some seconds of work, and what kills its workers is narrowed down to crops."""
+"""Tasks grow to some seconds of work; a task that kills workers is split until the crop is found."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make(chunks: int) -> TaskQueue:
 
 
 def ends(task: Task, seconds: float) -> list[Progress]:
-    """How a task that goes well ends, with so many seconds for each chunk."""
+    """The outcome of a successful task that took so many seconds for each chunk."""
     return [Progress(chunk.number, len(chunk.crops), 0, 0.0, seconds) for chunk in task.chunks]
 
 

@@ -1,4 +1,4 @@
-"""A worker fails crops that cannot be fitted, and ends the run for what is no fault of a crop."""
+"""A worker records crops that cannot be fitted as failed; other errors end the run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SETTINGS = Settings(crop=32)
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, without making them."""
+    """The seconds of each pause; no test pauses."""
     made: list[float] = []
     monkeypatch.setattr(retry_module, "time", SimpleNamespace(sleep=made.append))
     return made
@@ -53,7 +53,7 @@ def test_a_worker_with_another_backend_is_refused(
 def test_a_crop_that_kills_every_worker_is_found_and_the_others_are_fitted(
     flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One chunk of eight crops, of which one kills: first the chunk's workers, then its own."""
+    """One of a chunk's eight crops kills its worker: first that of the chunk, then that which fits it alone."""
     monkeypatch.setattr(mining, "chunk_length", lambda *arguments: 8)
     script.set({50: ["die"] * 99})
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
@@ -97,7 +97,7 @@ def test_a_gpu_that_does_not_hold_one_crop_ends_the_run(
 def test_what_breaks_fails_the_crop_on_a_cpu_and_ends_the_run_on_a_gpu(
     flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A GPU that has had an error gives no more than errors."""
+    """After an error, a GPU gives only errors."""
     monkeypatch.setattr(worker, "check_worker", lambda backend: None)
     script.set({20: ["break"] * 9})
     options = {"scheduler": "sync", "fitter": script.fitter}

@@ -99,7 +99,7 @@ def test_values_of_overrides_need_no_brackets_or_quotes():
         ("network.trunk=a,b", ["network.trunk must be a list of whole numbers"]),
         ("network.blending=sqart", ["one of cholesky, covariance, sqrt", "'sqart'"]),
         ("network.dictionary_size=x", ["a whole number, or 'none'", "'x'"]),
-        ("network.dictionary=uniform", ["dictionary_range is needed"]),
+        ("network.dictionary=uniform", ["dictionary_range must be set"]),
         ("training.degradation=3", ["training.degradation is a table", "rain"]),
         ("training.batch.x=3", ["training.batch must be a whole number", "got a table"]),
         ("training.degradation.noise.sigma=5,1", ["sigma of noise", "[5.0, 1.0]"]),

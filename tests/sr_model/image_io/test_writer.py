@@ -163,7 +163,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
     ("name", "size", "mentions"),
     [
         ("a.webp", (20_000, 10), r"16,383 a side: ask for fewer, or write TIFF"),
-        ("a.jpg", (60_000, 60_000), r"21\.6 GB in memory.*write TIFF or PNG"),
+        ("a.jpg", (60_000, 60_000), r"21\.6 GB of memory.*write TIFF or PNG"),
         ("a.tif", (10_000_000, 10_000_000), r"300,000\.0 GB of disk"),
         (
             "a.xyz",

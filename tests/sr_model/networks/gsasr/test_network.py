@@ -92,7 +92,7 @@ def test_the_scale_matters_and_each_image_of_a_batch_has_its_own(tiny_gsasr):
             torch.testing.assert_close(getattr(together, part)[index], getattr(alone, part)[0])
     assert (network(images, 1).colors - network(images, 2).colors).abs().max() > 1e-3
     assert torch.equal(network(images, 0.3).colors, network(images, 1).colors)
-    with pytest.raises(ValueError, match="for a scale"):
+    with pytest.raises(ValueError, match="depends on the scale"):
         network(images)
 
 
