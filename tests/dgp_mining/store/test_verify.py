@@ -75,7 +75,7 @@ def test_a_flipped_byte_is_found_in_every_array(store: Path) -> None:
 
 
 def test_a_lost_chunk_is_found_in_every_array(store: Path) -> None:
-    """In every array except the errors, which are empty here, and the status: a chunk without it is pending."""
+    """In every array, except the errors (empty here) and the status, without which a chunk is pending."""
     for name in set(ARRAYS) - {"crops/error", "crops/status"}:
         file = chunk_file(store, name, 7)
         before = file.read_bytes()

@@ -53,7 +53,7 @@ def test_a_worker_with_another_backend_is_refused(
 def test_a_crop_that_kills_every_worker_is_found_and_the_others_are_fitted(
     flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of a chunk's eight crops kills its worker: first that of the chunk, then that which fits it alone."""
+    """One of eight crops kills its worker: first that of the whole chunk, then that which fits it alone."""
     monkeypatch.setattr(mining, "chunk_length", lambda *arguments: 8)
     script.set({50: ["die"] * 99})
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
