@@ -1,4 +1,4 @@
-"""Write a file whole or not at all: under another name in the same folder, then renamed."""
+"""Writing a file completely or not at all: under a temporary name in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 def atomic_write(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a path in the same folder to write to; rename it to `path` at the end, or remove it on an error.
 
-    Readers of `path` see the former file or the whole new one. The new file has the mode that `open` would
-    give it, even if a library that makes files private writes it. With `durable`, the bytes are on the disk
-    before the file takes its name, so that a power failure cannot leave half of it. Raises OSError if the
-    file cannot be written.
+    Readers of `path` see either the old file or the complete new one. The new file gets the permissions that
+    `open` would give it, even if it is written by a library that makes files private. With `durable`, the
+    bytes are on the disk before the file is renamed, so that a power failure cannot leave half of it. Raises
+    OSError if the file cannot be written.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "numbers.txt"

@@ -25,7 +25,8 @@ class GaussianField:
     """A batch of B sums of 2D Gaussians over a canvas, in continuous image coordinates (README, Conventions).
 
     The unit is the pixel of the image that the field represents (`size`). Rendering at another size scales
-    the field, so one field renders at any scale. Raises ValueError for shapes that do not fit each other.
+    the field, so one field renders at any scale. Raises ValueError for means, cholesky or colors of other or
+    mismatched shapes, and for a size that is not two positive numbers; `counts` is checked when rendering.
 
     >>> means = torch.tensor([[[2.0, 2.0], [6.0, 2.0]]])
     >>> cholesky = torch.tensor([1.0, 0.0, 1.0]).expand(1, 2, 3)
@@ -39,7 +40,7 @@ class GaussianField:
     cholesky: Tensor
     """[B, N, 3] float, (l11, l21, l22) of the covariance's Cholesky factor; l11, l22 > 0."""
     colors: Tensor
-    """[B, N, C] float, unbounded sRGB amplitudes."""
+    """[B, N, C] float, sRGB amplitudes; may be negative or above 1."""
     size: tuple[float, float]
     """(height, width) of the canvas in the field's own units; not necessarily whole numbers."""
     counts: Tensor | None = None
@@ -70,6 +71,8 @@ class GaussianField:
     def scale(self, x: float, y: float | None = None) -> GaussianField:
         """Stretch by x horizontally and y (default: x) vertically: positions by s, covariances by s^2.
 
+        Raises ValueError if x or y is not positive.
+
         >>> field = GaussianField(torch.ones(1, 1, 2), torch.ones(1, 1, 3), torch.ones(1, 1, 1), size=(4, 8))
         >>> wide = field.scale(3, 1)
         >>> wide.size, wide.means.tolist(), wide.cholesky.tolist()
@@ -91,8 +94,9 @@ class GaussianField:
     ) -> GaussianField:
         """Return the window [x, x + width] x [y, y + height] as a field of its own.
 
-        Keeps exactly the Gaussians whose cut-off ellipse has a bounding box that meets the window, in order:
-        the crop renders what the whole field renders there.
+        Coordinates are in the field's units. Keeps, in order, exactly the Gaussians whose cut-off ellipse has
+        a bounding box that meets the window: at scales of 1 and above the crop renders what the whole field
+        renders there. Below 1, the footprint of `render` widens Gaussians further than that.
 
         >>> means = torch.tensor([[[2.0, 2.0], [20.0, 2.0]]])
         >>> cholesky = torch.tensor([1.0, 0.0, 1.0]).expand(1, 2, 3)
@@ -133,7 +137,7 @@ class GaussianField:
 
     @staticmethod
     def merge(fields: Sequence[GaussianField], size: tuple[float, float] | None = None) -> GaussianField:
-        """Join the Gaussians of all `fields` (equal B and C) in one, on canvas `size` or that of the first.
+        """Join the Gaussians of all `fields` (equal B and C) in one field of `size`, default the first's.
 
         Raises ValueError for no fields, or for fields of different batch sizes or numbers of channels.
 
@@ -161,7 +165,7 @@ class GaussianField:
         return GaussianField(join("means"), join("cholesky"), join("colors"), size or fields[0].size, ragged)
 
     def widen(self, x: float, y: float) -> GaussianField:
-        """Average the image over an area of variances x and y (units squared) along the axes.
+        """Blur with a Gaussian of variances x and y (units squared) along the axes.
 
         Adds diag(x, y) to every covariance, and scales the amplitude by sqrt(det S / det S') so that each
         Gaussian keeps its integral.
@@ -188,11 +192,10 @@ class GaussianField:
     ) -> Tensor:
         """Render the canvas at `size` (height, width) pixels, default its own: [B, C, height, width].
 
-        Along an axis rendered at a scale s < 1, a pixel covers 1/s of the field's own pixels. The image that
-        the field was fitted to is already an average over its own pixels, so `footprint` adds the variance of
-        the difference of the two boxes, (1/s^2 - 1) / 12 of the field's units squared. Without it, pixels
-        sample points and fine detail aliases. At s >= 1 it changes nothing. Errors are those of
-        `splat2d.render`.
+        Along an axis rendered at a scale s < 1, a pixel is 1/s of the field's own pixels wide. The image that
+        the field was fitted to is already an average over its own pixels, so `footprint` adds the difference
+        of the two boxes' variances, (1/s^2 - 1) / 12 of the field's units squared. Without it, each pixel is
+        a point sample and fine detail aliases. At s >= 1 it changes nothing. Errors: as `splat2d.render`.
 
         >>> cholesky = torch.tensor([[[0.5, 0.0, 0.5]]])
         >>> field = GaussianField(torch.full((1, 1, 2), 4.0), cholesky, torch.ones(1, 1, 1), size=(8, 8))
@@ -212,8 +215,8 @@ class GaussianField:
     ) -> Iterator[tuple[int, Tensor]]:
         """Render an image larger than memory; yields (top row, [B, C, rows, width]) from top to bottom.
 
-        Each band takes at most `budget` bytes, but has at least four rows, and its bits are those of the same
-        rows rendered by `render`. On the CPU, without gradients.
+        Each band takes at most `budget` bytes, but has at least four rows (the last one has what is left). It
+        is bit-identical to the same rows of `render`'s image. On the CPU, without gradients.
 
         >>> field = GaussianField(torch.ones(1, 1, 2), torch.ones(1, 1, 3), torch.ones(1, 1, 1), size=(10, 8))
         >>> [(top, band.shape[2]) for top, band in field.render_bands(budget=128)]
@@ -237,7 +240,7 @@ class GaussianField:
         return (height, width), field
 
     def save(self, path: str | Path, **metadata: str) -> None:
-        """Write a safetensors file, whole or not at all; `metadata` are further strings for its header.
+        """Write a safetensors file atomically; `metadata` are additional strings for its header.
 
         Raises OSError if it cannot be written.
 
@@ -256,7 +259,10 @@ class GaussianField:
 
     @staticmethod
     def load(path: str | Path) -> GaussianField:
-        """Read a file that `save` wrote. Raises ValueError, naming the file, if it is not a field."""
+        """Read a file that `save` wrote.
+
+        Raises ValueError, naming the file, if it is not a field, OSError if it cannot be read.
+        """
         try:
             with safe_open(str(path), framework="pt") as file:
                 header = file.metadata() or {}

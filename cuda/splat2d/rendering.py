@@ -1,4 +1,4 @@
-"""`render`, the one public entry to all backends, and its registration with torch."""
+"""`render`, the public function in front of all backends, and its registration with torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_CUTOFF = 3.33
 
 
 def backend() -> str:
-    """Return what renders float32 tensors on the CPU here: "cpu" (the C++ library) or "torch" (without it).
+    """Return the backend for float32 CPU tensors: "cpu" (the C++ library) or "torch" (if there is none).
 
     >>> backend() in ("cpu", "torch")
     True
@@ -32,7 +32,7 @@ def render(
     counts: Tensor | None = None,  # [B]
     cutoff: float = DEFAULT_CUTOFF,
 ) -> Tensor:  # [B, C, H, W]
-    """Render B sums of 2D Gaussians: out(p) = sum_n c_n exp(-q_n(p) / 2), without terms of q > cutoff^2.
+    """Render B sums of 2D Gaussians: out(p) = sum_n c_n exp(-q_n(p) / 2), dropping terms of q > cutoff^2.
 
     Args:
         means: [B, N, 2] centres (x, y) in pixels; pixel (row i, column j) is centred on (j + 0.5, i + 0.5).
@@ -43,15 +43,16 @@ def render(
         cutoff: Mahalanobis radius of the footprint, up to 12.
 
     Returns:
-        [B, C, height, width] in float32, or in float64, from `backends.dense`, if the inputs are float64.
-        Half-precision inputs, as under autocast, are rendered in float32. Differentiable with respect to
-        means, cholesky and colors, with the footprint's edge held fixed. The bits of a row depend neither on
-        the other rows of the batch nor on the number of threads.
+        [B, C, height, width] in float32; float64 inputs are rendered in float64 by `backends.dense`, and
+        half-precision inputs, as under autocast, in float32. Differentiable with respect to means, cholesky
+        and colors, with the footprint's edge held fixed. In float32, the bits of a row depend neither on the
+        other rows of the batch nor on the number of threads.
 
     Raises:
-        ValueError: for shapes or values that cannot be rendered: non-finite entries, or l11 or l22 < 1e-15.
-            On CUDA, where checking values means waiting for the device, a row with such values becomes NaN
-            instead, and so do its gradients.
+        ValueError: for shapes or values that cannot be rendered: entries that are not finite or above 1e15 in
+            size, l11 or l22 below 1e-15, counts out of range. On CUDA, checking values would mean waiting for
+            the device, so a row with such values becomes NaN instead, and so do its gradients. Values and
+            counts in float64 are not checked.
 
     Source: GaussianImage (Zhang et al. 2024), Eq. 7; ContinuousSR, Eq. 5 without its normaliser.
 

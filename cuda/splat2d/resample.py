@@ -26,21 +26,21 @@ def imresize(
 ) -> Tensor:  # [..., h, w]
     """Resize the last two axes as MATLAB's `imresize(..., 'bicubic')` does.
 
-    Half-pixel centres, cubic kernel with a = -0.5, stretched by 1 / scale if that shrinks the image
-    (`antialias`), mirrored borders, the axis with the smaller ratio first.
+    Half-pixel centres; cubic kernel with a = -0.5, stretched by 1 / scale along axes that shrink
+    (`antialias`); mirrored borders; the axis with the smaller ratio is resized first.
 
     Args:
         image: [..., H, W], float or uint8.
         size: (h, w) in pixels; the ratios are then h / H and w / W.
         scale: one number, or one for y and one for x; the size is then ceil(H * scale), ceil(W * scale).
-        antialias: whether to average over the pixels that a smaller image leaves out.
+        antialias: whether to low-pass filter along axes that shrink.
 
     Returns:
         [..., h, w] in the image's dtype. Floats are not clamped. uint8 is rounded and clamped after each of
-        the two passes as in MATLAB, and equals MATLAB's results to the bit.
+        the two passes as in MATLAB, and is bit-identical to MATLAB's results.
 
     Raises:
-        ValueError: unless exactly one of `size` and `scale` is given, and is positive.
+        ValueError: unless exactly one of `size` and `scale` is given, it is positive, and H, W > 0.
 
     >>> ramp = torch.arange(8.0).expand(4, 8)
     >>> imresize(ramp, scale=0.5).shape, imresize(ramp, (6, 20)).shape
@@ -68,7 +68,7 @@ def imresize(
 
 
 def output_size(extent: int, scale: float) -> int:
-    """Return how many pixels `extent` pixels become at `scale`: MATLAB's ceil."""
+    """Return the number of pixels that `extent` pixels become at `scale`: ceil, as in MATLAB."""
     return math.ceil(extent * scale - SIZE_TOLERANCE)
 
 

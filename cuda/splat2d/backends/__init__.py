@@ -1,4 +1,4 @@
-"""The implementations of rendering and fitting, which all mean the same.
+"""The implementations of rendering and fitting; all compute the same function.
 
 `dense`: torch, every pixel times every Gaussian; the oracle. `cpu`: C++. `cuda`: NVIDIA GPUs, through NVRTC.
 `fallback`: torch, on machines without the C++ library.

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 ABI = 4
-"""Version of the C interface (api.h) that this module calls; other libraries are not loaded."""
+"""Version of the C interface (api.h) that this module calls; a library of another version is not loaded."""
 MAX_CHANNELS = 8
 MAX_CUTOFF = 12.0
 MAX_EXTENT = 1 << 24
-"""Pixel centres up to here are exact in float32."""
+"""Largest height and width: up to here pixel centres are exact in float32."""
 LARGEST, SMALLEST = 1e15, 1e-15
-"""Range of values that can be rendered (api.cpp): no intermediate result overflows within it."""
+"""Limits of values that can be rendered (api.cpp): within them no intermediate result overflows."""
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
@@ -33,7 +33,7 @@ _BAD_GAUSSIAN, _NO_MEMORY = -3, -2  # api.h's Status
 
 
 class FieldArguments(ctypes.Structure):
-    """As in src/cpu/api.h, member by member; so are the structs below."""
+    """Mirror of the struct in src/cpu/api.h, member by member; so are the structs below."""
 
     _fields_ = (
         ("batch", c_int64),
@@ -128,9 +128,9 @@ def library_paths() -> Iterator[Path]:
 
 
 def load(path: Path) -> ctypes.CDLL | None:
-    """The library at `path`, or None if its interface has another version.
+    """Load the library at `path`; return None if its interface has another version.
 
-    Raises ImportError if a struct has another size than its mirror here.
+    Raises ImportError if the size of a struct differs from its mirror here.
     """
     library = ctypes.CDLL(str(path))
     if library.splat2d_abi() != ABI:
@@ -157,12 +157,12 @@ def warn_missing() -> None:
 
 
 def instruction_set() -> str:
-    """The instruction set in use: "portable", "avx2" or "avx512". All give the same bits."""
+    """Return the instruction set in use: "portable", "avx2" or "avx512". All give the same bits."""
     return INSTRUCTION_SETS[_library().splat2d_isa()]
 
 
 def set_instruction_set(name: str) -> None:
-    """Use another instruction set; ValueError if this machine lacks it. For tests and benchmarks."""
+    """Use another of INSTRUCTION_SETS; ValueError if this machine lacks it. For tests and benchmarks."""
     if _library().splat2d_set_isa(INSTRUCTION_SETS.index(name)) != 0:
         raise ValueError(f"this machine has no {name}")
 
@@ -178,7 +178,7 @@ def _pointer(tensor: Tensor | None) -> int | None:
 
 
 def bad_gaussian(row: int, index: int) -> str:
-    """The error message for a Gaussian that cannot be rendered."""
+    """Return the error message for a Gaussian that cannot be rendered."""
     return (
         f"Gaussian {index} of row {row} cannot be rendered: means, Cholesky entries and colours must be "
         f"finite, at most {LARGEST:g} in size, and l11 and l22 at least {SMALLEST:g}"
@@ -199,7 +199,7 @@ def _call(name: str, arguments: ctypes.Structure) -> None:
     if status == _NO_MEMORY:
         raise MemoryError("not enough memory to render")
     if status != 0:
-        raise ValueError("splat2d refused arguments that its callers should have checked")
+        raise ValueError("splat2d got arguments that its caller should have checked")
 
 
 def _field(
@@ -235,10 +235,10 @@ def render(
     cutoff: float,
     rows: tuple[int, int] | None = None,
 ) -> Tensor:
-    """Contiguous float32 CPU tensors [B, N, 2], [B, N, 3], [B, N, C], counts int64 [B] -> [B, C, H, W].
+    """Render contiguous float32 tensors [B, N, 2], [B, N, 3], [B, N, C] and int64 [B] to [B, C, H, W].
 
     With `rows` = (first, end), only those rows of the image. Raises ValueError for a Gaussian that cannot be
-    rendered.
+    rendered and for counts out of range, MemoryError if memory runs out.
     """
     batch, gaussians, channels = colors.shape
     check_counts(counts, gaussians)
@@ -257,7 +257,7 @@ def render(
 def render_backward(
     grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of means, cholesky and colors, given that of the output, `grad` [B, C, H, W] (contiguous)."""
+    """Return the gradients of means, cholesky and colors from the output's, `grad` [B, C, H, W]."""
     height, width = grad.shape[-2:]
     gradients = (torch.zeros_like(means), torch.zeros_like(cholesky), torch.zeros_like(colors))
     arguments = RenderBackwardArguments(
@@ -287,9 +287,9 @@ def fit_fast(
     """Run `len(rates)` Adam iterations on one crop in place; return the sum of squared errors before each.
 
     All tensors are contiguous float32. Rows of `parameters`: x, y, then the symmetric square root (a, b, c)
-    of the covariance, then colours; `first` and `second` are Adam's moments of them. `rates` are the learning
-    rates of means, roots and colours; `start` is the number of iterations done before. The roots' eigenvalues
-    stay at or above `min_sigma` pixels. Runs on the calling thread alone.
+    of the covariance, then colours; `first` and `second` are Adam's moments. `rates` are the learning rates
+    of means, roots and colours; `start` is the number of iterations already done. The roots' eigenvalues stay
+    at or above `min_sigma` pixels. Runs on the calling thread alone.
     """
     channels, height, width = target.shape
     losses = torch.empty(len(rates), dtype=torch.float64)
@@ -330,10 +330,10 @@ def fit_gaussianimage(
     """Run `len(rates)` iterations of the recipe `gaussianimage` on one crop in place.
 
     All tensors are contiguous float32. Rows of `parameters`: p of the positions W (tanh(p) + 1) / 2 and
-    H (tanh(p) + 1) / 2, Cholesky entries minus `bound`, colours; a diagonal entry nearer to zero than 0.001
-    is held there. `state` is Adan's: momentum, change, second moment, and the previous gradient. `start` is
-    the number of iterations done before. Returns the sum of squared errors of the clamped image before each
-    iteration. Runs on the calling thread alone.
+    H (tanh(p) + 1) / 2, Cholesky entries minus `bound`, colours; the factor's diagonal is used with an
+    absolute value of at least 0.001. `state` is Adan's: momentum, change, second moment, and the previous
+    gradient. `start` is the number of iterations already done. Returns the sum of squared errors of the
+    clamped image before each iteration. Runs on the calling thread alone.
     """
     channels, height, width = target.shape
     losses = torch.empty(len(rates), dtype=torch.float64)

@@ -1,8 +1,8 @@
-"""Rendering and fitting on NVIDIA GPUs: the order of the CUDA kernels and their arguments.
+"""Rendering and fitting on NVIDIA GPUs: launches the CUDA kernels in order.
 
 Everything is queued on torch's current stream and nothing waits for the device, so wrong values raise no
 error here: a row with a Gaussian that cannot be rendered, or with a count out of range, becomes NaN, and so
-do its gradients. The results have the bits of the cpu backend.
+do its gradients. The results are bit-identical to the cpu backend's.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class _Scene:
     size: tuple[int, int]
     cutoff: float
     records: Tensor
-    """[B, N, 8], a Shape of src/shared/gaussian.h each."""
+    """[B, N, 8], each a Shape of src/shared/gaussian.h."""
     boxes: Tensor
-    """[B, N, 4] the cells of 4x4 pixels that each may touch."""
+    """[B, N, 4], for each Gaussian the box of 4x4-pixel cells that it may touch."""
     chunks: Tensor
-    """[B, ceil(N / 32), 4] hulls of 32 Gaussians."""
+    """[B, ceil(N / 32), 4], the bounding boxes of 32 Gaussians each."""
     groups: Tensor
-    """[B, ceil(N / 1024), 4] hulls of 32 chunks."""
+    """[B, ceil(N / 1024), 4], the bounding boxes of 32 chunks each."""
     colors: tuple[Tensor, int, int, int]
     """A tensor that begins with the first colour, and the strides of rows, Gaussians and channels."""
     counts: Tensor | None = None
@@ -46,7 +46,7 @@ class _Scene:
 
     @property
     def extent(self) -> tuple[int, int]:
-        """Rows, and Gaussians of each."""
+        """(B, N): rows, and Gaussians per row."""
         return self.batch, self.gaussians
 
     def tiles(self, first: int, end: int) -> int:
@@ -54,11 +54,11 @@ class _Scene:
         return (-(-end // TILE_HEIGHT) - first // TILE_HEIGHT) * -(-self.size[1] // TILE_WIDTH)
 
     def per_gaussian(self, name: str, *arguments: cuda_runtime.Argument) -> None:
-        """Launch a kernel with a lane for every Gaussian."""
+        """Launch a kernel with one lane per Gaussian."""
         self.launch(name, self.chunks[..., 0].numel(), *arguments)
 
     def group(self) -> None:
-        """Compute the hulls of the groups."""
+        """Compute the bounding boxes of the groups."""
         self.launch("group", self.groups[..., 0].numel(), self.chunks, *self.extent, self.groups)
 
     def rasterize(
@@ -100,7 +100,7 @@ def _scene(
     counts: Tensor | None = None,
     bad: Tensor | None = None,
 ) -> _Scene:
-    """A scene with room for its records and boxes, on the device of `like`."""
+    """Allocate a scene's records and boxes on the device of `like`."""
     chunks = -(-n // WARP)
     return _Scene(
         cuda_runtime.launcher(like.device, channels),
@@ -186,12 +186,11 @@ def fit_fast(
     betas: tuple[float, float],
     epsilon: float,
 ) -> Tensor:  # [B, iterations] float64
-    """As `cpu.fit_fast`, for B crops of one size at once; returns the squared error of each before each step.
+    """As `cpu.fit_fast`, for B crops of one size at once; return each crop's squared error before each step.
 
-    Queues every iteration and returns: reading the losses or the parameters waits for the device. With a
-    dozen crops or more, the six launches of an iteration cost little compared with its work; a CUDA graph of
-    them would only help to fit a single crop. A Gaussian that turns NaN is no longer rasterized, as on the
-    CPU.
+    Queues all iterations and returns; reading the losses or the parameters waits for the device. With a
+    dozen crops or more, the six launches of an iteration cost little compared with its work; a CUDA graph
+    would help only for a single crop. As on the CPU, a Gaussian that becomes NaN is no longer rasterized.
     """
     corrections = 1 / _bias_corrections(betas, start, len(rates))
     schedule = torch.cat([rates.cpu(), corrections.float()], 1).to(target.device, non_blocking=True)
@@ -216,7 +215,7 @@ def fit_gaussianimage(
     betas: tuple[float, float, float],
     epsilon: float,
 ) -> Tensor:  # [B, iterations] float64
-    """As `cpu.fit_gaussianimage`, for B crops of one size at once; queues and returns, as `fit_fast` does."""
+    """As `cpu.fit_gaussianimage`, for B crops of one size at once; asynchronous, as `fit_fast`."""
     gains = torch.tensor([1.0, betas[1], 1.0]).double()  # rounded to float32, as in the C++ code
     corrections = gains / _bias_corrections(betas, start, len(rates))
     schedule = torch.cat([rates.cpu()[:, None], corrections.float()], 1).to(target.device, non_blocking=True)
@@ -247,8 +246,8 @@ def _iterate(
 ) -> Tensor:
     """Run the iterations of a fit; return the squared errors before each, [B, iterations].
 
-    `prepare` is a kernel's name and its first arguments. An iteration prepares, rasterizes and gathers, then
-    calls `update` with the sums of each Gaussian and the number of the iteration.
+    `prepare` is a kernel's name and its first arguments. Each iteration prepares, rasterizes and gathers,
+    then calls `update` with the sums over each Gaussian's footprint and the index of the iteration.
     """
     batch, channels, height, width = target.shape
     n = parameters.shape[2]
@@ -277,7 +276,7 @@ def _iterate(
 def _bias_corrections(
     betas: tuple[float, ...], start: int, iterations: int
 ) -> Tensor:  # [iterations, betas] float64
-    """1 - beta^count for the counts from start + 1, in double precision as in fit_workspace.h."""
+    """1 - beta^count for counts from start + 1 on, in double precision as in fit_workspace.h."""
     rounded = torch.tensor(betas).tolist()  # to float32, as in the C++ code
     counts = range(start + 1, start + iterations + 1)
     rows = [[1 - beta**count for beta in rounded] for count in counts]

@@ -1,7 +1,7 @@
 """The CUDA kernels (src/cuda/kernels.cu): compiled on first use, cached on disk, launched on torch's stream.
 
 NVIDIA's `cuda-core` (the extra `gpu`) compiles them with NVRTC to machine code for the installed GPU: users
-build nothing and need no CUDA toolkit. Nothing here calls CUDA at import.
+need no build step and no CUDA toolkit. Importing this module does not call CUDA.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Launch = Callable[..., None]
 def arguments(values: tuple[Argument, ...]) -> list[int | np.float32]:
     """Convert arguments for a kernel: pointers and integers to 64 bits, floats to float32, None to null.
 
-    A kernel that declares a narrower integer reads its lower half.
+    A kernel that declares a 32-bit integer reads the lower half.
     """
     return [_argument(value) for value in values]
 
@@ -70,7 +70,7 @@ def launcher(device: torch.device, channels: int) -> Launch:
 
 
 class _Stream:
-    """A torch stream, with the protocol by which cuda-core accepts foreign streams."""
+    """A torch stream with the protocol through which cuda-core accepts other libraries' streams."""
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
@@ -101,10 +101,10 @@ def _library(device: int, channels: int) -> Any:
 
 
 def cubin(architecture: str, channels: int) -> bytes:
-    """Return machine code for an architecture ("sm_90"), from the cache, or compiled and then cached.
+    """Return the machine code for an architecture ("sm_90"), compiling and caching it if necessary.
 
     The cache is `$XDG_CACHE_HOME/splat2d`, by default `~/.cache/splat2d`. If it cannot be read or written,
-    the kernels are compiled again each time.
+    each process compiles the kernels again. Raises as `compile_kernels` does.
     """
     path = _cache_folder() / f"{_key(architecture, channels)}.cubin"
     try:
@@ -119,8 +119,8 @@ def compile_kernels(architecture: str, channels: int) -> bytes:
     """Compile src/cuda/kernels.cu with NVRTC; needs no GPU and no driver.
 
     Division and square root are rounded correctly, and only operations that the source fuses are fused, so
-    the results have the bits of the cpu backend. Raises RuntimeError for an architecture that the installed
-    NVRTC does not know.
+    the results are bit-identical to the cpu backend's. Raises RuntimeError if cuda-core is not installed, or
+    its NVRTC does not know the architecture.
     """
     core = _cuda_core()
     _check_architecture(architecture)
@@ -167,7 +167,7 @@ def _key(architecture: str, channels: int) -> str:
 
 
 def _store(path: Path, code: bytes) -> None:
-    """Write to the cache, if it can be written; another process sees the whole file or none."""
+    """Write to the cache atomically, if it can be written at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as partial:

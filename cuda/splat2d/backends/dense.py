@@ -1,7 +1,7 @@
 """The oracle: a dense torch rendering of sums of 2D Gaussians, every pixel times every Gaussian.
 
-Slow and simple. It computes in the dtype of its inputs (float64 in the tests) and is differentiated by torch
-itself; the tests compare every other backend with it.
+Slow and simple. It computes in the dtype of its inputs (float64 in the tests) and its gradients are torch's;
+the tests compare every other backend with it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def render(
     """Sum c_n exp(-q_n(p) / 2) over the Gaussians with q_n(p) <= cutoff^2, in the inputs' dtype.
 
     q is the squared Mahalanobis distance of the pixel centre p = (j + 0.5, i + 0.5). Row b uses its first
-    counts[b] Gaussians. Arguments are those of `splat2d.render`, and are not checked here. With
-    `rows` = (first, end), only those rows of the image.
+    counts[b] Gaussians. Arguments are those of `splat2d.render`, and are not checked here.
+    With `rows` = (first, end), only those rows of the image are rendered.
     """
     width = size[1]
     first, end = rows or (0, size[0])

@@ -1,7 +1,7 @@
 """The torch backend for machines without the C++ library: each Gaussian over its own box of pixels.
 
-It means the same as `dense`, but its cost grows with the footprints, not with pixels times Gaussians.
-Gaussians are grouped by the size of their boxes (powers of two): small boxes are not padded to large ones.
+It computes the same as `dense`, but its cost grows with the footprints, not with pixels times Gaussians.
+Gaussians are grouped by the size of their boxes (powers of two), so that small boxes need little padding.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def render(
     cutoff: float,
     rows: tuple[int, int] | None = None,
 ) -> Tensor:
-    """As `cpu.render`; row by row, so that a row's sums do not depend on the rest of the batch."""
+    """As `cpu.render`, one row at a time, so that a row's sums do not depend on the rest of the batch."""
     batch, n, channels = colors.shape
     rows = rows or (0, size[0])
     extent = (rows[1] - rows[0], size[1])
@@ -121,7 +121,7 @@ def render(
 def render_backward(
     grad: Tensor, means: Tensor, cholesky: Tensor, colors: Tensor, counts: Tensor | None, cutoff: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `cpu.render_backward`, with the formulas of src/shared/gaussian.h without its scaling by k."""
+    """As `cpu.render_backward`, with the formulas of src/shared/gaussian.h except for its scaling by k."""
     batch, _, channels = colors.shape
     height, width = grad.shape[-2:]
     gradients = (torch.zeros_like(means), torch.zeros_like(cholesky), torch.zeros_like(colors))
@@ -156,7 +156,7 @@ def fit_fast(
     betas: tuple[float, float],
     epsilon: float,
 ) -> Tensor:
-    """As `cpu.fit_fast`, step by step (src/cpu/fit_fast.h)."""
+    """As `cpu.fit_fast`, in torch (src/cpu/fit_fast.h)."""
     size = (target.shape[1], target.shape[2])
     losses = torch.empty(len(rates), dtype=torch.float64)
     for step, rate in enumerate(rates):
