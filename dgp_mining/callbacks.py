@@ -1,4 +1,4 @@
-"""Callbacks: what a mining run reports while it goes on, and progress bars made of it."""
+"""Callbacks: the events of a mining run, and progress bars that show them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .workers.messages import Progress
 class Callback(ProgressCallback):
     """Receives the events of a run; override the methods of interest, the others do nothing.
 
-    `mine` calls all of them but `on_progress`; `merge`, `verify`, `summarise`, `build_dictionary` and
-    `write_report` call `on_progress`. All are called in the process and thread of the caller, except for
-    `on_message` after Ctrl-C, which is called in a thread of its own. An exception that a method raises ends
-    the run, and nothing done is lost.
+    `mine` calls all methods except `on_progress`, which `merge`, `verify`, `summarise`, `build_dictionary`
+    and `write_report` call. All are called in the caller's process and thread, except that `on_message` is
+    called in another thread after Ctrl-C. An exception that a method raises ends the run; finished chunks are
+    kept.
 
     >>> from dgp_mining.store.part import Chunk
     >>> class Counter(Callback):
@@ -32,10 +32,10 @@ class Callback(ProgressCallback):
     """
 
     def on_plan(self, plan: Plan, store: Store) -> None:
-        """The run is planned and its store open; nothing has been fitted yet."""
+        """The run is planned and its store is open; this run has fitted nothing yet."""
 
     def on_chunk(self, progress: Progress) -> None:
-        """A chunk of crops has been fitted and is in the store."""
+        """A chunk of crops has been fitted and written to the store."""
 
     def on_end(self, store: Store) -> None:
         """The run has finished; not called if it was interrupted or raised an error."""
@@ -71,11 +71,11 @@ class TqdmCallback(Callback):
         self._bar.update(progress.done + progress.failed)
 
     def on_message(self, text: str) -> None:
-        """Print above the bar."""
+        """Print a message above the bar."""
         self._tqdm.write(text)
 
     def on_progress(self, what: str, done: int, total: int) -> None:
-        """Move the bar of `what`, opening it first; it closes when it is full."""
+        """Show `done` of `total` on a bar for `what`, which is opened if necessary and closed when full."""
         if self._bar is None or self._what != what:
             self._open(what, total, 0, "it")
         self._bar.update(done - self._bar.n)

@@ -1,7 +1,7 @@
-"""What the commands dgp-mine, sr-train, sr-upscale, sr-eval and sr-convert share.
+"""Shared by the commands dgp-mine, sr-train, sr-upscale, sr-eval and sr-convert.
 
-Exit statuses, `-h` and `--version` on every command, the options that mean the same in all of them, options
-and commands under the names of the release before, and errors as one sentence that names options.
+Exit statuses; `-h` and `--version`; options that mean the same in every command; the old names of options and
+commands; errors as one sentence that names options instead of Python arguments.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ FAILED = 1
 """Exit status of a command that could not do its work."""
 
 USAGE = 2
-"""Exit status for options that are wrong or contradict each other, as click has it."""
+"""Exit status for options that are wrong or contradict each other; click's default."""
 
 FINISHED_WITH_FAILURES = 3
-"""Exit status of a command that went on after an image or crop that it could not use."""
+"""Exit status of a command that finished, but skipped images or crops that it could not use."""
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""Exit status after Ctrl-C, the convention of shells."""
 
 REMOVAL = "0.3"
 """The release in which the old names of options and commands stop working."""
@@ -34,25 +34,25 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def announce_renaming(old: str, new: str) -> None:
-    """Print the line on stderr that answers the use of an old name."""
-    click.echo(f"{old} is now {new}; the old name goes in {REMOVAL}.", err=True)
+    """Print the notice of an old name on stderr."""
+    click.echo(f"{old} is now {new}; the old name will be removed in {REMOVAL}.", err=True)
 
 
 class Option(click.Option):
-    """An option that may have an old name, and be another argument in Python."""
+    """An option that may have old names, and another name as a Python argument."""
 
     def __init__(
         self, *args: Any, former: Sequence[str] = (), argument: Sequence[str] = (), **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.former = tuple(former)
-        """Old names, which work with a line on stderr."""
+        """Old names, which still work but print a notice on stderr."""
         self.argument = tuple(argument)
-        """Names of the library's arguments that it sets, besides its own."""
+        """Further names of the library's arguments that this option sets."""
 
 
 class FormerArgument(click.Argument):
-    """An argument without a name that has become the option `--<option>`; not shown in the help."""
+    """A positional argument that has become the option `--<option>`; not shown in the help."""
 
     def __init__(self, param_decls: Sequence[str], option: str) -> None:
         super().__init__(param_decls, required=False, expose_value=False, is_eager=True)
@@ -76,10 +76,10 @@ class FormerArgument(click.Argument):
 
 
 class Command(click.Command):
-    """A command with `-h` and `--version`, whose foreseen errors are one sentence and exit status 1."""
+    """A command with `-h` and `--version`; prints foreseen errors as one sentence and exits with status 1."""
 
     foreseen: tuple[type[Exception], ...] = (ValueError, OSError)
-    """Errors whose message is for the user; all of the library's errors are ValueErrors, unless named."""
+    """Errors whose message is meant for the user; most of the library's errors are ValueErrors."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **_with_context_settings(kwargs))
@@ -105,7 +105,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands, with `-h` and `--version`, that knows the old names of commands."""
+    """A group of such commands, with `-h`, `--version` and the old names of commands."""
 
     command_class: type[click.Command] | None = Command
     group_class = type
@@ -113,7 +113,7 @@ class Group(click.Group):
     def __init__(self, *args: Any, former: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **_with_context_settings(kwargs))
         self.former = dict(former or {})
-        """Old name -> name."""
+        """Old name -> new name."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return _with_version(super().get_params(ctx))
@@ -153,7 +153,7 @@ VERSION = click.Option(
 
 
 def _by_new_names(command: click.Command, args: list[str]) -> list[str]:
-    """The arguments with the new names of options in place of old ones, a line on stderr for each."""
+    """Replace the old names of options by the new ones, with a notice on stderr for each."""
     new_names = {
         old: option.opts[0]
         for option in command.params
@@ -173,12 +173,12 @@ def _by_new_name(arg: str, new_names: Mapping[str, str]) -> str:
 
 
 ARGUMENT = re.compile(r"""(?:(?<=[\s("'])|^)(?<!--set )([a-z]\w*)=(True\b|False\b)?((?=[\w"'/]))?""")
-"""An argument as the library's messages write it: `prior=`, `size=65`, `overwrite=True`."""
+"""An argument as the library's messages write it: `prior=`, `size=65` or `overwrite=True`."""
 
 
 @contextlib.contextmanager
 def _translated(ctx: click.Context) -> Iterator[None]:
-    """Errors of click that are raised inside name options instead of arguments."""
+    """Make click's errors that are raised inside name options instead of Python arguments."""
     try:
         yield
     except click.ClickException as error:
@@ -192,17 +192,17 @@ def _translated(ctx: click.Context) -> Iterator[None]:
 
 
 def sentence(error: BaseException) -> str:
-    """The message of an error, ending in a full stop."""
+    """Return the message of an error, ending in a full stop."""
     text = str(error) or type(error).__name__
     return text if text.endswith((".", "!", "?")) else text + "."
 
 
 def in_options(text: str, ctx: click.Context | None = None) -> str:
-    """`text` with the options of the running command in place of the arguments that it names.
+    """Replace the Python arguments that `text` names by the options of the running command.
 
     'name a dictionary with prior=' becomes 'name a dictionary with --prior', 'take size=65' becomes 'take
-    --kernels 65', and 'overwrite=True' becomes '--overwrite'. If the running command has no such option,
-    that of another command of its group is named; if there is none either, the text stays.
+    --kernels 65', and 'overwrite=True' becomes '--overwrite'. If the running command has no such
+    option, another command's of the same program is taken; if there is none either, the text is unchanged.
     """
     ctx = ctx or click.get_current_context(silent=True)
     if ctx is None:
@@ -223,12 +223,12 @@ def _in_option(match: re.Match[str], known: Mapping[str, click.Parameter]) -> st
 
 
 def option_name(param: click.Parameter) -> str:
-    """What a user calls a parameter: '--out', or 'INPUT'."""
+    """Return the name of a parameter on the command line: '--out', or 'INPUT'."""
     return max(param.opts, key=len) if isinstance(param, click.Option) else param.human_readable_name
 
 
 def parameters(ctx: click.Context) -> dict[str, click.Parameter]:
-    """Name of an argument -> parameter: of the running command, then of the others of its program."""
+    """Map argument names to parameters of the running command and of the other commands of its program."""
     found: dict[str, click.Parameter] = {}
     for command in (ctx.command, *_commands(ctx.find_root().command)):
         for param in command.params:
@@ -239,23 +239,23 @@ def parameters(ctx: click.Context) -> dict[str, click.Parameter]:
 
 
 def _commands(command: click.Command) -> Iterator[click.Command]:
-    """The command and all below it."""
+    """Yield the command and all its subcommands."""
     yield command
     for child in command.commands.values() if isinstance(command, click.Group) else ():
         yield from _commands(child)
 
 
 def option(*names: str, **settings: Any) -> Callable[[Function], Function]:
-    """`click.option`, which also takes the `former` names of an option and its `argument` in Python."""
+    """Like `click.option`, but also takes the `former` names of an option and its `argument` in Python."""
     return click.option(*names, cls=Option, **settings)
 
 
 def former_argument(new: str) -> Callable[[Function], Function]:
-    """What was an argument without a name is now the option --`new`; the old form still works."""
+    """Accept the former positional argument for what is now the option --`new`."""
     return click.argument(f"former_{new}", cls=FormerArgument, option=new)
 
 
-# The options that several commands have. Each has one meaning, in the same words wherever it is offered.
+# Options of several commands. Each has the same meaning and the same help text everywhere.
 
 
 def store_option() -> Callable[[Function], Function]:
@@ -270,7 +270,7 @@ def images_option(more: str = "", **settings: Any) -> Callable[[Function], Funct
 
 
 def out_option(what: str, more: str = "", **settings: Any) -> Callable[[Function], Function]:
-    """--out; `what` is written there."""
+    """--out, the file to write `what` to."""
     return option("--out", **{"metavar": "FILE", "help": f"Where to write {what}.{more}", **settings})
 
 
@@ -297,4 +297,4 @@ def json_option() -> Callable[[Function], Function]:
 
 def dry_run_option(more: str) -> Callable[[Function], Function]:
     """--dry-run."""
-    return option("--dry-run", is_flag=True, help="Only print what the run would take: " + more)
+    return option("--dry-run", is_flag=True, help="Only print an estimate: " + more)

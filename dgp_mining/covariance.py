@@ -2,7 +2,7 @@
 
 A covariance S is held as three entries along an array's last axis: itself (S_xx, S_xy, S_yy), its Cholesky
 factor L (l11, l21, l22) with S = L L^T, or its symmetric positive square root R (r_xx, r_xy, r_yy), S = R R.
-Stores and dictionaries are byte-identical across versions, so the order of operations here is fixed.
+The order of operations is fixed, because stores and dictionaries must be byte-identical across versions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def covariance_from_cholesky(cholesky: np.ndarray) -> np.ndarray:
-    """(l11, l21, l22) -> (S_xx, S_xy, S_yy) = L L^T, float64, over the last axis of [..., 3].
+    """Convert (l11, l21, l22) to (S_xx, S_xy, S_yy), S = L L^T, in float64; both are [..., 3].
 
     >>> covariance_from_cholesky(np.array([2.0, 1.0, 3.0])).tolist()
     [4.0, 2.0, 10.0]
@@ -21,7 +21,9 @@ def covariance_from_cholesky(cholesky: np.ndarray) -> np.ndarray:
 
 
 def cholesky_from_covariance(covariance: np.ndarray) -> np.ndarray:
-    """(S_xx, S_xy, S_yy) -> (l11, l21, l22), float64, l11, l22 > 0; NaN if not positive definite.
+    """Convert (S_xx, S_xy, S_yy) to (l11, l21, l22), l11, l22 > 0, in float64; both are [..., 3].
+
+    Entries are NaN if S is not positive definite.
 
     >>> cholesky_from_covariance(np.array([4.0, 2.0, 10.0])).tolist()
     [2.0, 1.0, 3.0]
@@ -34,7 +36,7 @@ def cholesky_from_covariance(covariance: np.ndarray) -> np.ndarray:
 
 
 def square_root_from_cholesky(cholesky: np.ndarray) -> np.ndarray:
-    """(l11, l21, l22) -> (r_xx, r_xy, r_yy), float64, over the last axis of [..., 3].
+    """Convert (l11, l21, l22) to (r_xx, r_xy, r_yy), S = R R, in float64; both are [..., 3].
 
     >>> square_root_from_cholesky(np.array([2.0, 0.0, 3.0])).tolist()
     [2.0, 0.0, 3.0]
@@ -46,7 +48,7 @@ def square_root_from_cholesky(cholesky: np.ndarray) -> np.ndarray:
 
 
 def logarithm_from_cholesky(cholesky: np.ndarray) -> np.ndarray:
-    """(l11, l21, l22) -> (m, u, v) of the matrix logarithm log S = m I + [[u, v], [v, -u]], over [..., 3].
+    """Convert (l11, l21, l22) to (m, u, v), log S = m I + [[u, v], [v, -u]]; both are [..., 3].
 
     >>> logarithm_from_cholesky(np.array([1.0, 0.0, 1.0])).tolist()
     [0.0, 0.0, 0.0]
@@ -60,7 +62,7 @@ def logarithm_from_cholesky(cholesky: np.ndarray) -> np.ndarray:
 
 
 def smallest_eigenvalue(covariance: np.ndarray) -> np.ndarray:
-    """The smaller eigenvalue, [...], of each covariance (S_xx, S_xy, S_yy) in [..., 3].
+    """Return the smaller eigenvalue, [...], of each covariance (S_xx, S_xy, S_yy) in [..., 3].
 
     >>> float(smallest_eigenvalue(np.array([4.0, 0.0, 9.0])))
     4.0
@@ -72,10 +74,10 @@ def smallest_eigenvalue(covariance: np.ndarray) -> np.ndarray:
 
 
 def major_axis(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The variance along the longer axis, and the cosine and sine of twice its angle from x towards y.
+    """Return the variance along the longer axis, and the cosine and sine of twice its angle from x towards y.
 
-    Each is [...] for covariances (S_xx, S_xy, S_yy) in [..., 3]. The doubled angle makes opposite directions
-    equal and can be averaged; a circle has no direction, and its cosine and sine are 0.
+    Each is [...] for covariances (S_xx, S_xy, S_yy) in [..., 3]. Doubling the angle makes opposite
+    directions equal, so that it can be averaged; a circle has no direction: its cosine and sine are 0.
 
     >>> [float(value) for value in major_axis(np.array([1.0, 0.0, 4.0]))]
     [4.0, -1.0, 0.0]
@@ -87,7 +89,7 @@ def major_axis(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def principal_axes(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The standard deviations along the longer and the shorter axis, and the angle of the longer one.
+    """Return the standard deviations along the longer and the shorter axis, and the longer one's angle.
 
     Each is [...] for covariances (S_xx, S_xy, S_yy) in [..., 3]. The angle is in degrees from x towards y, in
     (-90, 90]; it is 0 for a circle.

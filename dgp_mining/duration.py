@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def duration(seconds: float) -> str:
-    """A rough duration, in seconds to days.
+    """Format a duration in seconds roughly, in a unit from seconds to days.
 
     >>> duration(40), duration(720), duration(12_600)
     ('40 s', '12 min', '3.5 h')

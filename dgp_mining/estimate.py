@@ -1,4 +1,4 @@
-"""The time and disk space that a mining run takes, measured on one of its crops."""
+"""Estimating the time and disk space of a mining run from trial fits of one crop."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ class Estimate:
 
 
 def estimate(plan: Plan, fitter: str | None = None, callback: ProgressCallback | None = None) -> Estimate:
-    """Fit a crop of `plan` briefly and extrapolate; on a GPU, a batch of copies of it.
+    """Time short fits of one crop of `plan`, or on a GPU of a batch of its copies, and extrapolate.
 
-    Raises ImageError if no crop can be fitted, RunError if there is no such device.
+    Raises ImageError if no crop can be fitted, RunError if this process lacks the plan's backend, and
+    ValueError if the images are in several folders.
     """
     check_worker(plan.settings.backend)
     fitter = fitter or FITTERS["cuda" if plan.settings.backend == "cuda" else "cpu"]
@@ -70,9 +71,9 @@ def _load(plan: Plan, crop: int) -> LoadedCrop:
 def _timed(
     loaded: LoadedCrop, plan: Plan, fitter: str, callback: ProgressCallback
 ) -> list[tuple[CropResult, float]]:
-    """The result and the seconds per crop of each trial."""
+    """Return the result and the seconds per crop of each trial."""
     batch = [loaded] * min(batch_size(plan.settings), plan.crops)
-    # A CPU fit runs on this thread alone, so that other processes do not count.
+    # A CPU fit runs on this thread alone, so thread time excludes other processes.
     clock = time.perf_counter if plan.settings.backend == "cuda" else time.thread_time
     trials = []
     with one_torch_thread():

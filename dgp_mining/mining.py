@@ -1,6 +1,6 @@
 """From a folder of images to a store of fits: plan, fit the pending crops, write.
 
-Results depend on the images and the settings alone: not on the number of workers, the order in which they
+Results depend only on the images and the settings, not on the number of workers, the order in which they
 finish, or interruptions.
 """
 
@@ -27,7 +27,7 @@ from .workers.messages import PlannedChunk, Task
 from .workers.scheduling import TaskQueue
 from .workers.worker import FITTERS, fit_task, prepare_worker
 
-FINISHING = "Finishing the chunks under way; Ctrl-C again stops at once and loses them."
+FINISHING = "Finishing the chunks in progress; Ctrl-C again stops at once and loses them."
 
 
 def mine(
@@ -52,14 +52,19 @@ def mine(
         device: "cpu" or "cuda"; default "cuda" for scheduler "gpu", otherwise "cpu".
         overwrite: delete the store first.
         retry_failed: fit failed crops again.
-        strict: raise RunError as soon as a crop fails or an image cannot be mined.
+        strict: raise RunError as soon as a crop fails or an image cannot be mined, also if that happened in
+        an
+            earlier run and `retry_failed` is not given.
         callback: receives the plan, every finished chunk, messages and the end of the run.
         fitter: name of the fitting module; default `worker.FITTERS[device]`.
 
+    Returns the store, with all crops done or failed.
+
     Raises ImageError if no image can be mined, StoreError if `store` is not a store or has other settings,
-    and RunError if there are no workers or the run cannot go on. Ctrl-C finishes the chunks under way and
-    then raises KeyboardInterrupt; a second one raises it at once, and these chunks are lost. Local workers
-    import the calling script again, which must therefore guard its actions by `if __name__ == "__main__"`.
+    ValueError if a setting is out of range, and RunError if a scheduler, GPU, disk or folder that the run
+    needs is missing or lost. Ctrl-C finishes the chunks in progress and then raises KeyboardInterrupt; a
+    second Ctrl-C raises it at once, and these chunks are lost. Local workers import the calling script again,
+    so it must guard its actions with `if __name__ == "__main__"`.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -103,12 +108,12 @@ def mine(
 
 
 def plan_run(images: str | Path, settings: Settings, device: str = "cpu") -> Plan:
-    """Plan what `mine` would fit, without doing it."""
+    """Return the plan of `mine` with these arguments. Raises ImageError if no image can be mined."""
     return make_plan(images, resolve_settings(settings, device))
 
 
 def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
-    """Open the store at `path`, creating it if need be, and add the crops of `plan` that it lacks.
+    """Open or create the store at `path`, and add the crops of `plan` that it lacks.
 
     Raises StoreError if the store was made with other settings or of other images.
     """
@@ -116,7 +121,7 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
         Store.delete(path)
     settings = plan.settings
     side, iterations = settings.crop, settings.iterations
-    gaussians = math.ceil(settings.density * side * side)  # no recipe takes more
+    gaussians = math.ceil(settings.density * side * side)  # no recipe uses more
     if not Store.exists(path):
         return Store.create(path, plan, chunk_length(plan.crops, side, iterations), gaussians)
     store = Store.open(path)
@@ -129,7 +134,7 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
 
 
 def mark_failed_pending(store: Store) -> None:
-    """Mark the chunks with failed crops as pending."""
+    """Mark every chunk that has failed crops as pending."""
     for part in store.parts:
         failed = np.flatnonzero(part.read(ArrayName.STATUS) == FAILED)
         for index in np.unique(failed // part.extent.chunk).tolist():

@@ -1,4 +1,4 @@
-"""How a long library function reports its progress: the part of `Callback` that every room knows."""
+"""Reporting the progress of long functions: the part of `Callback` that every room may import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class ProgressCallback:
     """
 
     def on_message(self, text: str) -> None:
-        """A sentence for people, such as that workers are missing."""
+        """Receive a sentence for the user, for example that workers are missing."""
 
     def on_progress(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` steps of `what`, such as "Reading", are finished."""
+        """Receive that `done` of `total` steps of `what`, such as "Reading", are finished."""

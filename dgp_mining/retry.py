@@ -1,4 +1,4 @@
-"""Retrying what failed by a transient error, and telling such errors from the others."""
+"""Retrying after transient errors, and distinguishing them from permanent ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAUSES = (0.5, 1.0, 2.0)
 """Seconds before each retry."""
 
 NETWORK_PACKAGES = frozenset({"aiobotocore", "aiohttp", "botocore", "urllib3"})
-"""Packages below a store on S3; their errors derive from no standard class."""
+"""Packages that access S3; their errors derive from no standard class."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -24,7 +24,7 @@ _LASTING = _FULL | {
 
 
 class RunError(RuntimeError):
-    """An error that ends a run; the message is one sentence with the next step. Nothing done is lost."""
+    """An error that ends a run; the message is one sentence with the next step. Finished work is kept."""
 
 
 def retry(action: Callable[[], Result]) -> Result:
@@ -44,7 +44,7 @@ def retry(action: Callable[[], Result]) -> Result:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a retry may help, because a network or a device was at fault and not the request.
+    """Whether a retry may help, because a network or device failed and not the request itself.
 
     >>> is_transient(ConnectionResetError()), is_transient(FileNotFoundError(errno.ENOENT, "missing"))
     (True, False)
@@ -58,7 +58,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether the way to some data failed (network, permissions), so that the data may be sound.
+    """Whether data could not be reached (network, permissions), so that they may be undamaged.
 
     >>> is_unreachable(PermissionError()), is_unreachable(ValueError("bad checksum"))
     (True, False)
@@ -72,7 +72,7 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether disk space, or its quota, has run out.
+    """Whether the disk is full or its quota used up.
 
     >>> disk_is_full(OSError(errno.ENOSPC, "No space left on device"))
     True
@@ -81,12 +81,12 @@ def disk_is_full(error: BaseException) -> bool:
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """The error at the start of the chain of causes."""
+    """Return the first error of the chain of causes."""
     return list(_causes(error))[-1]
 
 
 def reason_of(error: BaseException) -> str:
-    """What went wrong, on one line and without a full stop, to put into a sentence.
+    """Return the reason of an error on one line, without a full stop, to put into a sentence.
 
     >>> reason_of(OSError(errno.EIO, "Input/output error"))
     'Input/output error'
@@ -96,7 +96,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _errno(error: BaseException) -> int | None:
-    """The number of an error of the system; decoders raise OSError, too, but without a number."""
+    """Return the error number of an OSError; None for others, such as OSErrors that decoders raise."""
     return error.errno if isinstance(error, OSError) else None
 
 

@@ -1,4 +1,4 @@
-"""Files that come with this software: the reference prior and the reference model (data/README.md)."""
+"""Files that are shipped with the packages: the reference prior and the reference model (data/README.md)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MODEL = "models/reference.safetensors"
 
 @contextlib.contextmanager
 def shipped_file(name: str) -> Iterator[Path]:
-    """The path of a shipped file, such as PRIOR, in an installed wheel or a bare checkout.
+    """Yield the path of a shipped file, such as PRIOR, in an installed wheel or a checkout.
 
-    Raises FileNotFoundError if this copy came without it.
+    Raises FileNotFoundError if this installation lacks it.
 
     >>> with shipped_file(PRIOR) as path:
     ...     path.name

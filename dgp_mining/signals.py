@@ -1,4 +1,4 @@
-"""Ctrl-C once: finish what is under way. Twice: stop at once."""
+"""Ctrl-C once: finish the work in progress. Twice: stop at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multiprocessing import resource_tracker
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Batch systems announce the end of a job by SIGTERM."""
+"""Batch systems send SIGTERM before they end a job."""
 
 
 class Stop:
@@ -22,15 +22,15 @@ class Stop:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Threads and processes that are started inside never receive these signals.
+    """Block SIGNALS in all threads and processes that are started inside.
 
-    A terminal sends them to the whole process group, and only the client may decide what follows. This thread
+    A terminal sends them to the whole process group, but only the client must react to them. This thread
     receives them after the block.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows, where processes that are started ignore Ctrl-C
+    if not hasattr(signal, "pthread_sigmask"):  # Windows: child processes ignore Ctrl-C there
         yield
         return
-    resource_tracker.ensure_running()  # or multiprocessing unblocks them when it starts its own process
+    resource_tracker.ensure_running()  # or multiprocessing unblocks the signals when it starts it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -40,10 +40,10 @@ def signals_blocked() -> Iterator[None]:
 
 @contextmanager
 def stop_at_signals(notify: Callable[[str], None], sentence: str) -> Iterator[Stop]:
-    """Yield a Stop that the first Ctrl-C or SIGTERM sets, which calls `notify` with the sentence.
+    """Yield a Stop that the first Ctrl-C or SIGTERM sets; it also calls `notify(sentence)` in a thread.
 
-    The second one raises KeyboardInterrupt, and later ones are ignored, since the run is being ended then.
-    Outside of the main thread, where Python delivers no signals, nothing sets the Stop.
+    The second one raises KeyboardInterrupt, and later ones are ignored, because the run is already ending.
+    Python delivers signals to the main thread only; in any other thread nothing sets the Stop.
     """
     stop = Stop()
 
@@ -53,7 +53,7 @@ def stop_at_signals(notify: Callable[[str], None], sentence: str) -> Iterator[St
                 signal.signal(other, signal.SIG_IGN)
             raise KeyboardInterrupt
         stop.asked = True
-        # In a thread: the signal may have interrupted a write to the same stream.
+        # In a thread, because the signal may have interrupted a write to the same stream.
         threading.Thread(target=notify, args=(sentence,), daemon=True).start()
 
     if threading.current_thread() is not threading.main_thread():

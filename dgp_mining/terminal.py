@@ -1,4 +1,4 @@
-"""Text for people at a terminal: a progress line, notices, long lists cut short."""
+"""Output for a terminal: a progress line, notices, truncated lists."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TextIO
 import click
 
 MOST_LISTED = 10
-"""Entries of a list that are printed; the rest is only counted."""
+"""Entries of a list that are printed; the others are only counted."""
 
 PATIENCE = 2.0
-"""Seconds before the first progress is shown: short work needs none."""
+"""Seconds before progress is first shown, so that short work shows none."""
 
 TERMINAL_SECONDS = 0.2
 """Seconds between two updates of the progress line on a terminal."""
@@ -23,12 +23,12 @@ PLAIN_SECONDS = 10.0
 
 
 def notify(text: str) -> None:
-    """Print `text` on stderr: stdout is for results."""
+    """Print `text` on stderr; stdout is for results."""
     click.echo(text, err=True)
 
 
 def listed(sentences: Sequence[str]) -> list[str]:
-    """The first few of many sentences, and how many more there are.
+    """Return the first MOST_LISTED sentences, and the number of the others.
 
     >>> listed(["a"] * 12)[-1]
     '... and 2 more'
@@ -38,14 +38,14 @@ def listed(sentences: Sequence[str]) -> list[str]:
 
 
 class ProgressLine:
-    """Progress on stderr: one line that is rewritten on a terminal, a plain line now and then in a file."""
+    """Progress on stderr: on a terminal one line that is rewritten, in a file a new line now and then."""
 
     def __init__(self, stream: TextIO | None = None, patience: float = PATIENCE) -> None:
         self.stream = stream or sys.stderr
         self.terminal = self.stream.isatty()
         self.patience = patience
         self.text = ""
-        """What the terminal shows now."""
+        """The text that the terminal shows."""
         self.due = time.monotonic() + (patience if self.terminal else max(patience, PLAIN_SECONDS))
 
     def show(self, text: str) -> None:
@@ -61,25 +61,25 @@ class ProgressLine:
         self.due = now + (TERMINAL_SECONDS if self.terminal else PLAIN_SECONDS)
 
     def __call__(self, what: str, part: float) -> None:
-        """Show which part (0 to 1) of the work called `what` is done."""
+        """Show the fraction `part` (0 to 1) of the work called `what` that is done."""
         self.show(f"{what}: {part:.0%}")
 
     def count(self, what: str, done: int, total: int) -> None:
-        """Show how many of `total` steps of the work called `what` are done."""
+        """Show that `done` of `total` steps of the work called `what` are done."""
         self.show(f"{what} {done:,} of {total:,}")
 
     def interject(self, sentence: str) -> None:
-        """Print a sentence on a line of its own, above the progress."""
+        """Print a sentence on its own line, above the progress."""
         start, end = ("\r", f"\x1b[K\n{self.text}") if self.terminal else ("", "\n")
         self._write(start + sentence + end)
 
     def finish(self, text: str) -> None:
-        """Leave `text` as the last state, on a line of its own."""
+        """Leave `text` as the last state, on its own line."""
         self.text = ""
         self.interject(text)
 
     def clear(self) -> None:
-        """Remove the line, before other output; the next one waits as long as the first did."""
+        """Remove the line before other output; the next is shown after `patience` seconds at the earliest."""
         if self.text:
             self._write("\r\x1b[K")
         self.text = ""

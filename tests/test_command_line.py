@@ -98,7 +98,7 @@ SHARED = {
     "--overwrite": "Replace what already exists",
     "--seed": "Seed of ",
     "--json": "Print the results as JSON",
-    "--dry-run": "Only print what the run would take",
+    "--dry-run": "Only print an estimate",
 }
 
 
@@ -157,7 +157,7 @@ def test_old_options_work_with_a_line(path: tuple[str, ...], old: str, new: str,
     (param,) = [param for param in program.params if new in param.opts]
     assert str(context.params[param.name or ""]) == "9"
     result = run(path, *given, *required, "--no-such-option")
-    assert result.stderr.splitlines()[0] == f"{old} is now {new}; the old name goes in 0.3."
+    assert result.stderr.splitlines()[0] == f"{old} is now {new}; the old name will be removed in 0.3."
 
 
 def test_all_that_was_renamed_is_known() -> None:
@@ -199,7 +199,7 @@ def test_arguments_that_became_options_work_with_a_line(
     subject = ["x"] if name.startswith("sr-") else []
     required = [*subject, "there", *(("--index", "0", "--out", "f.png") if "export" in name else ())]
     assert str(command.make_context(path[-1], list(required)).params[new]) == "there"
-    line = f"'there' without an option is now --{new} there; the old name goes in 0.3.\n"
+    line = f"'there' without an option is now --{new} there; the old name will be removed in 0.3.\n"
     assert capsys.readouterr().err == line
     twice = run(path, *required, f"--{new}", "here")
     assert twice.exit_code == USAGE
@@ -210,7 +210,10 @@ def test_arguments_that_became_options_work_with_a_line(
 def test_the_old_name_of_a_command_works_with_a_line() -> None:
     result = run(("dgp-mine",), "export", "-h")
     assert result.exit_code == 0
-    assert result.stderr == "dgp-mine export is now dgp-mine export-field; the old name goes in 0.3.\n"
+    assert (
+        result.stderr
+        == "dgp-mine export is now dgp-mine export-field; the old name will be removed in 0.3.\n"
+    )
     assert "Usage: dgp-mine export-field" in result.stdout
     assert "\n  export " not in run(("dgp-mine",), "-h").stdout
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-# What the commands need is imported in them: `dgp-mine status` should not wait for torch or Dask.
+# Commands import the library when they run, so that `dgp-mine -h` does not wait for torch or Dask.
 from . import dictionary, fit, report, store
 from .group import Group
 

@@ -33,14 +33,14 @@ def dictionary() -> None:
     "--method",
     default="kmeans",
     type=click.Choice(["kmeans", "marginal", "sample", "grid"]),
-    help="How to choose the kernels: kmeans, centroids; marginal, the paper's Eq. 6; sample, mined "
-    "Gaussians; grid, the layout of the ContinuousSR table.",
+    help="How to choose the kernels: kmeans, k-means centroids; marginal, the paper's Eq. 6; sample, random "
+    "mined Gaussians; grid, the layout of the ContinuousSR table.",
 )
 @seed_option("k-means and of the random draws")
 @option(
     "--symmetric/--asymmetric",
     default=None,
-    help="Whether to hold the mirror images and the transpose of every kernel, too.  [default: symmetric, "
+    help="Whether to include the mirror image and the transpose of every kernel.  [default: symmetric, "
     "except for grid]",
 )
 def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bool | None) -> None:
@@ -64,7 +64,7 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
 @json_option()
 @option("--plot", metavar="FILE.png", help="Draw the distributions and the kernels into this file.")
 def show(path: str, as_json: bool, plot: str | None) -> None:
-    """Show what a dictionary holds and where it comes from."""
+    """Show the content and provenance of a dictionary."""
     from ..prior.build import describe
     from ..prior.dictionary import Dictionary
     from .dictionary_output import dictionary_text, with_new_keys
@@ -91,7 +91,7 @@ def show(path: str, as_json: bool, plot: str | None) -> None:
 def compare(a: str, b: str, store: str | None, as_json: bool) -> None:
     """Show how two dictionaries differ.
 
-    Compares their kernels, which part of the other's kernels each can blend, and their metadata.
+    Compares their kernels, the share of the other's kernels that each can blend, and their metadata.
     """
     from ..prior.build import gaussians_of_both
     from ..prior.dictionary import Dictionary
@@ -113,9 +113,9 @@ def compare(a: str, b: str, store: str | None, as_json: bool) -> None:
 @option("--released", is_flag=True, help="Take the ContinuousSR table itself instead of a file.")
 @DICTIONARY_OUT
 def import_(source: str | None, released: bool, out: str) -> None:
-    """Read a table of ContinuousSR's layout.
+    """Make a dictionary from a table in ContinuousSR's layout.
 
-    FILE is an .npy file [K, 3], or text with three numbers a line: l11, l21, l22 in pixels at x4.
+    FILE is an .npy file [K, 3], or text with three numbers per line: l11, l21, l22 in pixels at x4.
     """
     from ..prior.continuoussr_table import continuoussr_dictionary, read_continuoussr_table
 
@@ -131,9 +131,9 @@ def import_(source: str | None, released: bool, out: str) -> None:
 @click.argument("path", metavar="DICT.NPZ")
 @out_option("the table: an .npy file, or else text", required=True, former=["--to"])
 def export(path: str, out: str) -> None:
-    """Write a table of ContinuousSR's layout.
+    """Write a dictionary as a table in ContinuousSR's layout.
 
-    It has a row for each kernel, l11, l21, l22 in pixels at x4, as in the released code.
+    It has one row per kernel: l11, l21, l22 in pixels at x4, as in ContinuousSR's code.
     """
     from ..prior.continuoussr_table import write_continuoussr_table
     from ..prior.dictionary import Dictionary

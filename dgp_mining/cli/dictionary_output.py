@@ -1,4 +1,4 @@
-"""What `dgp-mine dictionary` prints."""
+"""The output of `dgp-mine dictionary`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..prior.quality import REDUNDANT
 
 
 def dictionary_text(described: dict[str, Any]) -> str:
-    """What `dgp-mine dictionary show` prints without --json."""
+    """Format the output of `dgp-mine dictionary show` without --json."""
     ranges = ", ".join(f"{name} {low:.3f} to {high:.3f}" for name, (low, high) in described["ranges"].items())
     lines = [
         f"{described['size']} kernels in units of one {described['units']}",
@@ -42,7 +42,7 @@ def dictionary_text(described: dict[str, Any]) -> str:
 
 
 def comparison_text(names: tuple[str, str], compared: dict[str, Any]) -> str:
-    """What `dgp-mine dictionary compare` prints without --json."""
+    """Format the output of `dgp-mine dictionary compare` without --json."""
     a, b = compared["a"], compared["b"]
     rows = [("", *names), ("kernels", *(f"{size:,}" for size in compared["sizes"]))]
     rows += [
@@ -82,16 +82,16 @@ def comparison_text(names: tuple[str, str], compared: dict[str, Any]) -> str:
 
 
 def with_new_keys(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Metadata of a dictionary for printing, with `held_out_psnr`.
+    """Add `held_out_psnr` to the metadata of a dictionary for printing.
 
-    Files name it `off_lattice_psnr`, a key that `--json` keeps until release 0.3.
+    Files call it `off_lattice_psnr`, a key that `--json` keeps until release 0.3.
     """
     old = metadata.get("off_lattice_psnr")
     return metadata if old is None else {**metadata, "held_out_psnr": old}
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text in columns: the first one aligned to the left, the others to the right."""
+    """Align rows of cells in columns: the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     "--recipe",
     default="fast",
     type=click.Choice(["fast", "lattice", "gaussianimage"]),
-    help="How to fit: fast, for priors; lattice, the highest PSNR on the fitted pixels for the time; or "
-    "GaussianImage's.",
+    help="How to fit: fast, for priors; lattice, for the highest PSNR on the fitted pixels; gaussianimage, "
+    "GaussianImage's own recipe.",
 )
 @option("--iterations", type=int, metavar="N", help="Optimiser steps for each crop.  [default: the recipe's]")
 @option(
@@ -66,17 +66,17 @@ if TYPE_CHECKING:
 @option(
     "--device",
     type=click.Choice(["cpu", "cuda"]),
-    help="What workers fit on.  [default: cuda with --scheduler gpu, else cpu]",
+    help="Device that workers fit on.  [default: cuda with --scheduler gpu, else cpu]",
 )
 @option(
     "--tls-ca",
     metavar="FILE.pem",
     argument=["tls"],
-    help="Certificate of the authority that signs for a tls:// scheduler.  [default: Dask's]",
+    help="Certificate of the authority (CA) of a tls:// scheduler.  [default: Dask's]",
 )
 @option("--tls-cert", metavar="FILE.pem", help="This client's certificate.  [default: Dask's]")
 @option("--tls-key", metavar="FILE.pem", help="This client's private key.  [default: Dask's]")
-@seed_option("the choice of crops and of everything random in the fits")
+@seed_option("the choice of crops and of all randomness in the fits")
 @option("--keep-fields", is_flag=True, help="Store every Gaussian, not only their statistics.")
 @option(
     "--snapshots",
@@ -84,8 +84,8 @@ if TYPE_CHECKING:
     help="Also store the statistics after these iterations.  [default: none]",
 )
 @overwrite_option(" The store is deleted first.")
-@option("--retry-failed", is_flag=True, help="Fit those crops again that failed before.")
-@option("--strict", is_flag=True, help="Stop at the first crop or image that fails.")
+@option("--retry-failed", is_flag=True, help="Fit crops that failed before again.")
+@option("--strict", is_flag=True, help="Stop at the first crop that fails or image that cannot be mined.")
 @option(
     "--log",
     type=click.Path(path_type=Path),
@@ -96,7 +96,7 @@ if TYPE_CHECKING:
 def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any) -> None:
     """Fit 2D Gaussians to crops of images.
 
-    Continues where an earlier run on the store stopped.
+    Resumes an earlier run on the same store.
     Exit status 3: finished, with crops that failed or images that were skipped.
     """
     from ..mining import mine
@@ -121,7 +121,10 @@ def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any
 
 
 def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
-    """The options that determine the results, and those on how to compute them. Raises UsageError."""
+    """Split options into the settings, which determine the results, and arguments of `mine`.
+
+    Raises UsageError if they are wrong or contradict each other.
+    """
     from ..planning.settings import Settings
 
     names = {field.name for field in fields(Settings)}
@@ -155,7 +158,7 @@ def _iterations(text: str | None) -> tuple[int, ...] | None:
 
 
 def _estimate(images: str, settings: Settings, how: dict[str, Any]) -> None:
-    """What --dry-run does."""
+    """Print the plan and an estimate of the run, for --dry-run."""
     from ..estimate import estimate
     from ..mining import plan_run
     from ..workers.executors import default_workers

@@ -1,4 +1,4 @@
-"""What `dgp-mine fit` prints and writes into its log."""
+"""The output and the log of `dgp-mine fit`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ConsoleCallback(Callback):
         """Whether the run has finished with failures."""
 
     def on_plan(self, plan: Plan, store: Store) -> None:
-        """Print what there is to do. Raises RunError if the log cannot be written."""
+        """Print the plan. Raises RunError if the log cannot be written."""
         self.store = store
         self.log.on_plan(plan, store)
         before = int((~store.unfinished()).sum())
@@ -45,7 +45,7 @@ class ConsoleCallback(Callback):
         self.line = FitProgress(len(store), before)
 
     def on_chunk(self, progress: Progress) -> None:
-        """Count what a chunk has added."""
+        """Count a finished chunk, and print new kinds of notes on its images."""
         self.line.add(progress)
         self.log.on_chunk(progress)
         for note in progress.notes:
@@ -70,7 +70,7 @@ class ConsoleCallback(Callback):
         self.failed = bool(summary["failed"] or summary["skipped"])
 
     def interrupted(self) -> None:
-        """Print what is done and how to continue, after Ctrl-C."""
+        """After Ctrl-C, print how many crops are done and how to continue."""
         if self.store is None:
             notify("\nInterrupted before the first crop.")
             return
@@ -83,12 +83,12 @@ class ConsoleCallback(Callback):
         self.log.end(text)
 
     def stopped(self, error: Exception) -> None:
-        """Log what has ended the run; the command prints it."""
+        """Log the error that ended the run; the command prints it."""
         self.log.end(f"stopped: {error}")
 
 
 def describe_plan(plan: Plan) -> str:
-    """One line on what a plan consists of, and one more for each image that it leaves out."""
+    """Describe a plan in one line, with another for each image that it leaves out."""
     side = plan.settings.crop
     used, all_images = len(set(plan.image.tolist())), len(plan.names)
     images = f"{used:,} images" if used == all_images else f"{used:,} of {all_images:,} images"
@@ -97,7 +97,7 @@ def describe_plan(plan: Plan) -> str:
 
 
 def estimate_text(estimated: Estimate, workers: int) -> str:
-    """What --dry-run prints after the plan."""
+    """Format the estimate that --dry-run prints after the plan."""
     return (
         f"{estimated.gaussians:,} Gaussians; about {duration(estimated.seconds / workers)} with {workers} "
         f"worker{'s' * (workers > 1)}; at most {estimated.nbytes / 1e6:,.1f} MB of disk"

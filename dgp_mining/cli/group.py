@@ -1,4 +1,4 @@
-"""The commands of `dgp-mine`: those of all programs here, for which a RunError is foreseen, too."""
+"""Base classes of the commands of `dgp-mine`, which print a RunError as one sentence, too."""
 
 from __future__ import annotations
 

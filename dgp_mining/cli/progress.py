@@ -1,4 +1,4 @@
-"""How far `dgp-mine` is, on stderr."""
+"""The progress of `dgp-mine`, shown on stderr."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..workers.messages import Progress
 
 
 class FitProgress:
-    """Counts crops as chunks finish, and shows how many are done, how fast, how well, and the time left."""
+    """Counts crops as chunks finish; shows how many are done, crops per second, PSNR and the time left."""
 
     def __init__(self, crops: int, before: int = 0, stream: TextIO | None = None) -> None:
         self.crops, self.before = crops, before
         self.done = self.failed = 0
         self.psnr = 0.0
-        """Sum over the crops that are done, dB."""
+        """Sum over the fitted crops, dB."""
         self.started = time.monotonic()
         self.line = ProgressLine(stream, patience=0.0)
 
     def add(self, progress: Progress) -> None:
-        """Count a chunk that has ended."""
+        """Count a finished chunk."""
         self.done += progress.done
         self.failed += progress.failed
         self.psnr += progress.psnr
@@ -37,11 +37,11 @@ class FitProgress:
         self.line.interject(sentence)
 
     def finish(self) -> None:
-        """Leave the last state on a line of its own."""
+        """Leave the last state on its own line."""
         self.line.finish(self.text())
 
     def text(self) -> str:
-        """The state of the run, such as '60 of 100 crops, 2.00 crops/s, 45.50 dB, 20 s left'."""
+        """Return the state of the run, such as '60 of 100 crops, 2.00 crops/s, 45.50 dB, 20 s left'."""
         finished = self.done + self.failed
         rate = finished / max(time.monotonic() - self.started, 1e-9)
         parts = [f"{self.before + finished:,} of {self.crops:,} crops", f"{rate:.2f} crops/s"]
@@ -55,13 +55,13 @@ class FitProgress:
 
 
 class ShownProgress(ProgressCallback):
-    """Shows what is done, and out of how much, on a progress line."""
+    """Shows progress and messages on a progress line."""
 
     def __init__(self, line: ProgressLine) -> None:
         self.line = line
 
     def on_progress(self, what: str, done: int, total: int) -> None:
-        """Show `done` of `total`."""
+        """Show that `done` of `total` steps are done."""
         self.line.count(what, done, total)
 
     def on_message(self, text: str) -> None:

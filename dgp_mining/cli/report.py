@@ -1,4 +1,4 @@
-"""`dgp-mine report` and `export-field`: a store to look at."""
+"""`dgp-mine report` and `export-field`: inspect a store."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ NOT_MOVED = "  [default: the folder that was mined]"
 @images_option(NOT_MOVED)
 @prior_option("  [default: one built from the store]", former=["--dictionary"], argument=["dictionary"])
 def report(store: str, out: str, images: str | None, prior: str | None) -> None:
-    """Write an HTML page on a store.
+    """Write an HTML page about a store.
 
-    It shows distributions, symmetry, fit quality and example crops, and needs no other file.
+    It shows distributions, symmetry, fit quality and example crops, and is self-contained.
     """
     from ..prior.dictionary import Dictionary
     from ..report.report import write_report
@@ -41,7 +41,7 @@ def report(store: str, out: str, images: str | None, prior: str | None) -> None:
     metavar="I",
     former=["--crop"],
     argument=["crop"],
-    help="Number of the crop in the store, from 0.",
+    help="Index of the crop in the store, from 0.",
 )
 @out_option(
     "the field: a .png (rendered), .safetensors, or .ply (for splat viewers)",

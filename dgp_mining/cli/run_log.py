@@ -1,4 +1,4 @@
-"""The log of runs: settings and versions, the result of each chunk, failures and reasons, a line for each."""
+"""The log of runs, one line per event: settings, versions, results of chunks, failures with reasons."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..workers.messages import Progress
 
 
 class RunLog(Callback):
-    """Appends to a text file. It is opened for each entry, so that it may be moved, and runs may share it."""
+    """Appends to a text file, reopening it for each entry: it may be moved, and runs may share it."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.started = False
-        """Whether there is a plan; before that nothing is written."""
+        """Whether `on_plan` was called; nothing is written before."""
 
     def write(self, text: str) -> None:
-        """Append lines, each with the time. Ignores errors: if the disk is full, writing the store fails."""
+        """Append lines, each with the time. Ignores errors: on a full disk, writing the store raises one."""
         if not self.started:
             return
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -63,11 +63,11 @@ class RunLog(Callback):
         self.write(text)
 
     def end(self, text: str) -> None:
-        """Log how the run has ended."""
+        """Log how the run ended."""
         self.write(f"end: {text}")
 
 
 def default_log(store: str) -> Path:
-    """The default log of a store: next to it, or in the working directory if the store is remote."""
+    """Return the default log of a store: next to it, or in the working directory if it is remote."""
     name = store.rstrip("/") + ".log"
     return Path(name.rpartition("/")[2] if "://" in name else name)

@@ -53,12 +53,12 @@ def status(store: str, as_json: bool) -> None:
     " Compares its files with those that were fitted; may be given several times.  [default: none]",
     multiple=True,
 )
-@option("--repair", is_flag=True, help="Make what is damaged pending: the next 'dgp-mine fit' fits it again.")
+@option("--repair", is_flag=True, help="Mark damaged crops as pending, for the next 'dgp-mine fit'.")
 @json_option()
 def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> None:
     """Check a store for damage.
 
-    Reads every checksum and every number, and checks that nothing is missing.
+    Reads everything, and checks checksums, values and completeness.
 
     Exit status 1: something is damaged, or an image file has changed since it was fitted.
     """
@@ -80,7 +80,7 @@ def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> 
 def merge(stores: tuple[str, ...], out: str) -> None:
     """Merge finished stores into one.
 
-    They must have the same settings. A crop that several of them have is taken once.
+    They must have the same settings. A crop that is in several of them is taken once.
     """
     from ..store import merge as merging
     from .progress import progress

@@ -1,4 +1,4 @@
-"""What `dgp-mine status` and `verify` print."""
+"""The output of `dgp-mine status` and `verify`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..terminal import listed
 
 
 def status_text(summary: dict[str, Any]) -> str:
-    """What `dgp-mine status` prints without --json."""
+    """Format the output of `dgp-mine status` without --json."""
     settings = summary["settings"]
     lines = [
         f"{summary['store']}: {summary['done']:,} of {summary['crops']:,} crops done, "
@@ -40,17 +40,17 @@ def status_text(summary: dict[str, Any]) -> str:
 
 
 def with_old_keys(summary: dict[str, Any]) -> dict[str, Any]:
-    """The summary for `--json`, which until release 0.3 also has `held_out_psnr` as `off_lattice_psnr`."""
+    """Add the old key `off_lattice_psnr` of `held_out_psnr`, which `--json` keeps until release 0.3."""
     return {**summary, "off_lattice_psnr": summary["held_out_psnr"]}
 
 
 def verification_text(store: str, found: Verification) -> str:
-    """What `dgp-mine verify` prints without --json."""
+    """Format the output of `dgp-mine verify` without --json."""
     chunks = {damage.chunk: damage.crops for damage in found.damage if damage.chunk}
     lines = listed([damage.what for damage in found.damage])
     if files := found.files:
         lines += listed([f"{name} has changed since it was fitted." for name in files.changed])
-        lines += listed([f"{name} does not exist any more." for name in files.missing])
+        lines += listed([f"{name} no longer exists." for name in files.missing])
         lines.append(
             f"{files.same:,} image files are unchanged, {len(files.changed):,} have changed, "
             f"{len(files.missing):,} are missing."
@@ -59,7 +59,7 @@ def verification_text(store: str, found: Verification) -> str:
     if not found.damage:
         lines.append(f"{store} is sound: {crops}.")
     elif found.repaired:
-        lines.append(f"{store} is repaired: {crops}. The command that made it fits the pending crops.")
+        lines.append(f"{store} is repaired: {crops}. Fit the pending ones with the command that made it.")
     else:
         lines.append(
             f"{store} is damaged: {sum(chunks.values()):,} of {crops}. With --repair, the next "

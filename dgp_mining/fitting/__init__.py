@@ -1,1 +1,1 @@
-"""A crop -> a field of 2D Gaussians, and what is measured of both."""
+"""A crop -> a field of 2D Gaussians, and the measurements of both."""

@@ -1,7 +1,7 @@
 """Fitting many crops at once on a GPU: `fit_image` and `held_out_psnr` for batches, with equal results.
 
-The CUDA kernels give the bits of the CPU's, and everything around them is done on the CPU, crop by crop: so a
-recipe leads to the same field on either, whatever else is in the batch.
+The CUDA kernels are bit-identical to the C++ code, and everything else is done on the CPU, crop by crop: a
+recipe gives the same field on both devices, whatever else is in the batch.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def fit_images(
     snapshots: Collection[int] = (),
     device: str = "cuda",
 ) -> list[Fit]:
-    """`fit.fit_image` of B crops [H, W, C] of one shape, one seed for each; the fits lie on the CPU.
+    """Do what `fit.fit_image` does for B crops [H, W, C] of one shape, with a seed for each.
 
-    `Fit.seconds` is each crop's share of the batch. Raises ValueError if a crop cannot be fitted,
-    torch.OutOfMemoryError if the GPU's memory is too small for the batch.
+    Returns B fits, on the CPU. `Fit.seconds` is each crop's share of the batch. Raises ValueError as
+    `fit_image` does, torch.OutOfMemoryError if the GPU's memory is too small for the batch.
     """
     return fit_batch(
         torch.stack([channels_first(crop) for crop in crops]),
@@ -54,7 +54,7 @@ def held_out_psnrs(
     seeds: Sequence[int],
     device: str = "cuda",
 ) -> list[float]:
-    """`fit.held_out_psnr` of crops of one shape, with the arguments and errors of `fit_images`."""
+    """Return `fit.held_out_psnr` (dB) of each of B crops; arguments and errors are those of `fit_images`."""
     small, targets = zip(*(held_out_pair(crop) for crop in crops), strict=True)
     fits = fit_images(
         small,

@@ -14,16 +14,16 @@ BLOCK = 8
 """Side in pixels of the blocks over which `coherence` averages directions."""
 
 FREQUENCIES = (0.02, 0.4)
-"""The band, in cycles per pixel, in which the spectral slope is fitted: a crop has too few periods of lower
-frequencies, and cameras and codecs alter the higher ones."""
+"""The band, in cycles per pixel, in which the spectral slope is fitted: lower frequencies have too few
+periods in a crop, and cameras and codecs alter higher ones."""
 
 _NOISE_NORM = 6 * 0.6745
-"""Median size of the noise filter's response to white noise of unit variance: the filter has norm 6, and half
-of a normal distribution lies within 0.6745."""
+"""Median absolute value of the noise filter's response to white noise of unit variance: the filter has norm
+6, and half of a normal distribution lies within 0.6745."""
 
 
 def measure_content(pixels: np.ndarray) -> np.ndarray:  # [6] float64
-    """The descriptors CONTENT of a crop [H, W, C] in [0, 1], computed on the mean of its channels.
+    """Return the descriptors CONTENT of a crop [H, W, C] in [0, 1], computed on the mean of its channels.
 
     - contrast: standard deviation of the pixels.
     - gradient: root mean square of the gradient, per pixel; small for flat crops.
@@ -31,7 +31,8 @@ def measure_content(pixels: np.ndarray) -> np.ndarray:  # [6] float64
       constant crop. It does not depend on contrast, and is smallest for blurred crops.
     - coherence: how much the gradients within blocks of 8x8 pixels share a direction, in [0, 1]: large for
       edges, small for texture.
-    - noise: standard deviation of white noise, by the median response of Immerkaer's filter (CVIU 64, 1996).
+    - noise: standard deviation of white noise, from the median response of Immerkaer's filter (CVIU 64,
+      1996).
     - spectral_slope: alpha of power ~ frequency^-alpha, about 2 for photographs; NaN for a constant crop.
 
     >>> measure_content(np.full((16, 16, 3), 0.5, np.float32))[:2].tolist()
@@ -59,7 +60,7 @@ def measure_content(pixels: np.ndarray) -> np.ndarray:  # [6] float64
 
 
 def _coherence(gx: np.ndarray, gy: np.ndarray) -> float:
-    """Over blocks, the difference of the structure tensor's eigenvalues, by their sum."""
+    """The difference of the structure tensor's eigenvalues divided by their sum, each summed over blocks."""
     xx, xy, yy = (_block_sums(product) for product in (gx * gx, gx * gy, gy * gy))
     total = float((xx + yy).sum())
     return float(np.hypot(xx - yy, 2 * xy).sum()) / total if total else 0.0
@@ -80,7 +81,7 @@ def _spectral_slope(grey: np.ndarray) -> float:
     if seen.sum() < 2:
         return float("nan")
     number, total = number[seen], total[seen]
-    # The fewer coefficients a ring has, the less certain is the logarithm of its mean power.
+    # The standard error of the logarithm of a ring's mean power is proportional to 1 / sqrt(coefficients).
     return float(-np.polyfit(log_frequency[seen], np.log(total / number), 1, w=np.sqrt(number))[0])
 
 

@@ -1,6 +1,6 @@
 """The recipe `fast`: a grid of isotropic Gaussians, optimised with Adam as symmetric square roots.
 
-Recipe `lattice` is the same with other numbers. The iterations themselves are fused (`fit_fast` of splat2d's
+Recipe `lattice` is the same with other numbers. Each iteration is fused code (`fit_fast` of splat2d's
 backends).
 """
 
@@ -19,10 +19,10 @@ from .recipes import FastRecipe
 
 
 class FastRun:
-    """Recipe `fast` at work on a batch of crops; see `loop.Run`."""
+    """A batch of crops being fitted with recipe `fast`; implements `loop.Run`."""
 
     def __init__(self, targets: Tensor, recipe: FastRecipe, density: float) -> None:
-        """Place the starts of `targets` [B, C, H, W] next to them, on the CPU or a GPU."""
+        """Initialise the fits of `targets` [B, C, H, W], on their device."""
         starts, spacings = zip(
             *(grid_start(target, density, recipe.start_sigma) for target in targets.cpu()), strict=True
         )
@@ -36,7 +36,7 @@ class FastRun:
             self.fit = cuda.fit_fast
 
     def advance(self, begin: int, end: int) -> Tensor:  # [B, end - begin]
-        """Do iterations `begin` to `end`; return the summed squared error before each."""
+        """Run iterations `begin` to `end`; return the summed squared error before each."""
         return self.fit(
             self.targets,
             self.parameters,
@@ -51,19 +51,19 @@ class FastRun:
         )
 
     def field(self, crop: int) -> GaussianField:
-        """A copy of the current field of one crop, on the CPU."""
+        """Return a copy of the current field (B = 1) of one crop, on the CPU."""
         height, width = self.targets.shape[2:]
         return field_of(self.parameters[crop].to("cpu", copy=True), (height, width))
 
 
 def grid_start(target: Tensor, density: float, sigma: float) -> tuple[Tensor, float]:
-    """The parameters [5 + C, N] that `fast` starts from, and the grid spacing in pixels.
+    """Return the initial parameters [5 + C, N] of `fast`, and the grid spacing in pixels.
 
     Isotropic Gaussians of `sigma` spacings at the centres of a grid's cells, coloured by the means of the
     cells of `target` [C, H, W].
 
-    Every step treats x and y, and left and right, alike. Colours are divided by the sum of the kernels at a
-    point, 2 pi sigma^2 with sigma in spacings, so that a flat image starts flat.
+    Every step treats x and y alike, and left and right. Colours are divided by the sum of the Gaussians'
+    weights at a point, 2 pi sigma^2 with sigma in spacings, so that a uniform image starts uniform.
     """
     channels, height, width = target.shape
     columns, rows = (max(1, int(extent * math.sqrt(density) + 1e-9)) for extent in (width, height))
@@ -78,17 +78,17 @@ def grid_start(target: Tensor, density: float, sigma: float) -> tuple[Tensor, fl
 
 
 def field_of(parameters: Tensor, size: tuple[int, int]) -> GaussianField:
-    """The field (B = 1) of parameters [5 + C, N]: means, symmetric square roots and colours."""
+    """Return the field (B = 1) of parameters [5 + C, N]: means, symmetric square roots and colours."""
     rows = (parameters[:2].T, cholesky_from_square_root(parameters[2:5].T), parameters[5:].T)
     means, cholesky, colors = (tensor[None].contiguous() for tensor in rows)
     return GaussianField(means, cholesky, colors, size=size)
 
 
 def cholesky_from_square_root(root: Tensor) -> Tensor:
-    """[..., 3] symmetric square roots (r_xx, r_xy, r_yy) -> (l11, l21, l22) of the covariance R R.
+    """Convert symmetric square roots (r_xx, r_xy, r_yy) to (l11, l21, l22) of R R; both are [..., 3].
 
-    In torch, unlike `dgp_mining.covariance`: its float32 square root rounds unlike numpy's, and stores hold
-    fields of these bits.
+    In torch, not in `dgp_mining.covariance`: its float32 square root rounds differently from numpy's, and
+    stored fields must keep their bits.
     """
     a, b, c = root.unbind(-1)
     l11 = torch.sqrt(a * a + b * b)

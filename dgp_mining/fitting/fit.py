@@ -1,4 +1,4 @@
-"""Fitting a field of 2D Gaussians to a crop: `fit_image`, and how well that works: `held_out_psnr`."""
+"""Fitting a field of 2D Gaussians to a crop, `fit_image`, and judging such fits, `held_out_psnr`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Snapshot:
     field: GaussianField
     """One field (B = 1) in the crop's pixel coordinates."""
     psnr: float
-    """PSNR on the fitted pixels, dB, of the rendering clamped to [0, 1] and not rounded."""
+    """PSNR on the fitted pixels, dB; the rendering is clamped to [0, 1] but not rounded."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Fit:
     start: Tensor
     """[N, 2] float32 means at the start, pixels."""
     psnr: float
-    """PSNR on the fitted pixels, dB, of the rendering clamped to [0, 1] and not rounded."""
+    """PSNR on the fitted pixels, dB; the rendering is clamped to [0, 1] but not rounded."""
     iterations: int
     """Iterations done: fewer than the recipe's if `target_psnr` was reached."""
     seconds: float
-    """Wall time."""
+    """Wall time, s."""
     snapshots: tuple[Snapshot, ...] = ()
     """Intermediate results at the requested iterations that were reached, in order."""
 
@@ -62,15 +62,15 @@ def fit_image(
 
     Args:
         pixels: [H, W, C] float, sRGB values in [0, 1], C from 1 to 8.
-        density: Gaussians per pixel, above 0, at most 4; `fast` puts them on the largest grid with no more.
+        density: Gaussians per pixel, above 0 and at most 4; `fast` and `lattice` round down to a full grid.
         recipe: "fast", "lattice" (highest PSNR on the fitted pixels, not for a prior), "gaussianimage"
-            (GaussianImage's, for comparison), or a recipe with your own numbers.
-        iterations: default the named recipe's: 300, 400 or 50,000.
+            (GaussianImage's, for comparison), or a recipe object with your own numbers.
+        iterations: default: those of the named recipe, 300, 400 or 50,000; ignored with a recipe object.
         target_psnr: stop as soon as PSNR on the fitted pixels reaches this, dB.
-        seed: of the random start of "gaussianimage"; the other recipes have nothing random.
-        snapshots: iterations at which to keep the field; they change nothing else.
+        seed: seed of the random initialisation of "gaussianimage"; the other recipes are deterministic.
+        snapshots: iterations at which to keep the field as well; they do not change the fit.
 
-    Returns the `Fit`; the same arguments give the same bits.
+    Returns the `Fit`, on the CPU; the same arguments give the same bits.
 
     Raises ValueError if an argument is out of range or the pixels cannot be fitted.
 
@@ -101,7 +101,7 @@ def held_out_psnr(
     target_psnr: float | None = None,
     seed: int = 0,
 ) -> float:
-    """Held-out-pixel PSNR, dB: how well fits of this kind predict pixels that they never saw.
+    """Return the held-out-pixel PSNR, dB: how well such fits predict pixels that they never saw.
 
     Fits the x2-downsampled crop (MATLAB bicubic), renders the field at x2 and compares with the crop. An odd
     row or column at the end is left out. Arguments and errors are those of `fit_image`.
@@ -128,7 +128,7 @@ def fit_batch(
     snapshots: Collection[int],
     device: str,
 ) -> list[Fit]:
-    """Fit `targets` [B, C, H, W], on the CPU, by their iterations on `device`; the arguments of `fit_image`.
+    """Fit `targets` [B, C, H, W], given on the CPU, on `device`; other arguments are those of `fit_image`.
 
     `Fit.seconds` is each crop's share of the batch. Raises ValueError if `density` is out of range.
     """
@@ -144,7 +144,7 @@ def fit_batch(
     kept = optimise(run, recipe.iterations, target_psnr, snapshots)
     seconds = (time.perf_counter() - began) / len(targets)
 
-    reached: list[list[Snapshot]] = [[] for _ in kept]  # of each crop, its end included
+    reached: list[list[Snapshot]] = [[] for _ in kept]  # for each crop, including its last field
     for at in sorted(set().union(*kept)):
         crops = [crop for crop, fields in enumerate(kept) if at in fields]
         fields = [kept[crop][at] for crop in crops]

@@ -1,7 +1,7 @@
-"""The recipe `gaussianimage`: GaussianImage (Zhang et al. 2024), from a random start with Adan.
+"""The recipe `gaussianimage`: GaussianImage (Zhang et al. 2024), with random initialisation and Adan.
 
-The iterations are fused (`fit_gaussianimage` of splat2d's backends); `iterate` does the same in torch, with
-automatic differentiation instead of hand-written gradients.
+Each iteration is fused code (`fit_gaussianimage` of splat2d's backends); `iterate` does the same in torch,
+with automatic differentiation instead of hand-written gradients.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ NARROWEST = 1e-3
 
 
 class GaussianImageRun:
-    """Recipe `gaussianimage` at work on a batch of crops; see `loop.Run`."""
+    """A batch of crops being fitted with recipe `gaussianimage`; implements `loop.Run`."""
 
     def __init__(
         self, targets: Tensor, recipe: GaussianImageRecipe, density: float, seeds: Sequence[int]
     ) -> None:
-        """Place the random starts of `targets` [B, C, H, W], one seed for each, on the same device."""
+        """Initialise the fits of `targets` [B, C, H, W] at random, one seed for each, on their device."""
         starts = [random_start(target, density, seed) for target, seed in zip(targets, seeds, strict=True)]
         self.targets, self.recipe = targets, recipe
         self.parameters = torch.stack(starts).to(targets.device)  # [B, 5 + C, N]
@@ -38,7 +38,7 @@ class GaussianImageRun:
             self.fit = cuda.fit_gaussianimage
 
     def advance(self, begin: int, end: int) -> Tensor:  # [B, end - begin]
-        """Do iterations `begin` to `end`; return the summed squared error before each."""
+        """Run iterations `begin` to `end`; return the summed squared error before each."""
         return self.fit(
             self.targets,
             self.parameters,
@@ -52,17 +52,17 @@ class GaussianImageRun:
         )
 
     def field(self, crop: int) -> GaussianField:
-        """A copy of the current field of one crop, on the CPU."""
+        """Return a copy of the current field (B = 1) of one crop, on the CPU."""
         height, width = self.targets.shape[2:]
         parameters = self.parameters[crop].to("cpu", copy=True)
         return field_of(parameters, self.recipe.cholesky_bound, (height, width))
 
 
 def random_start(target: Tensor, density: float, seed: int) -> Tensor:  # [5 + C, N]
-    """Parameters for a target [C, H, W]: positions uniform over it, everything else uniform in [0, 1].
+    """Draw parameters for a target [C, H, W]: positions uniform over it, the others uniform in [0, 1].
 
-    Sorted by bands of four pixel rows and along them, so that neighbours in memory are neighbours in the
-    image, which suits caches. The order of the Gaussians means nothing.
+    The Gaussians are sorted by bands of four pixel rows and along these, so that neighbours in memory are
+    neighbours in the image, which suits caches. Their order has no meaning.
     """
     channels, height, width = target.shape
     n = max(1, round(density * height * width))
@@ -77,11 +77,11 @@ def random_start(target: Tensor, density: float, seed: int) -> Tensor:  # [5 + C
 
 
 def field_of(parameters: Tensor, bound: tuple[float, float, float], size: tuple[int, int]) -> GaussianField:
-    """The field (B = 1) of parameters [5 + C, N]; differentiable."""
+    """Return the field (B = 1) of parameters [5 + C, N]; differentiable."""
     extent = parameters.new_tensor([size[1], size[0]])
     means = torch.sigmoid(2 * parameters[:2].T.double()).float() * extent
     l11, l21, l22 = (parameters[2:5].T + parameters.new_tensor(bound)).unbind(-1)
-    # The entries may turn negative; the sign of a column does not change the covariance.
+    # Entries may become negative; the sign of a column does not change the covariance.
     sign = torch.where(l11 < 0, -1.0, 1.0)
     cholesky = torch.stack([l11.abs().clamp(min=NARROWEST), l21 * sign, l22.abs().clamp(min=NARROWEST)], -1)
     return GaussianField(means[None], cholesky[None], parameters[5:].T[None].clone(), size=size)

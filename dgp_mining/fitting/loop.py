@@ -1,4 +1,4 @@
-"""The optimisation loop of all recipes: blocks of iterations, snapshots, and stopping at a target PSNR."""
+"""The optimisation loop of all recipes: blocks of iterations, snapshots, early stopping at a target PSNR."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ CHECK_EVERY = 10
 """Iterations between two comparisons with `target_psnr`."""
 
 MOST_AT_ONCE = 1000
-"""Iterations in one call of the fused fit: each allocates its memory anew, and none can be interrupted."""
+"""Iterations in one call of the fused fit: each call allocates memory, and cannot be interrupted."""
 
 Fields = dict[int, GaussianField]
 """Fields of one crop by the number of iterations done."""
 
 
 class Run(Protocol):
-    """A recipe at work on a batch of B crops of one shape; no crop's result depends on the others."""
+    """A batch of B crops of one shape being fitted; no crop's result depends on the others."""
 
     @property
     def targets(self) -> Tensor:
         """[B, C, H, W] float32, the pixels that are fitted."""
 
     def advance(self, begin: int, end: int) -> Tensor:
-        """Do iterations `begin` to `end`; return the summed squared error before each, [B, end - begin]."""
+        """Run iterations `begin` to `end`; return the summed squared error before each, [B, end - begin]."""
 
     def field(self, crop: int) -> GaussianField:
-        """A copy of the current field (B = 1) of one crop, on the CPU."""
+        """Return a copy of the current field (B = 1) of one crop, on the CPU."""
 
 
 def optimise(
     run: Run, iterations: int, target_psnr: float | None = None, snapshots: Collection[int] = ()
 ) -> list[Fields]:
-    """Run a recipe to its end; return each crop's fields at the snapshots that it reached, and at its end.
+    """Run all iterations; return each crop's fields at the snapshots that it reached, and its last field.
 
     A crop that reaches `target_psnr` (dB) keeps that field; the batch keeps updating it, and those extra
     steps are discarded.
@@ -67,13 +67,13 @@ def optimise(
 
 
 def block_ends(iterations: int, snapshots: Collection[int], every: int) -> list[int]:
-    """The iterations after which a block ends, ascending: every so many, at snapshots, and at the last."""
+    """Return the iterations at which a block ends, ascending: multiples of `every`, snapshots, the last."""
     ends = {*range(every, iterations, every), *snapshots, iterations}
     return sorted(end for end in ends if 0 < end <= iterations)
 
 
 def crop_by_crop(fit: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Make a function that fits one crop in place fit a batch, one row of its tensors after the other."""
+    """Turn a function that fits one crop in place into one that fits a batch, row after row."""
 
     def fit_batch(*batched: Tensor, rates: Tensor, **settings: object) -> Tensor:
         rows = zip(*batched, strict=True)
@@ -84,7 +84,7 @@ def crop_by_crop(fit: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 @contextlib.contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Limit torch to one thread: sums split over threads round differently; workers have a core each."""
+    """Limit torch to one thread: sums split over threads round differently, and each worker has one core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

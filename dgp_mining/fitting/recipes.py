@@ -1,6 +1,6 @@
 """The numbers of each fitting recipe, and its schedule of learning rates.
 
-Lengths are in grid spacings, 1 / sqrt(density), so that a recipe means the same at every density.
+Lengths are in grid spacings, 1 / sqrt(density), so that a recipe does the same at every density.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 RECIPES = ("fast", "lattice", "gaussianimage")
 DEFAULT_DENSITY = 0.25
-"""Gaussians per pixel: one per 2x2 pixels, at which the ContinuousSR table's unit agrees with ours."""
+"""Gaussians per pixel: one per 2x2 pixels, the density of ContinuousSR at x4, the scale of its table."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class FastRecipe:
     """
 
     iterations: int = 300
-    """Adam steps, over which the schedule of rates stretches."""
+    """Adam steps, over which the schedule of rates extends."""
     start_sigma: float = 0.6
     """Initial standard deviation of every Gaussian, grid spacings."""
     min_sigma: float = 0.2
@@ -39,16 +39,19 @@ class FastRecipe:
     rate_color: float = 0.025
     """Peak learning rate of colours."""
     warm_up: float = 0.05
-    """Fraction of the iterations over which the rates rise, along half a cosine."""
+    """Fraction of the iterations over which the rates rise, along half a period of a cosine."""
     final: float = 0.02
-    """The final rates as a fraction of their peak, reached along half a cosine."""
+    """The final rates as a fraction of their peak, reached along half a period of a cosine."""
     beta1: float = 0.8
     beta2: float = 0.95
     epsilon: float = 1e-4
     """Adam's constants; epsilon in units of the gradient of half the summed squared error."""
 
     def rates(self, spacing: float) -> Tensor:
-        """[iterations, 3] float32: learning rates of means (pixels), square roots (pixels) and colours."""
+        """Return the learning rates of means (pixels), square roots (pixels) and colours.
+
+        [iterations, 3] float32; `spacing` is the grid spacing in pixels.
+        """
         t = (np.arange(self.iterations) + 0.5) / self.iterations
         rise = 0.04 + 0.96 * 0.5 * (1 - np.cos(np.pi * t / self.warm_up))
         fall = self.final + (1 - self.final) * 0.5 * (
@@ -63,8 +66,8 @@ class FastRecipe:
 class GaussianImageRecipe:
     """Recipe `gaussianimage`: GaussianImage's (Zhang et al. 2024), with the exact gradient; for comparison.
 
-    Random initialisation; positions through tanh; Cholesky entries offset by (0.5, 0, 0.5) pixels; the mean
-    squared error of the clamped image.
+    Random initialisation; positions parametrised by tanh; Cholesky entries offset by (0.5, 0, 0.5) pixels;
+    the loss is the mean squared error of the clamped image.
     """
 
     iterations: int = 50_000
@@ -74,11 +77,11 @@ class GaussianImageRecipe:
     halve_every: int = 20_000
     """Iterations after which the rate is halved."""
     cholesky_bound: tuple[float, float, float] = (0.5, 0.0, 0.5)
-    """Offset of the Cholesky entries, in pixels instead of grid spacings, as published."""
+    """Offset of the Cholesky entries, in pixels instead of grid spacings, as in GaussianImage."""
     epsilon: float = 1e-8
 
     def rates(self) -> Tensor:
-        """[iterations] float32: the learning rates."""
+        """Return [iterations] float32: the learning rates."""
         halvings = np.arange(self.iterations) // self.halve_every
         return torch.tensor(self.rate * 0.5**halvings, dtype=torch.float32)
 
@@ -97,16 +100,16 @@ LATTICE = FastRecipe(
     beta1=0.9,
     beta2=0.9,
 )
-"""Highest PSNR on the fitted pixels in a given time, at the cost of held-out-pixel PSNR. For images stored
-as Gaussians, and for comparison with `gaussianimage`, which is judged by nothing else; not for a prior."""
+"""Highest PSNR on the fitted pixels in a given time, at the cost of held-out-pixel PSNR. For storing images
+as Gaussians, and for comparison with `gaussianimage`, which is judged by the former; not for a prior."""
 
 _NAMED: dict[str, Recipe] = {"fast": FastRecipe(), "lattice": LATTICE, "gaussianimage": GaussianImageRecipe()}
 
 
 def make_recipe(name: str, iterations: int | None = None) -> Recipe:
-    """The recipe called `name`, with `iterations` if given instead of its own number.
+    """Return the recipe called `name`, with `iterations` in place of its own number if given.
 
-    Raises ValueError for an unknown name or less than one iteration.
+    Raises ValueError for an unknown name or fewer than one iteration.
 
     >>> make_recipe("fast").iterations
     300

@@ -1,6 +1,6 @@
-"""The statistics kept of every fitted crop: counts, moments, histograms, a uniform sample of Gaussians.
+"""The statistics of a fitted crop: counts, moments, histograms, and a uniform sample of its Gaussians.
 
-All lengths are in grid spacings, 1 / sqrt(Gaussians per pixel of this fit) (README, Conventions).
+All lengths are in grid spacings, 1 / sqrt(Gaussians per pixel of this fit).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ DEAD_AMPLITUDE = 0.5 / 255
 """A Gaussian whose largest absolute colour is below this is dead: it changes no pixel of an 8-bit image."""
 
 BORDER = 1.0
-"""A Gaussian within this many grid spacings of the crop's border is a border Gaussian: the cut shapes it more
-than the image."""
+"""A Gaussian within this many grid spacings of the crop's border is a border Gaussian: the crop's edge
+shapes it more than the image."""
 
 COUNTS = ("gaussians", "degenerate", "outside", "dead", "border", "sampled")
-"""Columns of the counts. The classes degenerate to border exclude each other, in this order; all other
-Gaussians are interior, and only these enter the moments, the histograms and the prior."""
+"""Columns of the counts. The classes from degenerate to border are exclusive (the first that applies);
+all other Gaussians are interior, and only these enter the moments, the histograms and the prior."""
 
 SAMPLE = ("l11", "l21", "l22", "amplitude", "displacement_x", "displacement_y", "border_distance")
 """Columns of the sample. It is drawn from interior and border Gaussians alike; unused rows are NaN."""
@@ -46,7 +46,7 @@ RANGES = (
 BINS = 80
 
 AVERAGED = (*ENTRIES[:8], "cos_2angle", "sin_2angle")
-"""The entries with moments; instead of the direction, which has no mean, the vector of its doubled angle."""
+"""The entries with moments: the direction, which has no mean, is replaced by its doubled angle's vector."""
 
 _PAIRS = tuple(
     (a, b) for block in (range(3), range(3, 6), range(6, 10)) for a in block for b in block if b >= a
@@ -56,7 +56,7 @@ MOMENTS = (*AVERAGED, *(f"{AVERAGED[a]}*{AVERAGED[b]}" for a, b in _PAIRS))
 """Columns of the moments: the means, then the mean products within each block (raw second moments)."""
 
 WEIGHTS = ("plain", "amplitude")
-"""The weights of Gaussians in moments and histograms: 1 each, or each its largest absolute colour."""
+"""The weights of Gaussians in moments and histograms: 1, or the largest absolute colour of each."""
 
 NBYTES = 8 * (
     len(COUNTS) + len(CONTENT) + len(WEIGHTS) * (len(MOMENTS) + len(ENTRIES) * BINS)
@@ -64,8 +64,8 @@ NBYTES = 8 * (
 """Size of one crop's statistics and content before compression."""
 
 CLASSES = ("degenerate", "outside", "dead", "border", "interior")
-"""The classes of Gaussians: not positive definite or not finite; with a cut-off ellipse that misses the crop;
-invisible; near a side of the crop, which distorts it; and all others, from which a prior is made."""
+"""The classes of Gaussians: not positive definite or not finite; with a cut-off ellipse whose bounding box
+misses the crop; too faint to see; near a side of the crop, which distorts it; and all others, the prior's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,10 @@ class Statistics:
 
 
 def measure(field: GaussianField, start: np.ndarray, rng: np.random.Generator) -> Statistics:
-    """The statistics of a field (B = 1) fitted from means `start` [N, 2], both in pixels of the crop."""
+    """Measure a field (B = 1) that was fitted from means `start` [N, 2], both in pixels of the crop.
+
+    `rng` draws the sample, if more than SAMPLE_SIZE Gaussians are interior or at the border.
+    """
     height, width = field.size
     means, cholesky, colors = (
         tensor[0].detach().cpu().double().numpy() for tensor in (field.means, field.cholesky, field.colors)
@@ -125,7 +128,7 @@ def classify(
     width: float,
     spacing: float,  # px
 ) -> np.ndarray:  # [N] int
-    """The class of each Gaussian: the index of the first of CLASSES that applies."""
+    """Return the class of each Gaussian: the index of the first of CLASSES that applies."""
     columns = np.concatenate([means.T, cholesky.T, colors.T])  # [5 + C, N]: numpy is slow along short axes
     x, y, l11, l21, l22 = columns[:5]
     determinant = (l11 * l11) * (l21 * l21 + l22 * l22) - (l11 * l21) ** 2
@@ -142,14 +145,16 @@ def classify(
 
 
 def border_distance(means: np.ndarray, height: float, width: float) -> np.ndarray:  # [N]
-    """Distance of each mean [N, 2] from the nearest side of the crop; negative outside of it."""
+    """Return the distance of each mean [N, 2] from the nearest side of the crop; negative outside it."""
     x, y = means.T
     return np.minimum(np.minimum(x, width - x), np.minimum(y, height - y))
 
 
 def prior_sample(sample: np.ndarray) -> np.ndarray:
-    """The Cholesky factors [n, 3] (float64, grid spacings) of the interior Gaussians in stored samples
-    [..., SAMPLE_SIZE, 7], in their order. Dictionaries are built from these."""
+    """Return the Cholesky factors of the interior Gaussians in stored samples, from which priors are built.
+
+    [..., SAMPLE_SIZE, 7] -> [n, 3] float64, grid spacings, in the order of the samples.
+    """
     rows = sample.reshape(-1, len(SAMPLE)).astype(np.float64)
     return rows[rows[:, SAMPLE.index("border_distance")] >= BORDER, :3]  # false for NaN
 
@@ -158,9 +163,7 @@ def _entries(cholesky: np.ndarray) -> np.ndarray:  # [n, 3] -> [11, n]
     """The rows AVERAGED, and the direction of the longer axis in degrees."""
     covariance = covariance_from_cholesky(cholesky)
     long, cos, sin = major_axis(covariance)
-    ratio = (
-        cholesky[:, 0] * cholesky[:, 2] / long
-    )  # of the axes: root of the determinant / longer axis squared
+    ratio = cholesky[:, 0] * cholesky[:, 2] / long  # sqrt(determinant) / longer axis squared
     angle = np.degrees(np.arctan2(sin, cos)) / 2
     return np.stack([*cholesky.T, *covariance.T, np.sqrt(long), ratio, cos, sin, angle])
 
@@ -190,5 +193,5 @@ def _histograms(entries: np.ndarray, amplitude: np.ndarray) -> np.ndarray:  # [1
 
 
 def _largest(colors: np.ndarray) -> np.ndarray:  # [n, C] -> [n]
-    """The largest absolute colour of each Gaussian; over rows, since numpy is slow along short axes."""
+    """Return the largest absolute colour of each Gaussian; transposed: numpy is slow along short axes."""
     return np.abs(np.ascontiguousarray(colors.T)).max(axis=0)

@@ -14,19 +14,19 @@ from splat2d.backends import cpu
 
 
 def psnr(image: Tensor, target: Tensor) -> float:
-    """PSNR in dB of an image, clamped to [0, 1] first, against a target of its shape; inf if equal."""
+    """Return the PSNR, dB, of an image, clamped to [0, 1], against a target of its shape; inf if equal."""
     return psnr_from_mse((image.clamp(0, 1) - target).double().square().mean().item())
 
 
 def psnr_from_mse(error: float) -> float:
-    """PSNR in dB of a mean squared error of values in [0, 1]; inf for 0."""
+    """Convert the mean squared error of values in [0, 1] to PSNR, dB; inf for 0."""
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
 def psnr_of_each(fields: Sequence[GaussianField], targets: Tensor, device: str | torch.device) -> list[float]:
-    """PSNR in dB of fields (B = 1 each, on the CPU) rendered at the size of their targets [B, C, H, W].
+    """Return the PSNR, dB, of fields (B = 1 each, on the CPU) against their targets [B, C, H, W].
 
-    Rendered on `device`, and summed on the CPU, always in one order.
+    Fields are rendered on `device`; errors are summed on the CPU, in a fixed order.
     """
     means, cholesky, colors = (
         torch.cat(tensors).to(device)
@@ -37,7 +37,7 @@ def psnr_of_each(fields: Sequence[GaussianField], targets: Tensor, device: str |
 
 
 def held_out_pair(pixels: np.ndarray | Tensor) -> tuple[Tensor, Tensor]:  # [h, w, C], [C, 2 h, 2 w]
-    """The x2-downsampled crop (MATLAB bicubic) that `held_out_psnr` fits, and the pixels it compares with."""
+    """Return the x2-downsampled crop (MATLAB bicubic) to fit, and the crop [C, 2h, 2w] to compare with."""
     target = channels_first(pixels)
     height, width = target.shape[1] // 2, target.shape[2] // 2
     target = target[:, : 2 * height, : 2 * width]
@@ -45,9 +45,9 @@ def held_out_pair(pixels: np.ndarray | Tensor) -> tuple[Tensor, Tensor]:  # [h, 
 
 
 def channels_first(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
-    """Pixels [H, W, C] as the contiguous float32 tensor that is fitted.
+    """Convert pixels [H, W, C] to a contiguous float32 tensor for fitting.
 
-    Raises ValueError if they cannot be fitted: another shape, less than 2x2 pixels, or values not finite.
+    Raises ValueError for another shape, fewer than 2x2 pixels, or values that are not finite.
     """
     tensor = torch.as_tensor(pixels, dtype=torch.float32)
     if tensor.ndim != 3 or not 1 <= tensor.shape[2] <= cpu.MAX_CHANNELS:

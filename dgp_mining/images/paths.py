@@ -1,4 +1,4 @@
-"""Listing the images of a folder, and checking image names, which must not lead out of it on any system."""
+"""Listing the images of a folder, and checking that image names do not lead out of it on any system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def unsafe_name(name: str) -> str | None:
-    """The reason why `name`, a path relative to a folder of images, must not be used; None if it is safe.
+    """Return why `name`, a path relative to a folder of images, must not be used; None if it is safe.
 
     >>> unsafe_name("../secret.png")
     "leads out of its folder by '..'"
@@ -24,12 +24,12 @@ def unsafe_name(name: str) -> str | None:
     if "" in parts or "." in parts or _DRIVE.match(name):
         return "is not the path of a file in a folder"
     if "\\" in name or not name.isprintable():
-        return "has a backslash or an unprintable character in it"
+        return "contains a backslash or an unprintable character"
     return None
 
 
 def printable_name(name: str) -> str:
-    """`name` with unprintable characters and backslashes replaced, so that it can be shown and stored.
+    """Replace unprintable characters and backslashes in `name`, so that it can be shown and stored.
 
     >>> printable_name("a\\x1b[2Jb.png")
     'a�[2Jb.png'
@@ -44,9 +44,9 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp",
 def list_images(folder: str | Path) -> list[Path]:
     """List all images in `folder` and its subfolders, sorted by their path in it.
 
-    Everything with the suffix of an image is listed, including broken links and pipes, and so are folders
-    without read permission: `read_image` raises an error for these. Linked folders are followed, but none
-    is entered twice. Hidden files and folders are skipped.
+    Everything with the suffix of an image is listed, even broken links and pipes, and so are folders without
+    read permission; `read_image` raises an error for these. Links to folders are followed, but no folder is
+    entered twice. Hidden files and folders are skipped.
 
     Raises ImageError if the folder does not exist or holds no images.
 
@@ -71,7 +71,7 @@ def list_images(folder: str | Path) -> list[Path]:
 def _named_like_images(folder: Path, below: str, entered: set[str]) -> Iterator[str]:
     """Yield the paths of images in `folder / below`, relative to `folder`, with '/' between their parts.
 
-    `entered` holds the folders that were entered already.
+    `entered` holds the folders that were already entered.
     """
     real = os.path.realpath(folder / below)
     if real in entered:

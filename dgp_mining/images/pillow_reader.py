@@ -1,6 +1,6 @@
-"""Decoding PNG, JPEG, BMP, WebP, JPEG 2000 and the TIFF files that `tiff_reader` leaves, to grey or RGB.
+"""Decoding PNG, JPEG, BMP, WebP, JPEG 2000 and the TIFF files that `tiff_reader` does not, to grey or RGB.
 
-Pillow decodes what it decodes correctly. It silently reduces 16-bit RGB to 8 bits and saturates 16-bit grey,
+Pillow decodes most files. But it silently reduces 16-bit RGB to 8 bits and saturates 16-bit grey,
 so PNG and JPEG 2000 of more than 8 bits are decoded by imagecodecs.
 """
 
@@ -22,7 +22,7 @@ _TO_PLAIN = {
     "1": ("L",),
     "LA": ("L",),
     "La": ("LA", "L"),
-    "P": ("RGBA", "RGB"),  # directly to RGB, Pillow warns of transparent palette entries
+    "P": ("RGBA", "RGB"),  # directly to RGB, Pillow would warn of transparent palette entries
     "PA": ("RGBA", "RGB"),
     "RGBA": ("RGB",),
     "RGBa": ("RGBA", "RGB"),
@@ -30,7 +30,7 @@ _TO_PLAIN = {
     "YCbCr": ("RGB",),
     "LAB": ("RGB",),
 }
-"""The conversions, in order, from Pillow's other modes to grey or RGB."""
+"""The successive conversions from other modes of Pillow to grey or RGB."""
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _CODESTREAM = b"\xff\x4f\xff\x51"  # JPEG 2000: start of the codestream, and of its SIZ segment
@@ -46,7 +46,7 @@ def plain_size(path: Path) -> tuple[int, int]:
 
 
 def read_plain(path: Path, notify: Notify) -> np.ndarray:  # [H, W, 1 or 3]
-    """Decode as uint8, uint16, or the type of Pillow's mode. Raises ImageError and the decoders' errors."""
+    """Decode to uint8, uint16 or the type of Pillow's mode. Raises ImageError and the decoders' errors."""
     with _open(path) as image:
         if image.format == "PNG" and _png_depth(path) == 16:
             return _read_deep(imagecodecs.png_decode(path.read_bytes()), image, notify)
@@ -60,7 +60,7 @@ def _open(path: Path) -> Image.Image:
     if max_pixels() > 2 * (Image.MAX_IMAGE_PIXELS or max_pixels()):
         Image.MAX_IMAGE_PIXELS = max_pixels()  # the user raised it
     with warnings.catch_warnings():
-        # Pillow warns already at half of its limit.
+        # Pillow already warns at half of its limit.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         image = Image.open(path, formats=_FORMATS)
     try:

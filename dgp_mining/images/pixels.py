@@ -11,19 +11,19 @@ import imagecodecs
 import numpy as np
 
 MAX_CHANNELS = 8
-"""Upper limit of channels: that of the renderer."""
+"""Upper limit of channels, set by the renderer."""
 
 MAX_PIXELS = 178_956_970
-"""Upper limit of an image's pixels, as protection from decompression bombs; the limit of Pillow."""
+"""Upper limit of an image's pixels, a protection against decompression bombs; Pillow's value."""
 
 MAX_PIXELS_VARIABLE = "DGP_MAX_PIXELS"
 """Environment variable that overrides MAX_PIXELS."""
 
 SRGB_TOLERANCE = 1.5 / 255
-"""A profile that changes no colour by more than this counts as sRGB, and its pixels are not converted."""
+"""A profile that changes no colour by more than this counts as sRGB; its pixels are not converted."""
 
 Notify = Callable[[str], None]
-"""Receives notes for the user on an image that can be used, such as 'the alpha channel is dropped'."""
+"""Receives notes for the user on an image that is read, such as 'the alpha channel is dropped'."""
 
 
 class ImageError(ValueError):
@@ -72,7 +72,7 @@ def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def without_alpha(pixels: np.ndarray, notify: Notify) -> np.ndarray:
-    """Drop the last channel of [H, W, C], which is alpha, and notify of it."""
+    """Drop the last channel of [H, W, C], the alpha channel, and notify the user."""
     notify("the alpha channel is dropped")
     return pixels[..., :-1]
 
@@ -99,7 +99,7 @@ def to_srgb(pixels: np.ndarray, profile: bytes, notify: Notify) -> np.ndarray:
 
 @functools.lru_cache(16)
 def _is_srgb(profile: bytes, channels: int) -> bool:
-    """Whether the profile changes no colour, whatever its name: 'linear sRGB', for example, is not sRGB."""
+    """Whether the profile changes no colour; its name does not count: 'linear sRGB' is not sRGB."""
     levels = np.linspace(0, 65535, 6 if channels == 3 else 256).round().astype(np.uint16)
     colours = np.stack(np.meshgrid(*[levels] * channels), -1).reshape(1, -1, channels)
     moved = _transform(colours, profile, "rgb" if channels == 3 else "gray")

@@ -1,6 +1,6 @@
 """Reading image files of all formats as float32 sRGB values in [0, 1].
 
-`pillow_reader` and `tiff_reader` decode the formats; this module does what is common to all of them.
+`pillow_reader` and `tiff_reader` decode the formats; this module does the rest, common to all of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 
 _TRANSIENT = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
-"""Errors of a machine or a network instead of the image: raised as OSError, so that callers can retry."""
+"""Errors of the machine or network rather than the image; raised as OSError, so that callers can retry."""
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,10 @@ class DecodedImage:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Return the (height, width) that `read_image` will return, from the file's header. Raises ImageError."""
+    """Return the (height, width) that `read_image` will return, from the file's header.
+
+    Raises as `decode_image` does.
+    """
     path = Path(path)
     with _one_sentence(path):
         _check_file(path)
@@ -63,8 +66,8 @@ def decode_image(path: str | Path) -> DecodedImage:
     """Decode an image file of any supported format.
 
     Palettes and CMYK become RGB, an ICC profile is converted to sRGB, integers of 8 or 16 bits are divided by
-    their largest value, the EXIF orientation is applied, an alpha channel is dropped. Of several pages or
-    frames, the first is read, unless they are the channels of an image.
+    their largest value, the EXIF orientation is applied, an alpha channel is dropped. Of several
+    pages or frames only the first is read, unless the pages are the channels of one image.
 
     Raises ImageError, in one sentence naming the file, if it cannot be read, is too large, or holds numbers
     for which the value of white is unknown; OSError after a transient error of the disk or the network.
@@ -81,7 +84,8 @@ def decode_image(path: str | Path) -> DecodedImage:
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image as `decode_image` does; its notes are logged, once per file.
 
-    Returns [H, W, C] float32 sRGB values in [0, 1], C = 1 (grey), 3 (RGB) or up to 8. Raises ImageError.
+    Returns [H, W, C] float32 sRGB values in [0, 1], C = 1 (grey), 3 (RGB) or up to 8. Raises as
+    `decode_image` does.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "grey.png"
@@ -96,7 +100,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """Read an image as [H, W, 3]: grey is repeated. Raises ImageError, also for other numbers of channels."""
+    """Read an image as [H, W, 3]; grey is repeated. Raises as `decode_image`; ImageError for more channels."""
     pixels = read_image(path)
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)
@@ -111,10 +115,10 @@ def _log_once(path: str, note: str) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """Raise ImageError unless `path` is a regular file with content: others block or mislead a decoder."""
+    """Raise ImageError unless `path` is a regular, non-empty file: others block or mislead a decoder."""
     about = path.stat()
     if stat.S_ISDIR(about.st_mode):
-        os.scandir(path).close()  # raises if it may not be read: `list_images` lists it then
+        os.scandir(path).close()  # raises if it may not be read, which is why `list_images` has listed it
         raise ImageError(f"{path} is a folder, not an image.")
     if not stat.S_ISREG(about.st_mode):
         raise ImageError(f"{path} is a pipe, a socket or a device, not a file: remove it.")
@@ -161,7 +165,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
         raise too_large(path) from error
     except MemoryError as error:
         raise ImageError(f"{path} does not fit into memory: cut it into smaller images.") from error
-    except Exception as error:  # decoders raise all kinds of things
+    except Exception as error:  # decoders raise many types
         number = error.errno if isinstance(error, OSError) else None
         if number in _TRANSIENT:
             raise OSError(number, os.strerror(number), str(path)) from error

@@ -1,6 +1,6 @@
-"""Decoding grey, RGB and multi-channel TIFF with tifffile: 8 and 16 bits, floats, samples or pages.
+"""Decoding grey, RGB and multi-channel TIFF (8 or 16 bits, floats; samples or pages) with tifffile.
 
-Pillow corrupts uncompressed TIFF files that are turned by 90 degrees, and those of more than 8 bits or 4
+Pillow corrupts uncompressed TIFF files that are rotated by 90 degrees, and files with more than 8 bits or 4
 channels. `pillow_reader` decodes the other kinds (palettes, CMYK, YCbCr, one bit).
 """
 
@@ -14,7 +14,7 @@ import tifffile
 
 from .pixels import MAX_CHANNELS, ImageError, Notify, check_depth, check_size, to_srgb, turn, without_alpha
 
-tifffile.logger().setLevel("CRITICAL")  # a file's faults are reported in one sentence, by us
+tifffile.logger().setLevel("CRITICAL")  # we report a file's faults in one sentence
 
 Page = tifffile.TiffPage | tifffile.TiffFrame
 
@@ -71,7 +71,7 @@ def read_tiff(path: Path, notify: Notify) -> np.ndarray:  # [H, W, C] uint8, uin
 
 
 def _channel_pages(tiff: tifffile.TiffFile) -> list[Page]:
-    """The pages that are channels of one image, as microscopes store them; otherwise the first page."""
+    """Return the pages that are channels of one image, as microscopes store them, or else the first page."""
     series = tiff.series[0]
     if series.axes == "CYX" and len(series.pages) == series.shape[0]:
         pages = [page for page in series.pages if page is not None]
@@ -82,7 +82,7 @@ def _channel_pages(tiff: tifffile.TiffFile) -> list[Page]:
 
 
 def _is_cut_short(tiff: tifffile.TiffFile, pages: list[Page]) -> bool:
-    """Whether pixels, or a page after the last one found, lie beyond the file's end; decoders miss both."""
+    """Whether pixels or a further page lie beyond the end of the file; decoders do not notice either."""
     tiff.pages.get(len(tiff.pages) - 1)
     if (next_page := tiff.pages.next_page_offset) is None:
         return True

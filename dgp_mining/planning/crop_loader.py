@@ -1,4 +1,4 @@
-"""From files to crops: each image decoded once for all its crops in a task."""
+"""Loading crops from image files; an image is decoded once for all its crops in a task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LoadedCrop:
     """A crop of an image file, ready to be fitted."""
 
     name: str
-    """The image's."""
+    """Name of the image: its path in the folder of images."""
     position: tuple[int, int] = (0, 0)
     """(row, column) of its first pixel."""
     sha256: bytes = b""
@@ -32,20 +32,20 @@ class LoadedCrop:
     error: str = ""
     """Why it cannot be fitted, one sentence."""
     notes: tuple[str, ...] = ()
-    """What decoding dropped (alpha, further pages), if the image was decoded for this crop."""
+    """Notes on what decoding dropped (alpha, further pages); only on the first crop after decoding."""
 
 
 def load_crops(
     folder: str | Path, crops: Iterable[Crop], side: int, *, deadly: Container[int] = ()
 ) -> Iterator[LoadedCrop]:
-    """Load crops of the images in `folder` in their order; consecutive crops of one image decode it once.
+    """Yield crops of the images in `folder`, in order; consecutive crops of one image decode it once.
 
     Args:
-        side: of the square crops, pixels.
+        side: side of the square crops, pixels.
         deadly: indices of crops that killed every worker that took them; they are not read.
 
-    An image that cannot be read gives crops without pixels and with the reason. Raises RunError if the folder
-    itself cannot be read: that is no fault of a crop.
+    Crops of an image that cannot be read have no pixels, but the reason as `error`. Raises RunError if the
+    folder itself cannot be read, which is not the crops' fault.
     """
     folder = Path(folder)
     for name, numbered in itertools.groupby(enumerate(crops), key=lambda numbered: numbered[1][0]):
@@ -76,14 +76,14 @@ def _load_image(folder: Path, name: str) -> _Image:
         sha256 = hashlib.sha256(retry(path.read_bytes)).digest()
     except (ImageError, OSError) as error:
         _check_folder(folder)
-        # Named by its path in the folder, so that a store does not reveal the machine's paths.
+        # The name in the folder, so that a store does not reveal the machine's paths.
         reason = str(error) if isinstance(error, ImageError) else f"{name} cannot be read ({error.strerror})."
         return _Image(error=reason.replace(str(path), name))
     return _Image(decoded.pixels, sha256, notes=tuple(f"{name}: {note}" for note in decoded.notes))
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise RunError if this machine does not have the folder, or has lost it."""
+    """Raise RunError if this machine cannot read the folder."""
     try:
         with os.scandir(folder):
             return

@@ -1,4 +1,4 @@
-"""Digests of settings, of a plan, and of the crops behind a prior: equal exactly if the results are."""
+"""Digests of settings, of plans, and of the crops of a prior: equal digests mean equal results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .plan import Plan
 from .settings import StoreSettings
 
 _LEAVES_CROPS_ALONE = ("max_crops", "keep_fields", "snapshots")
-"""Settings without influence on the statistics of a crop."""
+"""Settings that do not influence the statistics of a crop."""
 
 
 def settings_fingerprint(settings: StoreSettings) -> str:
@@ -24,7 +24,7 @@ def settings_fingerprint(settings: StoreSettings) -> str:
 
 
 def plan_fingerprint(plan: Plan, layout: list[int]) -> str:
-    """Return the name, 16 hexadecimal digits, of a part with this plan and these numbers of its layout."""
+    """Return the name, 16 hexadecimal digits, of the part with this plan and layout (`Extent.numbers`)."""
     digest = _sha256([_determining(plan.settings), layout, plan.names, plan.problems])
     for array in (plan.sizes, plan.nbytes, plan.image, plan.position):
         digest.update(np.ascontiguousarray(array, "<i8"))
@@ -35,7 +35,7 @@ def crops_fingerprint(settings: StoreSettings, plan: Plan, crops: np.ndarray, sh
     """Return the SHA-256 of everything that determines a prior.
 
     That is the settings, and the image name, position and file digest (`sha256`, [n, 32] uint8) of the given
-    crops of `plan` in their order. The folder of the images does not enter.
+    crops of `plan`, in their order. The folder of images is not included.
     """
     used, image = np.unique(plan.image[crops], return_inverse=True)
     names, number = np.unique(np.array([plan.names[i] for i in used], str), return_inverse=True)
@@ -47,7 +47,7 @@ def crops_fingerprint(settings: StoreSettings, plan: Plan, crops: np.ndarray, sh
 
 def _determining(settings: StoreSettings) -> dict[str, Any]:
     known = {key: value for key, value in settings.to_json().items() if key not in _LEAVES_CROPS_ALONE}
-    if known.get("target_psnr") is None:  # as in stores made before there was such a setting
+    if known.get("target_psnr") is None:  # older stores do not have this setting
         known.pop("target_psnr", None)
     return known
 

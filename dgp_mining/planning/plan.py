@@ -1,6 +1,6 @@
 """The plan: which crops of which images are fitted, with which settings, in which chunks.
 
-A plan is a function of the images and the settings alone, so that every machine makes the same one.
+A plan depends only on the images and the settings, so that every machine makes the same one.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..retry import retry
 from .settings import Settings, StoreSettings
 
 CHUNK_WORK = 250_000_000
-"""Pixel-iterations of a chunk: about 15 s with the native library on one core."""
+"""Pixel-iterations of a chunk: about 15 s with the C++ library on one core."""
 
 CHUNKS = 64
-"""Least number of chunks of a run, about, so that workers finish together."""
+"""Approximate minimum of the chunks of a run, so that workers finish together."""
 
 READERS = 16
 """Threads that read image headers."""
@@ -36,14 +36,14 @@ Crop = tuple[str, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Images, their crops in order, and the settings in full. I images, n crops."""
+    """The I images and n crops of a run or store, in order, and the settings in full."""
 
     folder: str | None
     """The folder of images as the user named it; None if there are several."""
     settings: StoreSettings
-    """Everything, except for the images, that determines the results."""
+    """Everything that determines the results, except for the images."""
     names: list[str]
-    """[I] image paths in the folder, with '/' between their parts, sorted."""
+    """[I] image paths in the folder, with '/' between their parts; sorted if `make_plan` made the plan."""
     sizes: np.ndarray
     """[I, 2] int64, (height, width); zero if the header cannot be read."""
     nbytes: np.ndarray
@@ -51,7 +51,7 @@ class Plan:
     problems: list[str]
     """[I] why an image has no crops, one sentence; empty if it has."""
     image: np.ndarray
-    """[n] int64, the image of each crop, ascending."""
+    """[n] int64, the image of each crop, as an index; ascending if `make_plan` made the plan."""
     position: np.ndarray
     """[n, 2] int64, (row, column) of each crop's first pixel."""
 
@@ -65,10 +65,9 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
     """Choose the crops of the images in `folder`.
 
     Each image is cut into non-overlapping crops, on a grid at an offset drawn from the seed and the image's
-    name. Of these, `max_crops` are taken in rounds, one crop of every image in each round, both in random
-    order, so that even a small number covers as many images as possible. An image that is unreadable or
-    smaller than a crop has a sentence with the reason in `Plan.problems`. Raises ImageError if no crop is
-    left.
+    name. Of these, `max_crops` are taken in rounds: each round takes one crop of every image, images and
+    crops in random order, so that even a small number covers as many images as possible. For an image that is
+    unreadable or smaller than a crop, `Plan.problems` has the reason. Raises ImageError if no crop is left.
     """
     paths = list_images(folder)
     names = [path.relative_to(folder).as_posix() for path in paths]
@@ -96,8 +95,8 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
 
 
 def _headers(paths: list[Path], crop: int) -> Iterator[tuple[tuple[int, int], int, str]]:
-    """Size, bytes and problem of each image, read by many threads: network shares are slow to answer."""
-    # Decoders change the filters of warnings, which is not safe in threads; here it is undone.
+    """Yield size, bytes and problem of each image, read by many threads because network shares are slow."""
+    # Decoders change the warning filters, which is not thread-safe; they are restored here.
     with warnings.catch_warnings(), ThreadPoolExecutor(READERS) as pool:
         yield from pool.map(functools.partial(_header, crop=crop), paths)
 
@@ -115,7 +114,7 @@ def _header(path: Path, crop: int) -> tuple[tuple[int, int], int, str]:
         problem = str(error)
     try:
         return size, path.stat().st_size, problem
-    except OSError:  # a dangling link, which has a problem already
+    except OSError:  # a dangling link, for which `problem` is already set
         return size, 0, problem
 
 
@@ -150,15 +149,15 @@ def chunk_length(crops: int, crop: int, iterations: int) -> int:
 
 
 def seed_of(seed: int, name: str, *position: int) -> list[int]:
-    """Return a seed for numpy that depends on the image's name and the position, not on any order."""
+    """Return a seed for numpy that depends on the seed, the image's name and the position alone."""
     digest = hashlib.sha256(name.encode()).digest()
     return [seed, int.from_bytes(digest[:8], "little"), *position]
 
 
 def fit_seed(seed: int, crop: Crop) -> tuple[int, np.random.Generator]:
-    """The seed of a crop's fit, and the generator that samples the fitted Gaussians afterwards.
+    """Return the seed of a crop's fit, and the generator that samples the fitted Gaussians afterwards.
 
-    Both depend on the run's seed, the image's name and the position alone.
+    Both depend only on the run's seed, the image's name and the position.
 
     >>> fit_seed(0, ("a.png", 0, 32))[0] == fit_seed(0, ("a.png", 0, 32))[0]
     True

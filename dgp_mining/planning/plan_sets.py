@@ -48,7 +48,7 @@ def union(plans: Sequence[Plan], settings: StoreSettings, folder: str | None) ->
 def sorted_crops(plan: Plan) -> np.ndarray:
     """Return the indices [n] that sort the crops of `plan` by image name, row and column.
 
-    The sort is stable, for merged stores may have two images of one name.
+    The sort is stable, because merged stores may have two images of the same name.
     """
     _, rank = np.unique(np.array(plan.names, str), return_inverse=True)
     row, column = plan.position.T
@@ -58,8 +58,8 @@ def sorted_crops(plan: Plan) -> np.ndarray:
 def missing_crops(plan: Plan, stored: Plan) -> Plan:
     """Return the crops of `plan` that `stored` lacks, with their images and any newly found unusable images.
 
-    `max_crops` limits both together. If it leaves room for some of the crops only, because the stored ones
-    were chosen from other images, these are drawn at random with the run's seed.
+    `max_crops` limits both together. If there is room only for some of the crops, because the stored ones
+    were chosen from other images, they are drawn at random with the run's seed.
     """
     here, there = crop_keys(plan, stored)
     crops = np.flatnonzero(~np.isin(here, there))
@@ -91,13 +91,13 @@ def describe_images(plan: Plan, images: Iterable[int] | None = None) -> dict[str
 
 
 def _described(plan: Plan, text: bool = True) -> list[tuple[Any, ...]]:
-    """(name, height, width, bytes, problem) of each image; the problem as a bool unless `text`."""
+    """Return (name, height, width, bytes, problem) of each image; the problem as a bool unless `text`."""
     problems = plan.problems if text else [bool(problem) for problem in plan.problems]
     return list(zip(plan.names, *plan.sizes.T.tolist(), plan.nbytes.tolist(), problems, strict=True))
 
 
 def crop_keys(*plans: Plan) -> list[np.ndarray]:
-    """Return a number for each crop of each plan, equal for equal image names and positions."""
+    """Return an int64 key for each crop of each plan, equal for equal image names and positions."""
     names = {name: i for i, name in enumerate(sorted({name for plan in plans for name in plan.names}))}
     image = np.concatenate([np.array([names[n] for n in plan.names], np.int64)[plan.image] for plan in plans])
     position = np.concatenate([plan.position for plan in plans])

@@ -1,4 +1,4 @@
-"""The settings of a mining run: `Settings` as asked for, `StoreSettings` in full, and how two differ."""
+"""The settings of a mining run: `Settings` as given, `StoreSettings` in full; comparing two."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..fitting.recipes import DEFAULT_DENSITY, RECIPES, FastRecipe, GaussianImag
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings that, with the images, determine the results of a mining run.
+    """The settings that determine, together with the images, the results of a mining run.
 
     Raises ValueError if a value is out of its range.
 
@@ -26,7 +26,7 @@ class Settings:
     crop: int = 256
     """Side of the square crops, pixels."""
     max_crops: int | None = None
-    """Largest number of crops, sampled evenly over the images; None: all that fit without overlap."""
+    """Largest number of crops, sampled evenly over the images; None: all crops that do not overlap."""
     density: float = DEFAULT_DENSITY
     """Gaussians per pixel."""
     recipe: str = "fast"
@@ -38,7 +38,7 @@ class Settings:
     keep_fields: bool = False
     """Store every Gaussian, not only the statistics."""
     snapshots: tuple[int, ...] | None = None
-    """Iterations, ascending, at which statistics are stored as well; None: at none."""
+    """Iterations, ascending, at which statistics are stored as well; None: only at the end."""
     target_psnr: float | None = None
     """PSNR on the fitted pixels, dB, at which a fit ends early; None: every fit runs all its iterations."""
 
@@ -64,7 +64,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class StatisticsSettings:
-    """The numbers that determine the statistics of a fitted crop; see statistics.py."""
+    """The numbers that determine the statistics of a fitted crop; see fitting/statistics.py."""
 
     sample: int = statistics.SAMPLE_SIZE
     """Gaussians sampled from each crop."""
@@ -93,7 +93,7 @@ class SettingsKeysError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings(Settings):
-    """The settings of a store in full: `Settings` and every number that they stand for."""
+    """The settings of a store in full: `Settings` and every number that follows from them."""
 
     iterations: int = field()
     """Optimiser steps."""
@@ -102,16 +102,15 @@ class StoreSettings(Settings):
     statistics: StatisticsSettings
     """The numbers that determine the statistics."""
     backend: str
-    """What fits were rendered with: 'cpu', 'torch' or 'cuda'."""
+    """The backend of the fits: 'cpu', 'torch' or 'cuda'."""
     stored: tuple[str, ...] = field(default=(), repr=False, compare=False)
-    """Keys of the JSON form in their order: older stores lack some. Empty: all of them."""
+    """Keys of the JSON form, in order; older stores lack some. Empty: all keys."""
 
     @classmethod
     def from_json(cls, settings: Mapping[str, Any]) -> StoreSettings:
-        """The settings that a store holds as JSON.
+        """Return the settings that a store holds as JSON.
 
-        Raises SettingsKeysError if keys are missing or unknown, and ValueError or TypeError for a value that
-        cannot be.
+        Raises SettingsKeysError if keys are missing or unknown, ValueError or TypeError for an invalid value.
         """
         _check_keys(settings, _ALL, optional=_ADDED_LATER)
         values = dict(settings)
@@ -123,14 +122,14 @@ class StoreSettings(Settings):
         return cls(stored=tuple(settings), **_as_tuples(values))
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as plain JSON values, with the same keys in the same order as they were read."""
+        """Return the settings as plain JSON values, with the keys of `from_json` in the same order."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         plain["fit"] = {key: value for key, value in asdict(self.fit).items() if key != "iterations"}
         plain["statistics"] = asdict(self.statistics)
         return {key: _as_lists(plain[key]) for key in self.stored or _ALL}
 
     def fit_arguments(self) -> FitArguments:
-        """What `fit_image` is called with for every crop."""
+        """Return the arguments of `fit_image` that are the same for every crop."""
         arguments = FitArguments(density=self.density, recipe=self.recipe, iterations=self.iterations)
         if self.target_psnr is not None:
             arguments["target_psnr"] = self.target_psnr
@@ -142,7 +141,7 @@ _ADDED_LATER = ("snapshots", "target_psnr")
 
 
 def resolve_settings(settings: Settings, device: str = "cpu") -> StoreSettings:
-    """`settings` with every number that they stand for, for fits on `device`, "cpu" or "cuda"."""
+    """Return `settings` with every number that follows from them, for fits on `device`, "cpu" or "cuda"."""
     recipe = make_recipe(settings.recipe, settings.iterations)
     return StoreSettings(
         **{**vars(settings), "iterations": recipe.iterations},
@@ -153,8 +152,10 @@ def resolve_settings(settings: Settings, device: str = "cpu") -> StoreSettings:
 
 
 def differences(stored: StoreSettings, asked: StoreSettings) -> list[str]:
-    """'name is (stored value) there and (asked value) here' for every setting that differs, except for
-    `max_crops`, which may grow."""
+    """Return 'name is (stored value) there and (asked value) here' for every setting that differs.
+
+    Except for `max_crops`, which may grow.
+    """
     return _differences(
         replace(stored, max_crops=None).to_json(),
         replace(asked, max_crops=None).to_json(),

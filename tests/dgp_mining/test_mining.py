@@ -162,7 +162,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers, too
     said = run.communicate(timeout=60)[1]
     assert run.returncode == 130
-    assert "Finishing the chunks under way; Ctrl-C again stops at once and loses them." in said
+    assert "Finishing the chunks in progress; Ctrl-C again stops at once and loses them." in said
     assert "Interrupted: " in said
     assert "The same command continues from there." in said
     assert "Traceback" not in said

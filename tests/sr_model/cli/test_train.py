@@ -158,7 +158,7 @@ def test_a_preset_is_found_by_its_old_name_with_a_line(prior: Path, tiny: Preset
     monkeypatch.setitem(PRESETS, "light", tiny)
     named = run(train, "--prior", prior, "--steps", 1, "--preset", "fast")
     assert named.exit_code == 0, named.output
-    assert "--preset fast is now --preset light; the old name goes in 0.3." in named.stderr
+    assert "--preset fast is now --preset light; the old name will be removed in 0.3." in named.stderr
     assert Path("runs/light/best.safetensors").is_file()
     refused(run(train, "--prior", prior, "--preset", "slow"), 2, "--preset", "demo, light")
 
