@@ -100,7 +100,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """Read an image as [H, W, 3]; grey is repeated. Raises as `decode_image`; ImageError for more channels."""
+    """Read an image as [H, W, 3]; grey is repeated. Raises as `decode_image`, and for more channels."""
     pixels = read_image(path)
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)

@@ -1,1 +1,1 @@
-"""Statistics -> the kernel dictionary, and how good it is."""
+"""Statistics -> the kernel dictionary, and measures of its quality."""

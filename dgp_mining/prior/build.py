@@ -1,8 +1,8 @@
 """Building a dictionary, with its provenance, from a finished store.
 
-Crops are read in the order of image name, row and column: a store that was extended or merged gives the same
-dictionary, byte for byte, as one that was mined in one run. Memory does not grow with the store, except for a
-few numbers per crop.
+Crops are read in the order of image name, row and column, so that a store that was extended or merged gives
+the same dictionary, byte for byte, as one that was mined in one run. Apart from a few numbers per crop,
+memory does not grow with the store.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .dictionary import Dictionary, DictionaryError
 from .quality import kernel_quality
 
 HOLD_OUT = 10
-"""Every tenth fitted crop is held out from the dictionary, and its coverage measured on these."""
+"""Every tenth fitted crop is held out from the dictionary, to measure its coverage."""
 
 FEWEST_TO_HOLD_OUT = 20
-"""With fewer fitted crops, none is held out, and coverage is measured on the crops that were used."""
+"""With fewer fitted crops, none is held out, and coverage is measured on the crops of the dictionary."""
 
 MOST_GAUSSIANS = 1_000_000
-"""Upper limit of the Gaussians that a dictionary is built from or measured on; more are thinned at random."""
+"""Upper limit of the Gaussians to build from or to measure on; more are subsampled at random."""
 
 BLOCK = 2048
 """Crops read at a time: 15 MB."""
@@ -47,12 +47,12 @@ def build_dictionary(
 ) -> Dictionary:
     """Condense the Gaussians mined in a store into a dictionary of `size` kernels.
 
-    `method`, `seed` and `symmetric` are those of `condense`; `callback.on_progress` is called. The metadata
-    has the provenance, the mean PSNRs and the coverage of held-out crops. Failed crops are left out. The same
-    crops and arguments give the same bytes.
+    `method`, `seed` and `symmetric` are those of `condense`; progress goes to `callback.on_progress`. The
+    metadata has the provenance, the mean PSNRs and the coverage of held-out crops. Failed crops are left out.
+    The same crops and arguments give the same bytes.
 
-    Raises DictionaryError if crops are pending, or if there are too few Gaussians; StoreError if there is no
-    store, or a damaged one.
+    Raises DictionaryError if crops are pending, or there are too few Gaussians; StoreError if the store is
+    missing or damaged.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -112,10 +112,10 @@ def build_dictionary(
 def gaussians_of_both(
     store: str | Path, seed: int = 0, *, callback: ProgressCallback | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The Gaussians [M, 3] of the crops that `build_dictionary` uses, and of the crops that it holds out.
+    """Return the Gaussians [M, 3] of the crops that `build_dictionary` uses, and of those that it holds out.
 
-    If there are too few crops to hold any out, both are the same. Raises StoreError, and DictionaryError if
-    there are no Gaussians.
+    Both are Cholesky factors in grid spacings. If there are too few crops to hold any out, both are the same.
+    Raises StoreError as `build_dictionary` does, DictionaryError if there are no Gaussians.
     """
     opened = Store.open(store)
     order = opened.order()
@@ -130,9 +130,10 @@ def gaussians_of_both(
 def thinned(
     store: Store, crops: np.ndarray, seed: int, callback: ProgressCallback | None = None, total: int = 0
 ) -> tuple[np.ndarray, int]:
-    """The interior Gaussians [M, 3] of the given crops, in order, and their number before thinning.
+    """Return the interior Gaussians [M, 3] of the given crops, in order, and their number before thinning.
 
-    Thinned to at most MOST_GAUSSIANS, each equally likely to be kept."""
+    At most MOST_GAUSSIANS are kept, each with the same probability.
+    """
     rng = np.random.default_rng(seed)
     kept, lots, count = np.empty((0, 3)), np.empty(0), 0
     for first in range(0, len(crops), BLOCK):
@@ -141,7 +142,7 @@ def thinned(
         gaussians = prior_sample(store.samples(crops[first : first + BLOCK]))
         count += len(gaussians)
         kept, lots = np.concatenate([kept, gaussians]), np.concatenate([lots, rng.random(len(gaussians))])
-        if len(lots) > MOST_GAUSSIANS:  # those with the smallest lots stay
+        if len(lots) > MOST_GAUSSIANS:  # keep those with the smallest random numbers
             stay = np.sort(np.argpartition(lots, MOST_GAUSSIANS)[:MOST_GAUSSIANS])
             kept, lots = kept[stay], lots[stay]
     return kept, count
@@ -156,7 +157,7 @@ def split(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def describe(dictionary: Dictionary) -> dict[str, Any]:
-    """The output of `dictionary show --json`: size, eigenvalues, ranges, quality, and the metadata."""
+    """Return size, smallest eigenvalue, ranges, quality, metadata, as `dgp-mine dictionary show` prints."""
     low, high = dictionary.cholesky.min(axis=0), dictionary.cholesky.max(axis=0)
     return {
         "size": len(dictionary),

@@ -1,8 +1,8 @@
 """Condensing many mined Gaussians into a dictionary of K kernels: the four methods.
 
-Each takes the mined Cholesky factors [M, 3] in grid spacings and returns [K, 3], positive definite, as a
-function of its arguments alone. A symmetric dictionary consists of a quarter as many kernels and their images
-under mirroring and transposing: it stays the same if the photographs are mirrored or transposed.
+Each takes the mined Cholesky factors [M, 3] in grid spacings and returns [K, 3], positive definite, and is
+deterministic for a seed. A symmetric dictionary consists of a quarter as many kernels and their images under
+mirroring and transposing: it stays the same if the photographs are mirrored or transposed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..covariance import cholesky_from_covariance, covariance_from_cholesky, sma
 from .dictionary import DictionaryError
 
 MAX_POINTS = 100_000
-"""Upper limit of the Gaussians that k-means clusters; a larger number is thinned at random."""
+"""Upper limit of the Gaussians for k-means; more are subsampled at random."""
 
 KMEANS_ROUNDS = 50
 """Upper limit of Lloyd's iterations."""
@@ -28,8 +28,8 @@ GRID_QUANTILES = (0.005, 0.995)
 def marginal(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Draw S_xx, S_xy and S_yy independently, each from its mined distribution (the paper's Eq. 6).
 
-    Draws with an eigenvalue smaller than every mined one are rejected. Rejecting only those that are not
-    positive definite would keep needles thinner than any fitted Gaussian.
+    Draws with an eigenvalue smaller than all mined ones are rejected. Rejecting only those that are not
+    positive definite would keep needles that are thinner than any fitted Gaussian.
     """
     covariance = covariance_from_cholesky(cholesky)
     thinnest = smallest_eigenvalue(covariance).min()
@@ -42,7 +42,7 @@ def marginal(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
 
 
 def sample(cholesky: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw mined Gaussians without replacement, that is from their joint distribution."""
+    """Draw mined Gaussians without replacement, that is, from their joint distribution."""
     return cholesky[np.sort(rng.choice(len(cholesky), size, replace=False))]
 
 
@@ -99,16 +99,17 @@ def condense(
         cholesky: [M, 3] mined Cholesky factors, grid spacings.
         size: number of kernels, at most M; n^3 + 1 for "grid".
         method: one of METHODS.
-        seed: of the method's random draws.
-        symmetric: whether to include the mirror images and the transpose of every kernel; default: if the
-            method allows it, as all but "grid" do.
+        seed: seed of the method's random draws.
+        symmetric: whether to include the mirror image and the transpose of every kernel; default: yes, except
+            for "grid", which does not allow it.
 
-    The defaults are the choice that covers most Gaussians of other photographs and comes nearest to them
+    The defaults cover the most Gaussians of other photographs, at the smallest distance from them
     (workflows/studies/dictionaries.py).
 
     Returns [K, 3] float64 Cholesky factors, grid spacings.
 
-    Raises DictionaryError if there are fewer Gaussians than kernels, or the method cannot make that many.
+    Raises DictionaryError if there are fewer Gaussians than kernels, there is no such method, or it cannot
+    make that many kernels or symmetric ones.
 
     >>> mined = np.random.default_rng(0).uniform(0.5, 1.5, (100, 3))
     >>> condense(mined, 8).shape
@@ -140,7 +141,7 @@ def _condense_symmetric(cholesky: np.ndarray, size: int, method: str, seed: int)
     if size < 4:
         raise DictionaryError(f"A symmetric dictionary has at least 4 kernels, not {size}.")
     # Independent draws of entries need the entries of all images. The other methods get one image of each
-    # Gaussian, in one quarter of the space: given all, they would choose images of kernels they have already.
+    # Gaussian, in one quarter of the space: given all, they would also choose images of chosen kernels.
     covariance = covariance_from_cholesky(cholesky)
     seen = _images(covariance).reshape(-1, 3) if method == "marginal" else _images(covariance)[0]
     chosen = METHODS[method](cholesky_from_covariance(seen), size // 4, np.random.default_rng(seed))
@@ -149,8 +150,10 @@ def _condense_symmetric(cholesky: np.ndarray, size: int, method: str, seed: int)
 
 
 def _images(covariance: np.ndarray) -> np.ndarray:  # [N, 3] -> [4, N, 3]
-    """The images of covariances under mirroring and transposing; the first is wider along x than along y and
-    leans towards +x +y."""
+    """Return the images of covariances under mirroring and transposing.
+
+    The first is wider along x than along y, and leans towards +x +y.
+    """
     wide, narrow = covariance[:, [0, 2]].max(axis=1), covariance[:, [0, 2]].min(axis=1)
     lean = np.abs(covariance[:, 1])
     return np.stack(
@@ -167,8 +170,10 @@ def _images(covariance: np.ndarray) -> np.ndarray:  # [N, 3] -> [4, N, 3]
 
 
 def _filling(covariance: np.ndarray, count: int) -> np.ndarray:  # [count, 3]
-    """The kernels that are left if 4 does not divide the size: the mean circle, the mean ellipse along x and
-    along y, or all three. Their mirror images and transposes are among them."""
+    """Return the remaining kernels if 4 does not divide the size; as a set they are symmetric, too.
+
+    One: the mean circle. Two: the mean ellipse along x and along y. Three: all of them.
+    """
     short = smallest_eigenvalue(covariance)
     wide, narrow = float((covariance[:, 0] + covariance[:, 2] - short).mean()), float(short.mean())
     middle = (wide + narrow) / 2

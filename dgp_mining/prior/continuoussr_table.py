@@ -1,7 +1,7 @@
 """The ContinuousSR table: the dictionary in ContinuousSR's code, a table of Cholesky entries in pixels at x4.
 
-It holds all combinations of nine values of each entry, and a row of zeros (code release of "Pixel to
-Gaussian"; the paper prints none of it).
+It holds all combinations of nine values of each entry, and a row of zeros. It is in the code of "Pixel to
+Gaussian", but not in the paper.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 from .dictionary import Dictionary, DictionaryError
 
 PIXELS_PER_SPACING = 2.0
-"""A grid spacing in pixels at x4: four Gaussians per LR pixel are half an LR pixel apart."""
+"""A grid spacing in pixels at x4: with four Gaussians per LR pixel, it is half an LR pixel."""
 
 SMALLEST_DIAGONAL = 1e-3
-"""Least l11 and l22, in grid spacings, to which singular kernels are widened for a `Dictionary`. So narrow a
-Gaussian hardly ever covers the centre of a pixel."""
+"""Smallest l11 and l22, in grid spacings, to which singular kernels are widened for a `Dictionary`. A
+Gaussian so narrow hardly ever covers the centre of a pixel."""
 
 VALUES = (
     (0.0, 0.41, 0.62, 0.98, 1.13, 1.29, 1.64, 1.85, 2.36),
@@ -29,9 +29,9 @@ VALUES = (
 
 
 def continuoussr_kernels() -> np.ndarray:
-    """The ContinuousSR table in grid spacings, [730, 3] float64: all combinations, and a row of zeros.
+    """Return the ContinuousSR table in grid spacings, [730, 3] float64: all combinations, and a row of zeros.
 
-    154 of its kernels are singular, which `Dictionary` does not allow; a network takes them, because it
+    154 of its kernels are singular, which `Dictionary` does not allow; a network can use them, because it
     renders blends of all kernels.
 
     >>> continuoussr_kernels().shape
@@ -41,7 +41,7 @@ def continuoussr_kernels() -> np.ndarray:
 
 
 def continuoussr_dictionary() -> Dictionary:
-    """The ContinuousSR table as a dictionary of 730 kernels; its 154 singular kernels are widened.
+    """Return the ContinuousSR table as a dictionary of 730 kernels; its 154 singular kernels are widened.
 
     >>> continuoussr_dictionary().metadata["widened"]
     154
@@ -52,7 +52,8 @@ def continuoussr_dictionary() -> Dictionary:
 def dictionary_from_table(table: np.ndarray, source: str) -> Dictionary:
     """Make a dictionary of a table [K, 3] of Cholesky entries in pixels at x4; singular kernels are widened.
 
-    Raises DictionaryError, naming `source`, if it is not such a table.
+    `source`, such as a file name, goes into the metadata and into errors. Raises DictionaryError if it is not
+    such a table.
     """
     table = np.asarray(table)
     if table.ndim != 2 or table.shape[1] != 3 or not len(table) or table.dtype.kind not in "fiu":
@@ -82,7 +83,7 @@ def read_continuoussr_table(path: str | Path) -> Dictionary:
         raise DictionaryError(f"{path} cannot be read ({error.strerror or error}).") from error
     except (ValueError, EOFError) as error:
         raise DictionaryError(
-            f"{path} is neither an .npy file nor text with three numbers a line."
+            f"{path} is neither an .npy file nor text with three numbers per line."
         ) from error
     return dictionary_from_table(table, path.name)
 

@@ -28,9 +28,9 @@ class DictionaryError(ValueError):
 class Dictionary:
     """The Deep Gaussian Prior as networks use it: K Gaussian shapes in grid spacings, 1/sqrt(density).
 
-    A network whose k^2 Gaussians per LR pixel are 1/k LR pixel apart multiplies `cholesky` by 1/k to get LR
-    pixels. `cholesky` and `covariance` hold the same kernels, are read-only and always positive definite.
-    Raises DictionaryError for anything else.
+    A network with k^2 Gaussians per LR pixel, 1/k LR pixel apart, divides `cholesky` by k to get LR pixels.
+    `cholesky` and `covariance` hold the same kernels, read-only. Raises DictionaryError unless all kernels
+    are finite and positive definite.
 
     >>> Dictionary(np.array([[0.6, 0.0, 0.6], [1.0, 0.3, 0.5]])).covariance.round(2).tolist()
     [[0.36, 0.0, 0.36], [1.0, 0.3, 0.34]]
@@ -61,11 +61,11 @@ class Dictionary:
 
     @property
     def min_eigenvalue(self) -> float:
-        """The smallest eigenvalue of all covariances, in squared grid spacings."""
+        """The smallest eigenvalue among all covariances, in squared grid spacings."""
         return float(smallest_eigenvalue(self.covariance).min())
 
     def save(self, path: str | Path) -> None:
-        """Write an .npz file, byte-identical for the same content. Raises DictionaryError if that fails.
+        """Write an .npz file, byte-identical for the same content. Raises DictionaryError if it cannot.
 
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "dict.npz"
@@ -84,7 +84,7 @@ class Dictionary:
                 for name, array in arrays.items():
                     content = io.BytesIO()
                     np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
-                    # Without a time of writing: a bare ZipInfo is dated 1980.
+                    # No modification time: a bare ZipInfo has the date 1980.
                     archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
         except OSError as error:
             raise DictionaryError(
@@ -93,7 +93,7 @@ class Dictionary:
 
     @staticmethod
     def reference() -> Dictionary:
-        """Load the prior that is shipped (data/README.md). Raises DictionaryError if it is not installed.
+        """Load the reference prior (data/README.md). Raises DictionaryError if it is not installed.
 
         >>> len(Dictionary.reference())
         730
@@ -108,7 +108,7 @@ class Dictionary:
 
     @staticmethod
     def load(path: str | Path) -> Dictionary:
-        """Read a file that `save` wrote and check all of it. Raises DictionaryError, naming the file."""
+        """Read and check a file that `save` wrote. Raises DictionaryError, which names the file."""
         path = Path(path)
         try:
             with np.load(path, allow_pickle=False) as arrays:

@@ -1,8 +1,8 @@
 """The affine-invariant distance between the shapes (covariances) of two Gaussians.
 
-d(A, B) = |log(A^-1/2 B A^-1/2)|_F (Pennec, Fillard, Ayache, IJCV 66, 2006) does not depend on
-units, nor on a linear map applied to both: 0.1 is about 7 % in the standard deviation along each axis at any
-size. For 2x2 matrices it has a closed form: the shapes of equal area form a hyperbolic plane.
+d(A, B) = |log(A^-1/2 B A^-1/2)|_F (Pennec, Fillard, Ayache, IJCV 66, 2006) depends neither on
+units nor on a linear map applied to both: 0.1 is about 7 % in the standard deviation along each axis at any
+size. For 2x2 matrices it has a closed form, because the shapes of equal area form a hyperbolic plane.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from scipy.spatial import KDTree
 from ..covariance import logarithm_from_cholesky
 
 CANDIDATES = 16
-"""Neighbours to which the exact distance is computed at first."""
+"""Neighbours to which the exact distance is computed first."""
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # [..., 3], [..., 3] -> [...]
-    """The distance between shapes given by `covariance.logarithm_from_cholesky`, which broadcast."""
+    """Return the distance between shapes, as `covariance.logarithm_from_cholesky` gives them; broadcasts."""
     (area_a, *plane_a), (area_b, *plane_b) = np.moveaxis(a, -1, 0), np.moveaxis(b, -1, 0)
     from_a, from_b = np.hypot(*plane_a), np.hypot(*plane_b)
     # The hyperbolic law of cosines, in half angles.
@@ -28,13 +28,13 @@ def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # [..., 3], [..., 3] 
 
 
 def nearest(cholesky: np.ndarray, kernels: np.ndarray, *, skip: int = 0) -> np.ndarray:  # [M]
-    """The distance of each of `cholesky` [M, 3] to the nearest of `kernels` [K, 3], exactly.
+    """Return the exact distance of each of `cholesky` [M, 3] to the nearest of `kernels` [K, 3].
 
-    With `skip` 1, to the second nearest: for the distances of kernels to the nearest other kernel.
+    With skip=1, to the second nearest: the distance of kernels to the nearest other kernel.
 
     sqrt(2) times the Euclidean distance of matrix logarithms is a lower bound of the distance (the space has
     negative curvature), so it suffices to compute the exact distance to a few Euclidean neighbours, and to
-    more of them only as long as one of the others could still be nearer.
+    more of them while one of the others could still be nearer.
 
     >>> nearest(np.array([[1.0, 0.0, 1.0]]), np.array([[1.0, 0.0, 1.0], [2.0, 0.0, 2.0]])).tolist()
     [0.0]

@@ -20,7 +20,7 @@ INK, FAINT = "#222222", "#8a8a8a"
 def plot_dictionary(dictionary: Dictionary, path: str | Path) -> None:
     """Draw a dictionary into a file (.png, .pdf, .svg).
 
-    Raises OSError, in one sentence naming the file, if it cannot be written, ValueError for another suffix.
+    Raises OSError if the file cannot be written, ValueError for another suffix; the message names the file.
     """
     figure = Figure(figsize=(12, 7.6), dpi=130, layout="constrained", facecolor="white")
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 2.2])[:, 0]
@@ -73,7 +73,7 @@ def _draw_distribution(axes: Axes, values: np.ndarray, label: str, color: str) -
 
 
 def _draw_kernels(axes: Axes, dictionary: Dictionary) -> None:
-    """Every kernel's ellipse at one sigma, all at the same scale, from the smallest area to the largest."""
+    """Draw the kernels as ellipses at one sigma and at one scale, from the smallest area to the largest."""
     order = np.argsort(dictionary.cholesky[:, 0] * dictionary.cholesky[:, 2], kind="stable")
     widths, heights, angles = (values[order] for values in ellipses(dictionary.covariance))
     columns = int(np.ceil(np.sqrt(len(order) * 2.6)))
@@ -107,6 +107,9 @@ def _draw_kernels(axes: Axes, dictionary: Dictionary) -> None:
 
 
 def ellipses(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Full widths and heights at one sigma, and angles in degrees from x towards y, each [K], of [K, 3]."""
+    """Return the full axes at one sigma, longer and shorter, and the angle in degrees from x towards y.
+
+    Each is [K], for covariances [K, 3].
+    """
     long, short, angles = principal_axes(covariance)
     return 2 * long, 2 * short, angles

@@ -1,4 +1,4 @@
-"""The quality of a dictionary: of its kernels alone, and for Gaussians that it was not built from."""
+"""Measures of a dictionary: of its kernels alone, and on Gaussians that it was not built from."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .dictionary import Dictionary
 from .distance import nearest
 
 REDUNDANT = 0.1
-"""A kernel within this affine-invariant distance of another one is redundant: 7 % along each axis."""
+"""A kernel within this affine-invariant distance of another one is redundant; it is 7 % along each axis."""
 
 MOST_MEASURED = 20_000
-"""Upper limit of the Gaussians whose distance to a dictionary is measured; more are thinned evenly."""
+"""Upper limit of the Gaussians whose distance to a dictionary is measured; more are subsampled evenly."""
 
 
 def kernel_quality(dictionary: Dictionary) -> dict[str, float]:
-    """Measures of the kernels alone.
+    """Measure the kernels alone.
 
     - redundant: share of the kernels with another kernel within REDUNDANT.
     - nearest: median affine-invariant distance to the nearest other kernel.
@@ -43,9 +43,9 @@ def kernel_quality(dictionary: Dictionary) -> dict[str, float]:
 
 
 def quality(dictionary: Dictionary, gaussians: np.ndarray) -> dict[str, Any]:
-    """`kernel_quality`, and two measures for `gaussians` [M, 3] (Cholesky factors in grid spacings).
+    """Add to `kernel_quality` two measures on `gaussians` [M, 3] (Cholesky factors in grid spacings).
 
-    - coverage: as `coverage.coverage`, in each blending space.
+    - coverage: as `coverage.coverage` returns it, for each blending space.
     - quantisation: root mean square of the Gaussians' affine-invariant distance to the nearest kernel.
     """
     measured = gaussians[:: -(-len(gaussians) // MOST_MEASURED)]
@@ -59,7 +59,8 @@ def quality(dictionary: Dictionary, gaussians: np.ndarray) -> dict[str, Any]:
 def compare(a: Dictionary, b: Dictionary, gaussians: np.ndarray | None = None) -> dict[str, Any]:
     """Compare two dictionaries; the result is JSON-serialisable.
 
-    - a, b: the quality of each, including `gaussians` if given.
+    - sizes: the number of kernels of both.
+    - a, b: the `quality` of each on `gaussians` [M, 3], or `kernel_quality` if these are not given.
     - entries: mean and standard deviation of each entry in both.
     - a_from_b: `distance`, the root mean square of the distance of a's kernels to the nearest of b's, and
       `coverage`, the share of a's kernels that b can blend; b_from_a: the reverse.
