@@ -21,7 +21,12 @@ from .training_settings import TrainSettings
 
 @dataclass(frozen=True)
 class Preset:
-    """A network and its training."""
+    """A network and its training.
+
+    >>> preset = Preset(PRESETS["light"].network, replace(PRESETS["light"].train, batch=8))
+    >>> preset.train.batch
+    8
+    """
 
     network: NetworkSettings
     """The network's architecture and shape."""

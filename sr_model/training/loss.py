@@ -36,7 +36,7 @@ def batch_loss(field: GaussianField, batch: Batch, settings: TrainSettings) -> T
 def reconstruction_loss(rendered: Tensor, hr: Tensor, settings: TrainSettings) -> Tensor:
     """L1 over pixels plus `frequency_loss` times L1 over the unnormalised 2D Fourier coefficients.
 
-    The second term is that of SAFMN's released code (Sun et al. 2023), which also gives presets its weight.
+    The second term and its weight in the presets are those of SAFMN's released code (Sun et al. 2023).
     `rendered` and `hr` are [B, 3, H, W] in [0, 1].
     """
     loss = (rendered - hr).abs().mean()

@@ -77,7 +77,7 @@ class TrainingRun:
     """What a resumed run must share with the one it continues; JSON-serialisable."""
 
     def micro_batches(self, step: int) -> list[Batch]:
-        """This process's share of the batch of a step, in as many parts as `accumulate` asks for."""
+        """This process's share of the batch of a step, split into `accumulate` parts."""
         settings, context = self.preset.train, self.state.context
         parts = context.world_size * settings.accumulate
         first = context.rank * settings.accumulate

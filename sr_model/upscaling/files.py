@@ -33,7 +33,11 @@ Window = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class UpscaleRequest:
-    """What to make of an image file."""
+    """What to make from an image file.
+
+    >>> UpscaleRequest(size=(1080, None), quality=90).makes_image
+    True
+    """
 
     scale: Scale | None = None
     """One factor, or one for the height and one for the width; or give `size`."""
@@ -103,8 +107,8 @@ def upscale_file(
 ) -> tuple[int, int] | None:
     """Upscale an image file, or a part of it or of a saved field, into the file `target`.
 
-    Alpha, bit depth, colour profile, EXIF and resolution are kept as far as the format of `target` can hold
-    them; what it cannot is logged. Large results are written row by row.
+    Alpha, bit depth, colour profile, EXIF and resolution are kept if the format of `target` can hold them; a
+    line is logged about what is lost. Large results are written row by row.
 
     Args:
         source: an image file, or a field that `save_field` wrote.
@@ -272,6 +276,13 @@ def upscale_folder(
         ImageError: if there are no images, or `target` is `source`.
         CheckpointError: if the model cannot be loaded.
         ValueError: if the request has neither a scale nor a size.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> Image.new("RGB", (6, 8), "teal").save(folder / "a.png")
+    >>> [size for image, target, size in upscale_folder(folder, folder / "large", 2)]
+    [(16, 12)]
     """
     source, target = Path(source), Path(target)
     if not isinstance(request, UpscaleRequest):

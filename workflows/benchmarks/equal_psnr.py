@@ -44,7 +44,7 @@ def timed_fit(crop: np.ndarray, recipe: str, iterations: int) -> Row:
 
 
 def measure(crops: dict[str, np.ndarray], iterations: int, path: Path, resume: bool) -> dict[str, Crop]:
-    """Measure every crop and write it to `path` when done; with `resume`, keep those that are there."""
+    """Measure every crop and write it to `path` when done; with `resume`, keep what `path` already has."""
     done = _written(path, iterations) if resume else {}
     for number, (name, pixels) in enumerate(crops.items(), 1):
         if name not in done:
