@@ -1,4 +1,4 @@
-"""The arrays of a store by name, and those over crops as attributes."""
+"""The names of the arrays of a store, and the arrays over crops as attributes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class ArrayName(StrEnum):
-    """Where each array lies in a part of a store; see layout.py."""
+    """The path of each array in a part of a store; see layout.py."""
 
     IMAGE_NAME = "images/name"
     IMAGE_SIZE = "images/size"
@@ -38,19 +38,19 @@ class ArrayName(StrEnum):
 
 
 RESULT = ("psnr", "off_lattice_psnr", "iterations", "seconds")
-"""Columns of ArrayName.RESULT as stores name them; `off_lattice_psnr` is the held-out-pixel PSNR."""
+"""Columns of ArrayName.RESULT as named on disk; `off_lattice_psnr` is the held-out-pixel PSNR."""
 
 Read = Callable[[ArrayName], np.ndarray]
 
 
 class CropColumns:
-    """The arrays over some crops, [n, ...]. Each is read once, when it is first used.
+    """The arrays over n crops, [n, ...]. Each is read once, on first use.
 
-    Pending crops have the status PENDING and meaningless values.
+    The values of pending crops are the fill values of layout.py, and have no meaning.
     """
 
     def __init__(self, read: Read) -> None:
-        """`read` returns an array over the crops by its name."""
+        """`read` returns the array of a given name over the crops."""
         self._read = read
         self.statistics = StatisticsColumns(read)
         self.snapshots = SnapshotColumns(read)
@@ -63,7 +63,7 @@ class CropColumns:
 
     @cached_property
     def results(self) -> np.ndarray:
-        """[n, 4] float64, columns RESULT; NaN for pending and failed crops."""
+        """[n, 4] float64, columns RESULT; NaN for pending crops. Failed crops: PSNRs NaN, others 0."""
         return self._read(ArrayName.RESULT)
 
     @property
@@ -93,34 +93,34 @@ class CropColumns:
 
     @cached_property
     def error(self) -> np.ndarray:
-        """[n] text: why a crop has failed, one sentence; empty for the others."""
+        """[n] text: why a crop failed, one sentence; empty for other crops."""
         return self._read(ArrayName.ERROR)
 
     @cached_property
     def content(self) -> np.ndarray:
-        """[n, 6] float64, columns `content.CONTENT`."""
+        """[n, 6] float64, columns `content.CONTENT`; NaN for pending and failed crops."""
         return self._read(ArrayName.CONTENT)
 
 
 class StatisticsColumns:
-    """The statistics of the fitted Gaussians of some crops; see statistics.py."""
+    """The statistics of the fitted Gaussians of n crops; see fitting/statistics.py."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """[n, 6] int64, columns COUNTS; -1 for pending crops."""
+        """[n, 6] int64, columns COUNTS; -1 for pending crops, 0 for failed ones."""
         return self._read(ArrayName.COUNTS)
 
     @cached_property
     def moments(self) -> np.ndarray:
-        """[n, 2, 32] float64, rows WEIGHTS, columns MOMENTS; NaN without interior Gaussians."""
+        """[n, 2, 32] float64, rows WEIGHTS, columns MOMENTS; NaN if there are no interior Gaussians."""
         return self._read(ArrayName.MOMENTS)
 
     @cached_property
     def histograms(self) -> np.ndarray:
-        """[n, 2, 9, BINS] float64, by WEIGHTS and ENTRIES."""
+        """[n, 2, 9, BINS] float64, by WEIGHTS and ENTRIES; -1 for pending crops."""
         return self._read(ArrayName.HISTOGRAMS)
 
     @cached_property
@@ -130,7 +130,7 @@ class StatisticsColumns:
 
 
 class SnapshotColumns:
-    """PSNR and statistics of some crops at the S iterations of the setting `snapshots`."""
+    """PSNR and statistics of n crops at the S iterations of the setting `snapshots`."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
@@ -157,7 +157,7 @@ class SnapshotColumns:
 
 
 class FieldColumns:
-    """The fields of some crops, each padded to N Gaussians and MAX_CHANNELS channels."""
+    """The fields of n crops, each padded to N Gaussians and MAX_CHANNELS channels."""
 
     def __init__(self, read: Read) -> None:
         self._read = read

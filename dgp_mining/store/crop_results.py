@@ -1,4 +1,4 @@
-"""The result of fitting one crop, and the rows of arrays that the results of a chunk make."""
+"""The result of fitting one crop, and the conversion of the results of a chunk to rows of arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PENDING, DONE, FAILED = 0, 1, 2
 """The status of a crop."""
 
 EXACT_PSNR = 100.0
-"""PSNR, dB, that stands for a fit without any error, whose PSNR would be infinite."""
+"""PSNR, dB, that is stored for an exact fit, whose PSNR would be infinite."""
 
 _NOTHING = np.full(len(CONTENT), math.nan)
 
@@ -50,13 +50,16 @@ class CropResult:
     field: GaussianField | None = None
     """The fitted field, if fields are kept."""
     content: np.ndarray | None = None
-    """[6] CONTENT of the crop's pixels; None if it failed."""
+    """[6] float64, CONTENT of the crop's pixels; None if it failed."""
     snapshots: tuple[tuple[float, Statistics], ...] = ()
-    """PSNR in dB and statistics at each requested iteration."""
+    """(PSNR in dB, statistics) at each requested iteration."""
 
 
 def columns(results: Sequence[CropResult], gaussians: int, snapshots: int = 0) -> dict[ArrayName, Any]:
-    """Return the rows of each array over crops, with room for `gaussians` per field and for snapshots."""
+    """Return the rows of each array over crops.
+
+    `gaussians` is the room per field, 0 without fields; `snapshots` the number of snapshots per crop.
+    """
     blank = _blank_statistics()
     kept = [result.statistics or blank for result in results]
     rows: dict[ArrayName, Any] = {
@@ -117,5 +120,5 @@ def _blank_statistics() -> Statistics:
 
 
 def _printable(sentence: str) -> str:
-    """Without characters that UTF-8 cannot encode: decoders quote the bytes of broken files."""
+    """Replace characters that UTF-8 cannot encode: decoders quote bytes of broken files."""
     return sentence.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Errors of stores, as sentences, and the digests that detect damaged attributes."""
+"""The errors of stores, as sentences, and digests that detect damaged attributes."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ..retry import disk_is_full, is_unreachable, reason_of
 
 
 class StoreError(ValueError):
-    """A store cannot be created, opened or extended; the message is one sentence that names it."""
+    """A store cannot be created, opened, read, extended or merged; the message is one sentence naming it."""
 
 
 class DamagedError(StoreError):
-    """The content of a store is not what was written."""
+    """The content of a store differs from what was written."""
 
     reason: str = ""
-    """What is damaged and how, without advice."""
+    """One sentence on what is damaged, without advice."""
 
 
 class StoreFullError(StoreError):
-    """The disk of the store is full; the chunk being written stays pending. The cause is the OSError."""
+    """The disk of the store is full; the unfinished chunk stays pending. The cause is the OSError."""
 
 
 @contextlib.contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn the various errors that Zarr raises on damaged data into a DamagedError."""
+    """Turn errors of reading into a DamagedError, or a StoreError if the data could not be reached."""
     try:
         yield
     except StoreError:
@@ -41,7 +41,7 @@ def reading(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(where: str) -> Iterator[None]:
-    """Turn errors of writing into a StoreError, a full disk into a StoreFullError."""
+    """Turn errors of writing into a StoreError; for a full disk, a StoreFullError."""
     try:
         yield
     except StoreError:
@@ -55,14 +55,14 @@ def writing(where: str) -> Iterator[None]:
 
 
 def damaged(what: str, reason: str) -> DamagedError:
-    """Return the error for something damaged."""
+    """Return the error for damage to `what`; `reason` is a clause without a full stop."""
     error = DamagedError(f"{what} is damaged ({reason}): see what 'dgp-mine verify --repair' can do.")
     error.reason = f"{what} is damaged ({reason})."
     return error
 
 
 def seal(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes with a digest of them."""
+    """Return the attributes with a digest added."""
     return {**attributes, "digest": _digest(attributes)}
 
 

@@ -2,7 +2,7 @@
 
     zarr.json              attributes: format, settings, versions, parts, digest        written last
     parts/<id>/            the crops that one `fit` or `merge` has added
-        zarr.json          attributes: folder, crops, images, chunk, gaussians, digest
+        zarr.json          attributes: folder, crops, images, chunk, gaussians, snapshots, digest
         images/            name, size (height, width), nbytes, problem          written with the plan
         crops/             image, position (row, column)                        written with the plan
                            result (RESULT), sha256 (of the image file), error, status
@@ -37,14 +37,14 @@ from .location import Location
 FORMAT = "dgp-store/3"
 
 LOST = -1.0
-"""Fill value of ArrayName.SAMPLES. l11 is never negative, so -1 marks chunks that were never
-written; NaN marks unused sample slots."""
+"""Fill value of ArrayName.SAMPLES. l11 is never negative, so -1 marks chunks that were never written; NaN
+marks unused sample slots."""
 
 PLAN_CHUNK = 65_536
 """Rows per chunk of the arrays that are written with the plan."""
 
 _CODECS = ({"bytes", "vlen-utf8"}, {"zstd"}, {"crc32c"})
-"""The codecs of an array, in order; no other codec is run on the content of a store."""
+"""The allowed codecs of an array, in order; others are never run on the content of a store."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ArrayLayout:
     dtype: str
     """Name of the data type; 'string' for text."""
     fill: Any
-    """Value of chunks that were never written; except for the status, a value that no fit has."""
+    """Value of chunks that were never written. For most arrays, no fit gives it."""
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,13 +70,13 @@ class Extent:
     chunk: int
     """Crops per chunk."""
     gaussians: int
-    """Room for the Gaussians of one crop's field; 0 if fields are not kept."""
+    """Capacity of a crop's field in Gaussians; 0 if fields are not kept."""
     snapshots: int = 0
     """Number of iterations at which statistics are stored as well."""
 
     @property
     def numbers(self) -> dict[str, int]:
-        """The numbers by name, for a part's attributes and its name; `snapshots` only if there are any."""
+        """The numbers by name, for the attributes and the name of a part; `snapshots` only if not 0."""
         return {name: n for name, n in vars(self).items() if n or name != "snapshots"}
 
 
@@ -158,7 +158,7 @@ def crop_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
 
 
 def make_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Array[Any]:
-    """Create an array, or open it if it exists: another run may be writing it."""
+    """Create an array, or open it if it exists, because another run may be writing it."""
     with contextlib.suppress(ContainsArrayError):
         zarr.create_array(
             place.open(),
@@ -174,7 +174,7 @@ def make_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Ar
 
 
 def open_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Array[Any]:
-    """Open an array and check its layout. Raises DamagedError."""
+    """Open an array and check its layout. Raises DamagedError if it differs."""
     with reading(f"{place}/{name}"):
         array = zarr.open_array(place.open(), path=name, mode="r+", zarr_format=3)
         metadata: Any = array.metadata

@@ -1,7 +1,7 @@
 """The location of a store: a local folder, or s3://bucket/key on any S3-compatible service.
 
-s3fs reads endpoint, region and keys from the usual places: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and similar
-variables, or ~/.aws.
+s3fs takes endpoint, region and keys from the usual places: variables such as AWS_ENDPOINT_URL and
+AWS_ACCESS_KEY_ID, or ~/.aws.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from zarr.storage import FsspecStore, LocalStore
 from .integrity import StoreError
 
 LEFTOVER_SECONDS = 60
-"""Age, s, from which a temporary file is considered to be a killed writer's. A living writer renames its file
-within moments, and would only retry its chunk if this were wrong."""
+"""Age, s, from which a temporary file is assumed to be left by a killed writer. A living writer renames its
+file within moments; if the assumption is wrong, it retries its chunk."""
 
-_REMOTE = {"use_listings_cache": False}  # other machines write, too
+_REMOTE = {"use_listings_cache": False}  # other machines may write, too
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Location:
     """A local folder or an s3:// address."""
 
     text: str
-    """As the user named it."""
+    """The path or address as the user gave it."""
 
     def __post_init__(self) -> None:
         scheme, separator, rest = self.text.partition("://")
@@ -61,12 +61,14 @@ class Location:
         """Return the Zarr store of this location."""
         if not self.remote:
             return LocalStore(self.text)
-        self._filesystem()  # says what to install
+        self._filesystem()  # raises StoreError if s3fs is missing
         return FsspecStore.from_url(self.text, storage_options=_REMOTE)
 
     def modified(self) -> dict[str, float]:
-        """Return the names of the direct content with the time of writing, s since 1970 (folders on S3: 0).
-        Empty if the location does not exist. Raises NotADirectoryError for a file."""
+        """Return the modification time, s since 1970, of each direct entry by name (folders on S3: 0).
+
+        Empty if the location does not exist. Raises NotADirectoryError for a file.
+        """
         if not self.remote:
             try:
                 with os.scandir(self.text) as entries:
@@ -86,7 +88,7 @@ class Location:
         return names
 
     def delete(self) -> None:
-        """Delete all content; a local folder is renamed first, so that it disappears at once."""
+        """Delete everything; a local folder is renamed first, so that it disappears at once."""
         if self.remote:
             self._filesystem().rm(self.text, recursive=True)
             return

@@ -1,4 +1,4 @@
-"""Merging stores that were mined apart with equal settings, on several machines or from several folders."""
+"""Merging stores that were mined separately, on several machines or folders, with equal settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .part import Part
 from .store import Store
 
 BLOCK = 1024
-"""Crops read at a time, at least: a few MB."""
+"""Minimum number of crops read at a time: a few MB."""
 
 
 def merge(
@@ -32,9 +32,9 @@ def merge(
 ) -> Store:
     """Write the crops of finished stores into a new one, `out`, as one part in canonical order.
 
-    A crop that several stores have (same image name, position and file content) is taken once, and fitted if
-    it was fitted in any of them. Different images may have the same name. Repeat a merge that was killed.
-    Raises StoreError if settings differ, crops are pending, or `out` exists.
+    A crop that is in several stores (same image name, position and file content) is taken once, from a store
+    that could fit it if there is one. Different images may have the same name. A merge that was killed can be
+    repeated. Returns the new store. Raises StoreError if settings differ, crops are pending, or `out` exists.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -55,7 +55,7 @@ def merge(
     plan, origin, crop = _plan(sources)
     length = chunk_length(plan.crops, plan.settings.crop, plan.settings.iterations)
     room = sources[0].parts[0].extent.gaussians
-    # The part belongs to no store until it is complete, so that nobody uses half of it.
+    # The part belongs to no store until it is complete, so that no reader sees half of it.
     part = Part.create(Location(str(out)), plan, length, room)
     for done in _copy(sources, origin, crop, part):
         callback.on_progress("Merging", done, plan.crops)
@@ -79,7 +79,7 @@ def _check(sources: Sequence[Store]) -> None:
 
 
 def _plan(sources: Sequence[Store]) -> tuple[Plan, np.ndarray, np.ndarray]:
-    """The merged plan, and for each of its crops the index of its source and its number there."""
+    """Return the merged plan, and for each of its crops the index of its source and its index there."""
     limits = [source.settings.max_crops for source in sources]
     settings = replace(sources[0].settings, max_crops=None if None in limits else sum(filter(None, limits)))
     folders = {source.folder for source in sources}
@@ -98,12 +98,15 @@ def _each_once(
     origin: np.ndarray,  # [n]
     crop: np.ndarray,  # [n]
 ) -> np.ndarray:
-    """The crops of `plan` in canonical order. Of crops with equal name and position only one per file content
-    is kept, and no crop of an unreadable file if the file was readable in another source."""
+    """Return the crops of `plan`, [m] indices, in canonical order and without duplicates.
+
+    Of crops with equal name and position, one is kept for each file content; a crop of an unreadable file
+    only if no other source could read it.
+    """
     order = sorted_crops(plan)
     keys = crop_keys(plan)[0][order]
     same = np.concatenate([[False], keys[1:] == keys[:-1], [False]])
-    alike = np.flatnonzero(same[1:] | same[:-1])  # places in `order` of crops with duplicates
+    alike = np.flatnonzero(same[1:] | same[:-1])  # indices into `order` of crops with duplicates
     status = _collect(sources, ArrayName.STATUS, origin[order[alike]], crop[order[alike]])
     files = _collect(sources, ArrayName.SHA256, origin[order[alike]], crop[order[alike]])
     stays = np.ones(len(order), bool)
@@ -136,7 +139,7 @@ def _copy(sources: Sequence[Store], origin: np.ndarray, crop: np.ndarray, part: 
 
 
 def _collect(sources: Sequence[Store], name: ArrayName, origin: np.ndarray, crop: np.ndarray) -> np.ndarray:
-    """Rows of an array over crops, each from the store that it comes from."""
+    """Read the rows of an array over crops, each from its own source."""
     places = [np.flatnonzero(origin == number) for number in range(len(sources))]
     rows = [source.read(name, crop[place]) for source, place in zip(sources, places, strict=True)]
     return np.concatenate(rows)[np.argsort(np.concatenate(places))]

@@ -1,7 +1,7 @@
 """A part of a store: the crops that one `fit` or `merge` has added, with their own plan and chunks.
 
-A part is named by a digest of its plan. So two runs with equal plans write the same bytes to the same place,
-and runs with different plans never touch each other's chunks.
+A part is named by a digest of its plan. Therefore two runs with equal plans write the same bytes to the same
+place, and runs with different plans never touch each other's chunks.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal,
 from .layout import Extent, crop_arrays, make_array, open_array, plan_arrays
 from .location import Location
 
-_WRITE_ALL = {"array.write_empty_chunks": True}  # a chunk of zeros would leave no trace otherwise
+_WRITE_ALL = {"array.write_empty_chunks": True}  # otherwise a chunk of zeros would leave no file
 _PART_NAME = re.compile(r"[0-9a-f]{16}")
 _CHUNK_FILE = re.compile(r"[0-9]{1,15}")
 
 
 class Chunk(NamedTuple):
-    """The permanent name of a chunk of a store."""
+    """The permanent name of a chunk of a store: its part and its number in that part."""
 
     part: str
     number: int
@@ -39,7 +39,7 @@ class Chunk(NamedTuple):
 
 
 class Part:
-    """One part. Opening it reads one small file; arrays are opened, and checked, as they are used."""
+    """One part. Opening it reads one small file; arrays are opened and checked on first use."""
 
     def __init__(self, store: Location, name: str, settings: StoreSettings) -> None:
         if not isinstance(name, str) or not _PART_NAME.fullmatch(name):
@@ -63,8 +63,11 @@ class Part:
 
     @staticmethod
     def create(store: Location, plan: Plan, chunk: int, gaussians: int) -> Part:
-        """Lay out a part for the crops of `plan`, completing what a killed run has left of it. The attributes
-        are written last and make it a part."""
+        """Lay out a part for the crops of `plan`, or complete one that a killed run has begun.
+
+        `chunk` is the number of crops per chunk, `gaussians` the capacity of a crop's field. The attributes
+        are written last; only then is it a part.
+        """
         keeps = plan.settings.keep_fields
         snapshots = len(plan.settings.snapshots or ())
         extent = Extent(plan.crops, len(plan.names), chunk, gaussians if keeps else 0, snapshots)
@@ -89,8 +92,11 @@ class Part:
 
     @functools.cached_property
     def plan(self) -> Plan:
-        """The part's plan. Raises DamagedError if it has changed, StoreError if it names a file outside the
-        folder of images or a crop outside its image."""
+        """The part's plan.
+
+        Raises DamagedError if it has changed, StoreError if it names a file outside the folder of images or
+        has a crop outside its image.
+        """
         plan = Plan(
             folder=self.folder,
             settings=self.settings,
@@ -121,38 +127,38 @@ class Part:
         return -(-self.extent.crops // self.extent.chunk)
 
     def rows(self, index: int) -> slice:
-        """Return the crops of a chunk, counted in this part."""
+        """Return the crops of a chunk, as indices in this part."""
         first = index * self.extent.chunk
         return slice(first, min(first + self.extent.chunk, self.extent.crops))
 
     def finished(self) -> dict[int, float]:
-        """Return the chunks that have a status, ascending, with the time of its writing (s since 1970)."""
+        """Return the chunks that have a status, ascending, with the time it was written (s since 1970)."""
         with reading(f"{self.place}/{ArrayName.STATUS}"):
             files = (self.place / ArrayName.STATUS / "c").modified()
         written = {int(name): time for name, time in files.items() if _CHUNK_FILE.fullmatch(name)}
         return {index: written[index] for index in sorted(written) if index < self.chunks}
 
     def unfinished(self) -> np.ndarray:
-        """Return for each crop, [n] bool, whether its chunk has no status."""
+        """Return whether each crop's chunk lacks a status, [n] bool."""
         chunks = np.ones(self.chunks, bool)
         chunks[list(self.finished())] = False
         return np.repeat(chunks, self.extent.chunk)[: self.extent.crops]
 
     def mark_pending(self, index: int) -> None:
-        """Mark a chunk as pending, by removing its status."""
+        """Mark a chunk as pending by removing its status."""
         with writing(str(self.place)):
             self.place.remove(f"{ArrayName.STATUS}/c/{index}")
 
     # --- arrays -------------------------------------------------------------------------------------------
 
     def read(self, name: ArrayName, rows: Any = slice(None)) -> np.ndarray:
-        """Read rows of an array. Raises DamagedError if they are not what was written."""
+        """Read rows of an array. Raises DamagedError if they differ from what was written."""
         array = self._array(name)
         with reading(f"{self.place}/{name}"):
             return np.asarray(array.oindex[rows])
 
     def write(self, index: int, columns: Mapping[ArrayName, Any]) -> None:
-        """Write a chunk of every array over crops; the status last, which makes the chunk count."""
+        """Write a chunk of every array over crops; the status last, which completes the chunk."""
         with writing(str(self.place)), zarr.config.set(_WRITE_ALL):
             for name in crop_arrays(self.extent):
                 array = self._array(name)
@@ -169,7 +175,7 @@ class Part:
         return found
 
     def restore_description(self, name: ArrayName) -> None:
-        """Write the Zarr metadata of an array anew; its chunks stay."""
+        """Rewrite the Zarr metadata of an array; its chunks stay."""
         with writing(str(self.place)):
             self.place.remove(f"{name}/zarr.json")
             make_array(self.place, name, self._layouts[name])

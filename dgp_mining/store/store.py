@@ -1,8 +1,7 @@
 """The store, `dgp.zarr`: the plan, the results of every crop, and their statistics (see layout.py).
 
 A store consists of parts, each with its own plan; `fit` adds a part if there is more to fit than before. Each
-chunk of a part is written once, by one writer, its status last: a chunk without status is pending and will be
-fitted again.
+chunk of a part is written in one go, its status last: a chunk without status is pending and will be fitted.
 
 Concurrent runs on one store are safe without a lock: they may duplicate work, but write identical bytes
 atomically; only the recorded timings differ. If another run recreates the store, this one stops with an
@@ -44,7 +43,7 @@ _LEFT_BY_THE_KILLED = re.compile(r"parts|zarr\..*\.partial")
 
 
 class Store:
-    """An open store. Crops are numbered through all parts, in the order in which they were planned.
+    """An open store. Crops are numbered across all parts, in the order in which they were planned.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -98,10 +97,11 @@ class Store:
 
     @staticmethod
     def create(path: str | Path, plan: Plan, chunk: int, gaussians: int) -> Store:
-        """Lay out a store for `plan`, in chunks of `chunk` crops. Its attributes are written last, so that
-        an incomplete store is never opened.
+        """Lay out a store for `plan`, in chunks of `chunk` crops.
 
-        `gaussians` is the room for the Gaussians of one crop, if fields are kept. Raises StoreError.
+        `gaussians` is the capacity of a crop's field, if fields are kept. The attributes are written last, so
+        that an incomplete store is never opened. Raises StoreError if `path` has other content or cannot be
+        written.
         """
         place = Location(str(path))
         with writing(str(place)):
@@ -117,7 +117,7 @@ class Store:
 
     @staticmethod
     def exists(path: str | Path) -> bool:
-        """Whether `path` has anything that `create` would not replace: a store or other files."""
+        """Whether `path` has a store or other files, so that `create` is not possible there."""
         return _attributes(Location(str(path))) is not None
 
     @staticmethod
@@ -175,14 +175,16 @@ class Store:
         return sum(part.extent.crops for part in self.parts)
 
     def order(self) -> np.ndarray:
-        """Return the crops [n] sorted by image name, row and column. Dictionaries are made in this order,
-        which does not depend on when and where a crop was mined."""
+        """Return the indices [n] that sort the crops by image name, row and column.
+
+        Dictionaries are made in this order, which does not depend on when or where a crop was mined.
+        """
         return sorted_crops(self.plan)
 
     def check(self, plan: Plan) -> None:
         """Raise StoreError, naming the differences, if the store cannot be extended by `plan`.
 
-        That is if settings differ, images have changed, or images with pending crops are missing.
+        It cannot if settings differ, images have changed, or images with pending crops are missing.
         """
         differ = differences(self.settings, plan.settings)
         most = plan.settings.max_crops
@@ -212,7 +214,10 @@ class Store:
         return missing_crops(plan, self.plan)
 
     def add(self, plan: Plan, chunk: int, gaussians: int) -> Store:
-        """Return the store with one more part: all crops of `plan`, none of which it has yet."""
+        """Return the store with one more part: all crops of `plan`, none of which it may already have.
+
+        `chunk` and `gaussians` are those of `create`. Raises StoreError if it cannot be written.
+        """
         part = Part.create(self.place, plan, chunk, gaussians)
         before = [name for name in self._attributes["parts"] if name != part.name]
         settings = replace(self.settings, max_crops=plan.settings.max_crops)
@@ -234,7 +239,7 @@ class Store:
     # --- chunks -------------------------------------------------------------------------------------------
 
     def pending_chunks(self) -> list[Chunk]:
-        """The chunks without a status, which are still to be fitted."""
+        """Return the chunks without a status, which are still to be fitted."""
         return [
             Chunk(part.name, index)
             for part in self.parts
@@ -263,12 +268,12 @@ class Store:
     # --- results ------------------------------------------------------------------------------------------
 
     def unfinished(self) -> np.ndarray:
-        """Return for each crop, [n] bool, whether it is still to be fitted. Fast: reads no chunk."""
+        """Return whether each crop is still to be fitted, [n] bool. Fast: reads no chunk."""
         return np.concatenate([part.unfinished() for part in self.parts])
 
     @property
     def status(self) -> np.ndarray:
-        """[n] uint8: PENDING, DONE or FAILED. Read anew at each access, as everything below."""
+        """[n] uint8: PENDING, DONE or FAILED. Read again at each access, like all that follow."""
         return self.read(ArrayName.STATUS)
 
     @property
@@ -283,17 +288,17 @@ class Store:
 
     @property
     def iterations(self) -> np.ndarray:
-        """[n] float64, optimiser steps done; NaN for pending crops."""
+        """[n] float64, optimiser steps done; NaN for pending crops, 0 for failed ones."""
         return self.at().iterations
 
     @property
     def seconds(self) -> np.ndarray:
-        """[n] float64, fitting time, s; NaN for pending crops."""
+        """[n] float64, fitting time, s; NaN for pending crops, 0 for failed ones."""
         return self.at().seconds
 
     @property
     def statistics(self) -> StatisticsColumns:
-        """The statistics of all crops; of large stores read blocks, with `at`."""
+        """The statistics of all crops; read large stores in blocks, with `at`."""
         return self.at().statistics
 
     @property
@@ -303,7 +308,7 @@ class Store:
         return [(int(i), str(text)) for i, text in zip(failed, self.at(failed).error, strict=True)]
 
     def at(self, crops: np.ndarray | None = None) -> CropColumns:
-        """The arrays over the given crops, in their order, or over all; each is read when it is used."""
+        """Return the arrays over the given crops, in their order, or over all; each is read on first use."""
         return CropColumns(lambda name: self.read(name, crops))
 
     def samples(self, crops: np.ndarray) -> np.ndarray:
@@ -359,15 +364,17 @@ def versions() -> dict[str, str]:
 
 
 def _attributes(place: Location) -> dict[str, Any] | None:
-    """The attributes of a store; {} for anything else, None for nothing or the remains of a killed run.
-    Raises StoreError if they cannot be read or are damaged."""
+    """Return the attributes of a store; {} for other content, None for nothing or what a killed run left.
+
+    Raises StoreError if they cannot be read or are damaged.
+    """
     try:
         files = place.modified()
     except NotADirectoryError:
         return {}
     except StoreError:
         raise
-    except Exception as error:  # of the operating system, or of any layer below S3
+    except Exception as error:  # from the operating system, or any layer of the access to S3
         hint = "check the bucket, AWS_ENDPOINT_URL and the keys" if place.remote else "check its permissions"
         raise StoreError(f"{place} cannot be read ({reason_of(error)}): {hint}.") from error
     if "zarr.json" not in files:

@@ -1,4 +1,4 @@
-"""The progress and quality of a store in figures, for `dgp-mine status` and the end of a run."""
+"""The progress and quality of a store in numbers, for `dgp-mine status` and the end of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECENT_SECONDS = 600
 
 
 def summarise(store: Store, callback: ProgressCallback | None = None) -> dict[str, Any]:
-    """Return crops, PSNR, failures and settings of a store as JSON values, even while it is being written.
+    """Return crops, PSNR, failures and settings of a store as JSON values; it may be being written.
 
     `psnr` and `held_out_psnr` (held-out-pixel PSNR) are {mean, min, p5, p50, p95} in dB over the
     fitted crops, or None before the first; `seconds` is the fitting time of all workers together. `failures`
@@ -80,8 +80,10 @@ def summarise(store: Store, callback: ProgressCallback | None = None) -> dict[st
 
 
 def recent(store: Store) -> dict[str, float] | None:
-    """Return the current speed, {crops_per_second, idle}, with `idle` the seconds since the last chunk; None
-    if fewer than two chunks were written in the last RECENT_SECONDS."""
+    """Return the current speed, {crops_per_second, idle}; `idle` is the seconds since the last chunk.
+
+    None if fewer than two chunks were written in the last RECENT_SECONDS.
+    """
     now = time.time()
     times, crops = [], []
     for part in store.parts:
@@ -92,17 +94,17 @@ def recent(store: Store) -> dict[str, float] | None:
                 crops.append(rows.stop - rows.start)
     if len(times) < 2 or max(times) == min(times):
         return None
-    first = int(np.argmin(times))  # the start of the first is unknown
+    first = int(np.argmin(times))  # the time at which the first one was begun is unknown
     finished = sum(crops) - crops[first]
     return {"crops_per_second": finished / (max(times) - min(times)), "idle": max(0.0, now - max(times))}
 
 
 def reason(name: str, text: str) -> str:
-    """Reduce a sentence about one image to the kind of error: without name, numbers and advice."""
-    _, _, said = text.rpartition(name)
-    said = re.sub(r" is \d+x\d+,", " is", said.lstrip(": "))
-    said = re.sub(r" ?\([^)]*\)", "", said)
-    return re.split(r": |\.$", said.strip())[0]
+    """Reduce an error message about the image `name` to its kind, without name, numbers and advice."""
+    _, _, rest = text.rpartition(name)
+    rest = re.sub(r" is \d+x\d+,", " is", rest.lstrip(": "))
+    rest = re.sub(r" ?\([^)]*\)", "", rest)
+    return re.split(r": |\.$", rest.strip())[0]
 
 
 def spread(values: np.ndarray) -> dict[str, float] | None:

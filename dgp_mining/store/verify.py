@@ -1,4 +1,4 @@
-"""Checking a store for damage: every checksum, every number, every image file."""
+"""Checking a store for damage: every checksum, the consistency of all values, and the image files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is damaged, or the damage was repaired, and no image file has changed."""
+        """Whether no damage is left and no image file has changed; missing files do not count."""
         return (not self.damage or self.repaired) and not (self.files and self.files.changed)
 
 
@@ -71,10 +71,11 @@ def verify(
     repair: bool = False,
     callback: ProgressCallback | None = None,
 ) -> Verification:
-    """Read all of a store and check it for damage; with `images`, folders, compare the image files, too.
+    """Read all of a store and check it for damage.
 
-    With `repair`, damaged chunks are marked as pending and damaged metadata of arrays are written anew.
-    Raises StoreError if there is no store, or if its attributes are damaged, which cannot be repaired.
+    With `images`, folders, image files are compared with those that were fitted. With `repair`, damaged
+    chunks are marked as pending, and damaged metadata of arrays are rewritten. Raises StoreError if there is
+    no store, or if its attributes or plan are damaged, which cannot be repaired.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -112,18 +113,18 @@ def verify(
 
 
 def _described(part: Part, repair: bool) -> list[Damage]:
-    """Check the metadata of the arrays of `part`, and repair them if asked."""
+    """Check the metadata of the arrays of `part`; with `repair`, rewrite damaged ones."""
     wrong = part.damaged_descriptions()
     if repair:
         for name in wrong:
             part.restore_description(name)
     if repair or not wrong:
         _ = part.plan  # raises if the plan is damaged, which cannot be repaired
-    return [Damage(None, 0, f"{part.place}/{name} has a damaged description.") for name in wrong]
+    return [Damage(None, 0, f"{part.place}/{name} has damaged metadata.") for name in wrong]
 
 
 def _wrong(part: Part, index: int) -> Iterator[str]:
-    """The damage of a chunk, one sentence each."""
+    """Yield the damage of a chunk, one sentence each."""
     columns: dict[ArrayName, np.ndarray] = {}
     for name in crop_arrays(part.extent):
         try:
@@ -138,7 +139,7 @@ def _wrong(part: Part, index: int) -> Iterator[str]:
         if status == DONE:
             yield from (f"{at} {what}." for what in _wrong_with_fitted(crop))
         elif status != FAILED or not crop[ArrayName.ERROR]:
-            yield f"{at} is neither fitted nor has it failed for a reason."
+            yield f"{at} has neither a fit nor a reason why it failed."
 
 
 def _wrong_with_fitted(arrays: dict[ArrayName, np.ndarray]) -> Iterator[str]:
@@ -154,16 +155,16 @@ def _wrong_with_fitted(arrays: dict[ArrayName, np.ndarray]) -> Iterator[str]:
     if not crop.sha256.any():
         yield "has no digest of its image file"
     if crop.error:
-        yield "is fitted and has failed at once"
+        yield "has both a fit and a reason why it failed"
     if min(counts.values()) < 0 or interior < 0:
         yield "has impossible counts"
         return
     if (sample[:, 0] == LOST).any():
         yield "has lost its sampled Gaussians"
     elif np.isfinite(sample).all(axis=1).sum() != sampled or not np.isnan(sample[sampled:]).all():
-        yield "has another number of sampled Gaussians than it counts"
+        yield "has more or fewer sampled Gaussians than its counts state"
     if (histogram < 0).any() or (histogram[0].sum(axis=1) != interior).any():
-        yield "has histograms of another number of Gaussians than it counts"
+        yield "has histograms of more or fewer Gaussians than its counts state"
     if interior and not np.isfinite(crop.statistics.moments).all():
         yield "has moments that are not finite"
     snapshots = crop.snapshots
@@ -182,7 +183,7 @@ def _wrong_with_field(field: FieldColumns, gaussians: int, degenerate: int) -> I
     room, most_channels = field.colors.shape
     n, channels = field.extent.tolist()
     if n != gaussians or not (0 <= n <= room and 1 <= channels <= most_channels):
-        yield "has a field of another number of Gaussians than it counts"
+        yield "has a field of more or fewer Gaussians than its counts state"
         return
     values = np.concatenate([field.means[:n], field.cholesky[:n], field.colors[:n]], axis=1)
     if (~np.isfinite(values).all(axis=1)).sum() > degenerate:
@@ -195,7 +196,7 @@ def _length(part: Part, index: int) -> int:
 
 
 def _image_files(store: Store, folders: list[Path]) -> ImageFiles:
-    """Compare the image files with the digests of the crops that were fitted to them."""
+    """Compare the image files with the digests that were stored with the fitted crops."""
     plan, done = store.plan, store.status == DONE
     sha256 = store.at().sha256
     digests: dict[str, set[bytes]] = {}

@@ -86,8 +86,8 @@ def test_an_image_whose_name_leads_astray_elsewhere_is_left_out_by_name(photos: 
     problems = {name: text for name, text in zip(plan.names, plan.problems, strict=True) if text}
     assert len(problems) == 4
     assert "backslash or an unprintable character: rename it." in problems["a\ufffd..\ufffdb.png"]
-    assert "new\ufffdline.png has" in problems["new\ufffdline.png"]
-    assert "latin\ufffd.png has" in problems["latin\ufffd.png"]
+    assert "new\ufffdline.png contains" in problems["new\ufffdline.png"]
+    assert "latin\ufffd.png contains" in problems["latin\ufffd.png"]
     assert "is not the path of a file in a folder" in problems["C:x.png"]
     assert {plan.names[i] for i in plan.image} == {"more/p5.png", *(f"p{i}.png" for i in range(5))}
 

@@ -105,7 +105,7 @@ def test_numbers_that_no_fit_has_are_found(store: Path) -> None:
     opened.write(Chunk(part.name, 3), [CropResult(bytes([1] * 32), "", np.nan, 25.0, 7, 0.5)])
     whats = " ".join(damage.what for damage in verify(store).damage)
     assert "crop 3 has a result that is not finite" in whats
-    assert "crop 3 has a field of another number of Gaussians" in whats
+    assert "crop 3 has a field of more or fewer Gaussians" in whats
 
 
 def test_what_is_repaired_is_fitted_again_to_the_same_dictionary(
