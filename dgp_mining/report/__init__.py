@@ -1,1 +1,1 @@
-"""One HTML page about a prior, and fitted fields as files."""
+"""An HTML report on a prior, and the export of fitted fields."""

@@ -11,7 +11,7 @@ REPLICATES = 2000
 """Bootstrap replicates."""
 
 MOST_DRAWN = 1_000_000
-"""Upper limit of the images drawn at a time, over several replicates: it bounds the memory."""
+"""Upper limit of the images drawn at a time, in one or more replicates; it bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class BootstrapEstimate:
 
 
 def estimate_ratio(total: np.ndarray, weight: np.ndarray, seed: int = 0) -> BootstrapEstimate:
-    """Estimate sum(total) / sum(weight) over images [I]; the error and the interval of one image are NaN.
+    """Estimate sum(total) / sum(weight) over images, both [I]; NaN errors and interval if I is 1.
 
     >>> estimate_ratio(np.array([2.0, 4.0]), np.array([1.0, 1.0])).value
     3.0

@@ -1,7 +1,7 @@
-"""The error of this room."""
+"""`ReportError`."""
 
 from __future__ import annotations
 
 
 class ReportError(ValueError):
-    """A report or an exported field cannot be written; the message is one sentence naming the file."""
+    """A report or an exported field cannot be written; the message is one sentence that names the file."""

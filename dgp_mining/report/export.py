@@ -23,8 +23,8 @@ def check_format(path: str | Path) -> None:
 def export_field(fitted: FittedCrop, path: str | Path) -> None:
     """Write the field of a crop: rendered (.png), for splat2d (.safetensors), or for splat viewers (.ply).
 
-    Raises ReportError if `path` has another suffix or cannot be written, or if gsplat, which writes .ply
-    files, is not installed.
+    Raises ReportError if `path` has another suffix or cannot be written, or, for .ply, if gsplat is not
+    installed.
     """
     path = Path(path)
     check_format(path)
@@ -47,8 +47,8 @@ def _write_ply(fitted: FittedCrop, path: Path) -> None:
     """Write flat splats in the plane z = 0, y down, one unit per pixel, with gsplat's exporter.
 
     For inspecting shapes and positions only: viewers composite splats by opacity, whereas a field is a plain
-    sum. Therefore each colour is the sum of such Gaussians on a grid, clamped to [0, 1], and all are equally
-    opaque.
+    sum. Each splat has the colour that a grid of such Gaussians would add up to, clamped to [0, 1], and all
+    are equally opaque.
     """
     try:
         from gsplat.exporter import export_splats

@@ -1,4 +1,4 @@
-"""Fitted crops with their pixels and fields, for showing and exporting them."""
+"""Fitted crops with their pixels and fields, to show or export."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FittedCrop:
     position: tuple[int, int]
     """(row, column) of its first pixel."""
     pixels: np.ndarray | None
-    """[side, side, C] float32; None if the images are not available."""
+    """[side, side, C] float32 in [0, 1]; None if the image is not available."""
     field: GaussianField
     """The fitted field (B = 1), in pixels of the crop."""
 
@@ -37,10 +37,11 @@ class FittedCrop:
 def fitted_crop(store: Store, crop: int, images: str | Path | None = None) -> FittedCrop:
     """Load a crop with its field from a store; if the store keeps no fields, fit the crop again.
 
-    Pixels are read from `images`, by default from the folder that was mined. A new fit takes as long as the
-    first one and gives the same bits.
+    Pixels are read from `images`, by default from the folder that was mined. A new fit, on the CPU, gives the
+    same bits as the first one unless only one of them had the C++ library.
 
-    Raises StoreError if the crop was not fitted, ImageError if its image is needed and missing or changed.
+    Raises StoreError if the crop was not fitted, ImageError if its image has changed, or is needed for a new
+    fit but missing.
     """
     if not 0 <= crop < len(store):
         raise StoreError(f"{store.path} has no crop {crop}: its crops are 0 to {len(store) - 1}.")
@@ -64,7 +65,7 @@ def fitted_crop(store: Store, crop: int, images: str | Path | None = None) -> Fi
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
-    """Convert [H, W, C] in [0, 1] to uint8 [H, W, 3]: one channel as grey, the first three of more."""
+    """Convert [H, W, C] in [0, 1] to uint8 [H, W, 3]: the first three channels, or the first one as grey."""
     image = np.clip(np.nan_to_num(image), 0, 1)
     image = np.repeat(image[..., :1], 3, axis=-1) if image.shape[-1] < 3 else image[..., :3]
     return np.round(255 * image).astype(np.uint8)

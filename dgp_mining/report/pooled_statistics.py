@@ -1,8 +1,8 @@
-"""Pooled statistics: those of all fitted crops of a store together, with bootstrap intervals.
+"""Pooled statistics over all fitted crops of a store, with bootstrap intervals.
 
 Crops of one photograph resemble each other, so the uncertainty lies in the choice of photographs: the
-bootstrap resamples images. Crops are read in blocks and summed per image, so that memory does not grow with
-the store, except for a few numbers per crop.
+bootstrap resamples images. Crops are read in blocks, so that only some hundred numbers per crop are kept in
+memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PooledStatistics:
     crops: np.ndarray
     """[n] indices of the crops in the store."""
     image: np.ndarray
-    """[n] index of each crop's image, among the images that have fitted crops."""
+    """[n] index of each crop's image among the images that have fitted crops."""
     psnr: np.ndarray
     """[n] PSNR on the fitted pixels, dB."""
     held_out_psnr: np.ndarray
@@ -42,7 +42,7 @@ class PooledStatistics:
     counts: np.ndarray
     """[n, 6] columns COUNTS."""
     weight: np.ndarray
-    """[n, 2] sum of the weights of each crop's interior Gaussians, by WEIGHTS: their number and amplitude."""
+    """[n, 2] sum of the weights of each crop's interior Gaussians, by WEIGHTS: number and total amplitude."""
     moments: np.ndarray
     """[n, 2, 32] by WEIGHTS and MOMENTS; zero for crops without interior Gaussians."""
     histograms: np.ndarray
@@ -51,7 +51,7 @@ class PooledStatistics:
     """[m, 7] columns SAMPLE, of at most MOST_SAMPLED crops."""
 
     def means(self, selected: np.ndarray | None = None) -> dict[str, float]:
-        """The MOMENTS over all interior Gaussians, by name; with `selected` [n] bool, of these crops only."""
+        """Return the MOMENTS over all interior Gaussians, or those of `selected` crops [n] bool, by name."""
         crops = slice(None) if selected is None else selected
         weight, moments = self.weight[crops, 0], self.moments[crops, 0]
         pooled = (weight[:, None] * moments).sum(axis=0) / max(weight.sum(), 1)
@@ -66,7 +66,7 @@ class PooledStatistics:
         return estimate_ratio(np.bincount(self.image, self.weight[:, kind] * values), weight)
 
     def quantile(self, entry: str, *at: float, weights: str = "plain") -> list[float]:
-        """Quantiles of an entry from its histogram, accurate to a bin."""
+        """Return quantiles of an entry from its histogram, accurate to one bin."""
         histogram = self.histograms[WEIGHTS.index(weights), ENTRIES.index(entry)]
         edges = np.linspace(*RANGES[ENTRIES.index(entry)], BINS + 1)
         cumulated = np.concatenate([[0], np.cumsum(histogram)])
@@ -74,7 +74,7 @@ class PooledStatistics:
 
 
 def read_pooled_statistics(store: Store, callback: ProgressCallback | None = None) -> PooledStatistics:
-    """Read the statistics of the fitted crops of a store. Raises StoreError, also if there are none."""
+    """Read the statistics of the fitted crops of a store. Raises StoreError if there are none."""
     callback = callback or ProgressCallback()
     status, images = store.status, store.plan.image
     crops = np.flatnonzero(status == DONE)

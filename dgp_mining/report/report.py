@@ -28,17 +28,17 @@ from .pooled_statistics import PooledStatistics, read_pooled_statistics
 from .sections import displacement, distributions, fit_quality, joint_densities, snapshots, symmetry
 
 SHOWN_CROPS = 3
-"""Number of best crops that are shown, and of worst ones."""
+"""Number of best crops, and of worst crops, that are shown."""
 
 PLAIN = 0.5
-"""Share of the crops, those with the smallest gradients, that are not shown among the best: they are nearly
+"""The share of the crops with the smallest gradients that are not shown among the best, as they are nearly
 uniform."""
 
 WINDOW = 48
 """Side in pixels of the window whose Gaussians are drawn."""
 
 MOST_ITERATIONS = 2000
-"""Fits of more iterations are not repeated for a picture."""
+"""Fits with more iterations are not repeated to show them."""
 
 
 def write_report(
@@ -55,13 +55,13 @@ def write_report(
         store: the store.
         out: the file to write.
         images: folder of the images, to show crops; default: the folder that was mined. If the images are
-            missing, the page says so.
-        dictionary: the dictionary to show; default: one built from the store, with less than 730 kernels if
+            missing, the page states that instead.
+        dictionary: the dictionary to show; default: one built from the store, with fewer than 730 kernels if
             there are few Gaussians.
         callback: its `on_progress` is called.
 
-    Raises StoreError if there is no store or no fitted crop in it, DictionaryError if crops are pending and
-    `dictionary` is not given, ReportError if `out` cannot be written.
+    Raises StoreError if there is no store or no fitted crop in it, DictionaryError if there are too few
+    Gaussians, or crops are pending and `dictionary` is not given, ReportError if `out` cannot be written.
     """
     callback = callback or ProgressCallback()
     opened = Store.open(store)
@@ -166,7 +166,7 @@ def _best_and_worst_crops(
 ) -> str:
     heading = "<h2>Best and worst crops</h2>"
     if not store.settings.keep_fields and store.settings.iterations > MOST_ITERATIONS:
-        return heading + "<p>Not shown: to show such long fits, mine with --keep-fields.</p>"
+        return heading + "<p>Not shown: to show fits as long as these, mine with --keep-fields.</p>"
     best, worst = _best_and_worst(pooled)
     shown = []
     for done, row in enumerate([*best, *worst]):
@@ -198,7 +198,7 @@ def _best_and_worst_crops(
 
 
 def _best_and_worst(pooled: PooledStatistics) -> tuple[list[int], list[int]]:
-    """Rows of the crops to show, at most SHOWN_CROPS of each kind, of as many images as possible."""
+    """Return the rows of the best and of the worst crops, at most SHOWN_CROPS each, from many images."""
     order = np.argsort(pooled.psnr, kind="stable")
     gradient = pooled.content[:, CONTENT.index("gradient")]
     good = order[gradient[order] >= np.quantile(gradient, PLAIN)][::-1]
@@ -207,9 +207,9 @@ def _best_and_worst(pooled: PooledStatistics) -> tuple[list[int], list[int]]:
 
 
 def _of_most_images(rows: np.ndarray, image: np.ndarray) -> list[int]:
-    """Reorder rows: first the first row of each image, then the second of each, and so on."""
+    """Reorder rows: the first row of each image, then the second row of each, and so on."""
     seen: Counter[int] = Counter()
-    earlier = []  # rows of the same image
+    earlier = []  # number of earlier rows of the same image
     for one in image[rows].tolist():
         earlier.append(seen[one])
         seen[one] += 1

@@ -1,4 +1,4 @@
-"""The sections of the report that follow from the Gaussians alone, without dictionary and images."""
+"""The sections of the report that need only the Gaussians, not the dictionary or images."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ UNITS = dict.fromkeys(ENTRIES, "spacings") | {
 }
 
 BARS = 60
-"""Bars of a histogram."""
+"""Number of bars of a histogram."""
 
 
 def distributions(pooled: PooledStatistics, start: float | None) -> str:
-    """The distribution of each entry, with the ContinuousSR table's range and the initial width `start`."""
-    published = [(min(values) / PIXELS_PER_SPACING, max(values) / PIXELS_PER_SPACING) for values in VALUES]
+    """Show the distribution of each entry, with ContinuousSR's range and the initial width `start`."""
+    table = [(min(values) / PIXELS_PER_SPACING, max(values) / PIXELS_PER_SPACING) for values in VALUES]
     shapes, amplitude = _shapes(pooled)
     marks = dict.fromkeys(("l11", "l22", "long_axis"), start)
     if start is not None:
@@ -50,7 +50,7 @@ def distributions(pooled: PooledStatistics, start: float | None) -> str:
         drawn = svg.histogram(
             *(plain, view, f"distribution of {SYMBOLS[entry]}"),
             line=weighted,
-            band=published[i] if i < 3 else None,
+            band=table[i] if i < 3 else None,
             mark=marks.get(entry),
         )
         figures.append(figure(drawn, f"{SYMBOLS[entry]}, {UNITS[entry]}"))
@@ -62,7 +62,7 @@ def distributions(pooled: PooledStatistics, start: float | None) -> str:
         by_amplitude = decimal(pooled.estimate({entry: 1}, "amplitude").value)
         compared = ["", ""]
         if i < 3:
-            low, high = published[i]
+            low, high = table[i]
             within = ((shapes[entry] >= low) & (shapes[entry] <= high)).mean()
             compared = [f"{decimal(low, 2)} to {decimal(high, 2)}", f"{within:.1%}"]
         rows.append(
@@ -92,7 +92,7 @@ def distributions(pooled: PooledStatistics, start: float | None) -> str:
 
 
 def joint_densities(pooled: PooledStatistics, floor: float | None) -> str:
-    """The joint densities of pairs of entries; `floor` is the recipe's smallest width."""
+    """Show the joint densities of pairs of entries; `floor` is the recipe's smallest width."""
     shapes, amplitude = _shapes(pooled)
     l11, l21, l22, xx, _, yy, long, ratio, angle = shapes.values()
     l11_view, l21_view, l22_view, long_view = (
@@ -113,12 +113,12 @@ def joint_densities(pooled: PooledStatistics, floor: float | None) -> str:
         "<h2>Joint densities</h2>"
         "<p>Joint densities of the sampled Gaussians; opacity is the cube root of their number. Eq. 6 draws "
         "S_xx, S_xy and S_yy independently of each other; if a density here is not the product of its "
-        f'marginals, this draws shapes that no fit has.{edge}</p><div class="row">{figures}</div>'
+        f'marginals, Eq. 6 draws shapes that no fit has.{edge}</p><div class="row">{figures}</div>'
     )
 
 
 def _shapes(pooled: PooledStatistics) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """All ENTRIES of the sampled interior Gaussians, [n] each, and the amplitudes [n] of these."""
+    """Return all ENTRIES of the sampled interior Gaussians, [n] each, and their amplitudes [n]."""
     interior = pooled.sample[pooled.sample[:, SAMPLE.index("border_distance")] >= BORDER]
     cholesky, amplitude = interior[:, :3], interior[:, SAMPLE.index("amplitude")]
     covariance = covariance_from_cholesky(cholesky)
@@ -128,7 +128,7 @@ def _shapes(pooled: PooledStatistics) -> tuple[dict[str, np.ndarray], np.ndarray
 
 
 def symmetry(pooled: PooledStatistics) -> str:
-    """The asymmetries of the prior under mirroring and transposing, with their errors."""
+    """Show the asymmetries of the prior under mirroring and transposing, with standard errors."""
     tests = {
         "ℓ₂₁: left and right": {"l21": 1},
         "S_xy: left and right": {"S_xy": 1},
@@ -137,7 +137,7 @@ def symmetry(pooled: PooledStatistics) -> str:
         "cosine of the doubled direction: x and y": {"cos_2angle": 1},
         "ℓ₁₁ − ℓ₂₂: not a symmetry": {"l11": 1, "l22": -1},
     }
-    rows, published = [], float(np.mean(VALUES[1])) / PIXELS_PER_SPACING
+    rows, table_mean = [], float(np.mean(VALUES[1])) / PIXELS_PER_SPACING
     for name, combination in tests.items():
         found = pooled.estimate(combination)
         in_errors = decimal(found.value / found.error, 1) if found.error else ""
@@ -146,7 +146,7 @@ def symmetry(pooled: PooledStatistics) -> str:
         "<h2>Symmetry</h2>"
         "<p>Mirroring a photograph negates S_xy, transposing it exchanges S_xx and S_yy. With a recipe that "
         "treats x and y alike, these differences come from the photographs only: horizons and walls. The "
-        f"mean ℓ₂₁ of the ContinuousSR table is {decimal(published, 2)} spacings: GaussianImage's "
+        f"mean ℓ₂₁ of the ContinuousSR table is {decimal(table_mean, 2)} spacings: GaussianImage's "
         "initialisation draws it from [0, 1] pixels, and fitting keeps much of that. The last row does not "
         "test a symmetry: a Cholesky factor treats x and y differently even if the Gaussians do not.</p>"
         + html_table(["", "mean", "standard error", "95 % interval", "in standard errors"], rows)
@@ -154,7 +154,7 @@ def symmetry(pooled: PooledStatistics) -> str:
 
 
 def fit_quality(pooled: PooledStatistics) -> str:
-    """PSNR and held-out-pixel PSNR, also by image content."""
+    """Show PSNR and held-out-pixel PSNR, also by image content."""
     at = [0, 5, 25, 50, 75, 95, 100]
     rows = [
         [name, f"{values.mean():.2f}", *(f"{q:.2f}" for q in np.percentile(values, at))]
@@ -169,7 +169,7 @@ def fit_quality(pooled: PooledStatistics) -> str:
         + html_table(header, rows)
         + '<div class="row wide">'
         + _both_psnrs(pooled.psnr, pooled.held_out_psnr)
-        + "</div><h3>By content</h3><p>The quarters of the crops with the lowest and the highest value of "
+        + "</div><h3>By content</h3><p>The quarters of the crops with the lowest and the highest values of "
         "each descriptor. <em>Contrast</em> is the standard deviation of the pixels, <em>gradient</em> the "
         "root mean square of the gradient, <em>sharpness</em> that of the Laplacian divided by that of the "
         "gradient, <em>coherence</em> how much the gradients within 8×8 pixels share a direction, "
@@ -217,7 +217,7 @@ def _by_content(pooled: PooledStatistics) -> list[list[str]]:
 
 
 def displacement(pooled: PooledStatistics) -> str:
-    """The classes of Gaussians, their displacement from the initialisation, and their amplitudes."""
+    """Show the classes of Gaussians, their displacement from the initialisation, and their amplitudes."""
     counts = dict(zip(COUNTS, pooled.counts.sum(axis=0).tolist(), strict=True))
     classes = {name: counts[name] for name in ("degenerate", "outside", "dead", "border")}
     total = max(counts["gaussians"], 1)
@@ -253,7 +253,7 @@ def displacement(pooled: PooledStatistics) -> str:
 
 
 def snapshots(store: Store, pooled: PooledStatistics) -> str:
-    """The prior at earlier iterations; empty if the store has no snapshots."""
+    """Show the prior at earlier iterations; empty if the store has no snapshots."""
     if not (iterations := store.settings.snapshots):
         return ""
     psnr, moments = _pooled_snapshots(store, pooled.crops, len(iterations))
@@ -274,7 +274,7 @@ def snapshots(store: Store, pooled: PooledStatistics) -> str:
 
 
 def _pooled_snapshots(store: Store, crops: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The mean PSNR [count] and the pooled MOMENTS [count, 32] of the crops at each snapshot."""
+    """Return the mean PSNR [count] and the pooled MOMENTS [count, 32] of the crops at each snapshot."""
     psnr, weight, total = np.zeros(count), np.zeros(count), np.zeros((count, len(MOMENTS)))
     for first in range(0, len(crops), BLOCK):
         block = crops[first : first + BLOCK]
@@ -288,7 +288,7 @@ def _pooled_snapshots(store: Store, crops: np.ndarray, count: int) -> tuple[np.n
 
 
 def _view(pooled: PooledStatistics, entry: str) -> tuple[float, float]:
-    """The range of an entry to show: without the rarest values, in whole bins."""
+    """Return the range of an entry to show, in whole bins and without the rarest values."""
     low, high = pooled.quantile(entry, 0.001, 0.999)
     least, most = RANGES[ENTRIES.index(entry)]
     bin_width = (most - least) / BINS

@@ -1,4 +1,4 @@
-"""Small charts as SVG text. The page's style sheet colours them, for light and dark mode."""
+"""Small charts as SVG text, coloured by the page's style sheet for light and dark mode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Limits = tuple[float, float]
 Scale = Callable[[float], float]
 
 COOL, WARM = (90, 132, 200), (222, 106, 60)
-"""Colours that are legible on white and on black."""
+"""Colours that are legible both on white and on black."""
 
 
 def histogram(
@@ -29,10 +29,10 @@ def histogram(
     band: Limits | None = None,
     mark: float | None = None,
 ) -> str:
-    """Bars of `heights` [n] between `limits`.
+    """Draw bars of `heights` [n] between `limits`.
 
-    `line` [n] is drawn as a line with the same area, `band` as a stroke below the bars, and `mark` as a
-    dashed vertical line.
+    `line` [n] is drawn as a line, scaled to the same area, `band` as a stroke below the bars, and `mark` as
+    a dashed vertical line.
     """
     width, height, margin, floor = 340, 176, 12, 146
     edges = np.linspace(*limits, len(heights) + 1)
@@ -62,7 +62,7 @@ def histogram(
 
 
 def density(a: np.ndarray, b: np.ndarray, limits: tuple[Limits, Limits], labels: tuple[str, str]) -> str:
-    """The joint density of points (a, b) [n] as opacity; b points upwards."""
+    """Draw the joint density of points (a, b), both [n], as opacity; b points upwards."""
     counts = np.histogram2d(b, a, bins=60, range=[limits[1], limits[0]])[0][::-1]
     picture = np.zeros((*counts.shape, 4), np.uint8)
     picture[..., :3] = COOL
@@ -79,7 +79,7 @@ def density(a: np.ndarray, b: np.ndarray, limits: tuple[Limits, Limits], labels:
 
 
 def scatter(a: np.ndarray, b: np.ndarray, labels: tuple[str, str]) -> str:
-    """Points (a, b) [n], thinned evenly to at most 1,500."""
+    """Draw points (a, b), both [n], subsampled evenly to at most 1,500."""
     every = -(-len(a) // 1500)
     a, b = a[::every], b[::every]
     drawn, x, y = _frame(_around(a), _around(b), 460, 300, labels)
@@ -88,7 +88,7 @@ def scatter(a: np.ndarray, b: np.ndarray, labels: tuple[str, str]) -> str:
 
 
 def lines(at: Sequence[float], series: dict[str, Sequence[float]], labels: tuple[str, str]) -> str:
-    """A line through (at, values) for each of the series, with its name at its end."""
+    """Draw a line through (at, values) for each of the series, labelled at its end."""
     every = np.concatenate([np.asarray(values, float) for values in series.values()])
     drawn, x, y = _frame((min(at), max(at)), _around(every), 460, 280, labels, room=70)
     for number, (name, values) in enumerate(series.items()):
@@ -98,9 +98,9 @@ def lines(at: Sequence[float], series: dict[str, Sequence[float]], labels: tuple
 
 
 def kernels(covariance: np.ndarray) -> str:
-    """Kernels (covariances [K, 3]) at one sigma and at the same scale, from the smallest area to the largest.
+    """Draw kernels (covariances [K, 3]) at one sigma and at one scale, from the smallest area to the largest.
 
-    The longer in relation to their width, the warmer their colour.
+    The more elongated, the warmer the colour.
     """
     long, short, angle = principal_axes(covariance)
     columns = max(8, math.ceil(math.sqrt(len(long) * 2.4)))
@@ -125,10 +125,10 @@ def gaussians(
     background: np.ndarray,  # [side, side, 3] uint8
     corner: tuple[float, float],
 ) -> str:
-    """Outlines of Gaussians at one sigma, and their centres, over a square window of pixels.
+    """Draw the outlines of Gaussians at one sigma, and their centres, over a square window of pixels.
 
-    The window's first pixel is at `corner` (x, y). Its pixels are drawn in darker grey, so that outlines
-    stand out from any picture.
+    The window's first pixel is at `corner` (x, y). Its pixels are drawn in darkened grey, so that the
+    outlines stand out.
     """
     side = background.shape[0]
     darker = (background.mean(axis=2) * 0.6).astype(np.uint8)
@@ -146,14 +146,14 @@ def gaussians(
 
 
 def picture_uri(pixels: np.ndarray) -> str:
-    """A PNG of uint8 pixels [H, W], [H, W, 3] or [H, W, 4] as a data URI."""
+    """Return uint8 pixels [H, W], [H, W, 3] or [H, W, 4] as a PNG in a data URI."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def ticks(limits: Limits, about: int = 5) -> list[float]:
-    """About so many round numbers within the limits, for an axis."""
+    """Return about `about` round numbers within the limits, for an axis."""
     low, high = limits
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
@@ -165,7 +165,7 @@ def ticks(limits: Limits, about: int = 5) -> list[float]:
 def _frame(
     limits_x: Limits, limits_y: Limits, width: int, height: int, labels: tuple[str, str], room: int = 0
 ) -> tuple[list[str], Scale, Scale]:
-    """A box with ticks and labels, and its two scales; `room` is left free to the right of it."""
+    """Return a box with ticks and labels, and its two scales; `room` is left free to its right."""
     left, right, top, bottom = 46, width - 12 - room, 10, height - 40
     x, y = _scale(limits_x, left, right), _scale(limits_y, bottom, top)
     drawn = [f'<path class="axis" d="M{left} {top}H{right}V{bottom}H{left}Z"/>']
@@ -191,7 +191,7 @@ def _around(values: np.ndarray) -> Limits:
 
 
 def _ellipse(x: float, y: float, long: float, short: float, angle: float) -> str:
-    """The start of an ellipse's tag, to which attributes can be added."""
+    """Return the start of an ellipse's tag, to which attributes can be added."""
     at = f"translate({x:.2f} {y:.2f}) rotate({angle:.1f})"
     return f'<ellipse transform="{at}" rx="{long:.2f}" ry="{max(short, 0.02):.2f}"'
 

@@ -1,4 +1,4 @@
-"""Dask clusters: started on this machine, on loopback only, or existing ones."""
+"""Dask clusters: local ones, which listen on the loopback interface only, and existing ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Preparation(WorkerPlugin):
-    """Runs a function on each worker before its first task."""
+    """Calls a function on each worker before its first task."""
 
     def __init__(self, prepare: Callable[[], None]) -> None:
         self.prepare = prepare
@@ -36,14 +36,15 @@ class Preparation(WorkerPlugin):
 def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
     """Yield a client of a cluster on loopback, with one worker process for each environment.
 
-    Each worker has one thread, is restarted if it dies, and ends with this process.
+    `environments` are environment variables of the workers. Each worker has one thread, is restarted if it
+    dies, and ends with this process.
     """
     options: dict[str, Any] = {
         "nthreads": 1,
         "host": LOOPBACK,
-        "memory_limit": None,  # dask would pause workers by its own estimate; they hold one image each
+        "memory_limit": None,  # otherwise dask pauses workers by its own estimate; each holds only one image
         "dashboard": False,
-        "silence_logs": logging.CRITICAL,  # we report what matters, in sentences
+        "silence_logs": logging.CRITICAL,  # we report what matters ourselves
     }
     workers = {
         number: {"cls": Nanny, "options": {**options, "env": environment}}
@@ -51,10 +52,10 @@ def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
     }
     scheduler = {
         "cls": Scheduler,
-        # Without this address dask's web server would listen on all interfaces.
+        # Without this address, dask's web server would listen on all interfaces.
         "options": {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"},
     }
-    # A worker holds only the task that it works on.
+    # A worker holds only the task that it is running.
     with (
         dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
         silence_logging_cmgr(logging.CRITICAL),
@@ -69,8 +70,11 @@ def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
 def existing_cluster(
     address: str, ca: str | None = None, cert: str | None = None, key: str | None = None
 ) -> Iterator[Client]:
-    """Yield a client of the scheduler at `address`; for tls://... with PEM files, by default those of Dask's
-    configuration. Raises RunError if no scheduler answers."""
+    """Yield a client of the scheduler at `address`.
+
+    For tls://..., `ca`, `cert` and `key` are PEM files, by default those of Dask's configuration. Raises
+    RunError if no scheduler answers, or if these files are missing or invalid.
+    """
     security = _security(address, ca, cert, key)
     with silence_logging_cmgr(logging.CRITICAL):
         try:
@@ -84,7 +88,7 @@ def existing_cluster(
 
 
 def _security(address: str, ca: str | None, cert: str | None, key: str | None) -> Security | None:
-    """Security for a tls:// address. Raises RunError if files are missing."""
+    """Return the TLS settings of a tls:// address, else None. Raises RunError for missing or invalid files."""
     if not address.startswith("tls://"):
         return None
     configured: Any = Security()  # its attributes are set dynamically

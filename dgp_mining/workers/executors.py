@@ -1,7 +1,7 @@
-"""Executors: where tasks run, in this process, on a local Dask cluster, or on an existing one.
+"""Executors, which run tasks in this process, on a local Dask cluster, or on an existing one.
 
-An executor takes a function and a source of tasks, and yields each task with its result as they end, in any
-order. Dask is imported only if it is used.
+An executor takes a function and a source of tasks, and yields tasks with their results as they end, in any
+order. Dask is imported only when it is used.
 """
 
 from __future__ import annotations
@@ -32,8 +32,12 @@ class Executor(Protocol):
     def __call__(
         self, function: Callable[[Task], Result], next_task: Callable[[int], Task | None], stop: Stop
     ) -> Iterator[tuple[Task, Result | None]]:
-        """Run `function` on what `next_task(workers)` returns until that is None and nothing runs any more,
-        or until `stop.asked`. A result of None: the task has killed every worker that took it."""
+        """Run `function` on the tasks that `next_task(workers)` returns.
+
+        Ends when that is None and nothing is running, or after `stop.asked` with the tasks in progress. The
+        result is None if the task has killed every worker that took it. Raises what `function` raises, and
+        RunError if the scheduler is lost.
+        """
         ...
 
 
@@ -42,10 +46,10 @@ WINDOW = 3
 suspicious."""
 
 POLL_SECONDS = 0.5
-"""Interval at which the cluster is polled while no task ends."""
+"""Seconds between two polls of the cluster while no task ends."""
 
 PATIENCE_SECONDS = 10.0
-"""How long there may be no worker before a message: a dead one is soon replaced."""
+"""Seconds without any worker before a message: a dead worker is soon replaced."""
 
 
 @contextmanager
@@ -61,14 +65,14 @@ def open_executor(
 
     Args:
         scheduler: 'sync' (this process), 'local' (a cluster with one process per core), 'gpu' (one per
-            visible GPU), or the address of a Dask scheduler, tcp://... or tls://..., whose workers are
-            waited for.
-        workers: number of single-threaded processes of a local cluster.
-        prepare: called by every worker before its first task, also by workers that join later.
-        tls: PEM files for tls://...: certificate authority, certificate, key.
-        notify: called with messages for people.
+            visible GPU), or the address of a Dask scheduler, tcp://... or tls://...; if that has no workers,
+            the run waits for some.
+        workers: number of single-threaded processes of a local cluster; default: one per core or GPU.
+        prepare: called on every worker before its first task, also on workers that join later.
+        tls: PEM files for tls://...: certificate authority, certificate, key; default: Dask's configuration.
+        notify: called with messages for the user.
 
-    Raises RunError if there is no GPU or no scheduler.
+    Raises RunError if there is no GPU, no scheduler answers, or a worker cannot be prepared.
     """
     if scheduler == "sync":
         prepare()
@@ -107,8 +111,8 @@ def _cluster(
         return existing_cluster(scheduler, *tls)
     if not (gpus := visible_gpus()):
         raise RunError(
-            "No GPU is visible here (CUDA_VISIBLE_DEVICES, nvidia-smi -L): use scheduler='local', or start "
-            "where there is an NVIDIA GPU."
+            "No GPU is visible here (CUDA_VISIBLE_DEVICES, nvidia-smi -L): use scheduler='local', or a "
+            "machine with an NVIDIA GPU."
         )
     return local_cluster([{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:workers]])
 
@@ -151,7 +155,7 @@ def _run_on(
     next_task: Callable[[int], Task | None],
     stop: Stop,
 ) -> Iterator[tuple[Task, Result | None]]:
-    """Keep a window of tasks submitted. After a failure or a stop, tasks under way are still waited for."""
+    """Keep a window of tasks submitted. After a failure or a stop, wait for the tasks in progress."""
     from distributed import KilledWorker
 
     ended: SimpleQueue[Future[Any]] = SimpleQueue()
@@ -171,7 +175,7 @@ def _run_on(
             break
         try:
             future, task = running.pop(ended.get(timeout=POLL_SECONDS).key)
-        except (Empty, KeyError):  # nothing has ended, or only a withdrawn task
+        except (Empty, KeyError):  # nothing has ended but withdrawn tasks
             continue
         if future.cancelled():
             raise _lost(client)
@@ -188,7 +192,7 @@ def _run_on(
 
 
 def _withdraw(client: Client, running: dict[Key, tuple[Future[Any], Any]]) -> None:
-    """Cancel the tasks that no worker has begun."""
+    """Cancel the tasks that no worker has started."""
     begun = {key for keys in _ask(client, client.processing).values() for key in keys}
     for key, (future, _) in list(running.items()):
         if key not in begun and future.status == "pending":
@@ -197,7 +201,7 @@ def _withdraw(client: Client, running: dict[Key, tuple[Future[Any], Any]]) -> No
 
 
 class _Watch:
-    """Counts the workers, which come and go, and reports if there are none."""
+    """Counts the workers, which come and go, and sends a message if there are none."""
 
     def __init__(self, client: Client, notify: Callable[[str], None]) -> None:
         self.client, self.notify = client, notify
@@ -207,7 +211,7 @@ class _Watch:
         self.missed = False
 
     def workers(self) -> int:
-        """Return the number of workers, at least 1, since submitted tasks wait for a worker.
+        """Return the number of workers, but at least 1, so that a task is waiting when a worker comes.
 
         Raises RunError if the scheduler is gone.
         """
@@ -220,7 +224,7 @@ class _Watch:
         if self.count:
             self.seen = now
             if self.missed:
-                self.notify("Workers have come; continuing.")
+                self.notify("Workers have joined; continuing.")
         elif not self.missed and now - self.seen > PATIENCE_SECONDS:
             address = _address(self.client)
             self.notify(

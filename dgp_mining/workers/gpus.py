@@ -1,4 +1,4 @@
-"""The GPUs that a process may use, found without initialising CUDA, which would take memory on a GPU."""
+"""Listing the visible GPUs without initialising CUDA, which would take memory on a GPU."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _LISTED = re.compile(r"^\s*(GPU|MIG) .*\(UUID: (\S+)\)", re.MULTILINE)
 
 
 def visible_gpus() -> list[str]:
-    """Return names of the GPUs, as for CUDA_VISIBLE_DEVICES; for a partitioned GPU, its MIG instances.
+    """Return the names of the GPUs for CUDA_VISIBLE_DEVICES; for a partitioned GPU, its MIG instances.
 
-    These are the ones in CUDA_VISIBLE_DEVICES if that is set, otherwise all that nvidia-smi lists.
+    These are the GPUs in CUDA_VISIBLE_DEVICES if that is set, otherwise all that nvidia-smi lists.
     """
     if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return _until_invalid([name.strip() for name in chosen.split(",")])
@@ -32,7 +32,7 @@ def visible_gpus() -> list[str]:
 
 
 def _until_invalid(names: list[str]) -> list[str]:
-    """The list as CUDA reads it: names after an invalid one are ignored."""
+    """Return the names before the first invalid or repeated one, as CUDA does."""
     valid: list[str] = []
     for name in names:
         if not re.fullmatch(r"\d+|(GPU|MIG)-\S+", name) or name in valid:

@@ -16,7 +16,7 @@ class PlannedChunk:
     """The chunk's name in the store."""
     crops: tuple[Crop, ...]
     deadly: frozenset[int] = frozenset()
-    """Indices of the crops that killed every worker that took them; they are not fitted again."""
+    """Indices of crops that killed every worker that took them; they are recorded as failed, not fitted."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Task:
     """Name of the fitting module, see FITTERS."""
     chunks: tuple[PlannedChunk, ...] = ()
     trial: bool = False
-    """Fit without writing, to find out whether the worker survives."""
+    """Whether to fit without writing, to find out whether the worker survives."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Progress:
     done: int
     """Crops fitted."""
     failed: int
-    """Crops that failed; the reasons are in the store."""
+    """Crops that failed; the reasons are also in the store."""
     psnr: float
     """Sum of the PSNR of the fitted crops, dB."""
     seconds: float
-    """Time that its worker took, s."""
+    """Time that the worker took, s."""
     failures: tuple[str, ...] = ()
     """Why crops failed, one sentence each."""
     notes: tuple[str, ...] = ()
-    """What decoding dropped (alpha, further pages), one sentence for each image decoded for this chunk."""
+    """Notes on what decoding dropped (alpha, further pages), for the images decoded for this chunk."""

@@ -1,4 +1,4 @@
-"""Scheduling: chunks are bundled into tasks of some seconds each; tasks that kill workers are split up."""
+"""Scheduling: chunks are bundled into tasks of about TASK_SECONDS; tasks that kill workers are split."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..store.part import Chunk
 from .messages import PlannedChunk, Progress, Task
 
 TASK_SECONDS = 20.0
-"""Intended length of a task: long compared with its scheduling overhead, short enough to stop soon."""
+"""Intended duration of a task: long compared with scheduling overhead, short enough to stop soon."""
 
 MOST_CROPS = 4096
-"""Most crops of a task, which bounds the size of its message."""
+"""Largest number of crops of a task, which bounds the size of its message."""
 
 
 class TaskQueue:
-    """Makes tasks one by one on demand, and records their outcomes."""
+    """Makes tasks on demand, one at a time, and records their outcomes."""
 
     def __init__(
         self, task: Task, numbers: Sequence[Chunk], planned: Callable[[Chunk], PlannedChunk]
@@ -30,7 +30,7 @@ class TaskQueue:
         self.suspects: dict[Task, tuple[_Trial, int]] = {}
 
     def next(self, workers: int) -> Task | None:
-        """Return the next task for one of `workers`; None if there is none, unless a running one fails."""
+        """Return the next task for one of `workers`; None if there is none, unless a task fails later."""
         if self.urgent:
             return self.urgent.popleft()
         numbers = self.numbers[self.taken : self.taken + self._bundle(workers)]
@@ -39,8 +39,10 @@ class TaskQueue:
         return replace(self.task, chunks=chunks) if chunks else None
 
     def _bundle(self, workers: int) -> int:
-        """Number of chunks of the next task: TASK_SECONDS at the measured rate, 1 before a rate is measured,
-        and fewer towards the end so that all workers finish together."""
+        """Return the number of chunks of the next task: as many as take TASK_SECONDS at the measured rate.
+
+        One before a rate was measured; fewer towards the end, so that all workers finish together.
+        """
         if not self.done:
             return 1
         by_rate = TASK_SECONDS * self.done / max(self.seconds, 1e-9)
@@ -49,8 +51,10 @@ class TaskQueue:
         return max(1, int(min(by_rate, by_size, left / (2 * workers))))
 
     def record(self, task: Task, ends: Sequence[Progress] | None) -> Sequence[Progress]:
-        """Record the outcomes of a task's chunks and return them; `ends` is None if the task has killed every
-        worker that took it."""
+        """Record the outcomes of a task's chunks and return them.
+
+        `ends` is None if the task has killed every worker that took it; the result is empty then.
+        """
         if ends is None:
             self._killed(task)
             return []
@@ -62,8 +66,11 @@ class TaskQueue:
         return ends
 
     def _killed(self, task: Task) -> None:
-        """Split a task that has killed every worker that took it: fit each crop alone to find the deadly
-        ones, then fit the chunk without them."""
+        """Split a task that has killed every worker that took it.
+
+        Its chunks become separate tasks; of a single chunk, each crop is fitted alone to find the deadly
+        ones, and then the chunk without these.
+        """
         chunk = task.chunks[0]
         if task in self.suspects:
             self._tried(task, deadly=True)

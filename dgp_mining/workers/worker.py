@@ -1,4 +1,4 @@
-"""What a worker does: fit the crops of chunks. A result depends on its crop and the settings alone."""
+"""The work of a worker: fit the crops of chunks. A result depends on its crop and the settings alone."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from ..store.store import Store
 from .messages import PlannedChunk, Progress, Task
 
 FITTERS = {"cpu": "dgp_mining.fitting.fit", "cuda": "dgp_mining.fitting.batch"}
-"""Name of the fitting module for each device: a name can be sent to any worker, and tests name other modules.
-For "cuda" it has `fit_images` and `held_out_psnrs`, otherwise `fit_image` and `held_out_psnr`."""
+"""Name of the fitting module for each device; a name, so that it can be sent to workers and replaced in
+tests. The module has `fit_images` and `held_out_psnrs` for "cuda", otherwise `fit_image` and `held_out_psnr`."""
 
 BATCH_PIXELS = 64 * 256 * 256
-"""Pixels of a batch on a GPU: enough to hide the launches, little of its memory."""
+"""Pixels of a batch on a GPU: enough to hide the cost of launches, and a small part of its memory."""
 
 
 def fit_task(task: Task) -> list[Progress]:
@@ -65,7 +65,7 @@ def fit_task(task: Task) -> list[Progress]:
 
 
 def _crops_of(task: Task) -> tuple[list[Crop], set[int]]:
-    """All crops of a task in order, and the indices of the deadly ones."""
+    """Return all crops of a task in order, and the indices of the deadly ones."""
     crops: list[Crop] = []
     deadly: set[int] = set()
     for chunk in task.chunks:
@@ -75,7 +75,7 @@ def _crops_of(task: Task) -> tuple[list[Crop], set[int]]:
 
 
 def check_worker(backend: str) -> None:
-    """Raise RunError unless this process renders with `backend`: another would give other bits."""
+    """Raise RunError unless this process renders with `backend`; another would give other bits."""
     if backend == "cuda":
         if not torch.cuda.is_available():
             raise RunError("A worker sees no GPU: start workers on a machine with one, or use device='cpu'.")
@@ -87,7 +87,10 @@ def check_worker(backend: str) -> None:
 
 
 def prepare_worker(backend: str, fitter: str) -> None:
-    """Load the fitting module before the first task, and warm up the GPU. Raises RunError."""
+    """Load the fitting module and warm up the GPU, before the first task.
+
+    Raises RunError if this process lacks the backend or its GPU cannot be used.
+    """
     check_worker(backend)
     module = load_fitter(fitter)
     if backend == "cuda":
@@ -106,7 +109,7 @@ def _gpu_failed(error: RuntimeError) -> RunError:
 
 
 def _first_line(error: BaseException) -> str:
-    """The first line of an error's message; those of torch are long."""
+    """Return the first line of an error's message; torch's messages are long."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -121,7 +124,7 @@ def load_fitter(name: str) -> ModuleType:
 def _fitted(
     crops: Iterator[LoadedCrop], settings: StoreSettings, fitter: ModuleType
 ) -> Iterator[tuple[LoadedCrop, CropResult]]:
-    """Yield each crop with its result, in order; on a GPU in batches, halved if its memory is too small."""
+    """Yield each crop with its result, in order; on a GPU in batches, which are halved if memory runs out."""
     size = batch_size(settings)
     if size > 1:
         crops = _ahead(crops)
@@ -142,17 +145,17 @@ def _fitted(
         else:
             raise RunError(
                 "The GPU's memory does not hold a single crop: take a smaller crop= or density=, or end "
-                "what else uses the GPU, then repeat the command."
+                "other programs on the GPU, then repeat the command."
             )
 
 
 def batch_size(settings: StoreSettings) -> int:
-    """Return the number of crops that are fitted at once: 1 on a CPU."""
+    """Return the number of crops that are fitted at once; 1 on a CPU."""
     return max(1, BATCH_PIXELS // settings.crop**2) if settings.backend == "cuda" else 1
 
 
 def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]:
-    """Yield the same crops, loaded by a thread while the GPU is busy."""
+    """Yield the same crops, but load up to `count` of them ahead, in a thread while the GPU is busy."""
     pool = ThreadPoolExecutor(1)
 
     def load() -> LoadedCrop | None:
@@ -168,7 +171,7 @@ def _ahead(crops: Iterator[LoadedCrop], count: int = 64) -> Iterator[LoadedCrop]
 
 
 def fit_crops(crops: Sequence[LoadedCrop], settings: StoreSettings, fitter: ModuleType) -> list[CropResult]:
-    """Fit crops and measure the fits. Each result depends on its crop and the settings alone."""
+    """Fit crops and measure the fits, in order. Raises torch.OutOfMemoryError; RunError if a GPU fails."""
     results: list[CropResult] = []
     for shape, alike in itertools.groupby(crops, key=_shape):
         if shape:
@@ -179,12 +182,12 @@ def fit_crops(crops: Sequence[LoadedCrop], settings: StoreSettings, fitter: Modu
 
 
 def _shape(crop: LoadedCrop) -> tuple[int, ...]:
-    """Of the pixels; () without any."""
+    """Return the shape of the pixels; () if there are none."""
     return () if crop.pixels is None else crop.pixels.shape
 
 
 def _fit_alike(crops: list[LoadedCrop], settings: StoreSettings, fitter: ModuleType) -> list[CropResult]:
-    """Results of crops of one shape."""
+    """Fit and measure crops of one shape."""
     seeds, rngs = zip(*(fit_seed(settings.seed, (crop.name, *crop.position)) for crop in crops), strict=True)
     pixels = [crop.pixels for crop in crops if crop.pixels is not None]
     try:
@@ -193,7 +196,7 @@ def _fit_alike(crops: list[LoadedCrop], settings: StoreSettings, fitter: ModuleT
         raise
     except (ValueError, RuntimeError, MemoryError) as error:
         if settings.backend == "cuda" and isinstance(error, RuntimeError):
-            raise _gpu_failed(error) from None  # after an error every call on that GPU fails
+            raise _gpu_failed(error) from None  # after such an error every call on that GPU fails
         if len(crops) > 1:
             return [result for crop in crops for result in _fit_alike([crop], settings, fitter)]
         return [CropResult(crops[0].sha256, f"{crops[0].name}: {_first_line(error)}")]
@@ -237,7 +240,7 @@ def _snapshots(fit: Fit) -> tuple[tuple[float, statistics.Statistics], ...]:
 def _fit_pixels(
     crops: list[np.ndarray], seeds: Sequence[int], settings: StoreSettings, fitter: ModuleType
 ) -> list[tuple[Fit, float]]:
-    """The fit of each crop and its held-out-pixel PSNR: together on a GPU, one after the other on a CPU."""
+    """Return each crop's fit and held-out-pixel PSNR, computed as a batch on a GPU, one by one on a CPU."""
     recipe = settings.fit_arguments()
     looks = {"snapshots": settings.snapshots} if settings.snapshots else {}
     if settings.backend == "cuda":

@@ -113,7 +113,7 @@ def test_a_run_waits_for_workers_that_have_gone_and_goes_on_with_others(
                 threading.Thread(target=replace_when_missed, daemon=True).start()
     assert sorted(done) == list(range(1, 31))
     assert said[0].startswith(f"There are no workers at {address}: waiting for 'dask worker")
-    assert said[1:] == ["Workers have come; continuing."]
+    assert said[1:] == ["Workers have joined; continuing."]
 
 
 def test_a_scheduler_that_is_gone_is_one_sentence(
