@@ -88,7 +88,7 @@ def existing_cluster(
 
 
 def _security(address: str, ca: str | None, cert: str | None, key: str | None) -> Security | None:
-    """Return the TLS settings of a tls:// address, else None. Raises RunError for missing or invalid files."""
+    """Return the TLS settings of a tls:// address, else None. Raises RunError for missing or bad files."""
     if not address.startswith("tls://"):
         return None
     configured: Any = Security()  # its attributes are set dynamically

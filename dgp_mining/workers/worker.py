@@ -30,7 +30,7 @@ from .messages import PlannedChunk, Progress, Task
 
 FITTERS = {"cpu": "dgp_mining.fitting.fit", "cuda": "dgp_mining.fitting.batch"}
 """Name of the fitting module for each device; a name, so that it can be sent to workers and replaced in
-tests. The module has `fit_images` and `held_out_psnrs` for "cuda", otherwise `fit_image` and `held_out_psnr`."""
+tests. The module has `fit_images` and `held_out_psnrs` for "cuda", else `fit_image` and `held_out_psnr`."""
 
 BATCH_PIXELS = 64 * 256 * 256
 """Pixels of a batch on a GPU: enough to hide the cost of launches, and a small part of its memory."""
