@@ -84,7 +84,7 @@ if TYPE_CHECKING:
     help="Also store the statistics after these iterations.  [default: none]",
 )
 @overwrite_option(" The store is deleted first.")
-@option("--retry-failed", is_flag=True, help="Fit crops that failed before again.")
+@option("--retry-failed", is_flag=True, help="Fit failed crops again.")
 @option("--strict", is_flag=True, help="Stop at the first crop that fails or image that cannot be mined.")
 @option(
     "--log",

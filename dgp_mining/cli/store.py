@@ -58,7 +58,7 @@ def status(store: str, as_json: bool) -> None:
 def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> None:
     """Check a store for damage.
 
-    Reads everything, and checks checksums, values and completeness.
+    Verifies the checksums, values and completeness of all its data.
 
     Exit status 1: something is damaged, or an image file has changed since it was fitted.
     """

@@ -87,8 +87,11 @@ def _spectral_slope(grey: np.ndarray) -> float:
 
 @functools.lru_cache(maxsize=8)
 def _rings(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A window that fades to the crop's sides; the ring (band of frequencies) of each coefficient of the half
-    spectrum, 0 for those outside FREQUENCIES; the logarithms of the rings' frequencies, evenly spaced."""
+    """Return the window and the frequency bands of power spectra of crops of this size.
+
+    A Hann window [height, width]; the ring (band of frequencies, from 1) of each coefficient of the half
+    spectrum, flattened, 0 outside FREQUENCIES; and the logarithm of each ring's central frequency.
+    """
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]).astype(np.float32)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)).ravel()
     edges = np.geomspace(*FREQUENCIES, 17)

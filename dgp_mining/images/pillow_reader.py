@@ -1,7 +1,7 @@
 """Decoding PNG, JPEG, BMP, WebP, JPEG 2000 and the TIFF files that `tiff_reader` does not, to grey or RGB.
 
-Pillow decodes most files. But it silently reduces 16-bit RGB to 8 bits and saturates 16-bit grey,
-so PNG and JPEG 2000 of more than 8 bits are decoded by imagecodecs.
+Pillow decodes most files. But it silently reduces 16-bit RGB to 8 bits and saturates 16-bit grey, so PNG and
+JPEG 2000 of more than 8 bits are decoded by imagecodecs.
 """
 
 from __future__ import annotations

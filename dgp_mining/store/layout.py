@@ -194,7 +194,7 @@ def open_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Ar
         ):
             differs.append("encoding")
     if differs:
-        raise damaged(f"{place}/{name}", f"its {' and '.join(differs)} cannot be")
+        raise damaged(f"{place}/{name}", f"wrong {' and '.join(differs)}")
     return array
 
 

@@ -196,7 +196,7 @@ class Store:
             for name, described in describe_images(self.plan, np.unique(self.plan.image)).items()
             if here.get(name, described) != described
         ]
-        differ += [f"{name} has changed, and needs a new name" for name in changed[:3]]
+        differ += [f"{name} has changed, and must get a new name" for name in changed[:3]]
         if not differ:
             pending = np.unique(self.plan.image[self.unfinished()])
             missing = describe_images(self.plan, pending).keys() - here.keys()
@@ -205,7 +205,7 @@ class Store:
             ]
         if differ:
             raise StoreError(
-                f"{self.path} was made otherwise ({'; '.join(differ)}): repeat its settings, "
+                f"{self.path} does not match this run ({'; '.join(differ)}): repeat its settings, "
                 "start over with overwrite=True, or name another store=."
             )
 
