@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def evaluate(
         ImageError: for a folder without images, and, naming the file, for an image that is unreadable, too
             small, or too large for memory.
         CheckpointError: if the model cannot be loaded.
-        ValueError: for an unknown protocol.
+        ValueError: for an unknown protocol, no scale, or a scale that is not a finite number above 0.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -68,6 +69,8 @@ def evaluate(
     ['a.png']
     """
     chosen = named_protocol(protocol)
+    if not scales or not all(0 < scale < math.inf for scale in scales):
+        raise ValueError(f"scales= must be numbers above 0, such as [2, 3.7], got {list(scales)}")
     paths = image_files(images, "images=")
     return _results(as_network(model), paths, scales, chosen, perceptual)
 
