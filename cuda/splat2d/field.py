@@ -245,8 +245,10 @@ class GaussianField:
         Raises OSError if it cannot be written.
 
         >>> field = GaussianField(torch.ones(1, 1, 2), torch.ones(1, 1, 3), torch.ones(1, 1, 1), size=(4, 8))
-        >>> field.save("field.safetensors", source="an example")
-        >>> GaussianField.load("field.safetensors").size
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "field.safetensors"
+        >>> field.save(path, source="an example")
+        >>> GaussianField.load(path).size
         (4.0, 8.0)
         """
         tensors = {"means": self.means, "cholesky": self.cholesky, "colors": self.colors}
