@@ -65,7 +65,7 @@ def fit_image(
         density: Gaussians per pixel, above 0 and at most 4; `fast` and `lattice` round down to a full grid.
         recipe: "fast", "lattice" (highest PSNR on the fitted pixels, not for a prior), "gaussianimage"
             (GaussianImage's, for comparison), or a recipe object with your own numbers.
-        iterations: default: those of the named recipe, 300, 400 or 50,000; ignored with a recipe object.
+        iterations: default: the recipe's own: 300, 400 or 50,000 of the named ones.
         target_psnr: stop as soon as PSNR on the fitted pixels reaches this, dB.
         seed: seed of the random initialisation of "gaussianimage"; the other recipes are deterministic.
         snapshots: iterations at which to keep the field as well; they do not change the fit.
@@ -82,7 +82,7 @@ def fit_image(
     """
     (fit,) = fit_batch(
         channels_first(pixels)[None],
-        make_recipe(recipe, iterations) if isinstance(recipe, str) else recipe,
+        make_recipe(recipe, iterations),
         density=density,
         target_psnr=target_psnr,
         seeds=[seed],

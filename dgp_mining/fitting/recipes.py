@@ -106,18 +106,20 @@ as Gaussians, and for comparison with `gaussianimage`, which is judged by the fo
 _NAMED: dict[str, Recipe] = {"fast": FastRecipe(), "lattice": LATTICE, "gaussianimage": GaussianImageRecipe()}
 
 
-def make_recipe(name: str, iterations: int | None = None) -> Recipe:
-    """Return the recipe called `name`, with `iterations` in place of its own number if given.
+def make_recipe(recipe: str | Recipe, iterations: int | None = None) -> Recipe:
+    """Return a recipe, given by its name or itself, with `iterations` in place of its own number if given.
 
     Raises ValueError for an unknown name or fewer than one iteration.
 
     >>> make_recipe("fast").iterations
     300
     """
-    if name not in RECIPES:
-        raise ValueError(f"unknown recipe {name!r}: choose one of {', '.join(RECIPES)}")
+    if isinstance(recipe, str):
+        if recipe not in RECIPES:
+            raise ValueError(f"unknown recipe {recipe!r}: choose one of {', '.join(RECIPES)}")
+        recipe = _NAMED[recipe]
     if iterations is None:
-        return _NAMED[name]
+        return recipe
     if iterations < 1:
         raise ValueError(f"iterations must be at least 1, got {iterations}")
-    return replace(_NAMED[name], iterations=iterations)
+    return replace(recipe, iterations=iterations)

@@ -169,3 +169,9 @@ def test_the_fast_recipe_reaches_its_psnr_and_held_out_psnr():
     print(f"on {np.mean(on):.2f} dB, off {np.mean(off):.2f} dB, bicubic {np.mean(bicubic):.2f} dB")
     assert np.mean(on) >= 46
     assert np.mean(off) >= np.mean(bicubic) - 0.5
+
+
+def test_iterations_also_replace_those_of_a_recipe_object():
+    pixels = np.full((16, 16, 3), 0.5, np.float32)
+    assert fit_image(pixels, recipe=FastRecipe(iterations=7)).iterations == 7
+    assert fit_image(pixels, recipe=FastRecipe(iterations=7), iterations=3).iterations == 3
