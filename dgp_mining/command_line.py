@@ -38,6 +38,16 @@ def announce_renaming(old: str, new: str) -> None:
     click.echo(f"{old} is now {new}; the old name will be removed in {REMOVAL}.", err=True)
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Make Ctrl-C inside print one line and exit with status INTERRUPTED, instead of a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        raise SystemExit(INTERRUPTED) from None
+
+
 class Option(click.Option):
     """An option that may have old names, and another name as a Python argument."""
 
@@ -68,7 +78,8 @@ class FormerArgument(click.Argument):
                 raise click.UsageError(f"Give --{self.option} only once, not also as {value!r}.", ctx)
             # Eager, hence before the option itself reads what was parsed.
             cast(dict[str, Any], opts)[str(option.name)] = value
-            announce_renaming(f"{value!r} without an option", f"--{self.option} {value}")
+            if not args:  # otherwise click refuses the command line for its further arguments
+                announce_renaming(f"{value!r} without an option", f"--{self.option} {value}")
         return super().handle_parse_result(ctx, opts, args)
 
     def get_usage_pieces(self, ctx: click.Context) -> list[str]:
@@ -89,17 +100,14 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         with _translated(ctx):
-            return super().parse_args(ctx, _by_new_names(self, args))
+            return super().parse_args(ctx, _by_new_names(self, args, ctx))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with _translated(ctx):
+            with _translated(ctx), interruptible():
                 return super().invoke(ctx)
         except BrokenPipeError:
             raise
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            raise SystemExit(INTERRUPTED) from None
         except self.foreseen as error:
             raise click.ClickException(in_options(sentence(error), ctx)) from error
 
@@ -152,15 +160,20 @@ VERSION = click.Option(
 )
 
 
-def _by_new_names(command: click.Command, args: list[str]) -> list[str]:
-    """Replace the old names of options by the new ones, with a notice on stderr for each."""
-    new_names = {
-        old: option.opts[0]
-        for option in command.params
-        if isinstance(option, Option)
-        for old in option.former
-    }
+def _by_new_names(command: click.Command, args: list[str], ctx: click.Context) -> list[str]:
+    """Replace the old names of options by the new ones, with a notice on stderr for each.
+
+    Raises UsageError if an option is given by two of its names, since one value would be ignored.
+    """
     end = args.index("--") if "--" in args else len(args)
+    given = {arg.partition("=")[0] for arg in args[:end]}
+    new_names: dict[str, str] = {}
+    for param in command.params:
+        former = param.former if isinstance(param, Option) else ()
+        new_names |= dict.fromkeys(former, param.opts[0])
+        used = [name for name in (*param.opts, *former) if name in given]
+        if len(used) > 1 and used[-1] in former:
+            raise click.UsageError(f"Give {param.opts[0]} only once, not also as {used[-1]}.", ctx)
     return [*(_by_new_name(arg, new_names) for arg in args[:end]), *args[end:]]
 
 
@@ -182,13 +195,27 @@ def _translated(ctx: click.Context) -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        text = in_options(error.message, ctx)
-        if text == error.message:
-            raise
-        kind = (
-            click.UsageError(text, ctx) if isinstance(error, click.UsageError) else click.ClickException(text)
-        )
-        raise kind from error
+        text = in_options(_plain(error.message), ctx)
+        if text != error.message:
+            error.message = text
+            if isinstance(error, click.UsageError):
+                error.ctx = error.ctx or ctx
+        raise
+
+
+PLAIN = {
+    r"is not a valid integer( range)?\.": "is not a whole number.",
+    r"is not a valid float( range)?\.": "is not a number.",
+    r"Got unexpected extra argument \((.*)\)": r"There is one argument too many: \1.",
+    r"Got unexpected extra arguments \((.*)\)": r"There are too many arguments, from here on: \1.",
+}
+"""Messages of click (as regular expressions) -> the same in plain words."""
+
+
+def _plain(text: str) -> str:
+    for pattern, words in PLAIN.items():
+        text = re.sub(pattern, words, text)
+    return text
 
 
 def sentence(error: BaseException) -> str:

@@ -160,6 +160,14 @@ def test_old_options_work_with_a_line(path: tuple[str, ...], old: str, new: str,
     assert result.stderr.splitlines()[0] == f"{old} is now {new}; the old name will be removed in 0.3."
 
 
+@pytest.mark.parametrize(("path", "old", "new"), list(renamed()))
+def test_an_option_is_refused_under_both_its_names(path: tuple[str, ...], old: str, new: str) -> None:
+    for given in ([old, "8", new, "9"], [f"{new}=9", f"{old}=8"]):
+        result = run(path, *given)
+        assert result.exit_code == USAGE
+        assert result.stderr.endswith(f"Error: Give {new} only once, not also as {old}.\n")
+
+
 def test_all_that_was_renamed_is_known() -> None:
     assert {(" ".join(path), old, new) for path, old, new in renamed()} == {
         ("dgp-mine report", "--dictionary", "--prior"),
@@ -254,6 +262,15 @@ def test_arguments_in_messages_become_options(library: str, printed: str) -> Non
     result = CliRunner().invoke(raising(click.UsageError(library)))
     assert result.exit_code == USAGE
     assert result.stderr.endswith(f"Error: {printed}\n")
+
+
+def test_clicks_own_errors_are_in_plain_words() -> None:
+    result = run(("dgp-mine", "status"), "a", "b")
+    assert result.exit_code == USAGE
+    assert result.stderr.endswith("Error: There is one argument too many: b.\n")
+    assert "without an option" not in result.stderr
+    result = run(("dgp-mine", "dictionary", "build"), "--kernels", "many")
+    assert result.stderr.endswith("Error: Invalid value for '--kernels': 'many' is not a whole number.\n")
 
 
 def test_an_option_of_another_command_of_the_program_is_named_if_the_running_one_lacks_it() -> None:

@@ -1,0 +1,37 @@
+"""The programs sr-train, sr-upscale, sr-eval and sr-convert.
+
+Importing a command imports torch, which takes seconds. Ctrl-C in them ends the program as it does later: with
+one line and status 130.
+"""
+
+from __future__ import annotations
+
+from dgp_mining.command_line import interruptible
+
+
+def sr_train() -> None:
+    """Run sr-train."""
+    with interruptible():
+        from .train import main
+    main()
+
+
+def sr_upscale() -> None:
+    """Run sr-upscale."""
+    with interruptible():
+        from .upscale import main
+    main()
+
+
+def sr_eval() -> None:
+    """Run sr-eval."""
+    with interruptible():
+        from .evaluate import main
+    main()
+
+
+def sr_convert() -> None:
+    """Run sr-convert."""
+    with interruptible():
+        from .convert import main
+    main()

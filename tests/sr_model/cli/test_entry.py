@@ -1,0 +1,53 @@
+"""Ctrl-C ends a program with one line also while it imports torch."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from dgp_mining.command_line import INTERRUPTED
+from sr_model.cli import entry
+
+
+@pytest.mark.parametrize(
+    ("program", "module"),
+    [
+        (entry.sr_train, "train"),
+        (entry.sr_upscale, "upscale"),
+        (entry.sr_eval, "evaluate"),
+        (entry.sr_convert, "convert"),
+    ],
+)
+def test_ctrl_c_during_the_imports_is_one_line_and_status_130(
+    program: Callable[[], None],
+    module: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    usual = builtins.__import__
+
+    def interrupted(name: str, *arguments: object, **more: object) -> object:
+        if name == module:
+            raise KeyboardInterrupt
+        return usual(name, *arguments, **more)  # type: ignore[arg-type] # passed on as they came
+
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        program()
+    assert ended.value.code == INTERRUPTED
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_the_programs_run_their_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for program in (entry.sr_train, entry.sr_upscale, entry.sr_eval, entry.sr_convert):
+        name = program.__name__.replace("_", "-")
+        monkeypatch.setattr(sys, "argv", [name, "-h"])
+        with pytest.raises(SystemExit) as ended:
+            program()
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith(f"Usage: {name} ")
