@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 
 Effect = Callable[[Tensor, np.random.Generator], Tensor]
 """Change to a reduced image, [3, h, w] float in [0, 1] to the same; all its randomness is from the

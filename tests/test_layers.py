@@ -14,7 +14,7 @@ SOURCES = {"splat2d": ROOT / "cuda/splat2d", "dgp_mining": ROOT / "dgp_mining", 
 LAYERS = {
     "splat2d": """
         atomic_write:
-        resample:
+        matlab_imresize:
         backends: atomic_write
         version:
         rendering: backends

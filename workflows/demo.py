@@ -23,7 +23,7 @@ from PIL import Image
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 
 ROOT = Path(os.path.relpath(Path(__file__).resolve().parents[1]))
 MINING = ROOT / "data" / "samples" / "mining"

@@ -27,13 +27,17 @@ def atomic_write(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
+        try:
+            file = partial.open("wb")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None  # not of the partial file's name
+        with file:
             mode = os.stat(file.fileno()).st_mode & 0o777
         yield partial
         os.chmod(partial, mode)
         if durable:
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
+            with partial.open("rb+") as written:
+                os.fsync(written.fileno())
         os.replace(partial, path)
     finally:
         with contextlib.suppress(OSError):

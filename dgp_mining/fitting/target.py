@@ -47,13 +47,20 @@ def held_out_pair(pixels: np.ndarray | Tensor) -> tuple[Tensor, Tensor]:  # [h, 
 def channels_first(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
     """Convert pixels [H, W, C] to a contiguous float32 tensor for fitting.
 
-    Raises ValueError for another shape, fewer than 2x2 pixels, or values that are not finite.
+    Raises ValueError for another shape, fewer than 2x2 pixels, integers, or values that are not finite or
+    far outside [0, 1].
     """
-    tensor = torch.as_tensor(pixels, dtype=torch.float32)
+    tensor = torch.as_tensor(pixels)
+    if not tensor.is_floating_point():
+        raise ValueError(f"pixels must be floats in [0, 1], got {tensor.dtype}: divide 8-bit values by 255")
+    tensor = tensor.float()
     if tensor.ndim != 3 or not 1 <= tensor.shape[2] <= cpu.MAX_CHANNELS:
         raise ValueError(f"pixels must be [H, W, C] with 1 to 8 channels, got {list(tensor.shape)}")
     if min(tensor.shape[:2]) < 2:
         raise ValueError(f"pixels must be at least 2 by 2, got {list(tensor.shape[:2])}")
     if not torch.isfinite(tensor).all():
         raise ValueError("pixels must be finite")
+    if not -1 <= tensor.min() <= tensor.max() <= 2:  # some ringing around [0, 1] is no mistake, 255 is
+        low, high = tensor.min().item(), tensor.max().item()
+        raise ValueError(f"pixels must be in [0, 1], got {low:g} to {high:g}: divide 8-bit values by 255")
     return tensor.permute(2, 0, 1).contiguous()

@@ -6,6 +6,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ RECENT_SECONDS = 600
 """Chunks written within this time give the current speed."""
 
 
-def summarise(store: Store, callback: ProgressCallback | None = None) -> dict[str, Any]:
-    """Return crops, PSNR, failures and settings of a store as JSON values; it may be being written.
+def summarise(store: Store | str | Path, callback: ProgressCallback | None = None) -> dict[str, Any]:
+    """Return crops, PSNR, failures and settings of a store, or of its path, as JSON values.
+
+    The store may be growing meanwhile. Raises StoreError if there is none, or if it is damaged.
 
     `psnr` and `held_out_psnr` (held-out-pixel PSNR) are {mean, min, p5, p50, p95} in dB over the
     fitted crops, or None before the first; `seconds` is the fitting time of all workers together. `failures`
@@ -39,6 +42,7 @@ def summarise(store: Store, callback: ProgressCallback | None = None) -> dict[st
     (2, 2, 0, 0)
     """
     callback = callback or ProgressCallback()
+    store = store if isinstance(store, Store) else Store.open(store)
     plan = store.plan
     crops = store.at()
     callback.on_progress("Reading", 0, 3)

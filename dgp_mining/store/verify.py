@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..fitting.statistics import COUNTS
+from ..images.pixels import ImageError
 from ..progress import ProgressCallback
 from .columns import RESULT, ArrayName, CropColumns, FieldColumns
 from .crop_results import DONE, FAILED
@@ -66,16 +67,17 @@ class Verification:
 
 def verify(
     path: str | Path,
-    images: Sequence[str | Path] = (),
+    images: str | Path | Sequence[str | Path] = (),
     *,
     repair: bool = False,
     callback: ProgressCallback | None = None,
 ) -> Verification:
     """Read all of a store and check it for damage.
 
-    With `images`, folders, image files are compared with those that were fitted. With `repair`, damaged
-    chunks are marked as pending, and damaged metadata of arrays are rewritten. Raises StoreError if there is
-    no store, or if its attributes or plan are damaged, which cannot be repaired.
+    With `images`, a folder or several, image files are compared with those that were fitted. With `repair`,
+    damaged chunks are marked as pending, and damaged metadata of arrays are rewritten. Raises StoreError if
+    there is no store, or if its attributes or plan are damaged, which cannot be repaired, and ImageError if a
+    folder of `images` does not exist.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -89,6 +91,10 @@ def verify(
     """
     callback = callback or ProgressCallback()
     store = Store.open(path)
+    folders = [Path(folder) for folder in ([images] if isinstance(images, (str, Path)) else images)]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ImageError(f"{folder} is not a folder: name one with images=.")
     found: list[Damage] = []
     for part in store.parts:
         found += _described(part, repair)
@@ -108,7 +114,7 @@ def verify(
         pending=len(store) - fitted,
         damage=found,
         repaired=repair,
-        files=_image_files(store, [Path(folder) for folder in images]) if images else None,
+        files=_image_files(store, folders) if folders else None,
     )
 
 

@@ -41,7 +41,7 @@ class Result:
 def evaluate(
     model: Network | str | Path | None,
     images: str | Path | Sequence[str | Path],
-    scales: Sequence[float],
+    scales: float | Sequence[float],
     protocol: Protocol | str = "benchmark",
     perceptual: Perceptual | None = None,
 ) -> Iterator[Result]:
@@ -50,7 +50,7 @@ def evaluate(
     Args:
         model: a network, or the checkpoint of one; None for the reference model.
         images: a folder of HR images, searched recursively, or a list of files.
-        scales: any numbers above 0, whole or not.
+        scales: a number above 0, whole or not, or several.
         protocol: a protocol, or its name in `sr_model.PROTOCOLS`.
         perceptual: further metrics to compute.
 
@@ -69,8 +69,9 @@ def evaluate(
     ['a.png']
     """
     chosen = named_protocol(protocol)
-    if not scales or not all(0 < scale < math.inf for scale in scales):
-        raise ValueError(f"scales= must be numbers above 0, such as [2, 3.7], got {list(scales)}")
+    scales = [scales] if isinstance(scales, (int, float)) else list(scales)
+    if not scales or not all(isinstance(scale, (int, float)) and 0 < scale < math.inf for scale in scales):
+        raise ValueError(f"scales= must be numbers above 0, such as [2, 3.7], got {scales}")
     paths = image_files(images, "images=")
     return _results(as_network(model), paths, scales, chosen, perceptual)
 

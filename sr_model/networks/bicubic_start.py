@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from splat2d import DEFAULT_CUTOFF
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 
 REACH = 6
 """LR pixels that the filter reads to either side: bicubic's two, and the decay of the inverse blur."""

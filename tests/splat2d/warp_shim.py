@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import splat2d
-from splat2d.backends import cuda_runtime
+from splat2d.backends import cuda_launch
 
 HERE = Path(__file__).parent
 COMPILER = shutil.which("g++")
@@ -33,14 +33,14 @@ def library(channels: int, folder: Path) -> ctypes.CDLL:
 
 
 def host_launcher(folder: Path):
-    """Return a replacement of `cuda_runtime.launcher` that launches on tensors in the CPU's memory."""
+    """Return a replacement of `cuda_launch.launcher` that launches on tensors in the CPU's memory."""
 
-    def launcher(device, channels: int) -> cuda_runtime.Launch:
+    def launcher(device, channels: int) -> cuda_launch.Launch:
         assert device.type == "cpu"
         shim = library(channels, folder)
 
-        def launch(name: str, warps: int, *values: cuda_runtime.Argument) -> None:
-            words = [word(value) for value in cuda_runtime.arguments(values)]
+        def launch(name: str, warps: int, *values: cuda_launch.Argument) -> None:
+            words = [word(value) for value in cuda_launch.arguments(values)]
             assert shim.launch(name.encode(), warps, (c_uint64 * len(words))(*words), len(words)) == 0, name
 
         return launch

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 from sr_model.degradation import Degradation, Noise, Rain, streak_of
 
 SET5 = Path(__file__).parents[3] / "shared" / "images" / "set5"

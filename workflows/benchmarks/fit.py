@@ -45,7 +45,7 @@ from dgp_mining.fitting.recipes import RECIPES
 from dgp_mining.fitting.target import psnr
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError, read_rgb
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 
 KODIM13, KODIM13_PSNR = "kodim13.png", 42.1
 MOST_BASELINE_ITERATIONS = 80

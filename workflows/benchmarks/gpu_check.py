@@ -32,7 +32,7 @@ from torch import Tensor
 from dgp_mining.fitting.batch import fit_images
 from dgp_mining.fitting.fit import fit_image
 from dgp_mining.fitting.recipes import RECIPES, FastRecipe
-from splat2d.backends import cpu, cuda, cuda_runtime, dense
+from splat2d.backends import cpu, cuda, cuda_launch, dense
 
 CUTOFF = 3.33
 TARGETS = {"render x4 of 510x340, ms": 0.3, "crops a second": 100.0}
@@ -270,12 +270,12 @@ def fit_crops(crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @contextmanager
 def timed_kernels():
     """Context manager: time every launch by CUDA events; yields milliseconds by name, set at the end."""
-    untimed, events, spent = cuda_runtime.launcher, [], defaultdict(float)
+    untimed, events, spent = cuda_launch.launcher, [], defaultdict(float)
 
-    def launcher(device: torch.device, channels: int) -> cuda_runtime.Launch:
+    def launcher(device: torch.device, channels: int) -> cuda_launch.Launch:
         launch = untimed(device, channels)
 
-        def timed(name: str, warps: int, *arguments: cuda_runtime.Argument) -> None:
+        def timed(name: str, warps: int, *arguments: cuda_launch.Argument) -> None:
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
             launch(name, warps, *arguments)
@@ -284,11 +284,11 @@ def timed_kernels():
 
         return timed
 
-    cuda_runtime.launcher = launcher
+    cuda_launch.launcher = launcher
     try:
         yield spent
     finally:
-        cuda_runtime.launcher = untimed
+        cuda_launch.launcher = untimed
     torch.cuda.synchronize()
     for name, begin, end in events:
         spent[name] += begin.elapsed_time(end)

@@ -18,7 +18,7 @@ from dgp_mining.fitting.fast import field_of, grid_start
 from dgp_mining.fitting.recipes import DEFAULT_DENSITY, FastRecipe
 from splat2d import DEFAULT_CUTOFF, GaussianField
 from splat2d.backends import cpu
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 
 RECIPE = FastRecipe()
 

@@ -26,7 +26,7 @@ from dgp_mining.fitting.target import psnr
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import read_rgb
 from splat2d import GaussianField
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 
 SIDE = 256
 BASE = FastRecipe()

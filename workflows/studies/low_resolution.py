@@ -33,7 +33,7 @@ from dgp_mining.fitting.recipes import LATTICE, FastRecipe, Recipe
 from dgp_mining.fitting.target import psnr
 from dgp_mining.report.bootstrap import BootstrapEstimate
 from dgp_mining.store.crop_results import EXACT_PSNR
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 
 SCALE = 4
 DENSITIES = (1 / 4, 1, 4)

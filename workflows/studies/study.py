@@ -24,7 +24,7 @@ from dgp_mining.planning.plan import make_plan
 from dgp_mining.planning.settings import Settings, resolve_settings
 from dgp_mining.report.bootstrap import BootstrapEstimate, estimate_ratio
 from dgp_mining.store.crop_results import EXACT_PSNR
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 
 SHOWN = ("l11", "l21", "l22", "long_axis", "ratio")
 """Moments in every table."""

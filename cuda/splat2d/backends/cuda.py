@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import cuda_runtime
-from .cuda_runtime import WARP, Launch
+from . import cuda_launch
+from .cuda_launch import WARP, Launch
 
 RECORD_FLOATS, BOX_FLOATS = 8, 4
 TILE_WIDTH, TILE_HEIGHT = 8, 4
@@ -53,7 +53,7 @@ class _Scene:
         """Number of tiles in rows [first, end) of one image; they are aligned to the whole image."""
         return (-(-end // TILE_HEIGHT) - first // TILE_HEIGHT) * -(-self.size[1] // TILE_WIDTH)
 
-    def per_gaussian(self, name: str, *arguments: cuda_runtime.Argument) -> None:
+    def per_gaussian(self, name: str, *arguments: cuda_launch.Argument) -> None:
         """Launch a kernel with one lane per Gaussian."""
         self.launch(name, self.chunks[..., 0].numel(), *arguments)
 
@@ -103,7 +103,7 @@ def _scene(
     """Allocate a scene's records and boxes on the device of `like`."""
     chunks = -(-n // WARP)
     return _Scene(
-        cuda_runtime.launcher(like.device, channels),
+        cuda_launch.launcher(like.device, channels),
         *(batch, n, size, float(cutoff)),
         records=like.new_empty(batch, n, RECORD_FLOATS),
         boxes=like.new_empty(batch, n, BOX_FLOATS),
@@ -226,7 +226,7 @@ def fit_gaussianimage(
         scene.per_gaussian("update_gaussianimage", *given, *offsets, *settings, parameters, state)
 
     clamped = 2 / target[0].numel()
-    first: tuple[cuda_runtime.Argument, ...] = (parameters, *offsets)
+    first: tuple[cuda_launch.Argument, ...] = (parameters, *offsets)
     prepare = ("prepare_gaussianimage", first)
     return _iterate(target, parameters, len(rates), cutoff, prepare, update, clamped)
 
@@ -240,7 +240,7 @@ def _iterate(
     parameters: Tensor,
     iterations: int,
     cutoff: float,
-    prepare: tuple[str, tuple[cuda_runtime.Argument, ...]],
+    prepare: tuple[str, tuple[cuda_launch.Argument, ...]],
     update: Callable[[_Scene, Tensor, int], None],
     clamped: float = 0.0,
 ) -> Tensor:

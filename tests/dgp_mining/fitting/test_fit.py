@@ -12,7 +12,7 @@ from PIL import Image
 from dgp_mining.fitting.fit import fit_image, held_out_psnr
 from dgp_mining.fitting.recipes import RECIPES, FastRecipe
 from dgp_mining.fitting.target import psnr
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 
 KODAK = Path(__file__).parents[4] / "shared" / "images" / "kodak"
 needs_kodak = pytest.mark.skipif(not KODAK.exists(), reason="needs shared/images/kodak")
@@ -175,3 +175,9 @@ def test_iterations_also_replace_those_of_a_recipe_object():
     pixels = np.full((16, 16, 3), 0.5, np.float32)
     assert fit_image(pixels, recipe=FastRecipe(iterations=7)).iterations == 7
     assert fit_image(pixels, recipe=FastRecipe(iterations=7), iterations=3).iterations == 3
+
+
+@pytest.mark.parametrize("pixels", [np.full((16, 16, 3), 128, np.uint8), np.full((16, 16, 3), 128.0)])
+def test_pixels_of_0_to_255_are_refused(pixels: np.ndarray):
+    with pytest.raises(ValueError, match=r"in \[0, 1\].*divide 8-bit values by 255"):
+        fit_image(pixels)

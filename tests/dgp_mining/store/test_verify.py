@@ -13,6 +13,7 @@ from PIL import Image
 
 from dgp_mining import mining
 from dgp_mining.cli import main
+from dgp_mining.images.pixels import ImageError
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary
@@ -21,6 +22,7 @@ from dgp_mining.store import verify as verification
 from dgp_mining.store.integrity import DamagedError
 from dgp_mining.store.layout import crop_arrays, plan_arrays
 from dgp_mining.store.store import Chunk, CropResult, Store, StoreError
+from dgp_mining.store.summary import summarise
 from dgp_mining.store.verify import Verification, verify
 
 SETTINGS = Settings(crop=32, max_crops=12, keep_fields=True)
@@ -263,3 +265,12 @@ def test_every_command_ends_in_a_sentence_or_in_the_right_result(
             assert run(*fit, "--store", "a.zarr").exit_code == 1, what
             ends["refused"] += 1
     assert len(seeds) < 20 or min(ends.values()) > 0, ends
+
+
+def test_a_folder_of_images_may_stand_alone_and_must_exist(store: Path, photos: Path) -> None:
+    with pytest.raises(ImageError, match=r"nofolder is not a folder: name one with images="):
+        verify(store, "nofolder")
+    checked = verify(store, photos).files
+    assert checked is not None
+    assert not checked.missing
+    assert summarise(store)["crops"] == len(Store.open(store))

@@ -7,7 +7,7 @@ import torch
 import warp_shim
 from fields import AWKWARD, awkward_inputs, near_cutoff, random_inputs
 
-from splat2d.backends import cpu, cuda, cuda_runtime, dense
+from splat2d.backends import cpu, cuda, cuda_launch, dense
 
 CUTOFF = 3.33
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -23,7 +23,7 @@ def on_cpu(monkeypatch, shim_folder):
     """Kernels launched here run on the CPU."""
     if warp_shim.COMPILER is None:
         pytest.skip("no g++ to compile the host shim with")
-    monkeypatch.setattr(cuda_runtime, "launcher", warp_shim.host_launcher(shim_folder))
+    monkeypatch.setattr(cuda_launch, "launcher", warp_shim.host_launcher(shim_folder))
     return torch.device("cpu")
 
 

@@ -38,7 +38,7 @@ def test_an_image_too_small_to_measure_is_named(network: ContinuousSR, photograp
         list(evaluate(network, photographs, [16.0], PROTOCOLS["benchmark"]))
 
 
-@pytest.mark.parametrize("scales", [[], [2.0, 0.0], [-1.0], [float("nan")], [float("inf")]])
-def test_scales_that_are_not_above_zero_are_one_sentence(scales: list[float], tmp_path: Path) -> None:
+@pytest.mark.parametrize("scales", [[], [2.0, 0.0], [-1.0], [float("nan")], [float("inf")], ["x4"]])
+def test_scales_that_are_not_above_zero_are_one_sentence(scales: list, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="scales= must be numbers above 0"):
         evaluate(None, tmp_path, scales)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from splat2d import GaussianField
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 from sr_model.networks.bicubic_start import BicubicStart
 
 

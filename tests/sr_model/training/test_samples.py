@@ -12,7 +12,7 @@ from PIL import Image
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError, read_rgb
 from dgp_mining.prior.dictionary import Dictionary
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 from sr_model import Preset
 from sr_model.scaling import scaled_extent
 from sr_model.training.samples import ImageSet, hold_out, mined_from, prefetch

@@ -7,7 +7,7 @@ import pytest
 import torch
 from random_weights import random_gsasr
 
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 from sr_model import GSASR, upscale
 from sr_model.evaluation.metrics import psnr
 from sr_model.upscaling.tiling import OVERLAP, encode, spans, to_lr

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dgp_mining.prior.dictionary import Dictionary
-from splat2d.resample import imresize
+from splat2d.matlab_imresize import imresize
 from sr_model import ContinuousSR, Preset
 from sr_model.evaluation.metrics import psnr
 from sr_model.upscaling.tiling import (

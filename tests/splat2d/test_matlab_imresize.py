@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from splat2d.resample import imresize, output_size
+from splat2d.matlab_imresize import imresize, output_size
 
 SET5 = Path(__file__).parents[3] / "shared" / "images" / "set5"
 
