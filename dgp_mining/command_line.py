@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
@@ -109,7 +110,7 @@ class Command(click.Command):
         except BrokenPipeError:
             raise
         except self.foreseen as error:
-            raise click.ClickException(in_options(sentence(error), ctx)) from error
+            raise click.ClickException(with_option(in_options(sentence(error), ctx), ctx)) from error
 
 
 class Group(click.Group):
@@ -196,11 +197,9 @@ def _translated(ctx: click.Context) -> Iterator[None]:
         yield
     except click.ClickException as error:
         text = in_options(_plain(error.message), ctx)
-        if text != error.message:
-            error.message = text
-            if isinstance(error, click.UsageError):
-                error.ctx = error.ctx or ctx
-        raise
+        if text == error.message:
+            raise
+        raise _reworded(error, text, ctx) from error
 
 
 PLAIN = {
@@ -210,6 +209,13 @@ PLAIN = {
     r"Got unexpected extra arguments \((.*)\)": r"There are too many arguments, from here on: \1.",
 }
 """Messages of click (as regular expressions) -> the same in plain words."""
+
+
+def _reworded(error: click.ClickException, text: str, ctx: click.Context) -> click.ClickException:
+    """Return an error of the same kind with another message."""
+    if isinstance(error, click.BadParameter):
+        return click.BadParameter(text, error.ctx or ctx, error.param, error.param_hint)
+    return click.UsageError(text, ctx) if isinstance(error, click.UsageError) else click.ClickException(text)
 
 
 def _plain(text: str) -> str:
@@ -236,6 +242,20 @@ def in_options(text: str, ctx: click.Context | None = None) -> str:
         return text
     known = parameters(ctx)
     return ARGUMENT.sub(lambda match: _in_option(match, known), text)
+
+
+def with_option(text: str, ctx: click.Context) -> str:
+    """Begin a message that begins with the value of an option, such as a file, with the option's name.
+
+    'dict.npz does not exist.' becomes '--prior dict.npz does not exist.', unless it names the option anyway.
+    """
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        if isinstance(param, click.Option) and isinstance(value, str | Path) and str(value):
+            name = option_name(param)
+            if re.match(re.escape(str(value)) + r":? ", text) and not re.search(rf"{name}(?![\w-])", text):
+                return f"{name} {text}"
+    return text
 
 
 def _in_option(match: re.Match[str], known: Mapping[str, click.Parameter]) -> str:
@@ -299,6 +319,33 @@ def images_option(more: str = "", **settings: Any) -> Callable[[Function], Funct
 def out_option(what: str, more: str = "", **settings: Any) -> Callable[[Function], Function]:
     """--out, the file to write `what` to."""
     return option("--out", **{"metavar": "FILE", "help": f"Where to write {what}.{more}", **settings})
+
+
+def refuse_existing(out: str, overwrite: bool) -> None:
+    """Raise click.ClickException if the file `out`, given by --out, exists and `overwrite` is false."""
+    if Path(out).exists() and not overwrite:
+        raise click.ClickException(
+            f"--out {out} exists already: name another file, or replace it with --overwrite."
+        )
+
+
+class NewFile(click.Path):
+    """A file to write, in a folder that exists; the error for another comes before any work."""
+
+    name = "file"
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not (folder := Path(value).parent).is_dir():
+            named = f"{option_name(param)} {value}" if param else str(value)
+            raise click.ClickException(f"{named} cannot be written: there is no folder {folder}.")
+        return super().convert(value, param, ctx)
+
+
+REPLACED = " It is replaced if it exists."
+"""In the help of options for files that are written without --overwrite, since they can be made again."""
 
 
 def prior_option(more: str, **settings: Any) -> Callable[[Function], Function]:

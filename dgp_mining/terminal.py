@@ -27,6 +27,15 @@ def notify(text: str) -> None:
     click.echo(text, err=True)
 
 
+def count(number: int, unit: str) -> str:
+    """Return a number and what it counts, in the plural unless it is 1.
+
+    >>> count(1, "image"), count(1200, "crop")
+    ('1 image', '1,200 crops')
+    """
+    return f"{number:,} {unit}{'s' * (number != 1)}"
+
+
 def listed(sentences: Sequence[str]) -> list[str]:
     """Return the first MOST_LISTED sentences, and the number of the others.
 

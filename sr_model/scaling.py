@@ -74,5 +74,5 @@ def check_size(height: int, width: int) -> None:
     if max(height, width) > MAX_EXTENT:
         raise ValueError(
             f"{width:,}x{height:,} pixels are too many: a side can have at most {MAX_EXTENT:,}; "
-            "lower the scale, or upscale only a part with window="
+            "lower the scale or size, or upscale only a part with window="
         )

@@ -279,6 +279,21 @@ def test_an_option_of_another_command_of_the_program_is_named_if_the_running_one
     assert in_options("start anew with overwrite=True", context) == "start anew with --overwrite"
 
 
+@pytest.mark.parametrize(
+    ("library", "printed"),
+    [
+        ("a.npz does not exist.", "--prior a.npz does not exist."),
+        ("a.npz: no such thing.", "--prior a.npz: no such thing."),
+        ("a.npz does not exist: see prior=.", "a.npz does not exist: see --prior."),
+        ("a.npz.gz does not exist.", "a.npz.gz does not exist."),
+        ("picture.png does not exist.", "picture.png does not exist."),
+    ],
+)
+def test_a_message_about_the_value_of_an_option_names_the_option(library: str, printed: str) -> None:
+    result = CliRunner().invoke(raising(ValueError(library)), ["--prior", "a.npz", "picture.png"])
+    assert result.stderr == f"Error: {printed}\n"
+
+
 def test_outside_of_commands_messages_stay() -> None:
     assert in_options("prior= is needed") == "prior= is needed"
 

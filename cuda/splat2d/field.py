@@ -273,7 +273,9 @@ class GaussianField:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
                 height, width = json.loads(header["size"])
         except SafetensorError as error:
-            raise ValueError(f"{path} is not a Gaussian field: {error}") from error
+            raise ValueError(
+                f"{path} is not a Gaussian field (it is not a whole safetensors file)"
+            ) from error
         return GaussianField(**tensors, size=(height, width))
 
     def _used(self) -> Tensor:  # [B, N] bool

@@ -6,10 +6,19 @@ import json
 
 import click
 
-from ..command_line import json_option, option, out_option, seed_option, store_option
+from ..command_line import (
+    REPLACED,
+    NewFile,
+    json_option,
+    option,
+    out_option,
+    overwrite_option,
+    refuse_existing,
+    seed_option,
+    store_option,
+)
+from ..terminal import count
 from .group import Command, Group
-
-DICTIONARY_OUT = out_option("the dictionary", default="dict.npz", type=click.Path(dir_okay=False))
 
 
 @click.group(cls=Group)
@@ -19,7 +28,7 @@ def dictionary() -> None:
 
 @dictionary.command(cls=Command)
 @store_option()
-@DICTIONARY_OUT
+@out_option("the dictionary", REPLACED, default="dict.npz", type=NewFile())
 @option(
     "--kernels",
     "size",
@@ -55,14 +64,19 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
     how = f"symmetric {method}" if about["symmetric"] else method
     click.echo(
         f"{out}: {len(built)} kernels ({how}) from {about['gaussians']:,} Gaussians of "
-        f"{about['crops']:,} crops.\nNext: sr-train --prior {out}"
+        f"{count(about['crops'], 'crop')}.\nNext: sr-train --prior {out}"
     )
 
 
 @dictionary.command(cls=Command)
 @click.argument("path", metavar="DICT.NPZ")
 @json_option()
-@option("--plot", metavar="FILE.png", help="Draw the distributions and the kernels into this file.")
+@option(
+    "--plot",
+    type=NewFile(),
+    metavar="FILE.png",
+    help="Draw the distributions and the kernels into this file." + REPLACED,
+)
 def show(path: str, as_json: bool, plot: str | None) -> None:
     """Show the content and provenance of a dictionary."""
     from ..prior.build import describe
@@ -111,8 +125,9 @@ def compare(a: str, b: str, store: str | None, as_json: bool) -> None:
 @dictionary.command("import", cls=Command)
 @click.argument("source", metavar="[FILE]", required=False)
 @option("--released", is_flag=True, help="Take the ContinuousSR table itself instead of a file.")
-@DICTIONARY_OUT
-def import_(source: str | None, released: bool, out: str) -> None:
+@out_option("the dictionary", default="dict.npz", type=NewFile())
+@overwrite_option()
+def import_(source: str | None, released: bool, out: str, overwrite: bool) -> None:
     """Make a dictionary from a table in ContinuousSR's layout.
 
     FILE is an .npy file [K, 3], or text with three numbers per line: l11, l21, l22 in pixels at x4.
@@ -121,15 +136,17 @@ def import_(source: str | None, released: bool, out: str) -> None:
 
     if released == bool(source):
         raise click.UsageError("Name a FILE, or give --released.")
+    refuse_existing(out, overwrite)
     imported = read_continuoussr_table(source) if source else continuoussr_dictionary()
     imported.save(out)
     widened = imported.metadata["widened"]
-    click.echo(f"{out}: {len(imported)} kernels" + (f", {widened} of them singular" if widened else "") + ".")
+    singular = f", {widened} of them singular" if widened else ""
+    click.echo(f"{out}: {count(len(imported), 'kernel')}{singular}.")
 
 
 @dictionary.command("export", cls=Command)
 @click.argument("path", metavar="DICT.NPZ")
-@out_option("the table: an .npy file, or else text", required=True, former=["--to"])
+@out_option("the table: an .npy file, or else text", REPLACED, required=True, former=["--to"], type=NewFile())
 def export(path: str, out: str) -> None:
     """Write a dictionary as a table in ContinuousSR's layout.
 
@@ -140,4 +157,4 @@ def export(path: str, out: str) -> None:
 
     loaded = Dictionary.load(path)
     write_continuoussr_table(loaded, out)
-    click.echo(f"{out}: {len(loaded)} rows of l11, l21, l22 in pixels at x4.")
+    click.echo(f"{out}: {count(len(loaded), 'row')} of l11, l21, l22 in pixels at x4.")

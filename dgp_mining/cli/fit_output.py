@@ -14,7 +14,7 @@ from ..estimate import Estimate
 from ..planning.plan import Plan
 from ..store.store import Store
 from ..store.summary import summarise
-from ..terminal import listed, notify
+from ..terminal import count, listed, notify
 from ..workers.messages import Progress
 from .progress import FitProgress
 from .run_log import RunLog
@@ -76,7 +76,7 @@ class ConsoleCallback(Callback):
             return
         unfinished = self.store.unfinished()
         text = (
-            f"Interrupted: {int((~unfinished).sum()):,} of {len(unfinished):,} crops are in "
+            f"Interrupted: {int((~unfinished).sum()):,} of {count(len(unfinished), 'crop')} are in "
             f"{self.store.path}. The same command continues from there."
         )
         notify("\n" + text)
@@ -91,14 +91,14 @@ def describe_plan(plan: Plan) -> str:
     """Describe a plan in one line, with another for each image that it leaves out."""
     side = plan.settings.crop
     used, all_images = len(set(plan.image.tolist())), len(plan.names)
-    images = f"{used:,} images" if used == all_images else f"{used:,} of {all_images:,} images"
-    text = f"{plan.crops:,} crops of {side}x{side} from {images} in {plan.folder}"
+    images = count(all_images, "image") if used == all_images else f"{used:,} of {all_images:,} images"
+    text = f"{count(plan.crops, 'crop')} of {side}x{side} from {images} in {plan.folder}"
     return "\n".join([text, *listed([f"skipped: {problem}" for problem in plan.problems if problem])])
 
 
 def estimate_text(estimated: Estimate, workers: int) -> str:
     """Format the estimate that --dry-run prints after the plan."""
     return (
-        f"{estimated.gaussians:,} Gaussians; about {duration(estimated.seconds / workers)} with {workers} "
-        f"worker{'s' * (workers > 1)}; at most {estimated.nbytes / 1e6:,.1f} MB of disk"
+        f"{estimated.gaussians:,} Gaussians; about {duration(estimated.seconds / workers)} with "
+        f"{count(workers, 'worker')}; at most {estimated.nbytes / 1e6:,.1f} MB of disk"
     )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import click
 
-from ..command_line import former_argument, images_option, option, out_option, prior_option, store_option
+from ..command_line import (
+    REPLACED,
+    NewFile,
+    former_argument,
+    images_option,
+    option,
+    out_option,
+    prior_option,
+    store_option,
+)
 from .group import Command
 
 NOT_MOVED = "  [default: the folder that was mined]"
@@ -13,7 +22,7 @@ NOT_MOVED = "  [default: the folder that was mined]"
 @click.command(cls=Command)
 @store_option()
 @former_argument("store")
-@out_option("the HTML page", default="report.html", type=click.Path(dir_okay=False))
+@out_option("the HTML page", REPLACED, default="report.html", type=NewFile())
 @images_option(NOT_MOVED)
 @prior_option("  [default: one built from the store]", former=["--dictionary"], argument=["dictionary"])
 def report(store: str, out: str, images: str | None, prior: str | None) -> None:
@@ -45,7 +54,9 @@ def report(store: str, out: str, images: str | None, prior: str | None) -> None:
 )
 @out_option(
     "the field: a .png (rendered), .safetensors, or .ply (for splat viewers)",
+    REPLACED,
     required=True,
+    type=NewFile(),
     former=["--to"],
     argument=["path"],
 )

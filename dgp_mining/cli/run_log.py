@@ -12,6 +12,7 @@ from ..command_line import in_options
 from ..planning.plan import Plan
 from ..retry import RunError
 from ..store.store import Store, versions
+from ..terminal import count
 from ..workers.messages import Progress
 
 
@@ -41,7 +42,8 @@ class RunLog(Callback):
             ) from error
         self.started = True
         self.write(
-            f"start: {store.path}, {plan.crops} crops of {len(plan.names)} images in {plan.folder}, "
+            f"start: {store.path}, {count(plan.crops, 'crop')} of {count(len(plan.names), 'image')} in "
+            f"{plan.folder}, "
             f"{int(store.unfinished().sum())} pending\n"
             f"settings: {json.dumps(plan.settings.to_json(), sort_keys=True)}\n"
             f"versions: {json.dumps(versions(), sort_keys=True)}"

@@ -19,6 +19,7 @@ from ..command_line import (
     out_option,
     store_option,
 )
+from ..terminal import count
 from .group import Command
 
 
@@ -87,4 +88,4 @@ def merge(stores: tuple[str, ...], out: str) -> None:
 
     with progress() as callback:
         merged = merging.merge(stores, out, callback=callback)
-    click.echo(f"{out}: {len(merged):,} crops.\nNext: dgp-mine dictionary build --store {out}")
+    click.echo(f"{out}: {count(len(merged), 'crop')}.\nNext: dgp-mine dictionary build --store {out}")

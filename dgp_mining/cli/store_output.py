@@ -6,14 +6,14 @@ from typing import Any
 
 from ..duration import duration
 from ..store.verify import Verification
-from ..terminal import listed
+from ..terminal import count, listed
 
 
 def status_text(summary: dict[str, Any]) -> str:
     """Format the output of `dgp-mine status` without --json."""
     settings = summary["settings"]
     lines = [
-        f"{summary['store']}: {summary['done']:,} of {summary['crops']:,} crops done, "
+        f"{summary['store']}: {summary['done']:,} of {count(summary['crops'], 'crop')} done, "
         f"{summary['failed']:,} failed, {summary['pending']:,} pending "
         f"({duration(summary['seconds'])} of fitting)",
         f"images    {summary['images'] or 'of several folders'}",
@@ -30,9 +30,9 @@ def status_text(summary: dict[str, Any]) -> str:
         if figures := summary[key]:
             spelt = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
             lines.append(f"{label:<9} {spelt} dB")
-    for what, unit in (("failed", "crops"), ("skipped", "images")):
+    for what, unit in (("failed", "crop"), ("skipped", "image")):
         if reasons := summary["reasons"][what]:
-            counted = "; ".join(f"{n:,} {unit}: {reason}" for reason, n in reasons.items())
+            counted = "; ".join(f"{count(n, unit)}: {reason}" for reason, n in reasons.items())
             lines.append(f"{what:<10}{counted}")
     lines += listed([f"failed: {failure['error']}" for failure in summary["failures"]])
     lines += listed([f"skipped: {skipped['error']}" for skipped in summary["skipped"]])
@@ -55,7 +55,7 @@ def verification_text(store: str, found: Verification) -> str:
             f"{files.same:,} image files are unchanged, {len(files.changed):,} have changed, "
             f"{len(files.missing):,} are missing."
         )
-    crops = f"{found.crops:,} crops" + (f", {found.pending:,} of them pending" if found.pending else "")
+    crops = count(found.crops, "crop") + (f", {found.pending:,} of them pending" if found.pending else "")
     if not found.damage:
         lines.append(f"{store} is sound: {crops}.")
     elif found.repaired:

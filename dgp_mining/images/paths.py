@@ -59,8 +59,9 @@ def list_images(folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise ImageError(f"The folder {folder} {what}: name a folder of images with images=.")
+        if folder.exists():
+            raise ImageError(f"{folder} is a file: images= takes a folder.")
+        raise ImageError(f"The folder {folder} does not exist: name a folder of images with images=.")
     found = sorted(_named_like_images(folder, "", set()))
     if not found:
         kinds = ", ".join(sorted(SUFFIXES))

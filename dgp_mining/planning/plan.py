@@ -80,8 +80,7 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
             problems[i] = f"{folder}/{names[i]} {reason}: rename it."
     image, position = choose_crops(names, sizes, settings)
     if not len(image):
-        more = f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""
-        raise ImageError(f"No image in {folder} can be mined{more}: {problems[0]}")
+        raise ImageError(_no_crop(folder, sizes, problems, settings.crop))
     return Plan(
         folder=str(folder),
         settings=settings,
@@ -92,6 +91,18 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
         image=image,
         position=position,
     )
+
+
+def _no_crop(folder: str | Path, sizes: np.ndarray, problems: list[str], crop: int) -> str:
+    """Return why no image of a folder can be mined."""
+    if sizes.min() > 0:  # all are readable
+        height, width = sizes[sizes.min(axis=1).argmax()]
+        return (
+            f"No image in {folder} is large enough for a crop of {crop}x{crop} pixels: the largest is "
+            f"{width}x{height}. Take smaller crops with crop=."
+        )
+    others = f" ({len(problems) - 1} more cannot be mined either.)" if len(problems) > 1 else ""
+    return f"No image in {folder} can be mined: {problems[0]}{others}"
 
 
 def _headers(paths: list[Path], crop: int) -> Iterator[tuple[tuple[int, int], int, str]]:

@@ -57,5 +57,7 @@ def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tens
             if metadata.get("format") != form:
                 raise CheckpointError(f"{path} is not {what} (no '{form}' in its header).")
             return {key: file.get_tensor(key) for key in file.keys()}, json.loads(metadata["header"])  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not {what}: {error}.") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is not {what}: it is not a whole safetensors file.") from error

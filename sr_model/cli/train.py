@@ -51,7 +51,7 @@ def read_options(ctx: click.Context, param: click.Parameter, path: Path | None) 
     try:
         config = read_config(path, names)
     except ConfigError as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(f"--config {error}", ctx) from error
     ctx.default_map = {name: str(value) for name, value in config.options.items()}
     return config
 

@@ -15,10 +15,9 @@ from dgp_mining.command_line import (
     overwrite_option,
 )
 from dgp_mining.images.reader import ImageError
-from dgp_mining.terminal import ProgressLine, notify
+from dgp_mining.terminal import ProgressLine, count, notify
 
 from ..image_io.writer import FORMATS
-from ..networks.base import Network
 from ..scaling import RequestedSize, Scale
 from ..upscaling.files import UpscaleRequest, is_field, upscale_file, upscale_folder
 from ..upscaling.upscale import as_network
@@ -118,7 +117,7 @@ def main(
         if save_field or window:
             raise click.UsageError("--save-field and --window are for a single image, and INPUT is a folder.")
         out = out or source.resolve().with_name(f"{source.resolve().name}_{_name(scale, size)}")
-        _upscale_all(source, out, request, as_network(model), form or "png", line)
+        _upscale_all(source, out, request, model, form or "png", line)
         return
     if form and out and out.suffix.lower() not in FORMATS[form].suffixes:
         raise click.UsageError(f"--format {form} does not agree with the ending of {out}.")
@@ -133,19 +132,20 @@ def main(
 
 
 def _upscale_all(
-    source: Path, out: Path, request: UpscaleRequest, model: Network, form: str, line: ProgressLine
+    source: Path, out: Path, request: UpscaleRequest, model: Path | None, form: str, line: ProgressLine
 ) -> None:
-    count = failed = 0
+    images = failed = 0
     for _, target, result in upscale_folder(source, out, request, model, form, line):
         line.clear()
-        count += 1
+        images += 1
         if isinstance(result, ImageError):
             failed += 1
             notify(f"failed: {in_options(str(result))}")
         else:
             click.echo(f"{target}: {result[1]}x{result[0]} pixels")
     if failed:
-        notify(f"{failed} of {count} images failed; the others are in {out}.")
+        others = f"the others are in {out}" if failed < images else "none is upscaled"
+        notify(f"{failed} of {count(images, 'image')} failed; {others}.")
         raise SystemExit(FINISHED_WITH_FAILURES)
 
 

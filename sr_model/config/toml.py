@@ -77,7 +77,8 @@ def read_config(path: str | Path, options: Iterable[str]) -> Config:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): name a TOML file.") from error
     except ValueError as error:  # not TOML, or not text
-        raise ConfigError(f"{path} is not TOML: {str(error).rstrip('.')}.") from error
+        reason = "not text" if isinstance(error, UnicodeDecodeError) else str(error).rstrip(".")
+        raise ConfigError(f"{path} is not a TOML file ({reason}).") from error
     known = [*options, *TABLES]
     found: dict[str, Any] = {}
     for name, value in content.items():
@@ -154,7 +155,8 @@ def as_toml_value(value: object) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error about an unknown name: the most similar known name, or else all of them."""
-    near = difflib.get_close_matches(name, known := list(known), 1, cutoff=0.4)
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1) or [other for other in known if name in other]
     return f": the nearest is {near[0]}" if near else f" (there are {', '.join(known)})"
 
 

@@ -193,8 +193,9 @@ def images_in(folder: str | Path, argument: str) -> list[Path]:
     """All images in a folder and below it, sorted. Raises ImageError as `image_files` does."""
     folder = Path(folder)
     if not folder.is_dir():
-        what = "is a file, not a folder of images" if folder.exists() else "does not exist"
-        raise ImageError(f"{folder} {what}: name another with {argument}.")
+        if folder.exists():
+            raise ImageError(f"{folder} is a file: {argument} takes a folder.")
+        raise ImageError(f"{folder} does not exist: name a folder of images with {argument}.")
     try:
         return list_images(folder)
     except ImageError as error:

@@ -13,6 +13,7 @@ import torch
 
 from dgp_mining.duration import duration
 from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.terminal import count
 
 from ..config.presets import Preset
 from ..config.training_settings import TrainSettings
@@ -66,12 +67,13 @@ class TrainingEstimate:
             )
         elif self.budget.steps:
             total = duration(self.budget.steps * self.step_seconds)
-            lines.append(
-                f"time: {self.step_seconds:.3g} s a step, about {total} for {self.budget.steps:,} steps"
-            )
+            steps = count(self.budget.steps, "step")
+            lines.append(f"time: {self.step_seconds:.3g} s a step, about {total} for {steps}")
         else:
-            steps = self.budget.step_count(self.step_seconds)
-            lines.append(f"time: {self.step_seconds:.3g} s a step, about {steps:,.0f} steps in {self.budget}")
+            fitting = self.budget.step_count(self.step_seconds)
+            lines.append(
+                f"time: {self.step_seconds:.3g} s a step, about {fitting:,.0f} steps in {self.budget}"
+            )
         return [*lines, f"first batch: {self.preview}"]
 
 

@@ -25,6 +25,7 @@ from types import ModuleType
 import numpy as np
 
 from dgp_mining.images.reader import ImageError, image_size, read_rgb
+from dgp_mining.terminal import count
 from splat2d.atomic_write import atomic_write
 
 from ..memory import free_memory
@@ -145,7 +146,7 @@ def _write(path: Path, paths: Sequence[Path]) -> None:
     sizes = [_size(image) for image in paths]
     needed = sum(3 * height * width for height, width in sizes)
     _make_room(path.parent, needed)
-    log.info("decoding %d images once, into %s (%.1f GB)", len(paths), path.parent, needed / 1e9)
+    log.info("decoding %s once, into %s (%.1f GB)", count(len(paths), "image"), path.parent, needed / 1e9)
     images, refused = [], []
     with atomic_write(path) as partial, partial.open("wb") as file:
         for name, result in _decode_all(paths, sizes):
@@ -201,7 +202,7 @@ def _decode_all(
             start = end
             if time.monotonic() - reported > REPORT_SECONDS:
                 reported = time.monotonic()
-                log.info("decoded %d of %d images", start, len(paths))
+                log.info("decoded %d of %s", start, count(len(paths), "image"))
 
 
 def _decode(path: Path, size: tuple[int, int]) -> np.ndarray | ImageError:  # [H, W, 3] uint8

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from dgp_mining.terminal import count
+
 from ..config.training_settings import TrainSettings
 
 
@@ -44,7 +46,7 @@ class Budget:
         return 60 * self.minutes / seconds
 
     def __str__(self) -> str:
-        return f"{self.steps} steps" if self.steps else f"{self.minutes:g} minutes"
+        return count(self.steps, "step") if self.steps else f"{self.minutes:g} minutes"
 
 
 def learning_rate(settings: TrainSettings, step: int, spent: float) -> float:

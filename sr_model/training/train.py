@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.terminal import count
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..config.presets import Preset
@@ -95,9 +96,9 @@ def train(
         encoder_weights=encoder_weights, cache=cache,
     ) as run:  # fmt: skip
         log.info(
-            "training %s parameters on %d images for %s, from step %d",
+            "training %s parameters on %s for %s, from step %d",
             f"{sum(p.numel() for p in run.state.model.parameters()):,}",
-            len(run.images), run.budget, run.state.step,
+            count(len(run.images), "image"), run.budget, run.state.step,
         )  # fmt: skip
         train_loop(run, began, [ProgressLog(), *callbacks])
     return run.out / BEST

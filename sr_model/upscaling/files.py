@@ -22,7 +22,7 @@ from ..memory import free_memory, ran_out
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale, scale_between
 from .field_file import SUFFIX, SavedField, load_field, save_field
-from .tiling import FIELD_COPIES, ProgressCallback, TooLarge, no_progress, receptive_field
+from .tiling import FIELD_COPIES, ProgressCallback, TooLarge, limit, no_progress, receptive_field
 from .upscale import as_network, encode_layers, output_size, render_layers
 
 log = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ def _layers(
     needed = FIELD_COPIES * sum(t.nbytes for t in (field.means, field.cholesky))
     if needed > memory:
         raise TooLarge(
-            f"its Gaussians take {needed / 1e9:,.1f} GB of memory, {memory / 1e9:,.1f} GB may be used"
+            f"its Gaussians take {needed / 1e9:,.1f} GB of memory, and {limit(memory, request.memory)}"
         )
     return [field]
 
@@ -215,7 +215,7 @@ def check_window(window: Window | None, size: tuple[float, float]) -> None:
     x, y, width, height = window
     if not (0 <= x < x + width <= size[1] and 0 <= y < y + height <= size[0]):
         raise ValueError(
-            f"the window {x:g},{y:g},{width:g},{height:g} (x,y,width,height) is not within its "
+            f"window={x:g},{y:g},{width:g},{height:g} (x,y,width,height) is not within its "
             f"{size[1]:g}x{size[0]:g} pixels"
         )
 
@@ -258,6 +258,18 @@ def check_replaceable(target: Path, source: Path, overwrite: bool) -> None:
         raise ImageError(f"{target} exists already: replace it with overwrite=True, or name another output.")
 
 
+def check_folder(target: Path) -> None:
+    """Raise ImageError if `target`, or what it is to be made in, is a file."""
+    for place in (target, *target.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise ImageError(
+                    f"{place} is a file, but a folder of images is upscaled into a folder: name one with "
+                    "target=."
+                )
+            return
+
+
 def upscale_folder(
     source: str | Path,
     target: str | Path,
@@ -273,7 +285,7 @@ def upscale_folder(
     continues after an error.
 
     Raises:
-        ImageError: if there are no images, or `target` is `source`.
+        ImageError: if there are no images, or `target` is `source` or a file.
         CheckpointError: if the model cannot be loaded.
         ValueError: if the request has neither a scale nor a size.
 
@@ -292,6 +304,7 @@ def upscale_folder(
     made = target.resolve()
     if made == source.resolve():
         raise ImageError(f"{target} is the folder of the images themselves: name another output.")
+    check_folder(target)
     images = [path for path in images_in(source, "source=") if not path.resolve().is_relative_to(made)]
     network = as_network(model)
     suffix = FORMATS[form].suffixes[0]

@@ -89,14 +89,14 @@ def encode(
         raise ValueError(f"tile must be 1 or more, got {tile}")
     height, width, channels = image.shape
     device = next(network.parameters()).device
-    memory = memory or free_memory(device)
+    given, memory = memory, memory or free_memory(device)
     k, margins = network.settings.cells, (network.margins(height), network.margins(width))
     rows, columns = (k * (n + sum(m)) for n, m in zip((height, width), margins, strict=True))
     needed = FIELD_COPIES * 4 * (5 + channels) * rows * columns
     if needed > memory:
         raise TooLarge(
             f"the Gaussians of {width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, "
-            f"and {memory / 1e9:,.1f} GB may be used: cut the image into parts"
+            f"and {limit(memory, given)}: cut the image into parts"
         )
     tile = tile or automatic_tile(network, memory - needed)
     if has_free_positions(network):
@@ -186,6 +186,13 @@ def receptive_radius(network: Network) -> int | None:
         return None
     halves = sum(m.kernel_size[0] // 2 for m in network.modules() if isinstance(m, nn.Conv2d))
     return halves if network.bicubic_start is None else max(halves, INTERPOLATOR_REACH)
+
+
+def limit(memory: int, given: int | None) -> str:
+    """Describe the bytes that may be used, which were `given` or are free, for a message."""
+    if given is None:
+        return f"{memory / 1e9:,.1f} GB are free"
+    return f"memory= allows {given / 1e9:g} GB"
 
 
 def automatic_tile(network: Network, memory: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def test_building_from_an_unfinished_store_or_into_a_bad_place_is_one_sentence(
         run(*build, "--method", "grid", "--kernels", 100), 1
     )
     unwritable = one_sentence(run(*build, "--kernels", 64, "--out", tmp_path / "none" / "d.npz"), 1)
-    assert "none/d.npz cannot be written (No such file or directory): name another file." in unwritable
+    assert re.search(r"--out \S+none/d.npz cannot be written: there is no folder \S+none\.$", unwritable)
     store = Store.open(path)
     store.mark_pending(Chunk(store.parts[0].name, 0))
     assert "still has 1 of 3 crops to fit" in one_sentence(run(*build, "--kernels", 64), 1)
@@ -51,3 +52,16 @@ def test_build_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("dgp.zarr", 730, "kmeans", 0, False),
     ]
     assert {path.name for path in tmp_path.iterdir()} == {"dict.npz", "o.npz"}
+
+
+def test_import_keeps_an_existing_dictionary_unless_it_may_be_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dict.npz").write_text("precious")
+    refusal = one_sentence(run("dictionary", "import", "--released"), 1)
+    assert "--out dict.npz exists already" in refusal
+    assert "--overwrite" in refusal
+    assert Path("dict.npz").read_text() == "precious"
+    assert run("dictionary", "import", "--released", "--overwrite").exit_code == 0
+    assert len(Dictionary.load("dict.npz")) == 730

@@ -170,7 +170,7 @@ def test_a_missing_or_empty_folder_or_one_of_small_images_is_one_sentence(
     (tmp_path / "empty").mkdir()
     assert "does not exist" in one_sentence(run("fit", "--images", tmp_path / "none"), 1)
     assert "holds no images" in one_sentence(run("fit", "--images", tmp_path / "empty"), 1)
-    assert "smaller than a crop of 256" in one_sentence(run("fit", "--images", photos), 1)
+    assert "is large enough for a crop of 256x256 pixels" in one_sentence(run("fit", "--images", photos), 1)
 
 
 def test_what_is_no_store_or_dictionary_is_one_sentence(tmp_path: Path, photos: Path) -> None:

@@ -55,6 +55,6 @@ def test_linked_folders_are_entered_and_none_twice(tmp_path: Path) -> None:
 
 def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for folder, reason in (("none", "does not exist"), ("file", "not a folder"), (".", "holds no images")):
+    for folder, reason in (("none", "does not exist"), ("file", "is a file"), (".", "holds no images")):
         with pytest.raises(ImageError, match=f"{reason}.*images="):
             list_images(tmp_path / folder)

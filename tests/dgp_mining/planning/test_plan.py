@@ -74,7 +74,10 @@ def test_images_that_cannot_be_mined_keep_the_reason(photos: Path) -> None:
 
 
 def test_a_folder_without_one_usable_image_is_refused(photos: Path) -> None:
-    with pytest.raises(ImageError, match=r"No image in .*photos can be mined.*smaller than a crop of 256"):
+    with pytest.raises(ImageError, match=r"No image in .*photos is large enough for a crop of 256x256"):
+        make_plan(photos, resolve_settings(Settings()))
+    (photos / "p0.png").write_text("no image")
+    with pytest.raises(ImageError, match=r"No image in .*photos can be mined: .*p5.png.*\(5 more cannot"):
         make_plan(photos, resolve_settings(Settings()))
 
 

@@ -216,6 +216,37 @@ def test_ctrl_c_leaves_nothing_half_written(checkpoint, small, monkeypatch):
     assert not list(Path().glob("*out*"))
 
 
+def test_a_folder_is_not_upscaled_into_a_file(checkpoint, photographs):
+    Path("file").write_text("precious")
+    for out in ("file", "file/out"):
+        result = run(upscale, photographs, "--out", out, "--scale", 2, "--model", checkpoint)
+        refused(result, 1, "file is a file", "--out")
+        assert "failed" not in result.output
+
+
+def test_if_all_images_fail_there_are_no_others(checkpoint, tmp_path):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.png").write_text("no image")
+    result = run(upscale, "bad", "--out", "out", "--scale", 2, "--model", checkpoint)
+    assert result.exit_code == 3
+    assert result.stderr.endswith("1 of 1 image failed; none is upscaled.\n")
+
+
+def test_messages_name_the_option(checkpoint, small):
+    model = ("--model", checkpoint)
+    Path("bad.safetensors").write_text("x")
+    for arguments, sentence in (
+        (("--scale", 2, "--model", "bad.safetensors"), "--model bad.safetensors is not a network"),
+        (("--save-field", "f.txt", *model), "--save-field f.txt does not end in .safetensors"),
+        (("--scale", 2, "--out", "a.xyz", *model), "--out a.xyz does not end in"),
+        (("--scale", 2, "--out", "none/a.png", *model), "--out none/a.png cannot be written: there is no"),
+        (("--scale", 2, "--window", "0,0,9999,9", *model), "--window 0,0,9999,9 (x,y,width,height) is not"),
+        (("--scale", 2, "--memory", 0.000001, *model), "--memory allows 1e-06 GB"),
+        (("--size", "99999999999x", *model), "lower the scale or size"),
+    ):
+        refused(run(upscale, small, *arguments), 1, sentence)
+
+
 def test_existing_files_are_kept_unless_told_otherwise(checkpoint, small):
     Path("out.png").write_text("precious")
     Path("f.safetensors").write_text("precious")

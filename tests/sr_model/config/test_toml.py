@@ -124,7 +124,7 @@ def test_a_wrong_override_is_one_sentence_that_quotes_it(override, mentions):
         ("[preset]\nx = 3", "preset must be a single value"),
         ("training = 3", "training must be a table"),
         ("steps = [3]", "steps must be a single value"),
-        ("steps = ", "is not TOML"),
+        ("steps = ", "is not a TOML file"),
         ("[training]\nbatch = 'x'", "training.batch must be a whole number"),
         ("[training]\nbach = 3", "nearest is batch"),
         ("[training]\nbatch = 0", "batch must be positive"),
