@@ -75,8 +75,9 @@ class ConsoleCallback(Callback):
             notify("\nInterrupted before the first crop.")
             return
         unfinished = self.store.unfinished()
+        verb = "is" if len(unfinished) == 1 else "are"
         text = (
-            f"Interrupted: {int((~unfinished).sum()):,} of {count(len(unfinished), 'crop')} are in "
+            f"Interrupted: {int((~unfinished).sum()):,} of {count(len(unfinished), 'crop')} {verb} in "
             f"{self.store.path}. The same command continues from there."
         )
         notify("\n" + text)

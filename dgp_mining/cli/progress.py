@@ -10,7 +10,7 @@ from typing import TextIO
 from ..command_line import in_options
 from ..duration import duration
 from ..progress import ProgressCallback
-from ..terminal import ProgressLine
+from ..terminal import ProgressLine, count
 from ..workers.messages import Progress
 
 
@@ -44,7 +44,7 @@ class FitProgress:
         """Return the state of the run, such as '60 of 100 crops, 2.00 crops/s, 45.50 dB, 20 s left'."""
         finished = self.done + self.failed
         rate = finished / max(time.monotonic() - self.started, 1e-9)
-        parts = [f"{self.before + finished:,} of {self.crops:,} crops", f"{rate:.2f} crops/s"]
+        parts = [f"{self.before + finished:,} of {count(self.crops, 'crop')}", f"{rate:.2f} crops/s"]
         if self.done:
             parts.append(f"{self.psnr / self.done:.2f} dB")
         if self.failed:

@@ -52,8 +52,8 @@ def verification_text(store: str, found: Verification) -> str:
         lines += listed([f"{name} has changed since it was fitted." for name in files.changed])
         lines += listed([f"{name} no longer exists." for name in files.missing])
         lines.append(
-            f"{files.same:,} image files are unchanged, {len(files.changed):,} have changed, "
-            f"{len(files.missing):,} are missing."
+            f"{count(files.same, 'image file')} {'is' if files.same == 1 else 'are'} unchanged, "
+            f"{len(files.changed):,} changed, {len(files.missing):,} missing."
         )
     crops = count(found.crops, "crop") + (f", {found.pending:,} of them pending" if found.pending else "")
     if not found.damage:
