@@ -34,7 +34,7 @@ DOCUMENTS = ["README.md", *(f"{name}/README.md" for name in PACKAGES if (ROOT / 
 ALL_DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
     for path in ROOT.rglob("*.md")
-    if not {".venv", "build", "node_modules"} & set(path.relative_to(ROOT).parts)
+    if not any(part.startswith(".") or part == "build" for part in path.relative_to(ROOT).parts)
 )
 COMMANDS = {
     "dgp-mine": "dgp_mining.cli",
