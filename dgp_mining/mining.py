@@ -1,7 +1,7 @@
 """From a folder of images to a store of fits: plan, fit the pending crops, write.
 
-Results depend only on the images and the settings, not on the number of workers, the order in which they
-finish, or interruptions.
+Results depend only on the images and the settings, which include the rendering backend. The number of
+workers, the order in which tasks finish, and interruptions do not matter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`render`, the public function in front of all backends, and its registration with torch."""
+"""`render`, which chooses the backend, as a custom torch operator: autograd, torch.compile, autocast."""
 
 from __future__ import annotations
 

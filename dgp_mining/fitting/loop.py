@@ -1,4 +1,7 @@
-"""The optimisation loop of all recipes: blocks of iterations, snapshots, early stopping at a target PSNR."""
+"""The optimisation loop of all recipes: blocks of iterations, snapshots, early stopping at a target PSNR.
+
+The iterations of a block run in splat2d: src/cpu/fit_fast.h and fit_gaussianimage.h, or the CUDA kernels.
+"""
 
 from __future__ import annotations
 

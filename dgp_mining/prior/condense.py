@@ -1,8 +1,9 @@
 """Condensing many mined Gaussians into a dictionary of K kernels: the four methods.
 
-Each takes the mined Cholesky factors [M, 3] in grid spacings and returns [K, 3], positive definite, and is
-deterministic for a seed. A symmetric dictionary consists of a quarter as many kernels and their images under
-mirroring and transposing: it stays the same if the photographs are mirrored or transposed.
+Each takes the mined Cholesky factors [M, 3] in grid spacings and returns K such factors, [K, 3], of positive
+definite covariances. The same seed gives the same result. A symmetric dictionary has K / 4 chosen kernels in
+four versions each: as chosen, mirrored, transposed, and both; a few more fill it up if K is no multiple of 4.
+So it stays the same if the photographs are mirrored or transposed.
 """
 
 from __future__ import annotations

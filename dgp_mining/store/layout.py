@@ -6,8 +6,8 @@
         images/            name, size (height, width), nbytes, problem          written with the plan
         crops/             image, position (row, column)                        written with the plan
                            result (RESULT), sha256 (of the image file), error, status
-                           content (see content.py)
-        statistics/        count, moment, histogram, sample (see statistics.py)
+                           content (see fitting/content.py)
+        statistics/        count, moment, histogram, sample (see fitting/statistics.py)
         snapshots/         psnr, count, moment, histogram: [n, snapshots, ...]   with snapshots
         fields/            means, cholesky, colors, extent (Gaussians, channels)    with keep_fields
 

@@ -1,5 +1,7 @@
 """Presets: networks and trainings that have a name.
 
+A preset lists what differs from the defaults of the settings classes (SETTINGS.md has all values).
+
 >>> from sr_model import PRESETS
 >>> list(PRESETS)
 ['demo', 'light', 'paper', 'paper-plus', 'gsasr-demo', 'gsasr-paper']

@@ -1,4 +1,4 @@
-"""Training a network on a mined dictionary: the loop, and the checkpoints that it writes."""
+"""The training loop: trains a network on photographs, from a prior or without one, and writes checkpoints."""
 
 from __future__ import annotations
 

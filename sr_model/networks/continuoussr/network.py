@@ -1,6 +1,6 @@
 """ContinuousSR (Peng et al., "Pixel to Gaussian"): from an LR image to a field of Gaussians.
 
-Features at k times the LR resolution give one Gaussian each (k = 2 in the paper):
+Each LR pixel is divided into k x k cells (k = 2 in the paper). The features of a cell give one Gaussian:
 
 - its covariance by *DGP-driven covariance weighting* (Eq. 9), a convex combination of dictionary kernels;
 - its position by *adaptive position drifting*, a bounded offset from its cell;
