@@ -69,7 +69,7 @@ def distributions(pooled: PooledStatistics, start: float | None) -> str:
             [SYMBOLS[entry], with_interval(found), by_amplitude, decimal(spread), *quantiles, *compared]
         )
     header = ["", "mean [95 %]", "mean by amplitude", "spread", "0.5 %", "median", "99.5 %"]
-    header += ["ContinuousSR's range", "our share within it"]
+    header += ["ContinuousSR", "share within"]
     started = (
         " The dashed line is the initial width of every Gaussian: values near it come as much from the "
         "recipe as from the photographs."
@@ -83,7 +83,8 @@ def distributions(pooled: PooledStatistics, start: float | None) -> str:
         "by its amplitude; the end bars include all values outside the range. The stroke below the axis is "
         "the range of the ContinuousSR table, the dictionary in ContinuousSR's code: Cholesky entries in "
         "pixels at ×4 (the paper's text calls them variances), halved here to grid spacings."
-        f'{started} The table counts all Gaussians.</p><div class="row">{"".join(figures)}</div>'
+        f"{started} The table counts all Gaussians; its last columns "
+        f'are that range and the share of Gaussians within it.</p><div class="row">{"".join(figures)}</div>'
         + html_table(header, rows)
         + '<p class="note">Intervals are from 2,000 bootstrap samples of the images, and cover the choice of '
         "photographs of this kind. They do not cover the choice of recipe, density and stopping, on which a "
