@@ -22,7 +22,7 @@ from .store.columns import ArrayName
 from .store.crop_results import FAILED
 from .store.part import Chunk
 from .store.store import Store
-from .workers.executors import default_workers, open_executor
+from .workers.executors import check_executor, default_workers, open_executor
 from .workers.messages import PlannedChunk, Task
 from .workers.scheduling import TaskQueue
 from .workers.worker import FITTERS, fit_task, prepare_worker
@@ -53,18 +53,17 @@ def mine(
         overwrite: delete the store first.
         retry_failed: fit failed crops again.
         strict: raise RunError as soon as a crop fails or an image cannot be mined, also if that happened in
-        an
-            earlier run and `retry_failed` is not given.
+            an earlier run and `retry_failed` is not given.
         callback: receives the plan, every finished chunk, messages and the end of the run.
         fitter: name of the fitting module; default `worker.FITTERS[device]`.
 
     Returns the store, with all crops done or failed.
 
     Raises ImageError if no image can be mined, StoreError if `store` is not a store or has other settings,
-    ValueError if a setting is out of range, and RunError if a scheduler, GPU, disk or folder that the run
-    needs is missing or lost. Ctrl-C finishes the chunks in progress and then raises KeyboardInterrupt; a
-    second Ctrl-C raises it at once, and these chunks are lost. Local workers import the calling script again,
-    so it must guard its actions with `if __name__ == "__main__"`.
+    ValueError if a setting is out of range or arguments contradict each other, and RunError if a scheduler,
+    GPU, disk or folder that the run needs is missing or lost. Ctrl-C finishes the chunks in progress and then
+    raises KeyboardInterrupt; a second Ctrl-C raises it at once, and these chunks are lost. Local workers
+    import the calling script again, so it must guard its actions with `if __name__ == "__main__"`.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -75,6 +74,7 @@ def mine(
     >>> len(store), store.status.tolist()
     (2, [1, 1])
     """
+    check_executor(scheduler, workers, device, tls)
     callback = callback or Callback()
     device = device or ("cuda" if scheduler == "gpu" else "cpu")
     plan = plan_run(images, settings or Settings(), device)

@@ -126,25 +126,16 @@ def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
     Raises UsageError if they are wrong or contradict each other.
     """
     from ..planning.settings import Settings
+    from ..workers.executors import check_executor
 
     names = {field.name for field in fields(Settings)}
     how = {name: value for name, value in options.items() if name not in names}
     scheduler, tls = how["scheduler"], [how.pop(f"tls_{part}") for part in ("ca", "cert", "key")]
-    if scheduler not in ("local", "gpu", "sync") and not scheduler.startswith(("tcp://", "tls://")):
-        raise click.UsageError(
-            "--scheduler is 'local', 'gpu', 'sync', or an address such as tcp://... or tls://..., "
-            f"not {scheduler!r}."
-        )
-    if how["workers"] and scheduler not in ("local", "gpu"):
-        raise click.UsageError("--workers is for --scheduler local and gpu only.")
-    if any(tls) and not scheduler.startswith("tls://"):
-        raise click.UsageError("--tls-ca, --tls-cert and --tls-key are for --scheduler tls://... only.")
     how["tls"] = tuple(tls)
     options["snapshots"] = _iterations(options["snapshots"])
-    how["device"] = how["device"] or ("cuda" if scheduler == "gpu" else "cpu")
-    if scheduler == "gpu" and how["device"] == "cpu":
-        raise click.UsageError("--scheduler gpu fits on GPUs: leave out --device cpu.")
     try:
+        check_executor(scheduler, how["workers"], how["device"], how["tls"])
+        how["device"] = how["device"] or ("cuda" if scheduler == "gpu" else "cpu")
         return Settings(**{name: options[name] for name in names}), how
     except ValueError as error:
         raise click.UsageError(str(error)) from error

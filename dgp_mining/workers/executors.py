@@ -90,6 +90,32 @@ def open_executor(
         yield run
 
 
+def check_executor(
+    scheduler: str,
+    workers: int | None = None,
+    device: str | None = None,
+    tls: tuple[str | None, str | None, str | None] = (None, None, None),
+) -> None:
+    """Raise ValueError if `scheduler` names no executor, or if another argument is not for it.
+
+    >>> check_executor("tcp://10.0.0.1:8786")
+    >>> check_executor("sync", workers=2)
+    Traceback (most recent call last):
+    ValueError: workers= is for scheduler='local' and 'gpu' only.
+    """
+    if scheduler not in ("local", "gpu", "sync") and not scheduler.startswith(("tcp://", "tls://")):
+        raise ValueError(
+            "scheduler= is 'local', 'gpu', 'sync', or an address such as tcp://... or tls://..., "
+            f"not {scheduler!r}."
+        )
+    if workers and scheduler not in ("local", "gpu"):
+        raise ValueError("workers= is for scheduler='local' and 'gpu' only.")
+    if any(tls) and not scheduler.startswith("tls://"):
+        raise ValueError("tls= is for a scheduler at tls://... only.")
+    if scheduler == "gpu" and device == "cpu":
+        raise ValueError("scheduler='gpu' fits on GPUs: leave out device='cpu'.")
+
+
 def default_workers(scheduler: str) -> int:
     """Return the default number of workers of a local cluster; 1 for other executors."""
     return {"local": available_cores(), "gpu": len(visible_gpus())}.get(scheduler, 1)

@@ -13,25 +13,25 @@ def sr_train() -> None:
     """Run sr-train."""
     with interruptible():
         from .train import main
-    main()
+    main(prog_name="sr-train")
 
 
 def sr_upscale() -> None:
     """Run sr-upscale."""
     with interruptible():
         from .upscale import main
-    main()
+    main(prog_name="sr-upscale")
 
 
 def sr_eval() -> None:
     """Run sr-eval."""
     with interruptible():
         from .evaluate import main
-    main()
+    main(prog_name="sr-eval")
 
 
 def sr_convert() -> None:
     """Run sr-convert."""
     with interruptible():
         from .convert import main
-    main()
+    main(prog_name="sr-convert")

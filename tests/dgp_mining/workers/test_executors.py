@@ -16,6 +16,7 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
+from dgp_mining.mining import mine
 from dgp_mining.retry import RunError
 from dgp_mining.signals import Stop
 from dgp_mining.workers import executors, gpus
@@ -242,3 +243,20 @@ def test_workers_that_come_late_are_waited_for(monkeypatch: pytest.MonkeyPatch) 
     ):
         assert list(run(square, one_by_one([3]), Stop())) == [(3, 9)]
     assert f"There are no workers at {cluster.scheduler_address}: waiting for" in " ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"scheduler": "foo"}, "scheduler= is 'local', 'gpu', 'sync', or an address"),
+        ({"scheduler": "sync", "workers": 2}, "workers= is for scheduler='local' and 'gpu' only"),
+        ({"scheduler": "gpu", "device": "cpu"}, "leave out device='cpu'"),
+        ({"scheduler": "local", "tls": ("ca.pem", None, None)}, "for a scheduler at tls://"),
+    ],
+)
+def test_arguments_that_contradict_each_other_are_refused_before_there_is_a_store(
+    arguments: dict[str, Any], sentence: str, photos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        mine(photos, tmp_path / "a.zarr", **arguments)
+    assert not (tmp_path / "a.zarr").exists()

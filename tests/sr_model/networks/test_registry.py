@@ -114,7 +114,7 @@ def test_settings_know_their_architecture_and_whether_it_needs_a_prior(
 def test_a_missing_prior_is_an_error_only_if_the_architecture_needs_one() -> None:
     with pytest.raises(ValueError, match="continuoussr needs a dictionary of kernels"):
         with_prior(PRESETS["demo"].network, None)
-    with pytest.raises(ValueError, match="blends the kernels of a dictionary"):
+    with pytest.raises(ValueError, match="needs a dictionary, whose kernels it blends"):
         build_network(PRESETS["demo"].network)
     gsasr = PRESETS["gsasr-demo"].network
     assert with_prior(gsasr, None) == (gsasr, None)
