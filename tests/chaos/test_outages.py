@@ -38,7 +38,10 @@ def test_outages_of_s3_lose_nothing_and_double_nothing(
                     assert cluster.client_ends(300) == 1
                     last = cluster.output().splitlines()[-1]
                     assert last.startswith(
-                        (f"Error: {store} cannot be written (", f"Error: {store} cannot be read (")
+                        (
+                            f"Error: --store {store} cannot be written (",
+                            f"Error: --store {store} cannot be read (",
+                        )
                     )
                 else:
                     time.sleep({"gap": 0.5, "outage": 8}[mishap])

@@ -76,7 +76,7 @@ def overhead(folder: Path, crops: int) -> dict[str, float]:
             folder.with_name(f"{how}.zarr"),
             Settings(max_crops=crops),
             scheduler=how,
-            workers=1,
+            workers=1 if how == "local" else None,
             fitter="no_fit",
             callback=watch,
         )
