@@ -37,12 +37,8 @@ def test_outages_of_s3_lose_nothing_and_double_nothing(
                 if mishap == "end":
                     assert cluster.client_ends(300) == 1
                     last = cluster.output().splitlines()[-1]
-                    assert last.startswith(
-                        (
-                            f"Error: --store {store} cannot be written (",
-                            f"Error: --store {store} cannot be read (",
-                        )
-                    )
+                    error = f"Error: --store {store} cannot be"
+                    assert last.startswith((f"{error} written (", f"{error} read ("))
                 else:
                     time.sleep({"gap": 0.5, "outage": 8}[mishap])
                 s3.start()
