@@ -56,7 +56,7 @@ LAYERS = {
         networks.registry: networks.base networks.continuoussr networks.gsasr
         config: checks degradation networks.base networks.continuoussr networks.gsasr networks.registry
         checkpoints: encoders networks.base networks.continuoussr networks.gsasr networks.registry config
-        image_io:
+        image_io: scaling
         upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io
         evaluation: memory scaling degradation networks.base image_io upscaling
         training: memory scaling degradation networks.base networks.registry config checkpoints \
