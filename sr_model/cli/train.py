@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from dgp_mining.command_line import (
+    FINISHED_WITH_FAILURES,
     INTERRUPTED,
     announce_renaming,
     dry_run_option,
@@ -21,17 +22,17 @@ from dgp_mining.command_line import (
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
 from dgp_mining.signals import Stop, stop_at_signals
-from dgp_mining.terminal import notify
+from dgp_mining.terminal import count, notify
 
 from ..config.presets import PRESETS, RENAMED, Preset, default_preset
 from ..config.toml import Config, ConfigError, configured, read_config
 from ..image_io.reader import images_in
 from ..networks.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE, architecture_name, needs_prior
 from ..training.callbacks import TrainingCallback
-from ..training.distributed import is_main_process
+from ..training.distributed import is_main_process, started_by_torchrun
 from ..training.dry_run import estimate_training
 from ..training.run import RunOptions
-from ..training.samples import hold_out, mined_from
+from ..training.samples import mined_from
 from ..training.schedule import Budget
 from ..training.tensorboard import TensorBoard
 from ..training.train import train
@@ -167,6 +168,9 @@ def main(
     """Train a network for super-resolution at any scale on a mined dictionary of kernels.
 
     Several processes train together: torchrun --nproc-per-node 8 --no-python sr-train ...
+
+    Exit status 3: finished, without some images, which cannot be read or are too small. Under torchrun, which
+    takes this status for a crash, it is 0.
     """
     name, chosen = choose(arch, preset, covariance, config, overrides)
     budget = length(ctx, steps, minutes)
@@ -181,12 +185,12 @@ def main(
     if dictionary is None and needs_prior(chosen.network):
         dictionary = Dictionary.reference()
         _print("Without --prior the kernels of the reference prior are blended.")
-    training = list_images(images)
-    training, validation = (training, images_in(val, "val=")) if val else hold_out(training)
+    training, validation = list_images(images), images_in(val, "val=") if val else ()
     out = out or Path("runs", f"{name}-{covariance}" if covariance else name)
     run = (dictionary, training, chosen, out)
     how: RunOptions = {
         "val": validation,
+        "hold_out": not val,
         "budget": budget,
         "seed": seed,
         "resume": resume,
@@ -197,8 +201,9 @@ def main(
         _print(*estimate_training(*run, **how).lines())
         return
     boards = [TensorBoard(out / "tensorboard")] if tensorboard else []
+    skipped = CountSkipped()
     with stop_at_signals(notify_once, FINISHING) as stop:
-        best = train(*run, **how, callbacks=[StopWhenAsked(stop), *boards])
+        best = train(*run, **how, callbacks=[StopWhenAsked(stop), skipped, *boards])
     if stop.asked:
         notify_once(
             f"Interrupted: everything is kept in {best.parent}; the same command with --resume continues."
@@ -206,6 +211,10 @@ def main(
         raise SystemExit(INTERRUPTED)
     _print(best)
     notify_once(f"Next: sr-upscale IMAGE --scale 4 --model {best}")
+    if skipped.count:
+        notify_once(f"Trained without {count(skipped.count, 'image')} named above, which cannot be used.")
+        if not started_by_torchrun():  # which takes every status but 0 for a crash
+            raise SystemExit(FINISHED_WITH_FAILURES)
 
 
 def choose(
@@ -258,6 +267,17 @@ class StopWhenAsked(TrainingCallback):
     def should_stop(self) -> bool:
         """Whether a stop was requested."""
         return self.stop.asked
+
+
+class CountSkipped(TrainingCallback):
+    """Counts the images that cannot be used."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_skipped(self, sentence: str) -> None:
+        """Count one more."""
+        self.count += 1
 
 
 def notify_once(text: str) -> None:

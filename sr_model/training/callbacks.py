@@ -59,6 +59,12 @@ class TrainingCallback:
     def on_start(self, step: int) -> None:
         """The training is set up; `step` steps have been taken already (0 unless it is resumed)."""
 
+    def on_skipped(self, sentence: str) -> None:
+        """An image of training or validation cannot be used, for the reason in the sentence that names it.
+
+        Called for each such image, before the first step.
+        """
+
     def on_step(self, done: StepDone) -> None:
         """An optimiser step has been taken."""
 

@@ -75,6 +75,11 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", 0)) == 0
 
 
+def started_by_torchrun() -> bool:
+    """Whether torchrun started this process, alone or as one of several."""
+    return distributed.is_torchelastic_launched()
+
+
 @contextmanager
 def init_process_group() -> Iterator[DistributedContext]:
     """Join torchrun's process group; if torchrun did not start this process, it trains alone.

@@ -24,11 +24,10 @@ from ..config.training_settings import EXECUTION
 from ..image_io.reader import image_files
 from ..memory import keep_freed_memory, ran_out
 from ..networks.registry import with_prior
-from ..scaling import scaled_extent
 from .distributed import DistributedContext, init_process_group
 from .errors import TrainingError
 from .image_cache import default_cache
-from .samples import Batch, ImageSet
+from .samples import Batch, ImageSet, held_out_images, largest_crop
 from .schedule import Budget
 from .state import TrainingState
 from .validation import Validation
@@ -46,6 +45,7 @@ class RunOptions(TypedDict, total=False):
     """The keyword arguments of `open_run`, `sr_model.train` and `dry_run.estimate_training`."""
 
     val: Images
+    hold_out: bool
     budget: Budget | None
     seed: int
     resume: bool
@@ -75,6 +75,8 @@ class TrainingRun:
     """The folder of the run's files."""
     identity: Mapping[str, Any]
     """What a resumed run must share with the one it continues; JSON-serialisable."""
+    skipped: tuple[str, ...] = ()
+    """One sentence for each image, of training or validation, that cannot be used."""
 
     def micro_batches(self, step: int) -> list[Batch]:
         """This process's share of the batch of a step, split into `accumulate` parts."""
@@ -99,6 +101,7 @@ def open_run(
     out: str | Path,
     *,
     val: Images = (),
+    hold_out: bool = False,
     budget: Budget | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -112,6 +115,8 @@ def open_run(
     preset, out = named_preset(preset), Path(out)
     dictionary = Dictionary.load(prior) if isinstance(prior, str | Path) else prior
     training, held_out = image_files(images, "images="), image_files(val, "val=")
+    if held_out and hold_out:
+        raise TrainingError("Validation images are given with val= or chosen by hold_out=True, not both.")
     cache = Path(cache) if cache else default_cache()
     with init_process_group() as context, explain_lack_of_memory(preset):
         check_parts(preset, context)
@@ -124,7 +129,10 @@ def open_run(
         if encoder_weights and not resume:
             log.info("the encoder starts as %s", load_encoder_weights(state.model.encoder, encoder_weights))
             state.average.load_state_dict(state.model.state_dict())
-        samples = ImageSet(training, smallest=scaled_extent(settings.crop, settings.scales[1]), cache=cache)
+        smallest, reason = largest_crop(settings)
+        unseen = held_out_images(training, smallest=smallest, cache=cache) if hold_out else []
+        samples = ImageSet(training, smallest=smallest, reason=reason, held_out=unseen, cache=cache)
+        held_out = held_out or unseen
         validation = Validation(held_out, settings.degradation, cache) if held_out else None
         identity = identify(preset, dictionary, seed, samples.paths)
         if resume:
@@ -133,7 +141,10 @@ def open_run(
         budget = budget or Budget(steps=settings.steps)
         if context.is_main_process:
             (out / SETTINGS).write_text(as_toml(preset) + "\n", encoding="utf-8")
-        yield TrainingRun(preset, dictionary, seed, budget, state, samples, validation, out, identity)
+        skipped = (*samples.skipped, *(validation.skipped if validation else ()))
+        yield TrainingRun(
+            preset, dictionary, seed, budget, state, samples, validation, out, identity, skipped
+        )
 
 
 def named_preset(preset: Preset | str) -> Preset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,9 @@ from dgp_mining.prior.dictionary import Dictionary
 from ..config.training_settings import TrainSettings
 from ..scaling import scaled_extent
 from .image_cache import decoded_images
+
+VALIDATED = 32
+"""HR pixels that an image needs on each side to be validated."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -40,18 +43,33 @@ def mined_from(dictionary: Dictionary, path: Path) -> Path:
     return Path(folder)
 
 
-def hold_out(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Split into (training, validation): one image in eight is held out, at most 8, spread evenly.
+def held_out_images(paths: Sequence[Path], *, smallest: int, cache: Path) -> list[Path]:
+    """Choose validation images: one in eight, at most 8, spread evenly over those that can be validated.
 
-    >>> training, held_out = hold_out([Path(f"{i}.png") for i in range(16)])
-    >>> [path.name for path in held_out]
-    ['4.png', '12.png']
+    Unreadable images and those with fewer than VALIDATED pixels on a side are not chosen. A chosen one may
+    have fewer than `smallest`, which training needs, but some that have them are left. Decodes into `cache`.
     """
-    count = min(8, len(paths) // 8)
-    held_out = [paths[(2 * i + 1) * len(paths) // (2 * count)] for i in range(count)]
-    if not held_out:
+    found = decoded_images(paths, cache)
+    sides = {path: min(image.shape[:2]) for path, image in zip(found.paths, found.images, strict=True)}
+    usable = [path for path, side in sides.items() if side >= VALIDATED]
+    chosen = min(8, len(usable) // 8)
+    if sum(sides[path] >= smallest for path in usable) <= chosen:  # too few to lose any
+        usable = [path for path in usable if sides[path] < smallest]
+    if not chosen:
         log.info("too few images to hold some out for validation: name others with val=")
-    return [path for path in paths if path not in held_out], held_out
+    return [usable[(2 * i + 1) * len(usable) // (2 * chosen)] for i in range(chosen)]
+
+
+def largest_crop(settings: TrainSettings) -> tuple[int, str]:
+    """The side of the largest HR crop in pixels, and in words where it comes from.
+
+    >>> from sr_model import PRESETS
+    >>> largest_crop(PRESETS["demo"].train)[0]
+    126
+    """
+    crop, scale = settings.crop, settings.scales[1]
+    reason = f"training.crop {crop} at scale {scale:g}; lower it or training.scales for smaller images"
+    return scaled_extent(crop, scale), reason
 
 
 @dataclass(frozen=True)
@@ -77,30 +95,44 @@ class ImageSet:
     """Decoded images to draw samples from."""
 
     def __init__(
-        self, paths: Sequence[Path], *, smallest: int, cache: Path, argument: str = "images="
+        self,
+        paths: Sequence[Path],
+        *,
+        smallest: int,
+        cache: Path,
+        argument: str = "images=",
+        reason: str = "",
+        held_out: Collection[Path] = (),
     ) -> None:
         """Read the images at `paths` from the folder `cache`, decoding them into it first if need be.
 
-        Images that are unreadable or have fewer than `smallest` pixels on a side are left out, each with a
-        logged line. Raises ImageError, naming the `argument` that gave them, if none is left.
+        Images that are unreadable or have fewer than `smallest` pixels on a side, for which messages give the
+        `reason`, are left out: each is logged and has its sentence in `skipped`. Those in `held_out` are left
+        out without a word. Raises ImageError, naming the `argument` that gave them, if none is left.
         """
         found = decoded_images(paths, cache)
-        for sentence in found.refused:
-            log.warning("skipped: %s", sentence)
+        reason = reason and f" ({reason})"
         self.paths: list[Path] = []
         self.images: list[np.ndarray] = []
         """[H, W, 3] uint8 each."""
+        self.skipped: list[str] = list(found.refused)
+        """One sentence for each image that cannot be used, naming it."""
         for path, image in zip(found.paths, found.images, strict=True):
             height, width = image.shape[:2]
+            if path in held_out:
+                continue
             if min(height, width) < smallest:
-                log.warning("skipped %s: %dx%d pixels are under %d", path, width, height, smallest)
+                needed = f"{smallest} on each side are needed{reason}."
+                self.skipped.append(f"{path} has {width}x{height} pixels, and {needed}")
                 continue
             self.paths.append(path)
             self.images.append(image)
+        for sentence in self.skipped:
+            log.warning("skipped: %s", sentence)
         if not self.images:
             where = paths[0].parent if paths else "the folder"
             raise ImageError(
-                f"No image in {where} can be read and has {smallest} pixels on each side: "
+                f"No image in {where} can be read and has {smallest} pixels on each side{reason}: "
                 f"name larger images with {argument}."
             )
 

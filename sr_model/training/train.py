@@ -37,6 +37,7 @@ def train(
     out: str | Path,
     *,
     val: Images = (),
+    hold_out: bool = False,
     budget: Budget | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -50,7 +51,8 @@ def train(
     `last.safetensors` (averaged weights; each suffices for `sr_model.upscale`), `state.safetensors`, from
     which `resume` continues, and `settings.toml`. If torchrun has started several processes, all of them call
     this alike: together they take the steps of a single process, up to rounding, and the main process writes
-    the files. All of them must see `images` and `out`.
+    the files. All of them must see `images` and `out`. Images that cannot be read or are too small are left
+    out, with a line in the log and a call of `TrainingCallback.on_skipped` for each.
 
     Args:
         prior: the dictionary that ContinuousSR blends, or its file; None for an architecture that needs none.
@@ -59,6 +61,7 @@ def train(
         out: the folder of the run; must not hold a training unless `resume`.
         val: held-out images, given like `images`; the checkpoint with the highest PSNR on them is the best.
             Without them, the last one counts as the best.
+        hold_out: hold out some of `images` in place of `val`: one in eight, at most 8.
         budget: steps or minutes; default: the resumed run's, else the preset's steps.
         seed: of the initial weights and of the crops.
         resume: continue the training in `out`, which must have the same settings.
@@ -92,8 +95,8 @@ def train(
     """
     began = time.monotonic()
     with open_run(
-        prior, images, preset, out, val=val, budget=budget, seed=seed, resume=resume,
-        encoder_weights=encoder_weights, cache=cache,
+        prior, images, preset, out, val=val, hold_out=hold_out, budget=budget, seed=seed,
+        resume=resume, encoder_weights=encoder_weights, cache=cache,
     ) as run:  # fmt: skip
         log.info(
             "training %s parameters on %s for %s, from step %d",
@@ -115,6 +118,8 @@ def train_loop(run: TrainingRun, began: float, callbacks: Sequence[TrainingCallb
     try:
         for callback in listeners:
             callback.on_start(state.step)
+            for sentence in run.skipped:
+                callback.on_skipped(sentence)
         with closing(prefetch(run.micro_batches, state.step)) as batches:
             while True:
                 state.seconds = before + time.monotonic() - began
@@ -172,11 +177,14 @@ def save_checkpoints(
 
 def explained(error: Diverged, run: TrainingRun) -> TrainingError:
     """Write the batch of a diverged step to the run's folder, and return the error for the user."""
-    state = run.state
+    state, last = run.state, run.out / LAST
     if state.context.is_main_process:
         save_batch(run.whole_batch(state.step), run.out / DIVERGED, {"step": state.step})
     state.context.barrier()  # a process that leaves ends the others: the batch must be written first
+    kept = "no checkpoint has been written yet"
+    if last.exists():
+        kept = f"the checkpoints hold the weights of step {Checkpoint.load(last).notes['step']}"
     return TrainingError(
-        f"{error}: its batch is in {run.out / DIVERGED}, the checkpoints hold an earlier state, and a lower "
-        "training.learning_rate or another seed= may avoid it."
+        f"{error}: its batch is in {run.out / DIVERGED}, {kept}, and a lower training.learning_rate or "
+        "another seed= may avoid it."
     )

@@ -14,15 +14,13 @@ import torch
 from ..degradation import Degradation
 from ..evaluation.protocol import PROTOCOLS, Score, mean_score, score
 from ..networks.base import Network
-from .samples import ImageSet
+from .samples import VALIDATED, ImageSet
 
 log = logging.getLogger(__name__)
 
 SCALE = 4.0
 SIDE = 256
 """HR pixels on a side of the centre crops that are measured: seconds, not minutes."""
-SMALLEST = 32
-"""HR pixels on a side below which an image is left out."""
 REPORT_SECONDS = 10
 """Seconds between logged lines."""
 
@@ -35,8 +33,11 @@ class Validation:
 
     def __init__(self, paths: Sequence[Path], degradation: Degradation, cache: Path) -> None:
         """Decode `paths` into the folder `cache`. Raises ImageError if no image is usable."""
-        images = ImageSet(paths, smallest=SMALLEST, cache=cache, argument="val=").images
-        crops = [centre_crop(image, SIDE) for image in images]
+        found = ImageSet(
+            paths, smallest=VALIDATED, cache=cache, argument="val=", reason=f"for validation at x{SCALE:g}"
+        )
+        self.skipped = found.skipped
+        crops = [centre_crop(image, SIDE) for image in found.images]
         self.crops = [torch.from_numpy(crop.copy()).permute(2, 0, 1) for crop in crops]  # [3, H, W] uint8
         self.degradation = degradation
 

@@ -44,7 +44,8 @@ from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, PROTOCOLS, Budget, Preset, TrainingError, load, train
 from sr_model.evaluation.protocol import low_resolution, score
 from sr_model.networks.base import Network
-from sr_model.training.samples import hold_out
+from sr_model.training.image_cache import default_cache
+from sr_model.training.samples import held_out_images, largest_crop
 from sr_model.training.validation import centre_crop
 
 MINED = "mined dictionary"
@@ -337,7 +338,9 @@ def main() -> None:
     base = replace(base, train=replace(base.train, steps=arguments.steps, validate_every=arguments.steps))
     try:
         rates = [float(rate) for rate in arguments.rates.split(",")]
-        training, tuning = hold_out(list_images(arguments.images))
+        paths = list_images(arguments.images)
+        tuning = held_out_images(paths, smallest=largest_crop(base.train)[0], cache=default_cache())
+        training = [path for path in paths if path not in tuning]
         study = Study(
             base, Dictionary.load(arguments.prior), training, tuning or training,
             list_images(arguments.val), arguments.out,

@@ -108,6 +108,28 @@ def test_validation_images_are_named_by_their_own_option(prior: Path):
     refused(run(train, *common, "--val", "small"), 1, "small", "--val")
 
 
+@pytest.mark.parametrize("folder", ["--images", "--val"])
+def test_unusable_images_are_named_the_training_goes_on_and_the_status_is_three(
+    prior: Path, photographs: Path, monkeypatch, folder: str
+):
+    Path("mixed").mkdir()
+    for path in photographs.iterdir():
+        path.rename(f"mixed/{path.name}")
+    Image.new("RGB", (10, 10)).save("mixed/small.png")
+    Image.new("RGB", (64, 64)).save(photographs / "large.png")
+    Path("mixed/text.png").write_text("not an image")
+    arguments = {"--prior": prior, "--images": photographs, "--steps": 1, folder: "mixed"}
+    given = [part for pair in arguments.items() for part in pair]
+    trained = run(train, *given, "--out", "run")
+    assert trained.exit_code == 3, trained.output
+    assert "small.png has 10x10 pixels" in trained.stderr
+    assert "text.png" in trained.stderr
+    assert "without 2 images" in trained.stderr
+    assert trained.stdout.strip().endswith("run/best.safetensors")
+    monkeypatch.setattr(train_module, "started_by_torchrun", lambda: True)
+    assert run(train, *given, "--out", "again").exit_code == 0
+
+
 def test_a_prior_of_other_units_is_refused(prior: Path, photographs: Path):
     with np.load(prior) as arrays:
         entries = dict(arrays)

@@ -15,7 +15,13 @@ from dgp_mining.prior.dictionary import Dictionary
 from splat2d.matlab_imresize import imresize
 from sr_model import Preset
 from sr_model.scaling import scaled_extent
-from sr_model.training.samples import ImageSet, hold_out, mined_from, prefetch
+from sr_model.training.samples import (
+    ImageSet,
+    held_out_images,
+    largest_crop,
+    mined_from,
+    prefetch,
+)
 
 
 def test_a_batch_depends_on_seed_and_step_alone(photographs: Path, tiny: Preset, cache: Path):
@@ -104,6 +110,17 @@ def test_small_and_broken_images_are_skipped_with_a_line_each(photographs: Path,
         assert sum(name in line for line in caplog.messages) == 1
 
 
+def test_a_size_that_is_needed_says_where_it_comes_from(photographs: Path, tiny: Preset, cache: Path, caplog):
+    wide = replace(tiny.train, crop=28, scales=(2.0, 4.5))
+    side, reason = largest_crop(wide)
+    with pytest.raises(
+        ImageError, match=r"126 pixels on each side \(training\.crop 28 at scale 4\.5"
+    ) as error:
+        ImageSet(list_images(photographs), smallest=side, reason=reason, cache=cache)
+    assert "lower" in str(error.value)
+    assert "0.png has 48x40 pixels, and 126 on each side are needed (training.crop 28 at" in caplog.text
+
+
 def test_a_folder_without_a_usable_image_is_one_sentence(photographs: Path, cache: Path):
     with pytest.raises(ImageError, match=r"images=") as error:
         ImageSet(list_images(photographs), smallest=100, cache=cache)
@@ -117,13 +134,33 @@ def test_images_keep_their_pixels(photographs: Path, cache: Path):
         assert (abs(image / 255 - read_rgb(path)) < 1e-6).all()
 
 
-def test_held_out_images_are_not_trained_on():
-    paths = [Path(f"{i}.png") for i in range(40)]
-    training, validation = hold_out(paths)
-    assert len(validation) == 5
-    assert sorted(training + validation) == sorted(paths)
-    assert hold_out(paths) == (training, validation)
-    assert hold_out(paths[:5]) == (paths[:5], [])
+def squares(folder: Path, *sides: int) -> list[Path]:
+    """Grey images with so many pixels on each side; a file of text for 0."""
+    folder.mkdir()
+    for index, side in enumerate(sides):
+        path = folder / f"{index:02}.png"
+        Image.new("L", (side, side)).save(path) if side else path.write_text("not an image")
+    return list_images(folder)
+
+
+def test_images_are_held_out_after_decoding_one_in_eight_of_the_usable(tmp_path: Path, cache: Path):
+    paths = squares(tmp_path / "mixed", 40, 0, *[40] * 3, 0, 10, *[40] * 12)  # sixteen can be validated
+    chosen = held_out_images(paths, smallest=24, cache=cache)
+    assert [path.name for path in chosen] == ["07.png", "15.png"]
+    assert chosen == held_out_images(paths, smallest=24, cache=cache)
+    images = ImageSet(paths, smallest=24, cache=cache, held_out=chosen)
+    assert len(images) == 14
+    assert not set(images.paths) & set(chosen)
+    assert held_out_images(paths[:7], smallest=24, cache=cache) == []
+
+
+def test_what_is_too_small_to_train_on_may_be_held_out_but_not_the_last_to_train_on(
+    tmp_path: Path, cache: Path
+):
+    small = squares(tmp_path / "small", *[40] * 4, 36, *[40] * 4)
+    assert held_out_images(small, smallest=40, cache=cache) == [small[4]]
+    large = squares(tmp_path / "large", *[36] * 4, 40, *[36] * 4)
+    assert held_out_images(large, smallest=40, cache=cache) not in ([], [large[4]])
 
 
 def test_enlarged_sizes_are_rounded():

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import Budget, Checkpoint, Preset, TrainingError, load, train
+from sr_model import Budget, Checkpoint, Preset, TrainingCallback, TrainingError, load, train
 from sr_model.degradation import Degradation, Noise, Rain
 from sr_model.training.image_cache import default_cache
 from sr_model.training.samples import ImageSet
@@ -68,10 +68,54 @@ def test_a_loss_that_is_not_a_number_stops_spares_the_checkpoint_and_shows_the_b
         step = json.loads(file.metadata()["header"])["step"]
         lr, hr = file.get_tensor("lr"), file.get_tensor("hr.0")
     assert f"at step {step}:" in str(error.value)
+    assert f"the checkpoints hold the weights of step {step}" in str(error.value)
     batch = ImageSet(images, smallest=24, cache=default_cache()).batch(hot.train, 0, step)
     assert torch.equal(lr, batch.lr)
     assert torch.equal(hr, batch.hr[0])
     assert Image.open(tmp_path / "diverged.png").size == (2 * (hr.shape[-1] + 4), 2 * hr.shape[-1] + 8)
+
+
+def test_a_training_that_diverges_at_once_says_that_there_is_no_checkpoint(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    hot = replace(tiny, train=replace(tiny.train, learning_rate=1e30, warmup=0, validate_every=100))
+    with pytest.raises(TrainingError, match="no checkpoint has been written"):
+        train(dictionary, photographs, hot, tmp_path, budget=Budget(steps=100))
+    assert not list(tmp_path.glob("*st.safetensors"))
+    train(dictionary, photographs, tiny, tmp_path, budget=Budget(steps=1))  # the folder is free for another
+
+
+def test_unusable_images_are_named_and_the_others_trained_on(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    class Skipped(TrainingCallback):
+        def __init__(self):
+            self.sentences = []
+
+        def on_skipped(self, sentence):
+            self.sentences.append(sentence)
+
+    Image.new("RGB", (20, 50)).save(photographs / "small.png")
+    (photographs / "text.png").write_text("not an image")
+    skipped = Skipped()
+    train(dictionary, photographs, tiny, tmp_path / "run", val=photographs, callbacks=[skipped])
+    named = [next(name for name in ("small.png", "text.png") if name in said) for said in skipped.sentences]
+    assert sorted(named) == ["small.png", "small.png", "text.png", "text.png"]  # in training and validation
+    assert Checkpoint.load(tmp_path / "run" / "last.safetensors").notes["step"] == 6
+
+
+def test_some_images_are_held_out_only_where_asked_for(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    for index in range(4):
+        Image.open(photographs / "0.png").save(photographs / f"more{index}.png")
+    best = train(dictionary, photographs, tiny, tmp_path / "a", hold_out=True)
+    assert "validation" in Checkpoint.load(best).notes
+    state = safe_open(str(tmp_path / "a" / "state.safetensors"), framework="pt")
+    assert len(json.loads(state.metadata()["header"])["identity"]["images"]) == 7
+    assert "validation" not in Checkpoint.load(train(dictionary, photographs, tiny, tmp_path / "b")).notes
+    with pytest.raises(TrainingError, match="hold_out="):
+        train(dictionary, photographs, tiny, tmp_path / "c", val=photographs, hold_out=True)
 
 
 def test_minutes_bound_a_training_and_count_over_all_sessions(
