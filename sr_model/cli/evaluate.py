@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from dgp_mining.command_line import images_option, json_option, option
-from dgp_mining.terminal import ProgressLine
+from dgp_mining.command_line import FINISHED_WITH_FAILURES, images_option, json_option, option
+from dgp_mining.terminal import ProgressLine, notify
 
 from ..evaluation.cost import average_seconds, macs, peak_memory
-from ..evaluation.evaluate import evaluate
+from ..evaluation.evaluate import evaluate, hr_files
 from ..evaluation.perceptual import METRICS, Perceptual
 from ..evaluation.protocol import PROTOCOLS
 from ..evaluation.tables import EvaluationReport, scale_label
+from ..networks.base import Network
 from ..upscaling.upscale import as_network
 from . import types
 from .command import Command
-from .evaluate_output import score_line, summary_lines
+from .evaluate_output import SkippedLines, score_line, summary_lines
 from .options import model_option
 
 
@@ -66,32 +68,34 @@ def main(
 ) -> None:
     """Measure a network's PSNR and SSIM on a folder of images.
 
-    Bicubic interpolation is measured too. With --json and --markdown, the figures of single images go to
-    stderr.
+    Bicubic interpolation is measured too. Of a test set with low-resolution images, such as Set5 with HR, X2
+    and X4, only the high-resolution images are taken. With --json and --markdown, the figures of single
+    images go to stderr.
+
+    Exit status 3: some images were skipped.
     """
     if as_json and as_markdown:
         raise click.UsageError("Give --json or --markdown, not both.")
     if images is None and (metrics or not (costs or times)):
         raise click.UsageError("Name a folder of images with --images.")
+    files = hr_files(images) if images else []
     report = EvaluationReport(str(model or "reference"), str(images or ""), protocol)
     perceptual = Perceptual(metrics) if metrics else None
     net = as_network(model)
+    line = ProgressLine()
+    # Costs first: after them, nothing but the end of the evaluation stands between figures and report.
+    report.cost = _cost(net, costs, times, line)
+    skipped = SkippedLines(line)
     if images:
-        for result in evaluate(net, images, scales, protocol, perceptual):
-            name = result.path.relative_to(images).as_posix()
+        for result in evaluate(net, files, scales, protocol, perceptual, on_skip=skipped, progress=line):
+            name = report.name(result.path)
             report.add(name, result)
+            line.clear()
             click.echo(score_line(scale_label(result.scale), name, result.score), err=as_json or as_markdown)
-    if perceptual:
-        report.set_metrics = {
-            scale_label(scale): figures for scale, figures in perceptual.measure_sets().items()
-        }
-    if costs:
-        report.cost |= {"macs": macs(net), "memory": peak_memory(net)}
-    if times:
-        line = ProgressLine()
-        seconds = average_seconds(net, progress=line)
         line.clear()
-        report.cost["seconds"] = {f"{width}x{height}": value for (height, width), value in seconds.items()}
+    if perceptual:
+        report.measure_sets(perceptual, skipped)
+    report.skipped = skipped.all
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2))
     elif as_markdown:
@@ -99,3 +103,18 @@ def main(
     else:
         for text in summary_lines(report):
             click.echo(text)
+    for sentence in report.infinite():
+        notify(sentence)
+    if skipped.all:
+        notify(skipped.ending(len(files)))
+        raise SystemExit(FINISHED_WITH_FAILURES)
+
+
+def _cost(net: Network, costs: bool, times: bool, line: ProgressLine) -> dict[str, Any]:
+    """The results of --cost and --time, as `EvaluationReport.cost` holds them."""
+    found: dict[str, Any] = {"macs": macs(net), "memory": peak_memory(net)} if costs else {}
+    if times:
+        seconds = average_seconds(net, progress=line)
+        line.clear()
+        found["seconds"] = {f"{width}x{height}": value for (height, width), value in seconds.items()}
+    return found

@@ -1,9 +1,13 @@
-"""What sr-eval prints without --json and --markdown."""
+"""What sr-eval prints: figures on stdout, and on stderr what could not be measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dgp_mining.command_line import in_options
+from dgp_mining.terminal import ProgressLine, count, notify
+
+from ..evaluation.evaluate import Skipped
 from ..evaluation.protocol import Score
 from ..evaluation.tables import EvaluationReport, cost_rows
 
@@ -18,10 +22,35 @@ def score_line(scale: str, name: str, score: Score) -> str:
 
 def summary_lines(report: EvaluationReport) -> Iterator[str]:
     """The means over all images, and the costs."""
+    counts = report.counts()
     for scale, score in report.means().items():
-        yield score_line(scale, f"mean of {len(report.scores)}, protocol {report.protocol}", score)
+        yield score_line(scale, f"mean of {counts[scale]}, protocol {report.protocol}", score)
     for scale, figures in report.perceptual_means().items():
         for metric, (ours, bicubic) in figures.items():
             yield f"{scale:<5} {metric} {ours:.4f}   bicubic {bicubic:.4f}"
     for what, cost in cost_rows(report.cost):
         yield f"{what}: {cost}"
+
+
+class SkippedLines:
+    """Collects and prints on stderr what could not be measured."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self.line = line
+        """The progress, above which it is printed."""
+        self.all: list[Skipped] = []
+
+    def __call__(self, skipped: Skipped) -> None:
+        """Print why something is skipped."""
+        self.all.append(skipped)
+        self.line.clear()
+        notify(f"skipped: {in_options(skipped.reason)}")
+
+    def ending(self, images: int) -> str:
+        """What is missing from the means, in one sentence; `images` were to be evaluated."""
+        paths = {one.path for one in self.all if one.metric is None}
+        metrics = sorted({one.metric for one in self.all if one.metric})
+        of_all = f"{len(paths):,} of {count(images, 'image')}"
+        parts = [f"{of_all} skipped, at some scales or all"] if paths else []
+        parts += [f"no {' and '.join(metrics)} of some images"] if metrics else []
+        return f"{'; '.join(parts)}; the means are over the others."

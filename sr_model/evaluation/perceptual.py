@@ -7,6 +7,7 @@ same interfaces, not yet with the packages themselves.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -36,23 +37,61 @@ class Perceptual:
         self.single = {name: make() for name, make in _SINGLE.items() if name in names}
         self.fid = _FID() if "fid" in names else None
 
-    def measure(self, images: Comparison, scale: float) -> dict[str, tuple[float, float]]:
-        """Metrics of one image, each as (of the network, of bicubic interpolation)."""
-        if self.fid:
-            self.fid.add(images, scale)
-        return {
-            name: (metric(images.network, images.hr), metric(images.bicubic, images.hr))
-            for name, metric in self.single.items()
-        }
+    def measure(
+        self, images: Comparison, scale: float
+    ) -> tuple[dict[str, tuple[float, float]], dict[str, str]]:
+        """Measure one image.
 
-    def measure_sets(self) -> dict[float, dict[str, tuple[float, float]]]:
-        """Metrics of all images of a scale together: by scale and metric, (network, bicubic)."""
-        if self.fid is None:
-            return {}
-        return {
-            scale: {"fid": (self.fid.measure(scale, "network"), self.fid.measure(scale, "bicubic"))}
-            for scale in self.fid.count
-        }
+        Returns:
+            Metrics by name, each as (of the network, of bicubic interpolation), and, by name, why another is
+            missing: the image is too small for its network, say, or it is no number, which would spoil the
+            mean of all images.
+        """
+        measured: dict[str, tuple[float, float]] = {}
+        failures: dict[str, str] = {}
+        if self.fid:
+            try:
+                self.fid.add(images, scale)
+            except OSError as error:
+                failures["fid"] = f"its pixels cannot be written ({error.strerror or error})"
+        for name, metric in self.single.items():
+            try:
+                pair = metric(images.network, images.hr), metric(images.bicubic, images.hr)
+            except (ValueError, RuntimeError, AssertionError, MemoryError) as error:
+                failures[name] = _reason(error)
+                continue
+            if all(map(math.isfinite, pair)):
+                measured[name] = pair
+            else:
+                failures[name] = f"it is {pair[0]:g}, and that of bicubic interpolation {pair[1]:g}"
+        return measured, failures
+
+    def measure_sets(self) -> tuple[dict[float, dict[str, tuple[float, float]]], dict[float, str]]:
+        """Measure all images of each scale together.
+
+        Returns:
+            By scale and metric, (network, bicubic), and, by scale, why FID is missing.
+        """
+        measured: dict[float, dict[str, tuple[float, float]]] = {}
+        failures: dict[float, str] = {}
+        for scale in self.fid.count if self.fid else ():
+            assert self.fid is not None
+            try:
+                pair = self.fid.measure(scale, "network"), self.fid.measure(scale, "bicubic")
+            except (ValueError, RuntimeError, AssertionError, OSError, MemoryError) as error:
+                failures[scale] = _reason(error)
+                continue
+            if all(map(math.isfinite, pair)):
+                measured[scale] = {"fid": pair}
+            else:
+                failures[scale] = f"it is {pair[0]:g}, and that of bicubic interpolation {pair[1]:g}"
+        return measured, failures
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error of a metric's package, as the end of a sentence."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")
 
 
 class _FID:
@@ -64,9 +103,16 @@ class _FID:
         self.count: dict[float, int] = {}
 
     def add(self, images: Comparison, scale: float) -> None:
-        self.count[scale] = self.count.get(scale, 0) + 1
-        for name, image in vars(images).items():
-            _save(image, Path(self.folder.name, f"{scale:g}", name, f"{self.count[scale]}.png"))
+        index = self.count.get(scale, 0) + 1
+        files = {Path(self.folder.name, f"{scale:g}", name, f"{index}.png"): name for name in vars(images)}
+        try:
+            for path, name in files.items():
+                _save(getattr(images, name), path)
+        except OSError:  # an image without its partners would be compared with nothing
+            for path in files:
+                path.unlink(missing_ok=True)
+            raise
+        self.count[scale] = index
 
     def measure(self, scale: float, name: str) -> float:
         folder = Path(self.folder.name, f"{scale:g}")

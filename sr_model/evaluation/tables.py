@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .cost import MACS_SIDE, MEMORY_SCALE, MEMORY_SIDE, TIMED_SCALES
-from .evaluate import Result
+from .evaluate import Result, SkipCallback, Skipped
+from .perceptual import Perceptual
 from .protocol import Score, mean_score
 
 
@@ -32,6 +34,16 @@ class EvaluationReport:
     """Metrics of all images together, by scale label and metric: (network, bicubic)."""
     cost: dict[str, Any] = field(default_factory=dict)
     """Results of `cost`: "macs", "memory" in bytes, "seconds" by LR size."""
+    skipped: list[Skipped] = field(default_factory=list)
+    """What could not be measured, and is in no mean."""
+
+    def name(self, path: Path) -> str:
+        """The name of an image in the report: its path in the folder `data`.
+
+        >>> EvaluationReport("reference", "Set5", "benchmark").name(Path("Set5/HR/baby.png"))
+        'HR/baby.png'
+        """
+        return path.relative_to(self.data).as_posix() if path.is_relative_to(self.data) else str(path)
 
     def add(self, name: str, result: Result) -> None:
         """Add the result of one image at one scale."""
@@ -39,15 +51,40 @@ class EvaluationReport:
         if result.perceptual:
             self.perceptual.setdefault(name, {})[scale_label(result.scale)] = result.perceptual
 
+    def measure_sets(self, perceptual: Perceptual, on_skip: SkipCallback) -> None:
+        """Add the metrics of all images together, FID."""
+        figures, failures = perceptual.measure_sets()
+        self.set_metrics = {scale_label(scale): by_metric for scale, by_metric in figures.items()}
+        for scale, why in failures.items():
+            on_skip(Skipped(None, scale, "fid", f"There is no fid at scale {scale:g}: {why}."))
+
     def means(self) -> dict[str, Score]:
         """Mean scores over images, by scale label."""
         return {scale: mean_score(by_scale) for scale, by_scale in _by_scale(self.scores).items()}
+
+    def counts(self) -> dict[str, int]:
+        """The number of images that a mean is over, by scale label."""
+        return {scale: len(by_scale) for scale, by_scale in _by_scale(self.scores).items()}
+
+    def infinite(self) -> Iterator[str]:
+        """A sentence for each image and scale whose infinite PSNR makes the mean infinite."""
+        for name, scores in self.scores.items():
+            for scale, score in scores.items():
+                for whose, value in (("the network's", score.psnr), ("the bicubic", score.bicubic_psnr)):
+                    if math.isinf(value):
+                        yield (
+                            f"{name} at {scale}: {whose} result equals the image, so its PSNR is infinite, "
+                            "and so is the mean."
+                        )
 
     def perceptual_means(self) -> dict[str, dict[str, tuple[float, float]]]:
         """(network, bicubic) by scale label and perceptual metric: means over images, or of the set."""
         means: dict[str, dict[str, tuple[float, float]]] = {}
         for scale, found in _by_scale(self.perceptual).items():
-            means[scale] = {metric: _mean_pair([one[metric] for one in found]) for metric in found[0]}
+            metrics = dict.fromkeys(metric for one in found for metric in one)
+            means[scale] = {
+                metric: _mean_pair([one[metric] for one in found if metric in one]) for metric in metrics
+            }
         for scale, figures in self.set_metrics.items():
             means.setdefault(scale, {}).update(figures)
         return means
@@ -56,6 +93,7 @@ class EvaluationReport:
         """The report for JSON; infinite numbers, such as the PSNR of an exact copy, become null."""
         report: dict[str, Any] = {"protocol": self.protocol, "model": self.model, "data": self.data}
         if self.scores:
+            report["counts"] = self.counts()
             report["mean"] = {scale: asdict(score) for scale, score in self.means().items()}
             report["images"] = {
                 name: {scale: asdict(score) for scale, score in scores.items()}
@@ -63,6 +101,16 @@ class EvaluationReport:
             }
         if further := self.perceptual_means():
             report["perceptual"] = {"mean": further, "images": self.perceptual}
+        if self.scores or self.skipped:
+            report["skipped"] = [
+                {
+                    "image": one.path and self.name(one.path),
+                    "scale": None if one.scale is None else scale_label(one.scale),
+                    "metric": one.metric,
+                    "reason": one.reason,
+                }
+                for one in self.skipped
+            ]
         return _finite(report | ({"cost": self.cost} if self.cost else {}))
 
     def markdown(self) -> str:
@@ -70,7 +118,7 @@ class EvaluationReport:
         parts = []
         if means := self.means():
             parts += [
-                f"PSNR (dB) / SSIM on {self.data}, {len(self.scores)} images, protocol `{self.protocol}`",
+                f"PSNR (dB) / SSIM on {self.data}, {self._images()}, protocol `{self.protocol}`",
                 markdown_table(
                     ["method", *means],
                     [
@@ -83,16 +131,23 @@ class EvaluationReport:
                 ),
             ]
         further = self.perceptual_means()
-        for metric in next(iter(further.values()), {}):
-            columns = [further[scale][metric] for scale in further]
+        for metric in dict.fromkeys(metric for figures in further.values() for metric in figures):
+            columns = [further[scale].get(metric, (math.nan, math.nan)) for scale in further]
             rows = [
-                ["bicubic", *(f"{bicubic:.4f}" for _, bicubic in columns)],
-                [self.model, *(f"{network:.4f}" for network, _ in columns)],
+                ["bicubic", *(_figure(bicubic) for _, bicubic in columns)],
+                [self.model, *(_figure(network) for network, _ in columns)],
             ]
             parts += [f"{metric.upper()} (lower is better)", markdown_table(["method", *further], rows)]
         if self.cost:
             parts.append(markdown_table(["cost", self.model], cost_rows(self.cost)))
         return "\n\n".join(parts)
+
+    def _images(self) -> str:
+        """The number of images, by scale if some were skipped at some scales."""
+        counts = self.counts()
+        if len(set(counts.values())) == 1:
+            return f"{len(self.scores)} images"
+        return ", ".join(f"{number} images at {scale}" for scale, number in counts.items())
 
 
 def scale_label(scale: float) -> str:
@@ -128,6 +183,10 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _figure(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
 
 
 def _by_scale(images: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -77,3 +77,45 @@ def test_what_cannot_be_used_is_named_in_one_sentence(checkpoint, photographs, m
     refused(run(evaluate, *model, "--images", photographs, "--scales", "2,0"), 2, "--scales")
     monkeypatch.setattr(evaluation, "free_memory", lambda: 10_000)
     refused(run(evaluate, *model, "--images", photographs), 1, "0.png", "48x40", "GB", "smaller images")
+
+
+def test_a_bad_image_is_named_and_the_means_are_of_the_others(checkpoint, photographs):
+    asked = ("--model", checkpoint, "--images", photographs, "--scales", "2")
+    good = json.loads(run(evaluate, *asked, "--json").stdout)
+    (photographs / "0b.png").write_text("no image")
+    Image.new("RGB", (12, 12)).save(photographs / "tiny.png")
+    printed = run(evaluate, *asked, "--json")
+    assert printed.exit_code == 3
+    report = json.loads(printed.stdout)
+    assert report["mean"] == good["mean"]
+    assert report["counts"] == good["counts"] == {"x2": 4}
+    assert [(one["image"], one["scale"]) for one in report["skipped"]] == [
+        ("0b.png", None),
+        ("tiny.png", "x2"),
+    ]
+    assert good["skipped"] == []
+    lines = printed.stderr.splitlines()
+    assert lines[-1] == "2 of 6 images skipped, at some scales or all; the means are over the others."
+    assert [line for line in lines if line.startswith("skipped: ")] == [
+        f"skipped: {one['reason']}" for one in report["skipped"]
+    ]
+    for form in ([], ["--markdown"]):
+        printed = run(evaluate, *asked, *form)
+        assert printed.exit_code == 3
+        assert ("4 images" if form else "mean of 4") in printed.stdout
+
+
+def test_of_a_test_set_the_hr_images_are_measured(checkpoint, photographs):
+    for path in sorted(photographs.iterdir()):
+        for place in ("HR", "X2"):
+            (photographs / place).mkdir(exist_ok=True)
+            (photographs / place / path.name).write_bytes(path.read_bytes())
+        path.unlink()
+    asked = ("--model", checkpoint, "--scales", "2", "--images")
+    printed = run(evaluate, *asked, photographs)
+    assert printed.exit_code == 0, printed.output
+    assert "mean of 4," in printed.stdout
+    assert "those in HR; left out: X2" in printed.stderr
+    (photographs / "HR").rename(photographs / "GTmod12")
+    (photographs / "X2").rename(photographs / "original")
+    refused(run(evaluate, *asked, photographs), 1, "GTmod12 and original", "--images")

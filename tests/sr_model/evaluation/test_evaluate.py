@@ -1,12 +1,19 @@
-"""Evaluation reproduces the figures of the literature, and names an image that it cannot measure."""
+"""Evaluation reproduces the figures of the literature, and goes on after an image that it cannot measure."""
 
+import errno
+import logging
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
-from dgp_mining.images.reader import ImageError
+from dgp_mining.images.reader import ImageError, read_rgb
 from sr_model import PROTOCOLS, ContinuousSR, evaluate
-from sr_model.evaluation.protocol import mean_score
+from sr_model.evaluation import evaluate as evaluation
+from sr_model.evaluation.evaluate import Skipped
+from sr_model.evaluation.perceptual import Perceptual
+from sr_model.evaluation.protocol import Comparison, mean_score
 
 SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
 needs_set5 = pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
@@ -33,9 +40,82 @@ def test_protocols_differ_where_they_say(network: ContinuousSR, photographs: Pat
     assert scores["continuoussr"].bicubic_psnr != scores["benchmark"].bicubic_psnr
 
 
-def test_an_image_too_small_to_measure_is_named(network: ContinuousSR, photographs: Path):
-    with pytest.raises(ImageError, match=r"0\.png cannot be evaluated at scale 16"):
+@needs_set5
+def test_of_a_set_with_lr_images_only_the_hr_images_are_measured(network: ContinuousSR, caplog):
+    with caplog.at_level(logging.INFO, "sr_model"):
+        found = [result.path.name for result in evaluate(network, SET5, 4)]
+    assert found == ["baby.png", "bird.png", "butterfly.png", "head.png", "woman.png"]
+    assert "those in HR; left out: X2, X3, X4 and X8" in caplog.text
+
+
+def test_an_image_that_cannot_be_measured_is_named_and_the_others_are_measured(
+    network: ContinuousSR, photographs: Path
+):
+    before = [result.score for result in evaluate(network, photographs, [2.0])]
+    (photographs / "0b.png").write_text("no image")
+    whole = (photographs / "1.png").read_bytes()
+    (photographs / "1b.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("RGB", (12, 12)).save(photographs / "2b.png")
+    skipped: list[Skipped] = []
+    results = list(evaluate(network, photographs, [2.0, 16.0], on_skip=skipped.append))
+    assert [result.score for result in results] == before
+    assert [one.path.name for one in skipped if one.scale is None] == ["0b.png", "1b.png"]
+    assert [one.path.name for one in skipped if one.scale == 2.0] == ["2b.png"]
+    assert len([one for one in skipped if one.scale == 16.0]) == 5
+    for one in skipped:
+        assert str(one.path) in one.reason
+
+
+def test_without_a_callback_the_skipped_image_is_logged(network: ContinuousSR, photographs: Path, caplog):
+    (photographs / "0b.png").touch()
+    assert len(list(evaluate(network, photographs, 2))) == 4
+    assert caplog.messages == [f"skipped: {photographs / '0b.png'} is empty: replace or remove it."]
+
+
+def test_a_disk_that_fails_for_one_image_does_not_end_the_evaluation(
+    network: ContinuousSR, photographs: Path, monkeypatch
+):
+    def failing(path: Path):
+        if path.name == "1.png":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return read_rgb(path)
+
+    monkeypatch.setattr(evaluation, "read_rgb", failing)
+    skipped: list[Skipped] = []
+    assert len(list(evaluate(network, photographs, 2, on_skip=skipped.append))) == 3
+    assert "1.png cannot be read (Input/output error)" in skipped[0].reason
+
+
+def test_a_network_that_diverged_gives_no_figure(network: ContinuousSR, photographs: Path, monkeypatch):
+    """The CPU refuses to render such a field; a GPU renders NaN."""
+
+    def rendered(*arguments) -> Comparison:
+        hr = torch.zeros(3, 40, 48)
+        return Comparison(hr, torch.full_like(hr, float("nan")), hr)
+
+    torch.nn.init.constant_(next(network.encoder.parameters()), float("nan"))
+    with pytest.raises(ImageError, match=r"None of the 4 images can be evaluated: .*0\.png .* finite"):
+        list(evaluate(network, photographs, 2))
+    monkeypatch.setattr(evaluation, "compare", rendered)
+    with pytest.raises(ImageError, match=r"None of the 4 images can be evaluated: .*0\.png .* NaN"):
+        list(evaluate(network, photographs, 2))
+
+
+def test_if_no_image_can_be_measured_the_first_is_named(network: ContinuousSR, photographs: Path):
+    with pytest.raises(ImageError, match=r"None of the 4 .*0\.png cannot be evaluated at scale 16"):
         list(evaluate(network, photographs, [16.0], PROTOCOLS["benchmark"]))
+
+
+def test_a_missing_perceptual_figure_leaves_the_other_figures(network: ContinuousSR, photographs: Path):
+    class Half(Perceptual):
+        def measure(self, images: Comparison, scale: float):
+            return {"dists": (0.1, 0.2)}, {"lpips": "it is nan, and that of bicubic interpolation 0.2"}
+
+    skipped: list[Skipped] = []
+    results = list(evaluate(network, photographs, 2, perceptual=Half([]), on_skip=skipped.append))
+    assert [result.perceptual for result in results] == 4 * [{"dists": (0.1, 0.2)}]
+    assert {one.metric for one in skipped} == {"lpips"}
+    assert "0.png has no lpips at scale 2: it is nan" in skipped[0].reason
 
 
 @pytest.mark.parametrize("scales", [[], [2.0, 0.0], [-1.0], [float("nan")], [float("inf")], ["x4"]])

@@ -62,7 +62,8 @@ def stand_ins(monkeypatch):
 
 
 def test_each_metric_gets_images_in_its_own_range(images):
-    measured = Perceptual(["lpips", "dists"]).measure(images, 2.0)
+    measured, failures = Perceptual(["lpips", "dists"]).measure(images, 2.0)
+    assert failures == {}
     gap = (images.network - images.hr).abs().mean().item()
     assert measured["dists"][0] == pytest.approx(gap, rel=1e-5)
     assert measured["lpips"][0] == pytest.approx(2 * gap, rel=1e-5)
@@ -72,11 +73,58 @@ def test_each_metric_gets_images_in_its_own_range(images):
 def test_fid_is_of_all_images_of_a_scale(images):
     perceptual = Perceptual(["fid"])
     for scale in (2.0, 2.0, 3.5):
-        assert perceptual.measure(images, scale) == {}
-    sets = perceptual.measure_sets()
+        assert perceptual.measure(images, scale) == ({}, {})
+    sets, failures = perceptual.measure_sets()
+    assert failures == {}
     assert sets.keys() == {2.0, 3.5}
     assert sets[2.0]["fid"] == pytest.approx([2 * figure for figure in sets[3.5]["fid"]])
     assert sets[2.0]["fid"][0] < sets[2.0]["fid"][1]
+
+
+def test_a_figure_that_is_no_number_is_named_and_left_out(images, monkeypatch):
+    class Undefined(torch.nn.Module):
+        def forward(self, image: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+            return torch.tensor(float("nan"))
+
+    class TooSmall(torch.nn.Module):
+        def __init__(self, **settings) -> None:
+            super().__init__()
+
+        def forward(self, image: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.max_pool2d(image, 64)
+
+    monkeypatch.setattr(sys.modules["DISTS_pytorch"], "DISTS", Undefined)
+    monkeypatch.setattr(sys.modules["lpips"], "LPIPS", TooSmall)
+    measured, failures = Perceptual(["lpips", "dists"]).measure(images, 2.0)
+    assert measured == {}
+    assert "nan" in failures["dists"]
+    assert "Output size is too small" in failures["lpips"]
+
+
+def test_a_fid_that_cannot_be_measured_is_named(images, monkeypatch):
+    def calculate_metrics(**settings):
+        raise ValueError("array must not contain infs or NaNs\nmore")
+
+    monkeypatch.setattr(sys.modules["torch_fidelity"], "calculate_metrics", calculate_metrics)
+    perceptual = Perceptual(["fid"])
+    perceptual.measure(images, 2.0)
+    assert perceptual.measure_sets() == ({}, {2.0: "array must not contain infs or NaNs"})
+
+
+def test_an_image_that_cannot_be_kept_for_fid_is_not_counted(images, monkeypatch):
+    perceptual = Perceptual(["fid"])
+    perceptual.measure(images, 2.0)
+    save = Image.Image.save
+
+    def full(image, path):
+        if "network" in str(path):
+            raise OSError(28, "No space left on device")
+        save(image, path)
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert "No space left" in perceptual.measure(images, 2.0)[1]["fid"]
+    assert perceptual.fid.count == {2.0: 1}
+    assert len(list(Path(perceptual.fid.folder.name).rglob("*.png"))) == 3
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sr_model.evaluation.evaluate import Result
+from sr_model.evaluation.evaluate import Result, Skipped
 from sr_model.evaluation.protocol import Score
 from sr_model.evaluation.tables import EvaluationReport
 
@@ -67,3 +67,28 @@ def test_json_is_strict_even_where_a_copy_is_perfect(report):
     assert again["images"]["c.png"]["x2"]["psnr"] is None
     assert again["images"]["a.png"]["x2"]["psnr"] == 28.0
     assert again["perceptual"]["mean"]["x2"]["fid"] == [10.0, 20.0]
+
+
+def test_a_mean_is_over_the_images_that_have_a_figure(report):
+    report.add("c.png", Result(Path("c.png"), 2.0, Score(40.0, 1.0, 30.0, 0.9), {}))
+    assert report.counts() == {"x2": 3, "x4.5": 2}
+    assert "3 images at x2, 2 images at x4.5" in report.markdown()
+    assert report.perceptual_means()["x2"]["lpips"][0] == pytest.approx(0.31)
+
+
+def test_what_was_skipped_is_in_the_json(report):
+    report.skipped = [
+        Skipped(Path("Set5/d.png"), None, None, "Set5/d.png is empty."),
+        Skipped(Path("Set5/a.png"), 2.0, "dists", "Set5/a.png has no dists."),
+    ]
+    assert report.as_dict()["skipped"] == [
+        {"image": "d.png", "scale": None, "metric": None, "reason": "Set5/d.png is empty."},
+        {"image": "a.png", "scale": "x2", "metric": "dists", "reason": "Set5/a.png has no dists."},
+    ]
+
+
+def test_the_image_that_makes_a_mean_infinite_is_named(report):
+    assert list(report.infinite()) == []
+    report.add("flat.png", Result(Path("flat.png"), 2.0, Score(math.inf, 1.0, 30.0, 0.9), {}))
+    (sentence,) = report.infinite()
+    assert sentence.startswith("flat.png at x2: the network's result equals the image")
