@@ -47,12 +47,14 @@ LAYERS = {
         checks:
         scaling:
         degradation:
-        encoders:
-        networks.mlp:
+        initialisation:
+        encoders: initialisation
+        networks.mlp: initialisation
         networks.bicubic_start:
         networks.base: checks encoders networks.bicubic_start
-        networks.continuoussr: checks encoders networks.base networks.mlp networks.bicubic_start
-        networks.gsasr: checks encoders networks.base networks.mlp networks.bicubic_start
+        networks.continuoussr: checks initialisation encoders networks.base networks.mlp \
+            networks.bicubic_start
+        networks.gsasr: checks initialisation encoders networks.base networks.mlp networks.bicubic_start
         networks.registry: networks.base networks.continuoussr networks.gsasr
         config: checks degradation networks.base networks.continuoussr networks.gsasr networks.registry
         checkpoints: encoders networks.base networks.continuoussr networks.gsasr networks.registry config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..initialisation import Conv2d
 from .encoder import Encoder
 
 
@@ -17,9 +18,9 @@ class EDSR(Encoder):
 
     def __init__(self, width: int, depth: int, residual_scale: float = 1.0) -> None:
         super().__init__(width, mean=0.5)
-        self.head = nn.Conv2d(3, width, 3, padding=1)
+        self.head = Conv2d(3, width, 3, padding=1)
         self.blocks = nn.ModuleList(ResidualBlock(width, residual_scale) for _ in range(depth))
-        self.tail = nn.Conv2d(width, width, 3, padding=1)
+        self.tail = Conv2d(width, width, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
         shallow = features = self.head(image - self.mean)
@@ -34,8 +35,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int, scale: float) -> None:
         super().__init__()
         self.scale = scale
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.first = Conv2d(width, width, 3, padding=1)
+        self.second = Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
         return torch.add(features, self.second(torch.relu(self.first(features))), alpha=self.scale)

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..initialisation import Conv2d, Linear, draw_normal
 from .transformer import ResidualGroup, WindowTransformer
-from .windows import WindowAttention, attend, convolve, feed_forward, merge, partition
+from .windows import WindowAttention, attend, convolve, feed_forward, merge, partition, position_bias
 
 BLOCKS = 6
 """Hybrid blocks in a group; one overlapping block follows them."""
@@ -61,10 +62,10 @@ class ChannelAttentionBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.narrow = nn.Conv2d(width, width // COMPRESSION, 3, padding=1)
-        self.widen = nn.Conv2d(width // COMPRESSION, width, 3, padding=1)
-        self.squeeze = nn.Conv2d(width, width // SQUEEZE, 1)
-        self.excite = nn.Conv2d(width // SQUEEZE, width, 1)
+        self.narrow = Conv2d(width, width // COMPRESSION, 3, padding=1)
+        self.widen = Conv2d(width // COMPRESSION, width, 3, padding=1)
+        self.squeeze = Conv2d(width, width // SQUEEZE, 1)
+        self.excite = Conv2d(width // SQUEEZE, width, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         features = self.widen(F.gelu(self.narrow(features)))
@@ -80,17 +81,17 @@ class OverlappingBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = Linear(width, 3 * width)
         offsets = 2 * (WINDOW + REACH) - 1
-        self.bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(offsets**2, HEADS), std=0.02))
+        self.bias = nn.Parameter(draw_normal(torch.empty(offsets**2, HEADS), std=0.02))
         self.register_buffer("offsets", overlapping_offsets(), persistent=False)
-        self.project = nn.Linear(width, width)
+        self.project = Linear(width, width)
         self.norm_mlp = nn.LayerNorm(width)
         self.mlp = feed_forward(width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         queries, keys, values = self.qkv(self.norm_attention(tokens)).chunk(3, -1)
-        bias = self.bias[self.offsets].permute(2, 0, 1)
+        bias = position_bias(self.bias, self.offsets)
         attended = attend(partition(queries, WINDOW), overlapping(keys), overlapping(values), bias)
         tokens = tokens + self.project(merge(attended, WINDOW))
         return tokens + self.mlp(self.norm_mlp(tokens))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..initialisation import Conv2d
 from .encoder import Encoder
 
 LAYERS = 8
@@ -20,11 +21,11 @@ class RDN(Encoder):
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__(width, mean=0.5)
-        self.first = nn.Conv2d(3, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.first = Conv2d(3, width, 3, padding=1)
+        self.second = Conv2d(width, width, 3, padding=1)
         self.blocks = nn.ModuleList(DenseBlock(width) for _ in range(depth))
-        self.fuse = nn.Conv2d(depth * width, width, 1)
-        self.tail = nn.Conv2d(width, width, 3, padding=1)
+        self.fuse = Conv2d(depth * width, width, 1)
+        self.tail = Conv2d(width, width, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
         shallow = self.first(image - self.mean)
@@ -40,9 +41,9 @@ class DenseBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.Conv2d((1 + before) * width, width, 3, padding=1) for before in range(LAYERS)
+            Conv2d((1 + before) * width, width, 3, padding=1) for before in range(LAYERS)
         )
-        self.fuse = nn.Conv2d((1 + LAYERS) * width, width, 1)
+        self.fuse = Conv2d((1 + LAYERS) * width, width, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         made = features

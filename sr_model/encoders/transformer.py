@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..initialisation import Conv2d, draw_normal
 from .encoder import Encoder
 from .windows import convolve
 
@@ -23,12 +24,12 @@ class WindowTransformer(Encoder):
     def __init__(self, width: int, groups: Iterable[nn.Module], *, window: int, upsampling: int) -> None:
         """`groups` map tokens [B, h, w, width] to tokens of the same shape."""
         super().__init__(CHANNELS, upsampling=upsampling, window=window, mean=0.0)
-        self.shallow = nn.Conv2d(3, width, 3, padding=1)
+        self.shallow = Conv2d(3, width, 3, padding=1)
         self.norm_before = nn.LayerNorm(width)
         self.groups = nn.Sequential(*groups)
         self.norm_after = nn.LayerNorm(width)
-        self.deep = nn.Conv2d(width, width, 3, padding=1)
-        self.narrow = nn.Conv2d(width, CHANNELS, 3, padding=1)
+        self.deep = Conv2d(width, width, 3, padding=1)
+        self.narrow = Conv2d(width, CHANNELS, 3, padding=1)
         self.upsample = upsampler(CHANNELS, upsampling)
         self.apply(initialise)
 
@@ -46,7 +47,7 @@ class ResidualGroup(nn.Module):
     def __init__(self, width: int, blocks: Iterable[nn.Module]) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*blocks)
-        self.convolution = nn.Conv2d(width, width, 3, padding=1)
+        self.convolution = Conv2d(width, width, 3, padding=1)
 
     def forward(self, tokens: Tensor) -> Tensor:
         return tokens + convolve(self.convolution, self.blocks(tokens))
@@ -61,7 +62,7 @@ def upsampler(channels: int, factor: int) -> nn.Sequential:
     for prime in (3, 2):
         while factor % prime == 0:
             factor //= prime
-            layers += [nn.Conv2d(channels, prime**2 * channels, 3, padding=1), nn.PixelShuffle(prime)]
+            layers += [Conv2d(channels, prime**2 * channels, 3, padding=1), nn.PixelShuffle(prime)]
     if factor > 1:
         raise ValueError(f"features can be upsampled by products of 2 and 3, not by multiples of {factor}")
     return nn.Sequential(*layers)
@@ -70,5 +71,5 @@ def upsampler(channels: int, factor: int) -> nn.Sequential:
 def initialise(module: nn.Module) -> None:
     """Draw the weights of linear layers from a narrow normal distribution, as in both published networks."""
     if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
+        draw_normal(module.weight, std=0.02)
         nn.init.zeros_(module.bias)

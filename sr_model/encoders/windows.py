@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..initialisation import Linear, draw_normal
+
 HIDDEN_PER_TOKEN = 2
 """Hidden channels of a block's MLP, in multiples of its tokens' channels."""
 MASKED = -100.0
@@ -76,15 +78,15 @@ class WindowAttention(nn.Module):
         """`masked`: shifted windows do not see across to the opposite border of the image."""
         super().__init__()
         self.window, self.shift = window, window // 2 if shifted else 0
-        self.qkv = nn.Linear(width, 3 * width)
-        self.project = nn.Linear(width, width)
-        self.bias = nn.Parameter(nn.init.trunc_normal_(torch.empty((2 * window - 1) ** 2, heads), std=0.02))
+        self.qkv = Linear(width, 3 * width)
+        self.project = Linear(width, width)
+        self.bias = nn.Parameter(draw_normal(torch.empty((2 * window - 1) ** 2, heads), std=0.02))
         self.register_buffer("offsets", relative_offsets(window), persistent=False)
         masks = wrapped_masks(window, self.shift) if self.shift and masked else None
         self.register_buffer("masks", masks, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        bias = self.bias[self.offsets].permute(2, 0, 1)
+        bias = position_bias(self.bias, self.offsets)
         tokens = tokens.roll((-self.shift, -self.shift), (1, 2))
         queries, keys, values = partition(self.qkv(tokens), self.window).chunk(3, -1)
         attended = attend_shifted((queries, keys, values), bias, self.masks)
@@ -116,6 +118,14 @@ def attend_shifted(parts: tuple[Tensor, Tensor, Tensor], bias: Tensor, masks: Te
     return torch.cat([torch.cat([whole, right], 2), torch.cat([bottom, both], 2)], 1)
 
 
+def position_bias(table: Tensor, offsets: Tensor) -> Tensor:
+    """Return the biases [heads, n, m] at `offsets` [n, m] in a table [offsets, heads].
+
+    `table[offsets]` has the same values, but a gradient whose rounding depends on the number of threads.
+    """
+    return F.embedding(offsets, table).permute(2, 0, 1)
+
+
 def relative_offsets(window: int) -> Tensor:
     """Return, for each query and key, the index of their offset out of (2 window - 1)^2: [n, n] int64."""
     place = torch.cartesian_prod(torch.arange(window), torch.arange(window))  # [n, 2]
@@ -145,7 +155,7 @@ def beyond_border(window: int, shift: int) -> tuple[Tensor, Tensor]:
 def feed_forward(width: int) -> nn.Sequential:
     """Return the MLP of a block, applied to each token by itself."""
     hidden = HIDDEN_PER_TOKEN * width
-    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+    return nn.Sequential(Linear(width, hidden), nn.GELU(), Linear(hidden, width))
 
 
 def convolve(convolution: nn.Module, tokens: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ..initialisation import Conv2d, Linear
+
 
 def per_gaussian(channels: Tensor) -> Tensor:
     """[B, C, k h, k w] -> [B, N, C] in row-major order: a view of channels-last memory."""
@@ -31,8 +33,8 @@ def mlp(
     inputs: int, hidden: tuple[int, ...], outputs: int, activation: type[nn.Module] = nn.GELU
 ) -> nn.Sequential:
     """Return an MLP over the last axis."""
-    layers = _hidden(inputs, hidden, nn.Linear, activation)
-    return nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], outputs))
+    layers = _hidden(inputs, hidden, Linear, activation)
+    return nn.Sequential(*layers, Linear((inputs, *hidden)[-1], outputs))
 
 
 def output_layer(network: nn.Module) -> nn.Conv2d | nn.Linear:
@@ -52,7 +54,7 @@ def start_constant(layer: nn.Conv2d | nn.Linear, value: Tensor | float = 0.0) ->
 
 
 def _per_cell(inputs: int, outputs: int) -> nn.Module:
-    return nn.Conv2d(inputs, outputs, 1)
+    return Conv2d(inputs, outputs, 1)
 
 
 def _hidden(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dgp_mining.prior.continuoussr_table import PIXELS_PER_SPACING
 
+from ...initialisation import Conv2d
 from ..mlp import mlp, output_layer, per_cell_mlp, per_gaussian, start_constant
 from .blending import from_blending, isotropic, maximum_entropy_tilt, to_blending, with_positive_diagonal
 from .settings import ContinuousSRSettings
@@ -84,10 +85,11 @@ class CovarianceWeighting(CovarianceHead):
             self.cholesky = nn.Parameter(dictionary.float().clone())
         embedded = settings.latent - 3 if self.tilted else settings.latent
         self.embedding = mlp(3, settings.embedding, embedded) if embedded else None
-        self.query = nn.Conv2d(channels, settings.latent, 3, padding=1)
+        self.query = Conv2d(channels, settings.latent, 3, padding=1)
         if settings.interpolate:
             start = to_blending(isotropic(settings.start_sigma), settings.blending)
             tilt = maximum_entropy_tilt((entries - centre) / spread, (start - centre) / spread)
+            tilt = tilt.round(decimals=10) + 0.0  # without the rounding of this processor, and without -0.0
             start_constant(self.query, F.pad(tilt, (settings.latent - 3, 0)))
 
     def queries(self, features: Tensor) -> Tensor:  # [B, F, k h, k w] -> [B, N, latent]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from splat2d import GaussianField
 
 from ...encoders import Encoder, fill_windows, make_encoder
+from ...initialisation import Conv2d
 from ..base import Network
 from ..bicubic_start import BicubicStart
 from ..mlp import output_layer, per_cell_mlp, per_cell_trunk, per_gaussian, start_constant
@@ -132,6 +133,6 @@ def cell_projection(encoder: Encoder, settings: ContinuousSRSettings) -> nn.Modu
     """
     features, cells = settings.features, settings.cells
     if encoder.upsampling == 1:
-        return nn.Conv2d(encoder.channels, features * cells**2, 3, padding=1)
+        return Conv2d(encoder.channels, features * cells**2, 3, padding=1)
     provided = encoder.channels * (encoder.upsampling // cells) ** 2
-    return nn.Identity() if provided == features else nn.Conv2d(provided, features, 1)
+    return nn.Identity() if provided == features else Conv2d(provided, features, 1)

@@ -14,8 +14,10 @@ from ...encoders.windows import (
     beyond_border,
     merge,
     partition,
+    position_bias,
     relative_offsets,
 )
+from ...initialisation import Linear, draw_normal, draw_orthogonal
 from ..mlp import mlp
 from .settings import GSASRSettings
 
@@ -75,8 +77,8 @@ class ScaleAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.value = nn.Linear(channels, channels)
-        self.project = nn.Linear(channels, channels)
+        self.value = Linear(channels, channels)
+        self.project = Linear(channels, channels)
 
     def forward(self, condition: Tensor) -> Tensor:
         return self.project(self.value(condition))[:, None, None]
@@ -92,17 +94,17 @@ class CrossAttention(nn.Module):
         super().__init__()
         channels, window = settings.channels, settings.window
         self.window, self.shift = window, window // 2 if shifted else 0
-        self.query = nn.Linear(channels, channels)
-        self.key_value = nn.Linear(channels, 2 * channels)
-        self.project = nn.Linear(channels, channels)
+        self.query = Linear(channels, channels)
+        self.key_value = Linear(channels, 2 * channels)
+        self.project = Linear(channels, channels)
         offsets = (2 * window - 1) ** 2
-        self.bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(offsets, settings.heads), std=0.02))
+        self.bias = nn.Parameter(draw_normal(torch.empty(offsets, settings.heads), std=0.02))
         self.register_buffer("offsets", relative_offsets(window), persistent=False)
         masks = wrapped_key_masks(window, self.shift) if shifted and not settings.compat else None
         self.register_buffer("masks", masks, persistent=False)
 
     def forward(self, gaussians: Tensor, place: Tensor, features: Tensor) -> Tensor:
-        bias = self.bias[self.offsets].permute(2, 0, 1)
+        bias = position_bias(self.bias, self.offsets)
         queries = partition(self.query(gaussians + place), self.window)
         features = features.roll((-self.shift, -self.shift), (1, 2))
         keys, values = partition(self.key_value(features), self.window).chunk(2, -1)
@@ -113,8 +115,8 @@ class CrossAttention(nn.Module):
         """Start with attention to the Gaussian's own pixel, and with values that pass its features on."""
         self.bias.add_(local_bias(self.window))
         channels = len(self.project.weight)
-        nn.init.orthogonal_(self.key_value.weight[channels:], FEATURE_GAIN)
-        nn.init.orthogonal_(self.project.weight, FEATURE_GAIN)
+        draw_orthogonal(self.key_value.weight[channels:], FEATURE_GAIN)
+        draw_orthogonal(self.project.weight, FEATURE_GAIN)
 
 
 def local_bias(window: int) -> Tensor:

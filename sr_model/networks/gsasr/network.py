@@ -20,6 +20,7 @@ from splat2d import DEFAULT_CUTOFF, GaussianField
 
 from ...encoders import fill_windows, make_encoder
 from ...encoders.transformer import upsampler
+from ...initialisation import Conv2d, draw_kaiming_normal, draw_normal
 from ..base import Network
 from ..bicubic_start import BicubicStart
 from ..mlp import mlp, output_layer, per_cell_mlp, per_gaussian, start_constant
@@ -61,10 +62,10 @@ class GSASR(Network):
         self.encoder = make_encoder(s, upsampling=1)
         self.window = math.lcm(self.encoder.window, s.window)
         self.features = nn.Sequential(
-            nn.Conv2d(self.encoder.channels, c, 3, padding=1), nn.ReLU(), nn.Conv2d(c, c, 3, padding=1)
+            Conv2d(self.encoder.channels, c, 3, padding=1), nn.ReLU(), Conv2d(c, c, 3, padding=1)
         )
-        self.embedding = nn.Parameter(torch.randn(s.window, s.window, c))
-        self.place = nn.Parameter(torch.randn(s.window, s.window, c))
+        self.embedding = nn.Parameter(draw_normal(torch.empty(s.window, s.window, c), std=1))
+        self.place = nn.Parameter(draw_normal(torch.empty(s.window, s.window, c), std=1))
         self.condition = mlp(1, (4 * c,), c, nn.ReLU)
         self.injection = nn.ModuleList(
             Block(c, (CrossAttention(s, shifted=bool(i % 2)) for i in range(s.injection[1])))
@@ -186,7 +187,7 @@ class GSASR(Network):
             *(module for block in _blocks(self.injection) for module in block.mlp),
         ):
             if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                draw_kaiming_normal(module.weight)
 
 
 def _blocks(modules: nn.ModuleList) -> Iterator[Block]:
