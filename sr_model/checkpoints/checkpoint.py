@@ -14,6 +14,7 @@ from dgp_mining.shipped import MODEL, shipped_file
 
 from ..networks.base import Network, NetworkSettings
 from ..networks.registry import DEFAULT_ARCHITECTURE, architecture_name, build_network, settings_from
+from .earlier_conversions import put_right
 from .tensor_file import CheckpointError, read_tensors, write_tensors
 
 FORMAT = "sr_model-checkpoint/1"
@@ -70,13 +71,15 @@ class Checkpoint:
     def load(path: str | Path) -> Checkpoint:
         """Read a file that `save` wrote.
 
+        What an earlier release of `sr-convert` got wrong is put right, with a warning in the log.
+
         Raises:
             CheckpointError: if it is not a checkpoint, or is one of a newer version.
         """
         tensors, notes = read_tensors(path, FORMAT, "a network that sr-train wrote")
         try:
             name = notes.pop("architecture", DEFAULT_ARCHITECTURE)
-            settings = settings_from(name, notes.pop("network"))
+            settings = settings_from(name, put_right(path, name, notes.pop("network"), notes))
             dictionary = tensors.pop(DICTIONARY, None)
         except (TypeError, ValueError, KeyError) as error:
             raise CheckpointError(f"{path} was written by another version of sr-train: {error}.") from error

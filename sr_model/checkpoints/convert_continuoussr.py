@@ -2,10 +2,10 @@
 
 Everything that the released code does around the weights is a setting here: SwinIR or HAT without
 normalisation of images, four Gaussians per LR pixel that start at the corner of their cells, a dictionary
-whose kernels an MLP embeds in pixels at x4, blending of Cholesky entries. Its division by 4 and
-multiplication by the scale amount to our unit, the grid spacing. Two faults of the released code are not
-reproduced: its renderer drops Gaussians beyond 256 per tile, and it scrambles the offsets in batches of
-several images.
+whose kernels an MLP embeds in pixels at x4, blending of Cholesky entries, offsets from activated features.
+Its division by 4 and multiplication by the scale amount to our unit, the grid spacing. Two faults of the
+released code are not reproduced: its renderer drops Gaussians beyond 256 per tile, and it scrambles the
+offsets in batches of several images. `sr_model/README.md` compares all conventions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from torch import Tensor
 from dgp_mining.prior.continuoussr_table import continuoussr_kernels
 
 from ..config.presets import PAPER_NETWORK
-from ..encoders import HAT
+from ..encoders import HAT, Encoder, SwinIR
 from .checkpoint import Checkpoint
 from .conversion import Converted, check_target
 from .pretrained import read_weights, recognise_layout, rename_weights, width_and_depth
@@ -36,6 +37,8 @@ HEADS = {
     "mlp_offset.layers.": "offset.",
 }
 """Prefixes of the released names and of ours for the layers that follow the encoder."""
+ENCODERS: dict[type[Encoder], Literal["swinir", "hat"]] = {SwinIR: "swinir", HAT: "hat"}
+"""The released encoders, and their names in the settings."""
 _NOT_RELEASED = "is not a released ContinuousSR checkpoint"
 
 
@@ -56,12 +59,14 @@ def convert_continuoussr(source: str | Path, target: str | Path, *, overwrite: b
         raise CheckpointError(f"{source} {_NOT_RELEASED}: it has no tensors {lacking[0]}*.")
     encoder = {n.removeprefix("encoder."): t for n, t in tensors.items() if n.startswith("encoder.")}
     layout = recognise_layout(encoder, source)
+    if layout.encoder not in ENCODERS:
+        raise CheckpointError(f"{source} {_NOT_RELEASED}: its encoder is {layout.name}, not SwinIR or HAT.")
     weights = rename_weights(encoder, replace(layout, mean=(0.0, 0.0, 0.0)))
     width, depth = width_and_depth(weights)
     try:
         settings = replace(
             PAPER_NETWORK,
-            encoder="hat" if layout.encoder is HAT else "swinir",
+            encoder=ENCODERS[layout.encoder],
             width=width,
             depth=depth,
             dictionary="released",

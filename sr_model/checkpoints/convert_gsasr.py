@@ -41,7 +41,7 @@ HEADS = {"alpha": "opacity", "mean": "offset", "sigma": "deviation", "rho": "cor
 def convert_gsasr(folder: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
     """Write the released GSASR checkpoint in `folder` as one of ours, `target` (.safetensors).
 
-    The network computes the released field (`GSASRSettings.compat`).
+    The network computes the released field: `GSASRSettings.compat`, and EDSR without its `long_skip`.
 
     Raises:
         CheckpointError: if `folder` is not one, or `target` exists already or cannot be written.
@@ -174,6 +174,7 @@ def settings_from_weights(weights: Mapping[str, Tensor], layout: Layout) -> GSAS
         encoder=encoder,
         width=width,
         depth=depth,
+        long_skip=encoder != "edsr",
         channels=channels,
         heads=weights["interaction.0.layers.0.attention.bias"].shape[1],
         window=side,

@@ -50,6 +50,7 @@ PAPER_NETWORK = ContinuousSRSettings(
     hidden=(512, 1024, 256, 128, 64),
     blending="cholesky",
     covariance="dictionary",
+    activated_offsets=True,
     phase="corner",
     interpolate=False,
     start_sigma=0.65,
@@ -71,11 +72,14 @@ PAPER = Preset(
     ),
 )
 
-# As published; the paper has no margin, and the released code neither masks windows nor clips gradients.
+# As published: the paper has no margin, and the released code neither clips gradients nor adds EDSR's long
+# skip. It does not mask shifted windows either; this network does unless `compat` is set, so that images can
+# be tiled.
 GSASR_PAPER = Preset(
     GSASRSettings(
         width=64,
         depth=16,
+        long_skip=False,
         channels=180,
         heads=6,
         window=12,

@@ -33,6 +33,9 @@ class EncoderSettings(Protocol):
     @property
     def residual_scale(self) -> float: ...
 
+    @property
+    def long_skip(self) -> bool: ...
+
 
 def check_encoder(settings: EncoderSettings) -> None:
     """Raise ValueError if there is no encoder with these settings."""
@@ -54,7 +57,7 @@ def make_encoder(settings: EncoderSettings, *, upsampling: int) -> Encoder:
     width, depth = settings.width, settings.depth
     match settings.encoder:
         case "edsr":
-            return EDSR(width, depth, settings.residual_scale)
+            return EDSR(width, depth, settings.residual_scale, settings.long_skip)
         case "rdn":
             return RDN(width, depth)
         case "swinir":

@@ -14,10 +14,12 @@ class EDSR(Encoder):
 
     A 3x3 convolution, `depth` residual blocks, a long skip. EDSR-baseline is 64 wide and 16 deep; EDSR is 256
     wide and 32 deep, and adds only `residual_scale` = 0.1 of each block's result, which keeps it stable.
+    Without its `long_skip` it is the encoder of the released GSASR.
     """
 
-    def __init__(self, width: int, depth: int, residual_scale: float = 1.0) -> None:
+    def __init__(self, width: int, depth: int, residual_scale: float = 1.0, long_skip: bool = True) -> None:
         super().__init__(width, mean=0.5)
+        self.long_skip = long_skip
         self.head = Conv2d(3, width, 3, padding=1)
         self.blocks = nn.ModuleList(ResidualBlock(width, residual_scale) for _ in range(depth))
         self.tail = Conv2d(width, width, 3, padding=1)
@@ -26,7 +28,8 @@ class EDSR(Encoder):
         shallow = features = self.head(image - self.mean)
         for block in self.blocks:
             features = block(features)
-        return shallow + self.tail(features)
+        deep = self.tail(features)
+        return shallow + deep if self.long_skip else deep
 
 
 class ResidualBlock(nn.Module):

@@ -31,6 +31,10 @@ class NetworkSettings:
     SwinIR (6) and HAT (6; HAT-L 12)."""
     residual_scale: float = 1.0
     """Factor on the result of each EDSR block: 1 in EDSR-baseline, 0.1 in EDSR."""
+    long_skip: bool = True
+    """Whether EDSR adds its first convolution's result to its features, as published. The encoder that GSASR
+    was released with computes this sum and returns the features without it; the other encoders always have
+    their skip."""
     cells: int
     """k: Gaussians per LR pixel along each axis; their grid spacing is 1/k LR pixel."""
     interpolate: bool

@@ -136,7 +136,8 @@ def open_run(
         validation = Validation(held_out, settings.degradation, cache) if held_out else None
         identity = identify(preset, dictionary, seed, samples.paths)
         if resume:
-            begun_with = Budget(**state.restore(out / STATE, identity))
+            parts = {"network": preset.network, "training": settings}
+            begun_with = Budget(**state.restore(out / STATE, identity, parts))
             budget = budget or begun_with
         budget = budget or Budget(steps=settings.steps)
         if context.is_main_process:

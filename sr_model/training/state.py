@@ -21,6 +21,7 @@ from ..networks.registry import build_network
 from .distributed import DistributedContext
 from .errors import Diverged, TrainingError
 from .loss import batch_loss
+from .newer_settings import with_newer_settings
 from .samples import Batch
 
 FORMAT = "sr_model-training/1"
@@ -122,8 +123,11 @@ class TrainingState:
         header = {"identity": identity, "budget": budget, "progress": progress}
         write_tensors(path, tensors, FORMAT, header)
 
-    def restore(self, path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+    def restore(self, path: Path, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
         """Restore what `save` wrote and return its budget.
+
+        `settings` are the dataclasses in `identity`, by their names in it: a file older than one of their
+        fields was written with the field's default.
 
         Raises TrainingError if the file cannot be read, or `identity` differs from what it was saved with.
         """
@@ -131,7 +135,11 @@ class TrainingState:
             tensors, header = read_tensors(path, FORMAT, "the state of a training to resume")
         except CheckpointError as error:
             raise TrainingError(f"{error} To start a new training, leave resume=True out.") from error
-        differing = sorted(_differing(header["identity"], identity))
+        begun = dict(header["identity"])
+        for part, now in settings.items():
+            newer = with_newer_settings(begun[part], now)
+            begun[part] |= {name: value for name, value in newer.items() if name in identity[part]}
+        differing = sorted(_differing(begun, identity))
         if differing:
             raise TrainingError(
                 f"The run in {path.parent} was started with other settings ({', '.join(differing)}): "

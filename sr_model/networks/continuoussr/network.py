@@ -108,6 +108,8 @@ class ContinuousSR(Network):
         origins = self.origins(features)
         if self.offset is None:
             return origins.expand(len(features), -1, -1)
+        if self.settings.activated_offsets:
+            features = F.leaky_relu(features)
         offsets = torch.tanh(per_gaussian(self.offset(features)).float())
         if self.settings.positions == "offsets":
             return (offsets + 1) / 2 * offsets.new_tensor(size[::-1])

@@ -60,6 +60,9 @@ class ContinuousSRSettings(NetworkSettings):
     cell (`initial`); or an offset alone, which can put it anywhere on the canvas (`offsets`)."""
     drift: float = 1.0
     """Largest offset along each axis, in LR pixels."""
+    activated_offsets: bool = False
+    """Whether offsets are computed from the LeakyReLU of the features, as covariances are, and not from the
+    features themselves, as colours are: what the released code does."""
     phase: Literal["centre", "corner"] = "centre"
     """Point of its cell at which a Gaussian starts: the centre, or the top left corner as in the released
     code."""

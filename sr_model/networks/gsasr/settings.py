@@ -45,8 +45,8 @@ class GSASRSettings(NetworkSettings):
     """Position of a Gaussian: the centre of its cell plus an offset (`reference`); or, for the ablation
     (Figure 10), an offset alone, which can put it anywhere on the canvas (`free`)."""
     compat: bool = False
-    """Shift windows as the released code does, so that they see across to the opposite border of the
-    image."""
+    """Shift windows as the released code does, so that they see across to the opposite border of the image,
+    and make colours as bright as in its renderer, which has no cut-off. On in converted networks."""
     interpolate: bool = False
     """Start as bicubic interpolation: the network adds a residual to prefiltered colours, which may leave [0,
     1]."""

@@ -1,22 +1,22 @@
-"""Converted checkpoints give the fields of the released networks; other files are named and refused."""
+"""ContinuousSR's checkpoints are converted with their settings; other files are named and refused.
 
+`networks/test_released.py` compares what a converted network predicts with what the released one does.
+"""
+
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import public_layouts as public
 import pytest
 import torch
-import torch.nn.functional as F
 from click.testing import CliRunner
 
-from sr_model import Checkpoint, CheckpointError, load
+from sr_model import PRESETS, Checkpoint, CheckpointError, load
 from sr_model.checkpoints.convert_continuoussr import convert_continuoussr
 from sr_model.cli.convert import main as sr_convert
 
 HIDDEN = (20, 12, 8)
-L11 = (0, 0.41, 0.62, 0.98, 1.13, 1.29, 1.64, 1.85, 2.36)
-L21 = (-0.86, -0.36, -0.16, 0.19, 0.34, 0.49, 0.84, 1.04, 1.54)
-L22 = (0, 0.33, 0.53, 0.88, 1.03, 1.18, 1.53, 1.73, 2.23)
 
 
 def mlp(name: str, *widths: int) -> public.Shapes:
@@ -39,51 +39,17 @@ def released(kind: str, width: int, latent: int = 24) -> dict:
     }
 
 
-def released_field(state: dict, kind: str, image: torch.Tensor, scale: tuple[float, float]):
-    """(positions, Cholesky entries, colours) in output pixels, one row per Gaussian, as in the released code.
-
-    For one image [1, 3, h, w]; `scale` is (vertical, horizontal).
-    """
-    net = public.Named(state)
-
-    def perceptron(name: str, x: torch.Tensor) -> torch.Tensor:
-        last = max(int(k.split(".")[2]) for k in state if k.startswith(f"{name}.layers."))
-        for index in range(0, last + 1, 2):
-            x = net.linear(f"{name}.layers.{index}", x)
-            x = F.gelu(x) if index < last else x
-        return x
-
-    height, width = image.shape[2:]
-    window = {"swinir": 8, "hat": 16}[kind]
-    padded = F.pad(image, (0, -width % window, 0, -height % window), mode="reflect")
-    encoder = {k.removeprefix("encoder."): t for k, t in state.items() if k.startswith("encoder.")}
-    features = public.transformer_features(encoder, kind, padded)[..., : 4 * height, : 4 * width]
-    features = F.pixel_unshuffle(features, 2)
-
-    kernels = torch.tensor([(a, b, c) for a in L11 for b in L21 for c in L22] + [(0, 0, 0)])
-    queries = net.conv("conv1", F.leaky_relu(features))[0].flatten(1).T
-    weights = torch.softmax(queries @ perceptron("mlp_vector", kernels).T, -1)
-    cholesky = weights @ kernels / 4 * torch.tensor([scale[1], scale[0], scale[0]])
-
-    cells = features[0].flatten(1).T  # row by row
-    row, column = torch.meshgrid(torch.arange(2 * height), torch.arange(2 * width), indexing="ij")
-    corner = torch.stack([column, row], -1).flatten(0, 1) / 2
-    offset = torch.tanh(perceptron("mlp_offset", cells))
-    return torch.tensor([scale[1], scale[0]]) * (corner + offset), cholesky, perceptron("mlp", cells)
-
-
 @pytest.mark.parametrize(("kind", "width"), [("swinir", 12), ("hat", 30)])
-def test_a_converted_checkpoint_makes_the_released_field(tmp_path: Path, kind, width):
-    content = released(kind, width)
-    torch.save(content, tmp_path / "released.pth")
+def test_a_converted_network_has_the_released_settings(tmp_path: Path, kind: str, width: int):
+    torch.save(released(kind, width), tmp_path / "released.pth")
     convert_continuoussr(tmp_path / "released.pth", tmp_path / "ours.safetensors")
     model = load(tmp_path / "ours.safetensors", "cpu")
-    image = torch.rand(1, 3, 13, 18, generator=torch.Generator().manual_seed(0))
-    field = model(image).scale(3.7, 4.5)
-    theirs = released_field(content["model"]["sd"], kind, image, (4.5, 3.7))
-    for ours, expected in zip((field.means, field.cholesky, field.colors), theirs, strict=True):
-        torch.testing.assert_close(ours[0], expected, atol=1e-5, rtol=1e-5)
-    assert torch.isfinite(model(image).render((48, 70))).all()
+    paper = PRESETS["paper"].network
+    shape = {"width": width, "depth": 1, "latent": 24, "embedding": (16, 16), "hidden": HIDDEN}
+    assert model.settings == replace(
+        paper, encoder=kind, dictionary="released", offset_hidden=HIDDEN, **shape
+    )
+    assert torch.isfinite(model(torch.rand(1, 3, 13, 18)).render((48, 70))).all()
 
 
 def test_the_continuoussr_table_is_added_unchanged(tmp_path: Path):
@@ -108,8 +74,11 @@ def test_a_file_that_is_not_a_released_checkpoint_is_refused_in_one_sentence(tmp
     content["model"]["sd"] = {k.replace("layers", "x"): t for k, t in content["model"]["sd"].items()}
     torch.save(content, tmp_path / "unknown.pth")
     torch.save(public.fabricate(public.edsr_basicsr(8, 1, 2)), tmp_path / "encoder.pth")
+    heads = {k: t for k, t in released("swinir", 12)["model"]["sd"].items() if "encoder" not in k}
+    edsr = public.fabricate({f"encoder.{k}": s for k, s in public.edsr_basicsr(8, 1, 2).items()})
+    torch.save({"model": {"sd": heads | edsr}}, tmp_path / "edsr.pth")
     (tmp_path / "text.pth").write_text("not weights")
-    for name in ("headless", "odd", "unknown", "encoder", "text", "missing"):
+    for name in ("headless", "odd", "unknown", "encoder", "edsr", "text", "missing"):
         source = tmp_path / f"{name}.pth"
         with pytest.raises(CheckpointError, match=rf"{name}\.pth") as error:
             convert_continuoussr(source, tmp_path / "ours.safetensors")

@@ -1,4 +1,7 @@
-"""A converted GSASR computes what a plain implementation of the released one computes."""
+"""GSASR's checkpoints are converted with their settings; other folders are named and refused.
+
+`networks/test_released.py` compares what a converted network predicts with what the released one does.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +12,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 from gsasr_renderer import render_released
+from released import Released
 from torch import Tensor
 
-from sr_model import GSASR, PRESETS, Checkpoint, CheckpointError, load
+from sr_model import GSASR, PRESETS, Checkpoint, CheckpointError, GSASRSettings, load
 from sr_model.checkpoints.convert_gsasr import convert_gsasr
 from sr_model.cli.convert import main as sr_convert
+from sr_model.networks.gsasr.network import MASS_WITHIN_CUTOFF
 
 WINDOW, WIDTH = 4, 8
 SMALL = {"c": 12, "heads": 3, "window": WINDOW, "injection": (2, 2), "interaction": (2, 2), "inputs": WIDTH}
@@ -39,62 +44,27 @@ def released(tmp_path: Path) -> Path:
     return folder
 
 
-def plain_field(folder: Path, image: Tensor, scale: float, masked: bool) -> tuple[Tensor, Tensor, Tensor]:
-    encoder, decoder = (
-        torch.load(folder / f"{part}.pth", weights_only=True)["params_ema"] for part in ("encoder", "decoder")
-    )
-    if "SFENet1.weight" in encoder:
-        names = {n: n for n in ("lff", "gff")} | {"sfe1": "SFENet1", "sfe2": "SFENet2", "rdbs": "RDBs"}
-        names |= {"lff": "LFF", "gff": "GFF"}
-        features = public.rdn_features(encoder, image, 2, "convs.{}.conv.0", names)
-    else:
-        inner = [f"body.{i}.conv{j}" for i in range(2) for j in (1, 2)]
-        features = public.edsr_features(encoder, ["conv_first", *inner, "conv_after_body"], image, 1.0)
-    return plain.gaussians(decoder, features, scale, masked)
-
-
-def assert_equal(field, expected: tuple[Tensor, Tensor, Tensor], kept: float = 1.0) -> None:
-    l11, l21, l22 = field.cholesky[0].unbind(-1)
-    covariance = torch.stack([l11**2, l11 * l21, l11 * l21, l21**2 + l22**2], -1).view(-1, 2, 2)
-    for ours, theirs in zip((field.means[0], covariance, field.colors[0] * kept), expected, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("scale", [1.0, 2.7, 30.0])
-@pytest.mark.parametrize("compat", [True, False])
-@torch.no_grad()
-def test_the_decoder_computes_what_a_plain_one_does(released: Path, tmp_path: Path, compat, scale):
-    convert_gsasr(released, tmp_path / "a.safetensors")
-    checkpoint = Checkpoint.load(tmp_path / "a.safetensors")
-    settings = replace(checkpoint.network, compat=compat)
-    model = replace(checkpoint, network=settings).build()
-    image = torch.rand(1, 3, 3 * WINDOW, 2 * WINDOW, generator=torch.Generator().manual_seed(0))
-    kept = 1 - torch.exp(torch.tensor(-(3.33**2) / 2)) if compat else 1.0
-    assert_equal(model(image, scale), plain_field(released, image, scale, not compat), kept)
-
-
 @torch.no_grad()
 def test_an_image_that_fills_no_window_is_extended_by_reflection(released: Path, tmp_path: Path):
     convert_gsasr(released, tmp_path / "a.safetensors")
     model = load(tmp_path / "a.safetensors", "cpu")
     image = torch.rand(1, 3, 6, 7)
-    reflected = torch.nn.functional.pad(image, (0, 1, 0, 2), mode="reflect")
-    field = model(image, 2)
+    whole = torch.nn.functional.pad(image, (0, 1, 0, 2), mode="reflect")
+    field, expected = model(image, 2), model(whole, 2)
     assert field.size == (6, 7)
-    assert [field.means.shape[1]] == [16 * 8 * 8]
-    kept = 1 - torch.exp(torch.tensor(-(3.33**2) / 2))
-    assert_equal(field, plain_field(released, reflected, 2.0, masked=False), kept)
+    for name in ("means", "cholesky", "colors"):
+        assert torch.equal(getattr(field, name), getattr(expected, name))
 
 
-@torch.no_grad()
 def test_encoders_come_in_several_layouts(released: Path, tmp_path: Path):
+    convert_gsasr(released, tmp_path / "edsr.safetensors")
+    assert not Checkpoint.load(tmp_path / "edsr.safetensors").network.long_skip
     torch.save({"params_ema": encoder_file("rdn")}, released / "encoder.pth")
-    converted = convert_gsasr(released, tmp_path / "a.safetensors")
-    assert converted.encoder.startswith("RDN")
-    image = torch.rand(1, 3, 4, 8)
-    field = load(tmp_path / "a.safetensors", "cpu")(image, 3)
-    kept = 1 - torch.exp(torch.tensor(-(3.33**2) / 2))
-    assert_equal(field, plain_field(released, image, 3.0, masked=False), kept)
+    assert convert_gsasr(released, tmp_path / "rdn.safetensors").encoder.startswith("RDN")
+    assert Checkpoint.load(tmp_path / "rdn.safetensors").network == GSASRSettings(
+        encoder="rdn", width=WIDTH, depth=2, channels=12, heads=3, window=WINDOW, injection=(2, 2),
+        interaction=(2, 2), head_hidden=(12, 48), cells=4, compat=True,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5])
@@ -104,8 +74,11 @@ def test_the_released_renderer_cuts_off_at_a_part_of_the_image(released: Path, t
     model = load(tmp_path / "a.safetensors", "cpu")
     image = torch.rand(1, 3, 2 * WINDOW, 3 * WINDOW)
     height, width = 21, 31
-    rendered = render_released(model(image, 2.6), (height, width), ratio)
-    means, covariances, amplitudes = plain_field(released, image, 2.6, masked=False)
+    field = model(image, 2.6)
+    rendered = render_released(field, (height, width), ratio)
+    means, amplitudes = field.means[0], MASS_WITHIN_CUTOFF * field.colors[0]
+    l11, l21, l22 = field.cholesky[0].unbind(-1)
+    covariances = torch.stack([l11**2, l11 * l21, l11 * l21, l21**2 + l22**2], -1).view(-1, 2, 2)
     stretch = torch.diag(torch.tensor([width / (3 * WINDOW), height / (2 * WINDOW)]))
     expected = torch.zeros(3, height, width)
     for i in range(height):
@@ -158,6 +131,14 @@ def test_the_published_networks_have_the_published_numbers_of_parameters(encoder
         model = GSASR(replace(PRESETS["gsasr-paper"].network, encoder=encoder, depth=depth))
     assert sum(p.numel() for p in model.encoder.parameters()) == of_encoder
     assert sum(p.numel() for p in model.parameters()) == of_encoder + of_decoder - unused
+
+
+def test_the_layout_of_these_tests_is_the_released_one():
+    figures = Released("gsasr-edsr")
+    buffers = {name.removeprefix("decoder/") for name in figures.json("buffers")}
+    layout = plain.decoder(180, 6, 12, (1, 2), (6, 6))
+    assert {n: list(s) for n, s in layout.items() if n not in buffers} == dict(figures.json("decoder_layout"))
+    assert buffers < set(layout)
 
 
 def test_a_folder_that_is_not_a_released_gsasr_is_refused_in_one_sentence(released: Path, tmp_path: Path):

@@ -12,7 +12,11 @@ from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
 from sr_model import Budget, Checkpoint, Preset, TrainingError, load, train
 from sr_model.checkpoints.pretrained import load_encoder_weights
+from sr_model.checkpoints.tensor_file import read_tensors, write_tensors
+from sr_model.degradation import Degradation, Noise
 from sr_model.encoders import EDSR
+from sr_model.training.run import STATE
+from sr_model.training.state import FORMAT
 
 
 def test_an_existing_run_is_not_overwritten(
@@ -44,6 +48,30 @@ def test_a_run_is_resumed_with_its_own_settings_only(
     assert "batch = 2\n" in (tmp_path / "settings.toml").read_text()
     with pytest.raises(TrainingError, match="resume="):
         train(dictionary, images, tiny, tmp_path / "nothing", resume=True)
+
+
+def test_a_run_older_than_a_setting_is_resumed_with_its_default(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    noisy = replace(tiny, train=replace(tiny.train, degradation=Degradation(noise=Noise())))
+    arguments = {"prior": dictionary, "images": list_images(photographs), "out": tmp_path}
+    train(preset=noisy, **arguments, budget=Budget(steps=1))
+    tensors, header = read_tensors(tmp_path / STATE, FORMAT, "a state")
+    network, training = header["identity"]["network"], header["identity"]["training"]
+    for settings, name in (
+        (network, "long_skip"),
+        (network, "activated_offsets"),
+        (training, "scale_of"),
+        (training["degradation"], "bicubic"),
+        (training["degradation"]["noise"], "sigma"),
+    ):
+        del settings[name]
+    write_tensors(tmp_path / STATE, tensors, FORMAT, header)
+    train(preset=noisy, **arguments, budget=Budget(steps=2), resume=True)
+    other = replace(noisy, network=replace(noisy.network, activated_offsets=True))
+    write_tensors(tmp_path / STATE, tensors, FORMAT, header)
+    with pytest.raises(TrainingError, match=r"other settings \(network\.activated_offsets\)"):
+        train(preset=other, **arguments, resume=True)
 
 
 def test_a_dictionary_that_cannot_start_the_network_is_one_sentence(
