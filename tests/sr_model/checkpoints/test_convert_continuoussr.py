@@ -11,10 +11,12 @@ import public_layouts as public
 import pytest
 import torch
 from click.testing import CliRunner
+from published import IMAGE, Published
 
 from sr_model import PRESETS, Checkpoint, CheckpointError, load
 from sr_model.checkpoints.convert_continuoussr import convert_continuoussr
 from sr_model.cli.convert import main as sr_convert
+from sr_model.encoders import fill_windows
 
 HIDDEN = (20, 12, 8)
 
@@ -50,6 +52,18 @@ def test_a_converted_network_has_the_released_settings(tmp_path: Path, kind: str
         paper, encoder=kind, dictionary="released", offset_hidden=HIDDEN, **shape
     )
     assert torch.isfinite(model(torch.rand(1, 3, 13, 18)).render((48, 70))).all()
+
+
+@torch.no_grad()
+def test_the_encoder_reads_images_without_a_mean(tmp_path: Path):
+    figures = Published("hat-continuoussr")
+    content = released("hat", 60)
+    heads = {k: t for k, t in content["model"]["sd"].items() if not k.startswith("encoder.")}
+    content["model"]["sd"] = figures.weights | heads
+    torch.save(content, tmp_path / "released.pth")
+    convert_continuoussr(tmp_path / "released.pth", tmp_path / "ours.safetensors")
+    encoder = load(tmp_path / "ours.safetensors", "cpu").encoder
+    figures.check(encoder(fill_windows(IMAGE, encoder.window)))
 
 
 def test_the_continuoussr_table_is_added_unchanged(tmp_path: Path):

@@ -12,12 +12,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 from gsasr_renderer import render_released
+from published import IMAGE, Published
 from released import Released
 from torch import Tensor
 
 from sr_model import GSASR, PRESETS, Checkpoint, CheckpointError, GSASRSettings, load
 from sr_model.checkpoints.convert_gsasr import convert_gsasr
 from sr_model.cli.convert import main as sr_convert
+from sr_model.encoders import fill_windows
 from sr_model.networks.gsasr.network import MASS_WITHIN_CUTOFF
 
 WINDOW, WIDTH = 4, 8
@@ -65,6 +67,17 @@ def test_encoders_come_in_several_layouts(released: Path, tmp_path: Path):
         encoder="rdn", width=WIDTH, depth=2, channels=12, heads=3, window=WINDOW, injection=(2, 2),
         interaction=(2, 2), head_hidden=(12, 48), cells=4, compat=True,
     )  # fmt: skip
+
+
+@torch.no_grad()
+def test_swinir_reads_images_without_a_mean_and_does_not_upsample(released: Path, tmp_path: Path):
+    figures = Published("swinir-gsasr")
+    torch.save({"params_ema": figures.weights}, released / "encoder.pth")
+    decoder = plain.fabricated(plain.decoder(**SMALL | {"inputs": 64}), WINDOW)
+    torch.save({"params_ema": decoder}, released / "decoder.pth")
+    assert convert_gsasr(released, tmp_path / "a.safetensors").encoder.startswith("SwinIR")
+    model = load(tmp_path / "a.safetensors", "cpu")
+    figures.check(model.encoder(fill_windows(IMAGE, 24)))  # as for windows of 12
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5])

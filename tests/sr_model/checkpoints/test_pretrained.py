@@ -6,76 +6,54 @@ import numpy as np
 import public_layouts as public
 import pytest
 import torch
+from published import IMAGE, Published
 
 from sr_model import CheckpointError
 from sr_model.checkpoints.pretrained import load_encoder_weights
-from sr_model.encoders import EDSR, HAT, RDN, SwinIR
+from sr_model.encoders import EDSR, HAT, RDN, SwinIR, fill_windows
 
-IMAGE = torch.rand(1, 3, 16, 32, generator=torch.Generator().manual_seed(0))
-CENTRED = IMAGE - torch.tensor(public.DIV2K_MEAN).view(3, 1, 1)
+SHAPES = {
+    "edsr-basicsr-1.0": public.edsr_basicsr(16, 2, 4),
+    "edsr-pytorch-1.0": public.edsr_pytorch(16, 2, 2),
+    "rdn-liif": public.rdn_liif(8, 3),
+    "rdn-yjn870": public.rdn_yjn870(8, 3, 2),
+    "swinir-x4": public.transformer("swinir", 60, 2, 4),
+    "hat-x2": public.transformer("hat", 60, 1, 2),
+}
 
 
-def features(encoder, content, path: Path) -> torch.Tensor:
-    """Features of the encoder with weights from a file of `content`."""
-    torch.save(content, path)
-    load_encoder_weights(encoder, path)
+@pytest.mark.parametrize(
+    ("case", "encoder"),
+    [
+        ("edsr-basicsr-1.0", EDSR(16, 2)),
+        ("edsr-basicsr-0.1", EDSR(16, 2, 0.1)),
+        ("edsr-pytorch-1.0", EDSR(16, 2)),
+        ("edsr-pytorch-0.1", EDSR(16, 2, 0.1)),
+        ("edsr-liif-1.0", EDSR(16, 2)),
+        ("edsr-liif-0.1", EDSR(16, 2, 0.1)),
+        ("rdn-liif", RDN(8, 3)),
+        ("rdn-yjn870", RDN(8, 3)),
+        ("swinir-x2", SwinIR(60, 2, 2)),
+        ("swinir-x4", SwinIR(60, 2, 4)),
+        ("hat-x2", HAT(60, 1, 2)),
+        ("hat-x4", HAT(60, 1, 4)),
+    ],
+)
+def test_encoders_compute_the_published_features_in_units_of_the_image(tmp_path: Path, case, encoder):
+    figures = Published(case)
+    content = {"model": {"name": "liif", "sd": figures.weights}} if "liif" in case else figures.weights
+    torch.save(content, tmp_path / "a.pth")
+    load_encoder_weights(encoder, tmp_path / "a.pth")
     with torch.no_grad():
-        return encoder(IMAGE)
+        figures.check(encoder(fill_windows(IMAGE, encoder.window)))
 
 
-def close(ours: torch.Tensor, theirs: torch.Tensor) -> None:
-    torch.testing.assert_close(ours, theirs, atol=2e-5 * float(theirs.abs().max()), rtol=0)
-
-
-@pytest.mark.parametrize("residual_scale", [1.0, 0.1])
-@pytest.mark.parametrize("layout", ["basicsr", "edsr-pytorch", "liif"])
-def test_edsr_computes_the_published_features_in_units_of_the_image(tmp_path: Path, layout, residual_scale):
-    if layout == "basicsr":
-        state = public.fabricate(public.edsr_basicsr(8, 2, 4))
-        names = [
-            "conv_first",
-            "body.0.conv1",
-            "body.0.conv2",
-            "body.1.conv1",
-            "body.1.conv2",
-            "conv_after_body",
-        ]
-        theirs = public.edsr_features(state, names, 255 * CENTRED, residual_scale) / 255
-        content = {"params": state}
-    else:
-        state = public.fabricate(public.edsr_pytorch(8, 2, 2))
-        names = ["head.0", "body.0.body.0", "body.0.body.2", "body.1.body.0", "body.1.body.2", "body.2"]
-        if layout == "liif":
-            theirs = public.edsr_features(state, names, (IMAGE - 0.5) / 0.5, residual_scale) / 2
-            content = {"model": {"name": "liif", "sd": {f"encoder.{k}": t for k, t in state.items()}}}
-        else:
-            theirs = public.edsr_features(state, names, 255 * CENTRED, residual_scale) / 255
-            content = state
-    close(features(EDSR(8, 2, residual_scale), content, tmp_path / "a.pt"), theirs)
-
-
-def test_rdn_computes_the_published_features(tmp_path: Path):
-    state = public.fabricate(public.rdn_yjn870(4, 3, 2))
-    names = {"sfe1": "sfe1", "sfe2": "sfe2", "rdbs": "rdbs", "lff": "lff", "gff": "gff"}
-    theirs = public.rdn_features(state, IMAGE, 3, "layers.{}.conv", names)
-    close(features(RDN(4, 3), state, tmp_path / "a.pth"), theirs)
-
-    state = public.fabricate(public.rdn_liif(4, 2))
-    names = {"sfe1": "SFENet1", "sfe2": "SFENet2", "rdbs": "RDBs", "lff": "LFF", "gff": "GFF"}
-    names = {key: name if key == "lff" else f"encoder.{name}" for key, name in names.items()}
-    theirs = public.rdn_features(state, (IMAGE - 0.5) / 0.5, 2, "convs.{}.conv.0", names) / 2
-    content = {"model": {"name": "liif", "sd": state | {"imnet.layers.0.weight": torch.zeros(2, 2)}}}
-    close(features(RDN(4, 2), content, tmp_path / "b.pth"), theirs)
-
-
-@pytest.mark.parametrize(("kind", "encoder"), [("swinir", SwinIR), ("hat", HAT)])
-@pytest.mark.parametrize("scale", [2, 4])
-def test_transformers_compute_the_published_features(tmp_path: Path, kind, encoder, scale):
-    state = public.fabricate(public.transformer(kind, 60, 1, scale))
-    theirs = public.transformer_features(state, kind, CENTRED)
-    ours = features(encoder(60, 1, scale), {"params_ema": state, "params": {}}, tmp_path / "a.pth")
-    assert ours.shape == (1, 64, 16 * scale, 32 * scale)
-    close(ours, theirs)
+@pytest.mark.parametrize("case", SHAPES)
+def test_the_layouts_of_these_tests_are_the_published_ones(case):
+    buffers = ("relative_position_index", "attn_mask")
+    for name, shape in Published(case).layout:
+        assert SHAPES[case].pop(name) == shape or name.endswith("attn_mask"), name
+    assert all(name.split(".")[-1].startswith(buffers) for name in SHAPES[case])
 
 
 def test_what_was_read_is_named(tmp_path: Path):
