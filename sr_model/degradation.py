@@ -148,6 +148,11 @@ class Degradation:
         """Whether anything follows the reduction."""
         return bool(self.rain or self.noise or self.custom)
 
+    @property
+    def plain(self) -> bool:
+        """Whether this is MATLAB's bicubic reduction alone, which can be computed on a GPU."""
+        return self.bicubic == "matlab" and not self.affects
+
     def check(self) -> None:
         """Raise ValueError if the `custom` effect cannot be imported."""
         if self.custom:

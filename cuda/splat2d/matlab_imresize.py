@@ -67,6 +67,19 @@ def imresize(
     return image
 
 
+def resize_matrix(extent: int, out: int, ratio: float, *, antialias: bool = True) -> Tensor:
+    """Return the matrix that `imresize` applies to an axis of `extent` pixels, [out, extent] float64.
+
+    >>> image = torch.rand(6, 9, dtype=torch.float64)
+    >>> smaller = resize_matrix(6, 3, 3 / 6) @ image @ resize_matrix(9, 4, 4 / 9).T
+    >>> torch.allclose(smaller, imresize(image, (3, 4)))
+    True
+    """
+    indices, weights = _band(extent, out, ratio, antialias)
+    matrix = torch.zeros(out, extent, dtype=torch.float64)
+    return matrix.scatter_add_(1, indices.T, weights.T)
+
+
 def output_size(extent: int, scale: float) -> int:
     """Return the number of pixels that `extent` pixels become at `scale`: ceil, as in MATLAB."""
     return math.ceil(extent * scale - SIZE_TOLERANCE)

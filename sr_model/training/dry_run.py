@@ -148,7 +148,7 @@ def step_seconds(run: TrainingRun) -> float:
     """Seconds of a step, after one step to warm up."""
     settings = run.preset.train
     log.info("timing %d steps of %d samples", 1 + TIMED_STEPS, settings.batch)
-    with closing(prefetch(run.micro_batches, 0)) as batches:
+    with closing(prefetch(run.micro_batches, 0, threads=run.sampling_threads)) as batches:
         for step in range(1 + TIMED_STEPS):
             run.state.train_step(next(batches), learning_rate(settings, step, 0), settings)
             if step == 0:  # which also compiled the network, if the settings ask for it

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from ..config.training_settings import EXECUTION
 from ..image_io.reader import image_files
 from ..memory import keep_freed_memory, ran_out
 from ..networks.registry import with_prior
+from .device_samples import DeviceImages, on_device
 from .distributed import DistributedContext, init_process_group
 from .errors import TrainingError
 from .image_cache import default_cache
@@ -67,8 +69,8 @@ class TrainingRun:
     """How long to train."""
     state: TrainingState
     """What a training step changes."""
-    images: ImageSet
-    """The images that samples are drawn from."""
+    images: ImageSet | DeviceImages
+    """The images that samples are drawn from, on the GPU if they fit."""
     validation: Validation | None
     """The held-out images."""
     out: Path
@@ -77,6 +79,14 @@ class TrainingRun:
     """What a resumed run must share with the one it continues; JSON-serialisable."""
     skipped: tuple[str, ...] = ()
     """One sentence for each image, of training or validation, that cannot be used."""
+
+    @property
+    def sampling_threads(self) -> int:
+        """Threads that make batches: with a GPU, CPU cores are free for effects that are computed there."""
+        context = self.state.context
+        if context.device.type != "cuda" or isinstance(self.images, DeviceImages):
+            return 1
+        return max(1, min(8, (os.cpu_count() or 1) // context.world_size))
 
     def micro_batches(self, step: int) -> list[Batch]:
         """This process's share of the batch of a step, split into `accumulate` parts."""
@@ -143,9 +153,8 @@ def open_run(
         if context.is_main_process:
             (out / SETTINGS).write_text(as_toml(preset) + "\n", encoding="utf-8")
         skipped = (*samples.skipped, *(validation.skipped if validation else ()))
-        yield TrainingRun(
-            preset, dictionary, seed, budget, state, samples, validation, out, identity, skipped
-        )
+        there = on_device(samples, settings, context.device)
+        yield TrainingRun(preset, dictionary, seed, budget, state, there, validation, out, identity, skipped)
 
 
 def named_preset(preset: Preset | str) -> Preset:

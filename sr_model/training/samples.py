@@ -91,6 +91,28 @@ class Batch:
         return Batch(self.lr.to(device), tuple(hr.to(device) for hr in self.hr))
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Where a sample was drawn: an HR crop of one image, its turn, and the random numbers for its effects."""
+
+    image: int
+    """Number of the image."""
+    row: int
+    """Top row of the crop in the image."""
+    column: int
+    """Leftmost column of the crop."""
+    side: int
+    """HR pixels on a side."""
+    flip_y: bool
+    """Whether the crop is turned upside down."""
+    flip_x: bool
+    """Whether left and right are exchanged."""
+    transpose: bool
+    """Whether rows and columns are exchanged, after the flips."""
+    random: np.random.Generator
+    """For effects on the LR crop."""
+
+
 class ImageSet:
     """Decoded images to draw samples from."""
 
@@ -139,44 +161,56 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, settings: TrainSettings, seed: int, step: int, part: int = 0, parts: int = 1) -> Batch:
-        """Draw the batch of a step, or only part number `part` of `parts` equal parts of it.
+    def draw(
+        self, settings: TrainSettings, seed: int, step: int, part: int = 0, parts: int = 1
+    ) -> list[list[Draw]]:
+        """Draw the samples of a step, or part number `part` of `parts` of them: groups by size, rising.
 
         Each sample depends on `seed`, `step` and its own number alone: a resumed training draws the samples
         of an uninterrupted one, and several processes together draw those of one.
         """
         share = settings.batch // parts
         common_scale = _random(seed, step).uniform(*settings.scales)
-        drawn: dict[int, list[tuple[np.ndarray, np.random.Generator]]] = {}
+        drawn: dict[int, list[Draw]] = {}
         for sample in range(part * share, (part + 1) * share):
             random = _random(seed, step, sample + 1)
             scale = random.uniform(*settings.scales) if settings.scale_of == "sample" else common_scale
             side = scaled_extent(settings.crop, scale)
-            drawn.setdefault(side, []).append((self._crop(random, side), random))
+            drawn.setdefault(side, []).append(self._draw(random, side))
+        return [drawn[side] for side in sorted(drawn)]
+
+    def _draw(self, random: np.random.Generator, side: int) -> Draw:
+        image = int(random.integers(len(self.images)))
+        row, column = (int(random.integers(n - side + 1)) for n in self.images[image].shape[:2])
+        flip_y, flip_x, transpose = random.integers(2, size=3) > 0
+        return Draw(image, row, column, side, flip_y, flip_x, transpose, random)
+
+    def batch(self, settings: TrainSettings, seed: int, step: int, part: int = 0, parts: int = 1) -> Batch:
+        """Make the samples that `draw` draws with the same arguments."""
         lr, hr = [], []
-        for side in sorted(drawn):
-            crops, randoms = zip(*drawn[side], strict=True)
-            pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+        for group in self.draw(settings, seed, step, part, parts):
+            pixels = torch.from_numpy(np.stack([self.crop(draw) for draw in group])).permute(0, 3, 1, 2)
+            randoms = [draw.random for draw in group]
             lr.append(settings.degradation(pixels, (settings.crop, settings.crop), randoms))
             hr.append(pixels.float() / 255)
         return Batch(torch.cat(lr), tuple(hr))
 
-    def _crop(self, random: np.random.Generator, side: int) -> np.ndarray:  # [side, side, 3] uint8
-        image = self.images[random.integers(len(self.images))]
-        row, column = (random.integers(extent - side + 1) for extent in image.shape[:2])
-        crop = image[row : row + side, column : column + side]
-        flip_y, flip_x, transpose = random.integers(2, size=3)
-        crop = crop[:: 1 - 2 * flip_y, :: 1 - 2 * flip_x]
-        return crop.swapaxes(0, 1) if transpose else crop
+    def crop(self, draw: Draw) -> np.ndarray:
+        """Cut an HR crop, [side, side, 3] uint8."""
+        rows = slice(draw.row, draw.row + draw.side)
+        crop = self.images[draw.image][rows, draw.column : draw.column + draw.side]
+        crop = crop[:: -1 if draw.flip_y else 1, :: -1 if draw.flip_x else 1]
+        return crop.swapaxes(0, 1) if draw.transpose else crop
 
 
 def _random(*numbers: int) -> np.random.Generator:
     return np.random.default_rng(numbers)
 
 
-def prefetch(make: Callable[[int], T], start: int, ahead: int = 2) -> Generator[T]:
-    """Yield make(start), make(start + 1) and so on, computed by a thread, `ahead` items in advance."""
-    with ThreadPoolExecutor(1) as pool:
+def prefetch(make: Callable[[int], T], start: int, ahead: int = 2, threads: int = 1) -> Generator[T]:
+    """Yield make(start), make(start + 1) and so on, computed by threads, `ahead` items each in advance."""
+    ahead *= threads
+    with ThreadPoolExecutor(threads) as pool:
         waiting = deque(pool.submit(make, start + index) for index in range(ahead))
         try:
             while True:

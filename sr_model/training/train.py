@@ -120,7 +120,7 @@ def train_loop(run: TrainingRun, began: float, callbacks: Sequence[TrainingCallb
             callback.on_start(state.step)
             for sentence in run.skipped:
                 callback.on_skipped(sentence)
-        with closing(prefetch(run.micro_batches, state.step)) as batches:
+        with closing(prefetch(run.micro_batches, state.step, threads=run.sampling_threads)) as batches:
             while True:
                 state.seconds = before + time.monotonic() - began
                 spent = run.budget.spent(state.step, state.seconds) if context.is_main_process else 0.0
