@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+import types
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def check_choices(settings: Any) -> None:
     """Raise ValueError if a field of a settings dataclass is not one of the values of its Literal type."""
     for name, hint in get_type_hints(type(settings)).items():
         value = getattr(settings, name)
-        if get_origin(hint) is Literal and value not in get_args(hint):
-            raise ValueError(f"{name} must be one of {', '.join(get_args(hint))}, got {value!r}")
+        kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+        choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+        if choices and value not in choices and not (value is None and type(None) in kinds):
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def check_positive(settings: object, *names: str) -> None:

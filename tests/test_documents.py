@@ -89,7 +89,11 @@ def runnable(block: Block, document: str) -> list[str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A fresh folder with what the documents take for granted: photographs by the names they use."""
-    for name, source, side in (("DIV2K", "mining", 192), ("heldout", "heldout", 96)):
+    for name, source, side in (
+        ("DIV2K", "mining", 192),
+        ("heldout", "heldout", 96),
+        ("pages", "heldout", 96),
+    ):
         (tmp_path / name).mkdir()
         for path in sorted((ROOT / "data" / "samples" / source).iterdir())[:4]:
             Image.open(path).convert("RGB").crop((120, 60, 120 + side, 60 + side)).save(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,19 @@ class Checkpoint:
         weights = {name.removeprefix(WEIGHTS): tensor for name, tensor in tensors.items()}
         return Checkpoint(settings, dictionary, weights, notes)
 
+    @staticmethod
+    def reference() -> Checkpoint:
+        """Read the reference model.
+
+        Raises:
+            CheckpointError: if it is not installed.
+
+        >>> Checkpoint.reference().network.width
+        64
+        """
+        with reference_file() as path:
+            return Checkpoint.load(path)
+
 
 def load(path: str | Path, device: torch.device | str | None = None) -> Network:
     """Return the network of a checkpoint, in evaluation mode.
@@ -118,10 +132,18 @@ def load_reference() -> Network:
     Raises:
         CheckpointError: if it is not installed.
     """
-    try:
-        with shipped_file(MODEL) as path:
-            return load(path)
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            "No reference model is installed here: name a checkpoint with model=."
-        ) from error
+    with reference_file() as path:
+        return load(path)
+
+
+@contextlib.contextmanager
+def reference_file() -> Iterator[Path]:
+    """Yield the path of the reference model's checkpoint. Raises CheckpointError if it is not installed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            path = stack.enter_context(shipped_file(MODEL))
+        except FileNotFoundError as error:
+            raise CheckpointError(
+                "No reference model is installed here: name the file of a checkpoint."
+            ) from error
+        yield path

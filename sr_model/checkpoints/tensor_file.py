@@ -61,3 +61,14 @@ def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tens
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not {what}: it is not a whole safetensors file.") from error
+
+
+def format_of(path: str | Path) -> str | None:
+    """Return the format in a file's header, as `write_tensors` wrote it; None for any other file, or none."""
+    if not Path(path).is_file():
+        return None
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return (file.metadata() or {}).get("format")
+    except (OSError, SafetensorError):
+        return None

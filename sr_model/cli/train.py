@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,14 +20,13 @@ from dgp_mining.command_line import (
     prior_option,
     seed_option,
 )
-from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
 from dgp_mining.signals import Stop, stop_at_signals
 from dgp_mining.terminal import count, notify
 
-from ..config.presets import PRESETS, RENAMED, Preset, default_preset
+from ..checkpoints.checkpoint import Checkpoint
+from ..config.presets import PRESETS, RENAMED, Preset, default_preset, for_fine_tuning, nearest_preset
 from ..config.toml import Config, ConfigError, configured, read_config
-from ..image_io.reader import images_in
 from ..networks.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE, architecture_name, needs_prior
 from ..training.callbacks import TrainingCallback
 from ..training.distributed import is_main_process, started_by_torchrun
@@ -34,6 +34,7 @@ from ..training.dry_run import estimate_training
 from ..training.run import RunOptions
 from ..training.samples import mined_from
 from ..training.schedule import Budget
+from ..training.start import differences, load_init
 from ..training.tensorboard import TensorBoard
 from ..training.train import train
 from .command import Command
@@ -88,7 +89,7 @@ def preset_name(text: str) -> str:
     "--preset",
     type=preset_name,
     metavar=f"[{'|'.join(PRESETS)}]",
-    help="Settings to start from.  [default: the paper's on a GPU, else demo]",
+    help="Settings to start from.  [default: the paper's on a GPU, else demo; with --init the nearest]",
 )
 @option(
     "--steps", type=click.IntRange(1), metavar="N", help="Train this many steps.  [default: the preset's]"
@@ -113,6 +114,17 @@ def preset_name(text: str) -> str:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Pretrained weights to start the encoder from, as published for EDSR, RDN, SwinIR and HAT.",
+)
+@option(
+    "--init",
+    metavar="CHECKPOINT",
+    help="Start from the weights of this checkpoint, a file of sr-train or sr-convert, or 'reference', the "
+    "reference model. Its network and kernels are taken, too; the learning rate is a tenth of the preset's.",
+)
+@option(
+    "--freeze",
+    type=click.Choice(["encoder"]),
+    help="Part of the network whose weights are not trained.  [default: none]",
 )
 @seed_option("the initial weights and of the training crops")
 @option(
@@ -158,6 +170,8 @@ def main(
     resume: bool,
     covariance: str | None,
     encoder_weights: Path | None,
+    init: str | None,
+    freeze: str | None,
     seed: int,
     config: Config,
     overrides: tuple[str, ...],
@@ -172,28 +186,36 @@ def main(
     Exit status 3: finished, without some images, which cannot be read or are too small. Under torchrun, which
     takes this status for a crash, it is 0.
     """
-    name, chosen = choose(arch, preset, covariance, config, overrides)
+    asked = {"network.covariance": covariance, "training.freeze": freeze}
+    overrides = (*(f"{setting}={value}" for setting, value in asked.items() if value), *overrides)
+    if init:
+        name, chosen = choose_for(load_init(init), arch, preset, config, overrides)
+    else:
+        name, chosen = choose(arch, preset, covariance, config, overrides)
     budget = length(ctx, steps, minutes)
     if not is_main_process():
         logging.getLogger("sr_model").setLevel(logging.WARNING)
-    dictionary = None
     if prior:
-        dictionary = Dictionary.load(prior)
-        images = images or str(mined_from(dictionary, prior))
+        images = images or str(mined_from(Dictionary.load(prior), prior))
     if images is None:
-        raise click.UsageError("Name training images with --images, or a dictionary with --prior.")
-    if dictionary is None and needs_prior(chosen.network):
-        dictionary = Dictionary.reference()
+        raise click.UsageError(
+            "Name training images with --images."
+            if init
+            else "Name training images with --images, or a dictionary with --prior."
+        )
+    kernels: Dictionary | Path | None = prior
+    if not (prior or init) and needs_prior(chosen.network):
+        kernels = Dictionary.reference()
         _print("Without --prior the kernels of the reference prior are blended.")
-    training, validation = list_images(images), images_in(val, "val=") if val else ()
-    out = out or Path("runs", f"{name}-{covariance}" if covariance else name)
-    run = (dictionary, training, chosen, out)
+    out = out or Path("runs", run_name(name, covariance, init))
+    run = (kernels, images, chosen, out)
     how: RunOptions = {
-        "val": validation,
+        "val": val or (),
         "hold_out": not val,
         "budget": budget,
         "seed": seed,
         "resume": resume,
+        "init": init,
         "encoder_weights": encoder_weights,
         "cache": cache,
     }
@@ -230,12 +252,45 @@ def choose(
         )
     if covariance and not hasattr(preset.network, "covariance"):
         raise click.UsageError(f"--covariance does not apply to {of_preset}.")
-    if covariance:
-        overrides = (f"network.covariance={covariance}", *overrides)
+    return name, _configured(preset, config, overrides)
+
+
+def choose_for(
+    init: Checkpoint, arch: str | None, name: str | None, config: Config, overrides: tuple[str, ...]
+) -> tuple[str, Preset]:
+    """The preset for going on from a checkpoint, whose network counts, and the preset's name.
+
+    Raises click.UsageError for settings that ask for another network.
+    """
+    if arch and arch != architecture_name(init.network):
+        raise click.UsageError(
+            f"The network of --init is a {architecture_name(init.network)}: leave out --arch {arch}."
+        )
+    preset = for_fine_tuning(PRESETS[name or nearest_preset(init.network)])
+    asked = _configured(replace(preset, network=init.network), config, overrides)
+    if changed := differences(asked.network, init.network):
+        raise click.UsageError(
+            f"The network of --init cannot be changed ({changed}): leave out settings of the network."
+        )
+    if name is None:
+        return nearest_preset(init.network), asked
+    return name, replace(asked, network=preset.network)  # the library says what differs
+
+
+def _configured(preset: Preset, config: Config, overrides: tuple[str, ...]) -> Preset:
     try:
-        return name, configured(preset, config.settings, overrides)
+        return configured(preset, config.settings, overrides)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
+
+
+def run_name(preset: str, covariance: str | None, init: str | None) -> str:
+    """The name of a run's folder that --out does not give.
+
+    >>> run_name("light", None, "runs/a/best.safetensors"), run_name("demo", "fixed", None)
+    ('light-from-best', 'demo-fixed')
+    """
+    return "-".join([preset, *filter(None, [covariance]), *(["from", Path(init).stem] if init else [])])
 
 
 def length(ctx: click.Context, steps: int | None, minutes: float | None) -> Budget | None:

@@ -10,7 +10,7 @@ A preset lists what differs from the defaults of the settings classes (SETTINGS.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -218,4 +218,37 @@ def default_preset(arch: str = DEFAULT_ARCHITECTURE) -> str:
         name
         for name, preset in PRESETS.items()
         if architecture_name(preset.network) == arch and name.split("-")[-1] == kind
+    )
+
+
+def nearest_preset(network: NetworkSettings) -> str:
+    """Return the name of the preset with the most settings of its network in common with `network`.
+
+    >>> nearest_preset(replace(PRESETS["light"].network, depth=17))
+    'light'
+    """
+
+    def common(name: str) -> int:
+        other = PRESETS[name].network
+        return type(other) is type(network) and sum(
+            getattr(network, field.name) == getattr(other, field.name) for field in fields(network)
+        )
+
+    return max(PRESETS, key=common)
+
+
+FINE_TUNING = 0.1
+"""Learning rate of a training that starts from trained weights, relative to that of one from random ones."""
+
+
+def for_fine_tuning(preset: Preset) -> Preset:
+    """Return a preset for a training that starts from a checkpoint: a tenth of its learning rate.
+
+    At the whole rate the first steps undo more than they teach, if the new images resemble the old ones.
+
+    >>> for_fine_tuning(PRESETS["light"]).train.learning_rate
+    0.0001
+    """
+    return replace(
+        preset, train=replace(preset.train, learning_rate=FINE_TUNING * preset.train.learning_rate)
     )

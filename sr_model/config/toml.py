@@ -150,7 +150,8 @@ def as_toml_value(value: object) -> str:
     >>> as_toml_value((2.0, 4.5)), as_toml_value(None)
     ('[2.0, 4.5]', '"none"')
     """
-    return json.dumps(NONE if value is None else value)
+    text = json.dumps(NONE if value is None else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")  # TOML, unlike JSON, has it only escaped
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -57,6 +57,8 @@ class TrainSettings:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the network's convolutions and matrix products; `auto` is bfloat16 on devices on which it
     is faster."""
+    freeze: Literal["encoder"] | None = None
+    """Part of the network that keeps the weights it starts with; "none" trains all of it."""
     compile: bool = False
     """Compile the network with torch.compile: faster steps after minutes of compilation."""
     validate_every: int

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -18,26 +17,26 @@ from typing import Any, TypedDict
 
 from dgp_mining.prior.dictionary import Dictionary
 
+from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.pretrained import load_encoder_weights
 from ..config.presets import Preset, find_preset
-from ..config.toml import as_toml
-from ..config.training_settings import EXECUTION
+from ..config.training_settings import EXECUTION, TrainSettings
 from ..image_io.reader import image_files
 from ..memory import keep_freed_memory, ran_out
-from ..networks.registry import with_prior
 from .device_samples import DeviceImages, on_device
 from .distributed import DistributedContext, init_process_group
 from .errors import TrainingError
 from .image_cache import default_cache
+from .record import SETTINGS, Given, settings_text
 from .samples import Batch, ImageSet, held_out_images, largest_crop
 from .schedule import Budget
+from .start import Start, start_from_checkpoint, start_from_prior
 from .state import TrainingState
 from .validation import Validation
 
 log = logging.getLogger(__name__)
 
 STATE, LAST, BEST = "state.safetensors", "last.safetensors", "best.safetensors"
-SETTINGS = "settings.toml"
 
 Images = str | Path | Sequence[str | Path]
 """A folder of images, searched recursively, or a list of files."""
@@ -51,6 +50,7 @@ class RunOptions(TypedDict, total=False):
     budget: Budget | None
     seed: int
     resume: bool
+    init: Checkpoint | str | Path | None
     encoder_weights: str | Path | None
     cache: str | Path | None
 
@@ -61,8 +61,8 @@ class TrainingRun:
 
     preset: Preset
     """Settings of the network and of the training."""
-    dictionary: Dictionary | None
-    """The prior that the network blends or starts from; None if it has none."""
+    start: Start
+    """The network that it started with: kernels, and weights unless they were drawn."""
     seed: int
     """Seed of the initial weights and of the samples."""
     budget: Budget
@@ -115,6 +115,7 @@ def open_run(
     budget: Budget | None = None,
     seed: int = 0,
     resume: bool = False,
+    init: Checkpoint | str | Path | None = None,
     encoder_weights: str | Path | None = None,
     cache: str | Path | None = None,
 ) -> Iterator[TrainingRun]:
@@ -123,19 +124,22 @@ def open_run(
     Arguments and errors are those of `sr_model.train`. Running out of memory inside is a TrainingError, too.
     """
     preset, out = named_preset(preset), Path(out)
+    check_options(preset.train, val, hold_out, resume, init, encoder_weights)
     dictionary = Dictionary.load(prior) if isinstance(prior, str | Path) else prior
     training, held_out = image_files(images, "images="), image_files(val, "val=")
-    if held_out and hold_out:
-        raise TrainingError("Validation images are given with val= or chosen by hold_out=True, not both.")
     cache = Path(cache) if cache else default_cache()
     with init_process_group() as context, explain_lack_of_memory(preset):
         check_parts(preset, context)
-        preset, dictionary = choose_kernels(preset, dictionary)
+        if init is None:
+            start = start_from_prior(preset, dictionary)
+        else:
+            start = start_from_checkpoint(init, preset, dictionary)
+        preset = replace(preset, network=start.network)
         settings = preset.train
         keep_freed_memory()
         if context.is_main_process:
             prepare_folder(out, resume)
-        state = TrainingState.new(preset.network, dictionary, settings, seed, context)
+        state = TrainingState.new(start.network, start.kernels, settings, seed, context, start.weights)
         if encoder_weights and not resume:
             log.info("the encoder starts as %s", load_encoder_weights(state.model.encoder, encoder_weights))
             state.average.load_state_dict(state.model.state_dict())
@@ -144,17 +148,45 @@ def open_run(
         samples = ImageSet(training, smallest=smallest, reason=reason, held_out=unseen, cache=cache)
         held_out = held_out or unseen
         validation = Validation(held_out, settings.degradation, cache) if held_out else None
-        identity = identify(preset, dictionary, seed, samples.paths)
+        identity = identify(preset, start, seed, samples.paths)
         if resume:
             parts = {"network": preset.network, "training": settings}
             begun_with = Budget(**state.restore(out / STATE, identity, parts))
             budget = budget or begun_with
         budget = budget or Budget(steps=settings.steps)
         if context.is_main_process:
-            (out / SETTINGS).write_text(as_toml(preset) + "\n", encoding="utf-8")
+            given = Given(prior, init, images, val, encoder_weights, out, budget, seed)
+            text = settings_text(preset, given, start, samples.paths, unseen)
+            (out / SETTINGS).write_text(text, encoding="utf-8", errors="replace")
         skipped = (*samples.skipped, *(validation.skipped if validation else ()))
         there = on_device(samples, settings, context.device)
-        yield TrainingRun(preset, dictionary, seed, budget, state, there, validation, out, identity, skipped)
+        yield TrainingRun(preset, start, seed, budget, state, there, validation, out, identity, skipped)
+
+
+def check_options(
+    settings: TrainSettings,
+    val: Images,
+    hold_out: bool,
+    resume: bool,
+    init: Checkpoint | str | Path | None,
+    encoder_weights: str | Path | None,
+) -> None:
+    """Raise TrainingError for a degradation that is not found, or arguments that contradict each other."""
+    try:
+        settings.degradation.check()
+    except ValueError as error:
+        raise TrainingError(f"This cannot be trained: {error}.") from error
+    if val and hold_out:
+        raise TrainingError("Validation images are given with val= or chosen by hold_out=True, not both.")
+    if init is not None and encoder_weights:
+        raise TrainingError(
+            "A checkpoint's weights include the encoder's: give init= or encoder_weights=, not both."
+        )
+    if settings.freeze and not (init is not None or encoder_weights or resume):
+        raise TrainingError(
+            f"Random weights of the {settings.freeze} would be frozen: name weights to start from with init= "
+            "or encoder_weights=, or leave out training.freeze."
+        )
 
 
 def named_preset(preset: Preset | str) -> Preset:
@@ -165,16 +197,6 @@ def named_preset(preset: Preset | str) -> Preset:
         return find_preset(preset)
     except ValueError as error:
         raise TrainingError(str(error)) from error
-
-
-def choose_kernels(preset: Preset, dictionary: Dictionary | None) -> tuple[Preset, Dictionary | None]:
-    """Apply the prior: return the preset to train, and the kernels to blend or None. Raises TrainingError."""
-    try:
-        preset.train.degradation.check()
-        network, dictionary = with_prior(preset.network, dictionary)
-    except ValueError as error:
-        raise TrainingError(f"This cannot be trained: {error}.") from error
-    return replace(preset, network=network), dictionary
 
 
 def check_parts(preset: Preset, context: DistributedContext) -> None:
@@ -208,14 +230,12 @@ def prepare_folder(out: Path, resume: bool) -> None:
         ) from error
 
 
-def identify(
-    preset: Preset, dictionary: Dictionary | None, seed: int, images: Sequence[Path]
-) -> dict[str, Any]:
+def identify(preset: Preset, start: Start, seed: int, images: Sequence[Path]) -> dict[str, Any]:
     """What a resumed run must share with the one it continues; JSON-serialisable."""
     identity = {
         "network": asdict(preset.network),
         "training": {k: v for k, v in asdict(preset.train).items() if k not in EXECUTION},
-        "dictionary": dictionary and hashlib.sha256(dictionary.cholesky.tobytes()).hexdigest(),
+        **start.digests(),
         "seed": seed,
         "images": [path.name for path in images],
     }

@@ -12,8 +12,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from dgp_mining.prior.dictionary import Dictionary
-
 from ..checkpoints.tensor_file import CheckpointError, read_tensors, write_tensors
 from ..config.training_settings import TrainSettings
 from ..networks.base import Network, NetworkSettings
@@ -40,7 +38,7 @@ class TrainingState:
     average: Network
     """A network with the exponential moving average of the weights, which is validated and saved for use."""
     optimiser: torch.optim.Adam
-    """Adam over the model's parameters."""
+    """Adam over the model's parameters, but for those that are frozen."""
     context: DistributedContext
     """The processes that train together."""
     step: int = 0
@@ -53,27 +51,32 @@ class TrainingState:
     @staticmethod
     def new(
         network: NetworkSettings,
-        dictionary: Dictionary | None,
+        kernels: Tensor | None,
         settings: TrainSettings,
         seed: int,
         context: DistributedContext,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> TrainingState:
-        """Step 0, with weights drawn from `seed`.
+        """Step 0, with `weights` (a state dict) or else some drawn from `seed`.
 
-        Raises TrainingError if the network cannot be started on the dictionary.
+        `kernels` are those that the network blends, [K, 3]. Raises TrainingError if it cannot start on them.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                kernels = None if dictionary is None else torch.tensor(dictionary.cholesky)
                 model = build_network(network, kernels)
             except ValueError as error:
                 raise TrainingError(f"This dictionary cannot be trained on: {error}.") from error
+        if weights is not None:
+            model.load_state_dict(dict(weights))
+        if settings.freeze == "encoder":
+            model.encoder.requires_grad_(False)
         model = model.to(context.device)
         average = copy.deepcopy(model).eval().requires_grad_(False)
         called = cast(nn.Module, torch.compile(model)) if settings.compile else model
         trained = context.wrap(called)
-        optimiser = torch.optim.Adam(model.parameters(), betas=settings.betas)
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimiser = torch.optim.Adam(trainable, betas=settings.betas)
         return TrainingState(model, trained, average, optimiser, context)
 
     def train_step(self, parts: Sequence[Batch], rate: float, settings: TrainSettings) -> float:

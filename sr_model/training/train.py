@@ -11,8 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dgp_mining.prior.dictionary import Dictionary
 from dgp_mining.terminal import count
 
@@ -41,6 +39,7 @@ def train(
     budget: Budget | None = None,
     seed: int = 0,
     resume: bool = False,
+    init: Checkpoint | str | Path | None = None,
     encoder_weights: str | Path | None = None,
     cache: str | Path | None = None,
     callbacks: Sequence[TrainingCallback] = (),
@@ -55,7 +54,8 @@ def train(
     out, with a line in the log and a call of `TrainingCallback.on_skipped` for each.
 
     Args:
-        prior: the dictionary that ContinuousSR blends, or its file; None for an architecture that needs none.
+        prior: the dictionary that ContinuousSR blends, or its file; None for an architecture that needs none,
+            or with `init`.
         images: a folder of images, searched recursively, or a list of files.
         preset: settings of network and training, or the name of a preset (`sr_model.PRESETS`).
         out: the folder of the run; must not hold a training unless `resume`.
@@ -65,6 +65,9 @@ def train(
         budget: steps or minutes; default: the resumed run's, else the preset's steps.
         seed: of the initial weights and of the crops.
         resume: continue the training in `out`, which must have the same settings.
+        init: the checkpoint to start from, its file, or "reference" for the reference model. Its network and
+            kernels are trained in place of those of the preset and prior; nothing else is taken from it.
+            `config.presets.for_fine_tuning` returns a preset with the learning rate for this.
         encoder_weights: a public file of encoder weights to start from (`sr_model.checkpoints.pretrained`).
         cache: the folder for decoded images (`sr_model.training.image_cache`); default: the user's cache.
         callbacks: called after each step and each validation; they may stop the training.
@@ -72,7 +75,8 @@ def train(
     Raises:
         TrainingError: if the training cannot start or continue, diverges, or runs out of memory.
         ImageError: if no image is usable.
-        CheckpointError: if a checkpoint cannot be written, or `encoder_weights` do not fit the encoder.
+        CheckpointError: if a checkpoint cannot be written, `init` is not one, or `encoder_weights` do not fit
+            the encoder.
         DictionaryError: if `prior` is a file that is not a dictionary.
 
     >>> import tempfile
@@ -96,7 +100,7 @@ def train(
     began = time.monotonic()
     with open_run(
         prior, images, preset, out, val=val, hold_out=hold_out, budget=budget, seed=seed,
-        resume=resume, encoder_weights=encoder_weights, cache=cache,
+        resume=resume, init=init, encoder_weights=encoder_weights, cache=cache,
     ) as run:  # fmt: skip
         log.info(
             "training %s parameters on %s for %s, from step %d",
@@ -120,6 +124,8 @@ def train_loop(run: TrainingRun, began: float, callbacks: Sequence[TrainingCallb
             callback.on_start(state.step)
             for sentence in run.skipped:
                 callback.on_skipped(sentence)
+        if run.start.weights is not None and run.validation and state.step == 0:
+            save_checkpoints(run, listeners)  # the start may remain the best
         with closing(prefetch(run.micro_batches, state.step, threads=run.sampling_threads)) as batches:
             while True:
                 state.seconds = before + time.monotonic() - began
@@ -157,7 +163,8 @@ def save_checkpoints(
         "step": state.step,
         "training": json.loads(json.dumps(asdict(run.preset.train))),
         "seed": run.seed,
-        "dictionary": run.dictionary and run.dictionary.metadata,
+        "dictionary": run.start.prior,
+        **(run.start.notes or {}),
     }
     is_best = run.validation is None or not (run.out / BEST).exists()  # nothing to compare with
     if validate and run.validation:
@@ -167,8 +174,7 @@ def save_checkpoints(
         notes["validation"] = asdict(score)
         for callback in listeners:
             callback.on_validation(Validated(state.step, score, is_best))
-    kernels = None if run.dictionary is None else torch.tensor(run.dictionary.cholesky)
-    checkpoint = Checkpoint(state.average.settings, kernels, state.average.state_dict(), notes)
+    checkpoint = Checkpoint(state.average.settings, run.start.kernels, state.average.state_dict(), notes)
     checkpoint.save(run.out / LAST)
     if is_best:
         checkpoint.save(run.out / BEST)

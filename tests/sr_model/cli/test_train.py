@@ -42,7 +42,8 @@ def test_the_settings_of_a_run_make_another_like_it(prior: Path):
     assert run(train, "--prior", prior, "--steps", 1, "--out", "a", *changed).exit_code == 0
     again = ("--config", "a/settings.toml", "--preset", "paper")
     assert run(train, "--prior", prior, "--steps", 1, "--out", "b", *again).exit_code == 0
-    assert Path("a/settings.toml").read_text() == Path("b/settings.toml").read_text()
+    written = Path("a/settings.toml").read_text()
+    assert written.replace('out = "a"', 'out = "b"') == Path("b/settings.toml").read_text()
     ours, theirs = (Checkpoint.load(f"{name}/last.safetensors") for name in "ab")
     assert ours.notes == theirs.notes
     assert ours.notes["training"]["degradation"]["noise"] == {"sigma": [1.0, 2.0]}

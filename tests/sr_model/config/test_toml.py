@@ -1,12 +1,13 @@
 """Settings are read from a file and from options, with errors that name what is wrong."""
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sr_model import PRESETS
-from sr_model.config.toml import ConfigError, as_toml, configured, read_config
+from sr_model.config.toml import ConfigError, as_toml, as_toml_value, configured, read_config
 from sr_model.degradation import Degradation, Noise, Rain
 
 PAPER = PRESETS["paper"]
@@ -46,6 +47,11 @@ def test_settings_that_were_written_are_read_again(name, tmp_path: Path):
     other = next(p for p in PRESETS.values() if type(p.network) is type(preset.network) and p != preset)
     for start in (preset, other):
         assert configured(start, read(tmp_path, as_toml(preset)).settings) == preset
+
+
+def test_any_text_that_was_written_is_read_again():
+    for text in ("a\\b", 'say "x"', "tab\tnew\nline", "\x00\x7f", "\N{GRINNING FACE}", "dir/été"):
+        assert tomllib.loads(f"a = {as_toml_value(text)}")["a"] == text
 
 
 def test_overrides_count_more_than_the_file(tmp_path: Path):

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import Preset, TrainingError
+from sr_model import Checkpoint, Preset, TrainingError
 from sr_model.config.toml import as_toml
 from sr_model.training.distributed import DistributedContext
 from sr_model.training.run import check_parts
@@ -57,6 +57,25 @@ def test_a_batch_that_cannot_be_shared_is_one_sentence(tiny: Preset):
     context = DistributedContext(torch.device("cpu"), rank=1, world_size=4)
     with pytest.raises(TrainingError, match=r"batch of 2 cannot be shared by 4 processes.*training\.batch"):
         check_parts(tiny, context)
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_from_a_checkpoint_with_a_frozen_encoder(
+    arguments, photographs: Path, checkpoint: Path, tmp_path: Path
+):
+    """An image that cannot be read is named, but torchrun would take status 3 for a crash."""
+    (photographs / "broken.png").write_text("not an image")
+    after = replace(Checkpoint.load(checkpoint), notes={"step": 1})  # as if it had been trained
+    after.save(checkpoint)
+    options = ("--images", photographs, *arguments[-4:], "--init", checkpoint, "--freeze", "encoder")
+    ran = torchrun(*options, "--out", tmp_path / "two")
+    said = ran.communicate(timeout=300)[1]
+    assert ran.returncode == 0, said
+    assert said.count("without 1 image") == 1
+    before, after = (load_file(path) for path in (checkpoint, tmp_path / "two" / "last.safetensors"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not [name for name in changed if name.startswith("network.encoder.")]
 
 
 @pytest.mark.slow

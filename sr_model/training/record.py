@@ -1,0 +1,91 @@
+"""The record of what a run was started with, `settings.toml`, from which `sr-train --config` repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.terminal import count
+from splat2d.version import __version__
+
+from ..checkpoints.checkpoint import Checkpoint
+from ..config.presets import Preset
+from ..config.toml import as_toml, as_toml_value
+from ..networks.registry import architecture_name
+from .schedule import Budget
+from .start import Start
+
+SETTINGS = "settings.toml"
+
+
+@dataclass(frozen=True)
+class Given:
+    """The arguments of a run, as they were given."""
+
+    prior: Dictionary | str | Path | None
+    """The dictionary, or its file."""
+    init: Checkpoint | str | Path | None
+    """The checkpoint to start from, its file or its name."""
+    images: str | Path | Sequence[str | Path]
+    """Training images: a folder or a list of files."""
+    val: str | Path | Sequence[str | Path]
+    """Validation images, likewise."""
+    encoder_weights: str | Path | None
+    """The file of the encoder's weights."""
+    out: Path
+    """The folder of the run."""
+    budget: Budget
+    """How long to train."""
+    seed: int
+    """The seed."""
+
+
+def settings_text(
+    preset: Preset, given: Given, start: Start, training: Sequence[Path], held_out: Sequence[Path]
+) -> str:
+    """The text of settings.toml: options of sr-train, then all settings.
+
+    What an option cannot hold, such as a list of files, stands in a comment, as do the images that were
+    `held_out` of those given.
+    """
+    options = {
+        "arch": architecture_name(preset.network),
+        "prior": given.prior,
+        "init": given.init,
+        "images": given.images,
+        "val": given.val or None,
+        "encoder_weights": given.encoder_weights,
+        "steps": given.budget.steps,
+        "minutes": given.budget.minutes,
+        "seed": given.seed,
+        "out": given.out,
+    }
+    lines = [f"# Written by sr-train {__version__}, which repeats this training with --config."]
+    for name, value in options.items():
+        if isinstance(value, str | int | float | Path):
+            lines.append(f"{name} = {as_toml_value(str(value) if isinstance(value, Path) else value)}")
+        elif value is not None:
+            lines.append(f"# {name}: {_in_words(value)}")
+    lines += _remarks(start, training, held_out)
+    return "\n".join([*lines, "", as_toml(preset), ""])
+
+
+def _remarks(start: Start, training: Sequence[Path], held_out: Sequence[Path]) -> Iterator[str]:
+    yield f"# {count(len(training), 'image')} to train on"
+    if held_out:
+        yield f"# held out for validation: {', '.join(repr(path.name) for path in held_out)}"
+    if start.kernels is not None:
+        fingerprint = (start.prior or {}).get("fingerprint")
+        mined = f", mined by the run {fingerprint}" if fingerprint else ""
+        yield f"# {count(len(start.kernels), 'kernel')} to blend{mined}"
+
+
+def _in_words(value: Dictionary | Checkpoint | Sequence[str | Path]) -> str:
+    if isinstance(value, Dictionary):
+        return f"a dictionary of {count(len(value), 'kernel')}"
+    if isinstance(value, Checkpoint):
+        return "a checkpoint that was not in a file"
+    names = [Path(path).name for path in value]
+    return f"{count(len(names), 'file')}, from {names[0]!r} to {names[-1]!r}"
