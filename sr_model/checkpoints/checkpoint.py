@@ -88,16 +88,16 @@ class Checkpoint:
         return Checkpoint(settings, dictionary, weights, notes)
 
     @staticmethod
-    def reference() -> Checkpoint:
+    def reference(argument: str = "model=") -> Checkpoint:
         """Read the reference model.
 
         Raises:
-            CheckpointError: if it is not installed.
+            CheckpointError: if it is not installed; it says to name a checkpoint with `argument`.
 
         >>> Checkpoint.reference().network.width
         64
         """
-        with reference_file() as path:
+        with reference_file(argument) as path:
             return Checkpoint.load(path)
 
 
@@ -132,18 +132,21 @@ def load_reference() -> Network:
     Raises:
         CheckpointError: if it is not installed.
     """
-    with reference_file() as path:
+    with reference_file("model=") as path:
         return load(path)
 
 
 @contextlib.contextmanager
-def reference_file() -> Iterator[Path]:
-    """Yield the path of the reference model's checkpoint. Raises CheckpointError if it is not installed."""
+def reference_file(argument: str) -> Iterator[Path]:
+    """Yield the path of the reference model's checkpoint.
+
+    Raises CheckpointError if it is not installed, which says to name another with `argument`.
+    """
     with contextlib.ExitStack() as stack:
         try:
             path = stack.enter_context(shipped_file(MODEL))
         except FileNotFoundError as error:
             raise CheckpointError(
-                "No reference model is installed here: name the file of a checkpoint."
+                f"No reference model is installed here: name a checkpoint with {argument}."
             ) from error
         yield path

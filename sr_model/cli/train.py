@@ -89,7 +89,8 @@ def preset_name(text: str) -> str:
     "--preset",
     type=preset_name,
     metavar=f"[{'|'.join(PRESETS)}]",
-    help="Settings to start from.  [default: the paper's on a GPU, else demo; with --init the nearest]",
+    help="Settings to start from.  [default: the paper's on a GPU, else demo; with --init, the one "
+    "nearest to its network]",
 )
 @option(
     "--steps", type=click.IntRange(1), metavar="N", help="Train this many steps.  [default: the preset's]"
@@ -97,7 +98,7 @@ def preset_name(text: str) -> str:
 @option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Or train this many minutes.")
 @out_option(
     "the checkpoints and settings: a folder",
-    "  [default: runs/PRESET]",
+    "  [default: runs/PRESET, or runs/PRESET-from-CHECKPOINT]",
     type=click.Path(path_type=Path),
     metavar="DIR",
 )

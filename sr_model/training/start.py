@@ -110,8 +110,8 @@ def load_init(init: Checkpoint | str | Path) -> Checkpoint:
     """
     if isinstance(init, Checkpoint):
         checkpoint = init
-    elif str(init) == REFERENCE:
-        checkpoint = Checkpoint.reference()
+    elif init == REFERENCE:  # a Path of that name is a file
+        checkpoint = Checkpoint.reference("init=")
     else:
         checkpoint = _read(Path(init))
     try:
