@@ -16,6 +16,7 @@ from dgp_mining.shipped import MODEL, shipped_file
 from ..networks.base import Network, NetworkSettings
 from ..networks.registry import DEFAULT_ARCHITECTURE, architecture_name, build_network, settings_from
 from .earlier_conversions import put_right
+from .foreign import describe_foreign
 from .tensor_file import CheckpointError, read_tensors, write_tensors
 
 FORMAT = "sr_model-checkpoint/1"
@@ -77,7 +78,10 @@ class Checkpoint:
         Raises:
             CheckpointError: if it is not a checkpoint, or is one of a newer version.
         """
-        tensors, notes = read_tensors(path, FORMAT, "a network that sr-train wrote")
+        try:
+            tensors, notes = read_tensors(path, FORMAT, "a network that sr-train wrote")
+        except CheckpointError as error:
+            raise CheckpointError(describe_foreign(path) or str(error)) from error
         try:
             name = notes.pop("architecture", DEFAULT_ARCHITECTURE)
             settings = settings_from(name, put_right(path, name, notes.pop("network"), notes))

@@ -24,8 +24,9 @@ from dgp_mining.prior.continuoussr_table import continuoussr_kernels
 from ..config.presets import PAPER_NETWORK
 from ..encoders import HAT, Encoder, SwinIR
 from .checkpoint import Checkpoint
-from .conversion import Converted, check_target
-from .pretrained import read_weights, recognise_layout, rename_weights, width_and_depth
+from .conversion import Converted, check_target, read_released
+from .layouts import CONTINUOUSSR
+from .pretrained import recognise_layout, rename_weights, width_and_depth
 from .tensor_file import CheckpointError
 
 LICENCE = "CC BY-NC 4.0"
@@ -42,21 +43,22 @@ ENCODERS: dict[type[Encoder], Literal["swinir", "hat"]] = {SwinIR: "swinir", HAT
 _NOT_RELEASED = "is not a released ContinuousSR checkpoint"
 
 
-def convert_continuoussr(source: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
+def convert_continuoussr(
+    source: str | Path, target: str | Path, *, overwrite: bool = False, key: str = ""
+) -> Converted:
     """Write the released ContinuousSR checkpoint `source` (.pth) as one of ours, `target` (.safetensors).
 
     The ContinuousSR table, which such files do not hold, is added unchanged: 154 of its kernels are singular,
     and the network only makes sure that their blends are not.
+
+    `key` says where in the file the weights are, such as `params`; by default they are found.
 
     Raises:
         CheckpointError: if `source` is not one, or `target` exists already or cannot be written.
     """
     source, target = Path(source), Path(target)
     check_target(target, overwrite)
-    tensors, _ = read_weights(source)
-    lacking = [prefix for prefix in ("encoder.", *HEADS) if not any(n.startswith(prefix) for n in tensors)]
-    if lacking:
-        raise CheckpointError(f"{source} {_NOT_RELEASED}: it has no tensors {lacking[0]}*.")
+    tensors = read_released(source, CONTINUOUSSR, key)
     encoder = {n.removeprefix("encoder."): t for n, t in tensors.items() if n.startswith("encoder.")}
     layout = recognise_layout(encoder, source)
     if layout.encoder not in ENCODERS:

@@ -26,35 +26,42 @@ from ..encoders import HAT, RDN, SwinIR
 from ..encoders.windows import relative_offsets
 from ..networks.gsasr.settings import GSASRSettings
 from .checkpoint import Checkpoint
-from .conversion import Converted, check_target
-from .layouts import Layout
-from .pretrained import read_weights, recognise_layout, rename_weights, width_and_depth
+from .conversion import Converted, check_target, part_file, read_released
+from .layout import Layout
+from .layouts import GSASR_DECODER
+from .pretrained import rename_weights, width_and_depth
+from .recognition import read_public_weights
 from .tensor_file import CheckpointError
 
 LICENCE = "Apache-2.0"
 """Licence of the repository that released them."""
-ENCODER, DECODER = "encoder.pth", "decoder.pth"
 HEADS = {"alpha": "opacity", "mean": "offset", "sigma": "deviation", "rho": "correlation", "rgb": "colour"}
 """The released names of the five heads, and ours."""
 
 
-def convert_gsasr(folder: str | Path, target: str | Path, *, overwrite: bool = False) -> Converted:
+def convert_gsasr(
+    folder: str | Path, target: str | Path, *, overwrite: bool = False, key: str = ""
+) -> Converted:
     """Write the released GSASR checkpoint in `folder` as one of ours, `target` (.safetensors).
 
     The network computes the released field: `GSASRSettings.compat`, and EDSR without its `long_skip`.
+
+    A folder of the released training code is taken, too: `net_g_*.pth` and `net_fea2gs_*.pth`. `key` says
+    where in the files the weights are, such as `params`; by default they are found.
 
     Raises:
         CheckpointError: if `folder` is not one, or `target` exists already or cannot be written.
     """
     folder, target = Path(folder), Path(target)
     check_target(target, overwrite)
-    tensors, _ = read_weights(folder / DECODER)
+    decoder = part_file(folder, "decoder", "net_fea2gs")
+    tensors = read_released(decoder, GSASR_DECODER, key)
     if any("rope_freqs" in name for name in tensors):
         raise CheckpointError(
-            f"{folder / DECODER} has rotary embeddings, as enhanced GSASR models do: only the paper's models "
+            f"{decoder} has rotary embeddings, as enhanced GSASR models do: only the paper's models "
             "can be converted."
         )
-    layout, encoder = encoder_weights(folder / ENCODER)
+    layout, encoder = encoder_weights(part_file(folder, "encoder", "net_g"), key)
     try:
         weights = {f"encoder.{name}": t for name, t in encoder.items()} | decoder_weights(tensors)
         settings = settings_from_weights(weights, layout)
@@ -64,7 +71,7 @@ def convert_gsasr(folder: str | Path, target: str | Path, *, overwrite: bool = F
         model = checkpoint.build()
     except KeyError as error:
         raise CheckpointError(
-            f"{folder / DECODER} is not the decoder of a released GSASR: it has no tensor {error.args[0]}."
+            f"{decoder} is not the decoder of a released GSASR: it has no tensor {error.args[0]}."
         ) from error
     except ValueError as error:
         raise CheckpointError(f"{folder} is not a released GSASR checkpoint ({error}).") from error
@@ -72,23 +79,18 @@ def convert_gsasr(folder: str | Path, target: str | Path, *, overwrite: bool = F
     return Converted("GSASR", layout.name, sum(p.numel() for p in model.parameters()), LICENCE)
 
 
-def encoder_weights(path: Path) -> tuple[Layout, dict[str, Tensor]]:
+def encoder_weights(path: Path, key: str) -> tuple[Layout, dict[str, Tensor]]:
     """Return the encoder's layout, and its weights under our names. Raises CheckpointError.
 
-    The encoder reads images in [0, 1] without a mean, and has no upsampler. The names follow
-    `layouts.LAYOUTS`, for RDN without the prefix of LIIF.
+    The encoder reads images in [0, 1] without a mean, and has no upsampler.
     """
-    tensors, _ = read_weights(path)
-    try:
-        layout = recognise_layout(tensors, path)
-    except CheckpointError:
-        tensors = {f"encoder.{name}": tensor for name, tensor in tensors.items()}
-        layout = recognise_layout(tensors, path)
-    if layout.encoder is HAT:
+    found = read_public_weights(path, key)
+    layout = found.layout
+    if not isinstance(layout, Layout) or layout.encoder is HAT:
         raise CheckpointError(
             f"{path} holds {layout.name}: only GSASR models with EDSR, RDN or SwinIR can be converted."
         )
-    return layout, rename_weights(tensors, replace(layout, mean=(0.0, 0.0, 0.0), range=1.0))
+    return layout, rename_weights(found.tensors, replace(layout, mean=(0.0, 0.0, 0.0), range=1.0))
 
 
 def decoder_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,35 +1,17 @@
-"""Layouts of public encoders' weights: each project's names of the layers, and ours.
+"""Layouts of public weights: each project's names of the layers, for encoders with ours.
 
-To add one: a `Layout` in `LAYOUTS`, and a file of its names in `tests/sr_model/public_layouts.py`.
+To add an encoder: a `Layout` in `LAYOUTS`, and a file of its names in `tests/sr_model/public_layouts.py`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from ..encoders import EDSR, HAT, RDN, Encoder, SwinIR
+from ..encoders import EDSR, HAT, RDN, SwinIR
+from .layout import Layout, Signature
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean colour of DIV2K, which most of these networks subtract from an image."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A repository's names of an encoder's weights, and the units in which that encoder reads images."""
-
-    name: str
-    """The network and the repository."""
-    encoder: type[Encoder]
-    """Our encoder of the same structure."""
-    marks: tuple[str, ...]
-    """Names of tensors that identify the layout: a file has the first of LAYOUTS whose marks it has all."""
-    renames: tuple[tuple[str, str], ...]
-    """Regular expressions that match a whole name, each with our name for it."""
-    mean: tuple[float, float, float]
-    """Subtracted from an image."""
-    range: float = 1.0
-    """Difference between white and black in the layout's images."""
 
 
 _BLOCK = r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\."
@@ -81,11 +63,19 @@ _RDN = (
 )
 
 
+_EDSR_BASICSR = (
+    (r"conv_first\.(.*)", r"head.\1"),
+    (r"body\.(\d+)\.conv1\.(.*)", r"blocks.\1.first.\2"),
+    (r"body\.(\d+)\.conv2\.(.*)", r"blocks.\1.second.\2"),
+    (r"conv_after_body\.(.*)", r"tail.\1"),
+)
+
+
 _EDSR = (
     (r"head\.0\.(.*)", r"head.\1"),
     (r"body\.(\d+)\.body\.0\.(.*)", r"blocks.\1.first.\2"),
     (r"body\.(\d+)\.body\.2\.(.*)", r"blocks.\1.second.\2"),
-    (r"body\.\d+\.((?:weight|bias))", r"tail.\1"),
+    (r"body\.\d+\.(weight|bias)", r"tail.\1"),
 )
 
 
@@ -93,61 +83,96 @@ def _within(prefix: str, renames: tuple[tuple[str, str], ...]) -> tuple[tuple[st
     return tuple((re.escape(prefix) + pattern, ours) for pattern, ours in renames)
 
 
+_BUFFERS = (r"conv_last\..*", r".*attn_mask", r".*relative_position_index.*")
+"""Tensors of SwinIR and HAT that belong to no layer of the encoder."""
+
+
+_BEHIND_LIIF = (r"imnet\..*",)
+"""The layers behind LIIF's encoders, which its files also hold; its encoders read images from -1 to 1."""
+
+
+EDSR_PYTORCH = Layout(
+    "EDSR (EDSR-PyTorch)",
+    ("head.0.weight", "body.0.body.0.weight"),
+    (r"(?:tail|sub_mean|add_mean)\..*",),
+    encoder=EDSR,
+    renames=_EDSR,
+    mean=DIV2K_MEAN,
+    range=255.0,
+)
+
+
 LAYOUTS = (
     Layout(
         "HAT (XPixelGroup/HAT)",
-        HAT,
         (
             "conv_first.weight",
             "layers.0.residual_group.overlap_attn.qkv.weight",
             "conv_before_upsample.0.weight",
         ),
-        _TRANSFORMER + _HYBRID,
-        DIV2K_MEAN,
+        _BUFFERS,
+        encoder=HAT,
+        renames=_TRANSFORMER + _HYBRID,
+        mean=DIV2K_MEAN,
     ),
     Layout(
         "SwinIR (JingyunLiang/SwinIR)",
-        SwinIR,
         ("conv_first.weight", "layers.0.residual_group.blocks.0.attn.qkv.weight", "layers.0.conv.weight"),
-        _TRANSFORMER,
-        DIV2K_MEAN,
+        _BUFFERS,
+        ("layers.0.residual_group.overlap_attn.qkv.weight",),
+        encoder=SwinIR,
+        renames=_TRANSFORMER,
+        mean=DIV2K_MEAN,
+    ),
+    Layout(
+        "EDSR (GSASR)",
+        ("conv_first.weight", "body.0.conv1.weight", "conv_after_body.weight"),
+        lacks=("conv_last.weight",),
+        encoder=EDSR,
+        renames=_EDSR_BASICSR,
+        mean=(0.0, 0.0, 0.0),
     ),
     Layout(
         "EDSR (BasicSR)",
-        EDSR,
         ("conv_first.weight", "body.0.conv1.weight", "conv_after_body.weight"),
-        (
-            (r"conv_first\.(.*)", r"head.\1"),
-            (r"body\.(\d+)\.conv1\.(.*)", r"blocks.\1.first.\2"),
-            (r"body\.(\d+)\.conv2\.(.*)", r"blocks.\1.second.\2"),
-            (r"conv_after_body\.(.*)", r"tail.\1"),
-        ),
-        DIV2K_MEAN,
-        255.0,
+        (r"(?:upsample|conv_last)\..*",),
+        encoder=EDSR,
+        renames=_EDSR_BASICSR,
+        mean=DIV2K_MEAN,
+        range=255.0,
     ),
-    Layout("EDSR (EDSR-PyTorch)", EDSR, ("head.0.weight", "body.0.body.0.weight"), _EDSR, DIV2K_MEAN, 255.0),
-    # LIIF, whose encoders read images from -1 to 1.
+    EDSR_PYTORCH,
     Layout(
         "EDSR (LIIF)",
-        EDSR,
         ("encoder.head.0.weight", "encoder.body.0.body.0.weight"),
-        _within("encoder.", _EDSR),
-        (0.5, 0.5, 0.5),
-        2.0,
+        _BEHIND_LIIF,
+        encoder=EDSR,
+        renames=_within("encoder.", _EDSR),
+        mean=(0.5, 0.5, 0.5),
+        range=2.0,
     ),
     Layout(
         "RDN (LIIF)",
-        RDN,
         ("encoder.SFENet1.weight", "encoder.RDBs.0.LFF.weight"),
-        _within("encoder.", _RDN),
-        (0.5, 0.5, 0.5),
-        2.0,
+        _BEHIND_LIIF,
+        encoder=RDN,
+        renames=_within("encoder.", _RDN),
+        mean=(0.5, 0.5, 0.5),
+        range=2.0,
+    ),
+    Layout(
+        "RDN (GSASR)",
+        ("SFENet1.weight", "RDBs.0.LFF.weight"),
+        encoder=RDN,
+        renames=_RDN,
+        mean=(0.0, 0.0, 0.0),
     ),
     Layout(
         "RDN (yjn870/RDN-pytorch)",
-        RDN,
         ("sfe1.weight", "rdbs.0.lff.weight", "gff.0.weight"),
-        (
+        (r"(?:upscale|output)\..*",),
+        encoder=RDN,
+        renames=(
             (r"sfe1\.(.*)", r"first.\1"),
             (r"sfe2\.(.*)", r"second.\1"),
             (r"rdbs\.(\d+)\.layers\.(\d+)\.conv\.(.*)", r"blocks.\1.layers.\2.\3"),
@@ -155,6 +180,30 @@ LAYOUTS = (
             (r"gff\.0\.(.*)", r"fuse.\1"),
             (r"gff\.1\.(.*)", r"tail.\1"),
         ),
-        (0.0, 0.0, 0.0),
+        mean=(0.0, 0.0, 0.0),
     ),
 )
+"""The encoders."""
+
+
+CONTINUOUSSR = Signature(
+    "ContinuousSR",
+    (
+        "encoder.conv_first.weight",
+        "conv1.weight",
+        "mlp_vector.layers.0.weight",
+        "mlp.layers.0.weight",
+        "mlp_offset.layers.0.weight",
+    ),
+    (r"encoder\..*", r"(?:conv1|mlp_vector|mlp|mlp_offset)\..*"),
+)
+GSASR_DECODER = Signature(
+    "the decoder of GSASR",
+    ("gs_embedding", "img_feat_proj.0.weight", "scale_mlp.0.weight", "UPNet.0.weight"),
+    (
+        r"pos_embedding",
+        r"(?:window_crossattn_blocks|gs_selfattn_blocks|mlp_block_\w+|img_feat_proj|scale_mlp|UPNet)\..*",
+    ),
+)
+RELEASED = (CONTINUOUSSR, GSASR_DECODER)
+"""Released networks, which sr-convert takes."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dgp_mining.command_line import former_argument, out_option, overwrite_option
+from dgp_mining.command_line import former_argument, option, out_option, overwrite_option
 
 from ..checkpoints.convert_continuoussr import convert_continuoussr
 from ..checkpoints.convert_gsasr import convert_gsasr
@@ -22,13 +22,23 @@ from .command import Command
     required=True,
     argument=["target"],
 )
+@option(
+    "--key",
+    default="",
+    metavar="KEY",
+    help="Where in the file to take the weights from, such as params or model.sd.  "
+    "[default: wherever they are; averaged weights, such as params_ema, before others]",
+    show_default=False,
+)
 @overwrite_option()
-def main(source: Path, out: Path, overwrite: bool) -> None:
+def main(source: Path, out: Path, key: str, overwrite: bool) -> None:
     """Convert a released checkpoint.
 
-    SOURCE is the .pth file of a ContinuousSR, or the folder with encoder.pth and decoder.pth of a GSASR.
+    SOURCE is the file of a ContinuousSR, or the folder with encoder.pth and decoder.pth of a GSASR: files of
+    torch.save or safetensors, whatever wraps the weights in them.
     """
-    converted = (convert_gsasr if source.is_dir() else convert_continuoussr)(source, out, overwrite=overwrite)
+    convert = convert_gsasr if source.is_dir() else convert_continuoussr
+    converted = convert(source, out, overwrite=overwrite, key=key)
     terms = ": not for commercial use" if "NC" in converted.licence else ""
     click.echo(
         f"{out}: {converted.architecture} on {converted.encoder}, {converted.parameters:,} parameters; "

@@ -11,6 +11,7 @@ import public_layouts as public
 import pytest
 import torch
 from click.testing import CliRunner
+from containers import FORMATS, WRAPPERS, cast
 from published import IMAGE, Published
 
 from sr_model import PRESETS, Checkpoint, CheckpointError, load
@@ -75,6 +76,58 @@ def test_the_continuoussr_table_is_added_unchanged(tmp_path: Path):
     assert float(checkpoint.dictionary[:, 0].max()) == 2.36 / 2  # grid spacings
     assert checkpoint.notes["converted"]["license"] == "CC BY-NC 4.0"
     assert checkpoint.network.hidden == HIDDEN
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_released_checkpoint_is_converted_from_every_container(tmp_path: Path, wrapper):
+    state = released("swinir", 12)["model"]["sd"]
+    torch.save(state, tmp_path / "plain.pth")
+    convert_continuoussr(tmp_path / "plain.pth", tmp_path / "plain.safetensors")
+    FORMATS["legacy"](WRAPPERS[wrapper](state), tmp_path / "wrapped.pth")
+    convert_continuoussr(tmp_path / "wrapped.pth", tmp_path / "wrapped.safetensors")
+    plain, wrapped = (Checkpoint.load(tmp_path / f"{name}.safetensors") for name in ("plain", "wrapped"))
+    assert plain.network == wrapped.network
+    assert all(torch.equal(t, wrapped.weights[name]) for name, t in plain.weights.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_half_precision_is_converted_to_float32(tmp_path: Path, file_format, dtype):
+    state = cast(released("swinir", 12)["model"]["sd"], dtype)
+    FORMATS[file_format]({"params": state}, tmp_path / "half.pth")
+    convert_continuoussr(tmp_path / "half.pth", tmp_path / "ours.safetensors")
+    weights = Checkpoint.load(tmp_path / "ours.safetensors").weights
+    assert {t.dtype for t in weights.values()} == {torch.float32}
+    assert torch.equal(weights["kernels.query.bias"], state["conv1.bias"].float())
+
+
+def test_other_weights_are_named_with_what_can_be_done_with_them(tmp_path: Path):
+    torch.save(public.fabricate(public.edsr_basicsr(8, 1, 2)), tmp_path / "encoder.pth")
+    with pytest.raises(
+        CheckpointError, match=r"holds EDSR \(BasicSR\), not ContinuousSR: .*--encoder-weights"
+    ):
+        convert_continuoussr(tmp_path / "encoder.pth", tmp_path / "ours.safetensors")
+    torch.save(released("swinir", 12), tmp_path / "released.pth")
+    convert_continuoussr(tmp_path / "released.pth", tmp_path / "ours.safetensors")
+    with pytest.raises(CheckpointError, match="is a checkpoint of this project already"):
+        convert_continuoussr(tmp_path / "ours.safetensors", tmp_path / "again.safetensors")
+
+
+def test_sr_convert_takes_the_weights_under_a_key(tmp_path: Path):
+    state = released("swinir", 12)["model"]["sd"]
+    other = {name: tensor + 1 for name, tensor in state.items()}
+    source, target = tmp_path / "released.pth", tmp_path / "ours.safetensors"
+    torch.save({"params_ema": state, "params": other}, source)
+    made = CliRunner().invoke(sr_convert, [str(source), "--out", str(target)])
+    assert made.exit_code == 0
+    assert "taken from params_ema, the averaged weights; --key params takes others" in made.output
+    assert torch.equal(Checkpoint.load(target).weights["kernels.query.bias"], state["conv1.bias"])
+    arguments = [str(source), "--out", str(target), "--key", "params", "--overwrite"]
+    assert CliRunner().invoke(sr_convert, arguments).exit_code == 0
+    assert torch.equal(Checkpoint.load(target).weights["kernels.query.bias"], other["conv1.bias"])
+    wrong = CliRunner().invoke(sr_convert, [*arguments[:3], "--key", "ema", "--overwrite"])
+    assert wrong.exit_code == 1
+    assert "nothing under --key ema: it has weights under params_ema, params" in wrong.output
 
 
 def test_a_file_that_is_not_a_released_checkpoint_is_refused_in_one_sentence(tmp_path: Path):

@@ -11,6 +11,7 @@ import public_layouts as public
 import pytest
 import torch
 from click.testing import CliRunner
+from containers import FORMATS, WRAPPERS
 from gsasr_renderer import render_released
 from published import IMAGE, Published
 from released import Released
@@ -179,6 +180,29 @@ def test_a_folder_that_is_not_a_released_gsasr_is_refused_in_one_sentence(releas
     refused(public.fabricate(public.edsr_basicsr(12, 1, 2)), "encoder", "not a released")
     with pytest.raises(CheckpointError, match=r"decoder\.pth is not a file"):
         convert_gsasr(tmp_path, tmp_path / "b.safetensors")
+
+
+@pytest.mark.parametrize(
+    "wrapper", ["plain", "params", "_orig_mod.", "Lightning", "as LIIF", "AveragedModel"]
+)
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_parts_are_taken_from_every_container_and_from_the_training_code(
+    released: Path, tmp_path: Path, wrapper, file_format
+):
+    convert_gsasr(released, tmp_path / "a.safetensors")
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for part, name in (("encoder", "net_g_500"), ("decoder", "net_fea2gs_500")):
+        state = torch.load(released / f"{part}.pth", weights_only=True)["params_ema"]
+        suffix = "safetensors" if file_format == "safetensors" else "pth"
+        FORMATS[file_format](WRAPPERS[wrapper](state), folder / f"{name}.{suffix}")
+    convert_gsasr(folder, tmp_path / "b.safetensors")
+    first, second = (Checkpoint.load(tmp_path / f"{name}.safetensors") for name in "ab")
+    assert first.network == second.network
+    assert all(torch.equal(t, second.weights[name]) for name, t in first.weights.items())
+    torch.save({}, folder / "net_g_1000.pth")
+    with pytest.raises(CheckpointError, match=r"encoders in several files \(net_g_1000.pth, net_g_500"):
+        convert_gsasr(folder, tmp_path / "c.safetensors")
 
 
 def test_sr_convert_takes_the_folder(released: Path, tmp_path: Path):

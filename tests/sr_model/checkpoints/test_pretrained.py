@@ -92,7 +92,7 @@ def test_weights_of_another_shape_are_refused_with_both_shapes(tmp_path: Path):
     state = public.fabricate(public.transformer("swinir", 12, 1, 4))
     del state["norm.weight"]
     torch.save(state, tmp_path / "b.pth")
-    refused(SwinIR(12, 1, 4), tmp_path / "b.pth", "norm_after.weight")
+    refused(SwinIR(12, 1, 4), tmp_path / "b.pth", "lacks norm.weight")
 
 
 def test_a_file_of_an_unknown_layout_is_refused_in_one_sentence(tmp_path: Path):
