@@ -83,24 +83,33 @@ def _training() -> dict[str, Any]:
     return {name: preset.train for name, preset in PRESETS.items()}
 
 
-def _sections(settings: type[Any], title: str, presets: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the table of a dataclass, then those of the dataclasses among its fields."""
+def _sections(
+    settings: type[Any], title: str, presets: Mapping[str, Any], described: dict[type[Any], str] | None = None
+) -> Iterator[str]:
+    """Yield the table of a dataclass, then those of the dataclasses among its fields, each once.
+
+    `described` are the titles of tables that were already yielded.
+    """
+    described = {} if described is None else described
     hints, meanings = get_type_hints(settings), field_docstrings(settings)
     yield f"## {title}\n\n| setting | type | value | meaning |\n|---|---|---|---|"
     nested = []
     for field in fields(settings):
         kind, optional = optional_kind(hints[field.name])
         if isinstance(kind, type) and is_dataclass(kind):
-            nested.append((field.name, kind))
             words, value = "a section", '`"none"`' if optional else ""
+            if kind in described:
+                words = f"a section like {described[kind]}"
+            else:
+                nested.append((field.name, kind))
         else:
             words = _in_words(kind) + (", or none" if optional else "")
             value = _values({name: getattr(one, field.name) for name, one in presets.items()})
         yield f"| `{field.name}` | {words} | {value} | {meanings[field.name]} |"
     yield ""
     for name, kind in nested:
-        table = f"{title.strip('`').removesuffix(']')}.{name}]"
-        yield from _sections(kind, f"`{table}`", {"": kind()})
+        described[kind] = f"`{title.strip('`').removesuffix(']')}.{name}]`"
+        yield from _sections(kind, described[kind], {"": kind()}, described)
 
 
 def _in_words(kind: Any) -> str:

@@ -178,6 +178,8 @@ def in_words(kind: Any) -> str:
         return f"one of {', '.join(get_args(kind))}"
     if get_origin(kind) is tuple:
         parts = get_args(kind)
+        if get_origin(parts[0]) is Literal:
+            return f"a list of {', '.join(get_args(parts[0]))}"
         one = {"int": "whole numbers", "float": "numbers"}.get(parts[0].__name__, "values")
         return f"a list of {one}" if parts[-1] is Ellipsis else f"a list of {len(parts)} {one}"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
@@ -275,6 +277,8 @@ def _of_type(value: Any, kind: Any) -> Any:
             return value
     elif get_origin(kind) is tuple:
         parts = get_args(kind)
+        if isinstance(value, str) and get_origin(parts[0]) is Literal:  # --set NAME=one,another
+            value = value.split(",")
         if isinstance(value, list | tuple):
             parts = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
             if len(parts) == len(value):

@@ -8,7 +8,7 @@ import pytest
 
 from sr_model import PRESETS
 from sr_model.config.toml import ConfigError, as_toml, as_toml_value, configured, read_config
-from sr_model.degradation import Degradation, Noise, Rain
+from sr_model.degradation import Blur, Degradation, Jpeg, Noise, Rain, Resize, Stage
 
 PAPER = PRESETS["paper"]
 
@@ -148,3 +148,31 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path):
             read_config(tmp_path / name, [])
         assert str(tmp_path / name) in str(error.value)
         assert "\n" not in str(error.value)
+
+
+def test_choices_may_be_listed(tmp_path):
+    config = read(
+        tmp_path, '[training]\ndegradation.resize.kernels = ["area"]\ndegradation.second.jpeg = true'
+    )
+    changed = configured(PAPER, config.settings, ["training.degradation.jpeg.subsampling=4:4:4,4:2:0"])
+    degradation = changed.train.degradation
+    assert degradation.resize == Resize(kernels=("area",))
+    assert degradation.jpeg == Jpeg(subsampling=("4:4:4", "4:2:0"))
+    assert degradation.second == Stage(jpeg=Jpeg())
+    with pytest.raises(ConfigError, match=r"kernels must be a list of bicubic, bilinear"):
+        configured(PAPER, {}, ["training.degradation.resize.kernels=cubic"])
+    with pytest.raises(ConfigError, match=r"degradation\.jpeg\.quality=0,5: quality of jpeg"):
+        configured(PAPER, {}, ["training.degradation.jpeg.quality=0,5"])
+
+
+def test_the_readmes_settings_for_real_photographs_are_read(tmp_path):
+    readme = (Path(__file__).parents[3] / "sr_model" / "README.md").read_text()
+    block = readme.split("```toml\n")[1].split("```")[0]
+    config = read(tmp_path, block)
+    assert config.options == {"preset": "light"}
+    degradation = configured(PRESETS["light"], config.settings).train.degradation
+    assert degradation.noise == Noise(sigma=(1, 30), shot=0.5, grey=0.4)
+    assert degradation.second is not None
+    assert degradation.second.blur == Blur(probability=0.8, sigma=(0.05, 0.4))
+    written = as_toml(configured(PRESETS["light"], config.settings))
+    assert configured(PAPER, read(tmp_path, written).settings).train.degradation == degradation
