@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..degradation import Degradation
-from ..evaluation.protocol import PROTOCOLS, Score, mean_score, score
+from ..evaluation.protocol import PROTOCOLS, Score, low_resolution, mean_score, score
 from ..networks.base import Network
 from .samples import VALIDATED, ImageSet
 
@@ -37,23 +37,37 @@ class Validation:
             paths, smallest=VALIDATED, cache=cache, argument="val=", reason=f"for validation at x{SCALE:g}"
         )
         self.skipped = found.skipped
-        crops = [centre_crop(image, SIDE) for image in found.images]
-        self.crops = [torch.from_numpy(crop.copy()).permute(2, 0, 1) for crop in crops]  # [3, H, W] uint8
-        self.degradation = degradation
+        crops = [torch.from_numpy(centre_crop(image, SIDE).copy()).permute(2, 0, 1) for image in found.images]
+        self.pairs = [(degraded(crop, degradation, index), crop) for index, crop in enumerate(crops)]
+        """LR images, [3, h, w] float32 in [0, 1], and the crops that they are of, [3, H, W] uint8."""
 
     def measure(self, network: Network) -> Score:
         """The mean score of a network over the images."""
-        protocol, affects = PROTOCOLS["benchmark"], self.degradation.affects
         scores, reported = [], time.monotonic()
-        for index, crop in enumerate(self.crops):
+        for index, (lr, crop) in enumerate(self.pairs):
             if time.monotonic() - reported > REPORT_SECONDS:
                 reported = time.monotonic()
-                log.info("validated %d of %d images", index, len(self.crops))
-            affect = (
-                partial(self.degradation.affect, random=np.random.default_rng(index)) if affects else None
-            )
-            scores.append(score(network, crop, SCALE, protocol, affect))
+                log.info("validated %d of %d images", index, len(self.pairs))
+
+            def instead(_: Tensor, lr: Tensor = lr) -> Tensor:
+                return lr
+
+            scores.append(score(network, crop, SCALE, PROTOCOLS["benchmark"], instead))
         return mean_score(scores)
+
+
+def degraded(crop: Tensor, degradation: Degradation, seed: int) -> Tensor:
+    """The LR image at x4, [3, h, w] float32 in [0, 1], of an HR image [3, H, W] uint8.
+
+    The bicubic reduction is that of the `benchmark` protocol, unless blur or the like comes before it.
+    """
+    lr, hr = low_resolution(crop, SCALE, PROTOCOLS["benchmark"].lr)
+    random = np.random.default_rng(seed)
+    if not degradation.affects:
+        return lr / 255
+    if degradation.reduces_first:
+        return degradation.affect(lr / 255, random)
+    return degradation(hr[None], (lr.shape[1], lr.shape[2]), [random])[0]
 
 
 def centre_crop(image: np.ndarray, side: int) -> np.ndarray:

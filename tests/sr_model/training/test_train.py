@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
 from sr_model import Budget, Checkpoint, Preset, TrainingCallback, TrainingError, load, train
-from sr_model.degradation import Degradation, Noise, Rain
+from sr_model.degradation import Blur, Degradation, Jpeg, Noise, Rain, Resize, Stage
 from sr_model.training.image_cache import default_cache
 from sr_model.training.samples import ImageSet
 
@@ -150,6 +150,11 @@ def test_a_resumed_run_may_be_computed_otherwise(
     [
         {"scale_of": "sample"},
         {"degradation": Degradation(rain=Rain(), noise=Noise(), eight_bit=True)},
+        {
+            "degradation": Degradation(
+                blur=Blur(), resize=Resize(), jpeg=Jpeg(), order="random", second=Stage(noise=Noise(shot=0.5))
+            )
+        },
         {"accumulate": 2, "precision": "bfloat16", "betas": (0.8, 0.9)},
         {"schedule": "halving", "milestones": (0.3, 0.6), "frequency_loss": 0.1},
     ],

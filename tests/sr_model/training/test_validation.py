@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
 from sr_model import Budget, Checkpoint, Preset, train
-from sr_model.degradation import Degradation, Noise
+from sr_model.degradation import Blur, Degradation, Noise
 from sr_model.networks.base import Network
 from sr_model.training.validation import Validation
 
@@ -31,9 +31,14 @@ def test_validation_images_suffer_what_the_training_images_do(
 ):
     images = list_images(photographs)
     bicubic = []
-    for degradation in (Degradation(), Degradation(noise=Noise(sigma=(50, 50)))):
+    for degradation in (
+        Degradation(),
+        Degradation(noise=Noise(sigma=(50, 50))),
+        Degradation(blur=Blur(sigma=(1.5, 1.5))),
+    ):
         preset = replace(tiny, train=replace(tiny.train, degradation=degradation))
         out = tmp_path / str(len(bicubic))
         path = train(dictionary, images, preset, out, val=images, budget=Budget(steps=1))
         bicubic.append(Checkpoint.load(path).notes["validation"]["bicubic_psnr"])
     assert bicubic[1] < bicubic[0] - 3
+    assert bicubic[2] < bicubic[0] - 1
