@@ -46,7 +46,7 @@ def test_the_settings_of_a_run_make_another_like_it(prior: Path):
     assert written.replace('out = "a"', 'out = "b"') == Path("b/settings.toml").read_text()
     ours, theirs = (Checkpoint.load(f"{name}/last.safetensors") for name in "ab")
     assert ours.notes == theirs.notes
-    assert ours.notes["training"]["degradation"]["noise"] == {"sigma": [1.0, 2.0]}
+    assert ours.notes["training"]["degradation"]["noise"]["sigma"] == [1.0, 2.0]
 
 
 def test_a_dry_run_says_what_it_takes_shows_the_first_batch_and_trains_nothing(prior: Path):
