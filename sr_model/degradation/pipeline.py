@@ -118,7 +118,9 @@ class Degradation:
     @property
     def reduces_first(self) -> bool:
         """Whether the pipeline is a bicubic reduction, followed by effects on the LR image (`affect`)."""
-        return not (self.blur or self.resize or self.second) and self.order == "fixed"
+        if self.order == "random" and self.affects:
+            return False
+        return not (self.blur or self.resize or self.second)
 
     @property
     def affects(self) -> bool:
