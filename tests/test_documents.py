@@ -99,6 +99,11 @@ def folder(tmp_path: Path) -> Path:
             Image.open(path).convert("RGB").crop((120, 60, 120 + side, 60 + side)).save(
                 tmp_path / name / f"{path.stem}.png"
             )
+    for path in (tmp_path / "DIV2K").iterdir():
+        for part, scale in (("HR", 1), ("X2", 2), ("X3", 3)):
+            (tmp_path / "pairs" / part).mkdir(parents=True, exist_ok=True)
+            suffix = f"x{scale}" if scale > 1 else ""
+            Image.open(path).reduce(scale).save(tmp_path / "pairs" / part / f"{path.stem}{suffix}.png")
     Image.open(tmp_path / "DIV2K" / "coffee.png").crop((0, 0, 160, 100)).save(tmp_path / "photo.png")
     return tmp_path
 

@@ -51,10 +51,14 @@ def read_options(ctx: click.Context, param: click.Parameter, path: Path | None) 
         return Config({}, {})
     names = [str(parameter.name) for parameter in ctx.command.params if parameter.name not in UNCONFIGURED]
     try:
-        config = read_config(path, names)
+        lists = [str(parameter.name) for parameter in ctx.command.params if parameter.multiple]
+        config = read_config(path, names, lists)
     except ConfigError as error:
         raise click.UsageError(f"--config {error}", ctx) from error
-    ctx.default_map = {name: str(value) for name, value in config.options.items()}
+    ctx.default_map = {
+        name: [*map(str, value if isinstance(value, list) else [value])] if name in lists else str(value)
+        for name, value in config.options.items()
+    }
     return config
 
 
@@ -80,6 +84,13 @@ def preset_name(text: str) -> str:
     help="Architecture of the network.  [default: the preset's, or continuoussr]",
 )
 @images_option("  [default: those that the prior was mined from]")
+@option(
+    "--lr",
+    multiple=True,
+    metavar="DIR",
+    help="Folder of the LR images of --images and --val, paired by name; their sizes give the scales. May be "
+    "given several times.  [default: LR images are made by bicubic interpolation or training.degradation]",
+)
 @option(
     "--val",
     metavar="DIR",
@@ -163,6 +174,7 @@ def main(
     prior: Path | None,
     arch: str | None,
     images: str | None,
+    lr: tuple[str, ...],
     val: str | None,
     preset: str | None,
     steps: int | None,
@@ -211,6 +223,7 @@ def main(
     out = out or Path("runs", run_name(name, covariance, init))
     run = (kernels, images, chosen, out)
     how: RunOptions = {
+        "lr": lr,
         "val": val or (),
         "hold_out": not val,
         "budget": budget,

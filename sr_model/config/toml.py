@@ -21,7 +21,7 @@ import json
 import logging
 import tomllib
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -60,7 +60,7 @@ class Config:
     """Tables: nested dictionaries of Given."""
 
 
-def read_config(path: str | Path, options: Iterable[str]) -> Config:
+def read_config(path: str | Path, options: Iterable[str], lists: Collection[str] = ()) -> Config:
     """Read a TOML file.
 
     A preset's name of the last release is replaced by its present one, with a warning in the log.
@@ -68,6 +68,7 @@ def read_config(path: str | Path, options: Iterable[str]) -> Config:
     Args:
         path: of the file.
         options: names of the keys that it may have outside of any table.
+        lists: those of them that may be lists.
 
     Raises:
         ConfigError: if the file cannot be read, is not TOML, or has another key.
@@ -87,7 +88,7 @@ def read_config(path: str | Path, options: Iterable[str]) -> Config:
             raise ConfigError(f"{path}: there is no setting {name}{nearest(name, known)}.")
         if isinstance(value, dict) != (name in TABLES):
             raise ConfigError(f"{path}: {name} must be a {'table' if name in TABLES else 'single value'}.")
-        if isinstance(value, list):
+        if isinstance(value, list) and name not in lists:
             raise ConfigError(f"{path}: {name} must be a single value, not a list.")
         found[name] = value
     if found.get("preset") in RENAMED:

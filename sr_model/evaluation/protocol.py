@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from typing import Literal
 
 import numpy as np
@@ -118,12 +119,40 @@ def compare(
     if degrade:
         lr = (degrade(lr / 255) * 255).round().byte()
     size = (hr.shape[1], hr.shape[2])
-    device = next(model.parameters()).device
-    field = model(lr.to(device)[None] / 255, scale_between((lr.shape[1], lr.shape[2]), size))
-    upscaled = field.render(size)[0].cpu().clamp(0, 1)
-    if protocol.eight_bit:
-        upscaled = (upscaled * 255).round() / 255
+    upscaled = _upscaled(model, lr, (lr.shape[1], lr.shape[2]), size, protocol)
     return Comparison(hr / 255, upscaled, bicubic(lr, size, protocol.lr) / 255)
+
+
+@torch.inference_mode()
+def compare_pair(model: Network, lr: Tensor, hr: Tensor, scale: Fraction, protocol: Protocol) -> Comparison:
+    """Upscale an LR image that came with its HR image, [3, h, w] and [3, H, W] uint8, at their exact scale.
+
+    Both start at the same top left corner. The HR image is cropped to what the LR image shows, at most
+    h * scale rows and w * scale columns; an LR image whose size was rounded up shows more than the HR image,
+    and that part is not measured. `scale` is that of `sr_model.image_io.pairs.Pair`.
+    """
+    lr_size = (lr.shape[1], lr.shape[2])
+    height, width = (
+        min(extent, math.floor(scale * small)) for extent, small in zip(hr.shape[1:], lr_size, strict=True)
+    )
+    canvas = (float(height / scale), float(width / scale))  # the part of the LR image that is rendered
+    upscaled = _upscaled(model, lr, canvas, (height, width), protocol)
+    # The enlarged size is whole for multiples of the denominator: pad by what lies beyond the border.
+    padding = [(0, 0), *((0, -small % scale.denominator) for small in lr_size)]
+    padded = torch.from_numpy(np.pad(lr.numpy(), padding, "symmetric"))
+    whole = (int(padded.shape[1] * scale), int(padded.shape[2] * scale))
+    enlarged = bicubic(padded, whole, protocol.lr)[:, :height, :width]
+    return Comparison(hr[:, :height, :width] / 255, upscaled, enlarged / 255)
+
+
+def _upscaled(
+    model: Network, lr: Tensor, canvas: tuple[float, float], size: tuple[int, int], protocol: Protocol
+) -> Tensor:
+    """The part `canvas` (height, width) of an LR image from its top left, upscaled to `size`, [3, H, W]."""
+    device = next(model.parameters()).device
+    field = replace(model(lr.to(device)[None] / 255, scale_between(canvas, size)), size=canvas)
+    upscaled = field.render(size)[0].cpu().clamp(0, 1)
+    return (upscaled * 255).round() / 255 if protocol.eight_bit else upscaled
 
 
 def score(

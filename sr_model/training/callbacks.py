@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from dgp_mining.duration import duration
 
 from ..evaluation.protocol import Score
-from .validation import SCALE
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +41,8 @@ class Validated:
     """Mean PSNR and SSIM over the held-out images, of the network and of bicubic interpolation."""
     is_best: bool
     """Whether this is the highest PSNR so far."""
+    scales: str = "x4"
+    """The scales of these images, such as "x4" or "x2 to x4"."""
 
 
 class TrainingCallback:
@@ -108,7 +109,7 @@ class ProgressLog(TrainingCallback):
     def on_validation(self, validated: Validated) -> None:
         """Log the PSNR of the network and of bicubic interpolation."""
         log.info(
-            "step %d: validation x%g %.2f dB, bicubic %.2f dB%s",
-            validated.step, SCALE, validated.score.psnr, validated.score.bicubic_psnr,
+            "step %d: validation %s %.2f dB, bicubic %.2f dB%s",
+            validated.step, validated.scales, validated.score.psnr, validated.score.bicubic_psnr,
             " (best)" if validated.is_best else "",
         )  # fmt: skip

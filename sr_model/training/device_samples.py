@@ -18,6 +18,7 @@ from splat2d.matlab_imresize import resize_matrix
 from ..config.training_settings import TrainSettings
 from ..memory import free_memory
 from ..scaling import scaled_extent
+from .pair_samples import PairSet
 from .samples import Batch, Draw, ImageSet
 
 log = logging.getLogger(__name__)
@@ -131,9 +132,14 @@ def reduction_matrices(crop: int, smallest: int, largest: int) -> Tensor:
     return matrices
 
 
-def on_device(images: ImageSet, settings: TrainSettings, device: torch.device) -> ImageSet | DeviceImages:
-    """Move images to the GPU if there is one, if they fit, and if their degradation can be computed there."""
-    if device.type != "cuda" or not settings.degradation.plain:
+def on_device(
+    images: ImageSet | PairSet, settings: TrainSettings, device: torch.device
+) -> ImageSet | PairSet | DeviceImages:
+    """Move images to the GPU if there is one, if they fit, and if their degradation can be computed there.
+
+    Pairs stay where they are.
+    """
+    if isinstance(images, PairSet) or device.type != "cuda" or not settings.degradation.plain:
         return images
     needed, free = sum(image.nbytes for image in images.images), free_memory(device)
     if needed * LARGEST_SHARE > free:

@@ -30,6 +30,8 @@ class Given:
     """The checkpoint to start from, its file or its name."""
     images: str | Path | Sequence[str | Path]
     """Training images: a folder or a list of files."""
+    lr: Sequence[str | Path]
+    """Folders of LR images."""
     val: str | Path | Sequence[str | Path]
     """Validation images, likewise."""
     encoder_weights: str | Path | None
@@ -68,6 +70,8 @@ def settings_text(
             lines.append(f"{name} = {as_toml_value(str(value) if isinstance(value, Path) else value)}")
         elif value is not None:
             lines.append(f"# {name}: {_in_words(value)}")
+    if given.lr:
+        lines.append(f"lr = {as_toml_value([str(folder) for folder in given.lr])}")
     lines += _remarks(start, training, held_out)
     return "\n".join([*lines, "", as_toml(preset), ""])
 

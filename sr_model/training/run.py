@@ -23,12 +23,14 @@ from ..config.presets import Preset, find_preset
 from ..config.training_settings import EXECUTION, TrainSettings
 from ..image_io.reader import image_files
 from ..memory import keep_freed_memory, ran_out
+from .data import load_images, load_pairs
 from .device_samples import DeviceImages, on_device
 from .distributed import DistributedContext, init_process_group
 from .errors import TrainingError
 from .image_cache import default_cache
+from .pair_samples import PairSet
 from .record import SETTINGS, Given, settings_text
-from .samples import Batch, ImageSet, held_out_images, largest_crop
+from .samples import Batch, ImageSet
 from .schedule import Budget
 from .start import Start, start_from_checkpoint, start_from_prior
 from .state import TrainingState
@@ -45,6 +47,7 @@ Images = str | Path | Sequence[str | Path]
 class RunOptions(TypedDict, total=False):
     """The keyword arguments of `open_run`, `sr_model.train` and `dry_run.estimate_training`."""
 
+    lr: str | Path | Sequence[str | Path]
     val: Images
     hold_out: bool
     budget: Budget | None
@@ -69,8 +72,8 @@ class TrainingRun:
     """How long to train."""
     state: TrainingState
     """What a training step changes."""
-    images: ImageSet | DeviceImages
-    """The images that samples are drawn from, on the GPU if they fit."""
+    images: ImageSet | DeviceImages | PairSet
+    """The images, on the GPU if they fit, or the pairs that samples are drawn from."""
     validation: Validation | None
     """The held-out images."""
     out: Path
@@ -110,6 +113,7 @@ def open_run(
     preset: Preset | str,
     out: str | Path,
     *,
+    lr: str | Path | Sequence[str | Path] = (),
     val: Images = (),
     hold_out: bool = False,
     budget: Budget | None = None,
@@ -128,6 +132,7 @@ def open_run(
     dictionary = Dictionary.load(prior) if isinstance(prior, str | Path) else prior
     training, held_out = image_files(images, "images="), image_files(val, "val=")
     cache = Path(cache) if cache else default_cache()
+    folders = [lr] if isinstance(lr, str | Path) else list(lr)
     with init_process_group() as context, explain_lack_of_memory(preset):
         check_parts(preset, context)
         if init is None:
@@ -143,24 +148,26 @@ def open_run(
         if encoder_weights and not resume:
             log.info("the encoder starts as %s", load_encoder_weights(state.model.encoder, encoder_weights))
             state.average.load_state_dict(state.model.state_dict())
-        smallest, reason = largest_crop(settings)
-        unseen = held_out_images(training, smallest=smallest, cache=cache) if hold_out else []
-        samples = ImageSet(training, smallest=smallest, reason=reason, held_out=unseen, cache=cache)
-        held_out = held_out or unseen
-        validation = Validation(held_out, settings.degradation, cache) if held_out else None
-        identity = identify(preset, start, seed, samples.paths)
+        if folders:
+            data = load_pairs(settings, training, held_out, folders, hold_out, cache)
+        else:
+            data = load_images(settings, training, held_out, hold_out, cache)
+        settings = data.settings
+        preset = replace(preset, train=settings)
+        identity = identify(preset, start, seed, data.samples.paths)
         if resume:
             parts = {"network": preset.network, "training": settings}
             begun_with = Budget(**state.restore(out / STATE, identity, parts))
             budget = budget or begun_with
         budget = budget or Budget(steps=settings.steps)
         if context.is_main_process:
-            given = Given(prior, init, images, val, encoder_weights, out, budget, seed)
-            text = settings_text(preset, given, start, samples.paths, unseen)
+            given = Given(prior, init, images, folders, val, encoder_weights, out, budget, seed)
+            text = settings_text(preset, given, start, data.samples.paths, data.held_out)
             (out / SETTINGS).write_text(text, encoding="utf-8", errors="replace")
-        skipped = (*samples.skipped, *(validation.skipped if validation else ()))
-        there = on_device(samples, settings, context.device)
-        yield TrainingRun(preset, start, seed, budget, state, there, validation, out, identity, skipped)
+        there = on_device(data.samples, settings, context.device)
+        yield TrainingRun(
+            preset, start, seed, budget, state, there, data.validation, out, identity, data.skipped
+        )
 
 
 def check_options(

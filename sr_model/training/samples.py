@@ -52,9 +52,21 @@ def held_out_images(paths: Sequence[Path], *, smallest: int, cache: Path) -> lis
     found = decoded_images(paths, cache)
     sides = {path: min(image.shape[:2]) for path, image in zip(found.paths, found.images, strict=True)}
     usable = [path for path, side in sides.items() if side >= VALIDATED]
+    return spread_evenly(usable, {path for path, side in sides.items() if side >= smallest})
+
+
+def spread_evenly(usable: Sequence[Path], trainable: Collection[Path]) -> list[Path]:
+    """Choose one in eight of the images that are `usable` for validation, at most 8.
+
+    Some that are `trainable` are left.
+
+    >>> chosen = spread_evenly([Path(f"{i}.png") for i in range(16)], [Path(f"{i}.png") for i in range(16)])
+    >>> [path.name for path in chosen]
+    ['4.png', '12.png']
+    """
     chosen = min(8, len(usable) // 8)
-    if sum(sides[path] >= smallest for path in usable) <= chosen:  # too few to lose any
-        usable = [path for path in usable if sides[path] < smallest]
+    if sum(path in trainable for path in usable) <= chosen:  # too few to lose any
+        usable = [path for path in usable if path not in trainable]
     if not chosen:
         log.info("too few images to hold some out for validation: name others with val=")
     return [usable[(2 * i + 1) * len(usable) // (2 * chosen)] for i in range(chosen)]
@@ -170,10 +182,10 @@ class ImageSet:
         of an uninterrupted one, and several processes together draw those of one.
         """
         share = settings.batch // parts
-        common_scale = _random(seed, step).uniform(*settings.scales)
+        common_scale = sample_random(seed, step).uniform(*settings.scales)
         drawn: dict[int, list[Draw]] = {}
         for sample in range(part * share, (part + 1) * share):
-            random = _random(seed, step, sample + 1)
+            random = sample_random(seed, step, sample + 1)
             scale = random.uniform(*settings.scales) if settings.scale_of == "sample" else common_scale
             side = scaled_extent(settings.crop, scale)
             drawn.setdefault(side, []).append(self._draw(random, side))
@@ -203,7 +215,8 @@ class ImageSet:
         return crop.swapaxes(0, 1) if draw.transpose else crop
 
 
-def _random(*numbers: int) -> np.random.Generator:
+def sample_random(*numbers: int) -> np.random.Generator:
+    """Random numbers of a step (seed, step), or of one of its samples (seed, step, 1 + its number)."""
     return np.random.default_rng(numbers)
 
 

@@ -34,6 +34,7 @@ def train(
     preset: Preset | str,
     out: str | Path,
     *,
+    lr: str | Path | Sequence[str | Path] = (),
     val: Images = (),
     hold_out: bool = False,
     budget: Budget | None = None,
@@ -59,6 +60,8 @@ def train(
         images: a folder of images, searched recursively, or a list of files.
         preset: settings of network and training, or the name of a preset (`sr_model.PRESETS`).
         out: the folder of the run; must not hold a training unless `resume`.
+        lr: folders of the LR images of `images` and `val`, which `sr_model.image_io.pairs` finds by name;
+            their sizes give the scales. Default: LR images are made by `training.degradation`.
         val: held-out images, given like `images`; the checkpoint with the highest PSNR on them is the best.
             Without them, the last one counts as the best.
         hold_out: hold out some of `images` in place of `val`: one in eight, at most 8.
@@ -99,7 +102,7 @@ def train(
     """
     began = time.monotonic()
     with open_run(
-        prior, images, preset, out, val=val, hold_out=hold_out, budget=budget, seed=seed,
+        prior, images, preset, out, lr=lr, val=val, hold_out=hold_out, budget=budget, seed=seed,
         resume=resume, init=init, encoder_weights=encoder_weights, cache=cache,
     ) as run:  # fmt: skip
         log.info(
@@ -173,7 +176,7 @@ def save_checkpoints(
         state.best = max(state.best, score.psnr)
         notes["validation"] = asdict(score)
         for callback in listeners:
-            callback.on_validation(Validated(state.step, score, is_best))
+            callback.on_validation(Validated(state.step, score, is_best, run.validation.scales))
     checkpoint = Checkpoint(state.average.settings, run.start.kernels, state.average.state_dict(), notes)
     checkpoint.save(run.out / LAST)
     if is_best:

@@ -206,3 +206,42 @@ def test_ctrl_c_ends_the_training_after_a_step_and_it_can_be_resumed(prior: Path
     monkeypatch.setattr(train_module, "train", real)
     resumed = run(train, "--prior", prior, "--steps", 5, "--out", "run", "--resume")
     assert "from step 2" in resumed.output
+
+
+def test_pairs_are_trained_on_and_their_folders_recorded(prior: Path, photographs: Path):
+    for scale in (2, 4):
+        Path(f"X{scale}").mkdir()
+        for path in photographs.iterdir():
+            Image.open(path).reduce(scale).save(Path(f"X{scale}", f"{path.stem}x{scale}.png"))
+    Path("X4/3x4.png").unlink()
+    pairs = ("--images", photographs, "--lr", "X2", "--lr", "X4", "--val", photographs)
+    result = run(train, *pairs, "--prior", prior, "--steps", 1, "--out", "a")
+    assert result.exit_code == 3, result.output  # one image has no partner in X4
+    assert "3.png has no LR image in X4" in result.output
+    settings = Path("a/settings.toml").read_text()
+    assert 'lr = ["X2", "X4"]' in settings
+    assert "scales = [2.0, 4.0]" in settings
+    again = run(train, "--config", "a/settings.toml", "--out", "b")
+    assert again.exit_code == 3, again.output
+    ours, theirs = (Checkpoint.load(f"{name}/last.safetensors") for name in "ab")
+    assert ours.notes == theirs.notes
+    assert all(torch.equal(ours.weights[name], theirs.weights[name]) for name in ours.weights)
+
+
+def test_one_folder_of_lr_images_may_stand_in_a_file(prior: Path, photographs: Path):
+    Path("X2").mkdir()
+    for path in photographs.iterdir():
+        Image.open(path).reduce(2).save(Path("X2", path.name))
+    Path("a.toml").write_text(
+        f'prior = "dict.npz"\nimages = "{photographs}"\nlr = "X2"\nsteps = 1\nout = "run"\n'
+    )
+    assert run(train, "--config", "a.toml").exit_code == 0
+    assert Checkpoint.load("run/last.safetensors").notes["training"]["scales"] == [2.0, 2.0]
+
+
+def test_pairs_that_cannot_be_used_are_one_sentence(prior: Path, photographs: Path):
+    Path("X2").mkdir()
+    Image.new("RGB", (9, 9)).save("X2/other.png")
+    command = (train, "--images", photographs, "--prior", prior, "--out", "run", "--steps", 1)
+    refused(run(*command, "--lr", "X2"), 1, "--lr", "has no LR image in X2")
+    refused(run(*command, "--lr", "nowhere"), 1, "nowhere", "--lr")

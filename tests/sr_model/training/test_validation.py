@@ -19,7 +19,7 @@ def test_a_long_validation_says_how_far_it_is(
 ):
     clock = SimpleNamespace(monotonic=itertools.count(0.0, 6.0).__next__)
     monkeypatch.setattr("sr_model.training.validation.time", clock)
-    validation = Validation(list_images(photographs), Degradation(), cache)
+    validation = Validation.of_images(list_images(photographs), Degradation(), cache)
     with caplog.at_level(logging.INFO, "sr_model"):
         validation.measure(network)
     said = [message for message in caplog.messages if "validated" in message]
