@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
+
+Border = Literal["mirror", "replicate"]
+"""What stands beyond the borders: the mirrored image, or its outermost pixels repeated."""
 
 SIZE_TOLERANCE = 1e-9
 """100 * 1.1 is 110.00000000000001 in floating point; sizes within this of a whole number are that number."""
@@ -23,24 +27,28 @@ def imresize(
     scale: float | tuple[float, float] | None = None,
     *,
     antialias: bool = True,
+    border: Border = "mirror",
 ) -> Tensor:  # [..., h, w]
     """Resize the last two axes as MATLAB's `imresize(..., 'bicubic')` does.
 
     Half-pixel centres; cubic kernel with a = -0.5, stretched by 1 / scale along axes that shrink
-    (`antialias`); mirrored borders; the axis with the smaller ratio is resized first.
+    (`antialias`); the axis with the smaller ratio is resized first. MATLAB mirrors the image at its borders.
+    Older releases repeated the outermost pixels (`border`), and made the x8 images of Set5 that circulate.
 
     Args:
         image: [..., H, W], float or uint8.
         size: (h, w) in pixels; the ratios are then h / H and w / W.
         scale: one number, or one for y and one for x; the size is then ceil(H * scale), ceil(W * scale).
         antialias: whether to low-pass filter along axes that shrink.
+        border: "mirror" as in MATLAB today, or "replicate" as in its older releases.
 
     Returns:
         [..., h, w] in the image's dtype. Floats are not clamped. uint8 is rounded and clamped after each of
         the two passes as in MATLAB, and is bit-identical to MATLAB's results.
 
     Raises:
-        ValueError: unless exactly one of `size` and `scale` is given, it is positive, and H, W > 0.
+        ValueError: unless exactly one of `size` and `scale` is given, it is positive, and H, W > 0; for an
+            unknown `border`.
 
     >>> ramp = torch.arange(8.0).expand(4, 8)
     >>> imresize(ramp, scale=0.5).shape, imresize(ramp, (6, 20)).shape
@@ -49,6 +57,8 @@ def imresize(
     tensor([200, 200, 200], dtype=torch.uint8)
     """
     height, width = image.shape[-2:]
+    if border not in get_args(Border):
+        raise ValueError(f"border= must be one of {', '.join(get_args(Border))}, got {border!r}")
     if (size is None) == (scale is None):
         raise ValueError("imresize needs either size or scale")
     ratios: tuple[float, float]
@@ -63,7 +73,7 @@ def imresize(
     if min(*size, height, width) < 1:
         raise ValueError(f"cannot resize an image of {height}x{width} pixels to {size[0]}x{size[1]}")
     for axis in sorted((0, 1), key=lambda axis: ratios[axis]):
-        image = _resize_axis(image, axis - 2, size[axis], ratios[axis], antialias)
+        image = _resize_axis(image, axis - 2, size[axis], ratios[axis], antialias, border)
     return image
 
 
@@ -85,9 +95,11 @@ def output_size(extent: int, scale: float) -> int:
     return math.ceil(extent * scale - SIZE_TOLERANCE)
 
 
-def _resize_axis(image: Tensor, axis: int, extent: int, ratio: float, antialias: bool) -> Tensor:
+def _resize_axis(
+    image: Tensor, axis: int, extent: int, ratio: float, antialias: bool, border: Border
+) -> Tensor:
     """Apply the banded matrix to one axis, tap by tap: no temporary is larger than the result."""
-    indices, weights = _band(image.shape[axis], extent, ratio, antialias)
+    indices, weights = _band(image.shape[axis], extent, ratio, antialias, border)
     dtype = image.dtype if image.is_floating_point() else torch.float64
     column = (-1, 1) if axis == -2 else (-1,)
     total = torch.zeros((), dtype=dtype, device=image.device)
@@ -97,7 +109,7 @@ def _resize_axis(image: Tensor, axis: int, extent: int, ratio: float, antialias:
 
 
 @lru_cache(maxsize=1024)
-def _band(extent: int, out: int, ratio: float, antialias: bool) -> tuple[Tensor, Tensor]:
+def _band(extent: int, out: int, ratio: float, antialias: bool, border: Border) -> tuple[Tensor, Tensor]:
     """Return the band of one axis' matrix: source indices [taps, out] int64, weights [taps, out] float64."""
     stretch = max(1.0, 1 / ratio) if antialias else 1.0
     taps = math.ceil(4 * stretch) + 2
@@ -106,8 +118,11 @@ def _band(extent: int, out: int, ratio: float, antialias: bool) -> tuple[Tensor,
     position = first + np.arange(taps)[:, None]
     weights = _cubic((centre - position) / stretch)
     weights /= weights.sum(0)
-    mirrored = np.mod(position, 2 * extent)
-    indices = np.where(mirrored < extent, mirrored, 2 * extent - 1 - mirrored)
+    if border == "replicate":
+        indices = position.clip(0, extent - 1)
+    else:
+        mirrored = np.mod(position, 2 * extent)
+        indices = np.where(mirrored < extent, mirrored, 2 * extent - 1 - mirrored)
     used = (weights != 0).any(1)
     return torch.from_numpy(indices[used]), torch.from_numpy(weights[used])
 

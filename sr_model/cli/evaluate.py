@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from dgp_mining.command_line import FINISHED_WITH_FAILURES, images_option, json_option, option
 from dgp_mining.terminal import ProgressLine, notify
+from splat2d.matlab_imresize import Border
 
 from ..evaluation.cost import average_seconds, macs, peak_memory
 from ..evaluation.evaluate import evaluate, hr_files
 from ..evaluation.perceptual import METRICS, Perceptual
-from ..evaluation.protocol import PROTOCOLS
+from ..evaluation.protocol import PROTOCOLS, with_border
 from ..evaluation.tables import EvaluationReport, scale_label
 from ..networks.base import Network
 from ..upscaling.upscale import as_network
@@ -45,6 +46,13 @@ from .options import model_option
     help="Evaluation protocol: colour channel, border, rounding, and how low-resolution images are made.",
 )
 @option(
+    "--border",
+    type=click.Choice(get_args(Border)),
+    default="mirror",
+    help="Borders of MATLAB's bicubic: mirrored as today, or replicated as in its older releases, which made "
+    "the x8 images of Set5 in circulation.",
+)
+@option(
     "--metric",
     "metrics",
     multiple=True,
@@ -60,6 +68,7 @@ def main(
     images: Path | None,
     scales: list[float],
     protocol: str,
+    border: Border,
     metrics: tuple[str, ...],
     costs: bool,
     times: bool,
@@ -79,7 +88,8 @@ def main(
     if images is None and (metrics or not (costs or times)):
         raise click.UsageError("Name a folder of images with --images.")
     files = hr_files(images) if images else []
-    report = EvaluationReport(str(model or "reference"), str(images or ""), protocol)
+    chosen = PROTOCOLS[protocol] if border == "mirror" else with_border(protocol, border)
+    report = EvaluationReport(str(model or "reference"), str(images or ""), chosen.name)
     perceptual = Perceptual(metrics) if metrics else None
     net = as_network(model)
     line = ProgressLine()
@@ -87,7 +97,7 @@ def main(
     report.cost = _cost(net, costs, times, line)
     skipped = SkippedLines(line)
     if images:
-        for result in evaluate(net, files, scales, protocol, perceptual, on_skip=skipped, progress=line):
+        for result in evaluate(net, files, scales, chosen, perceptual, on_skip=skipped, progress=line):
             name = report.name(result.path)
             report.add(name, result)
             line.clear()

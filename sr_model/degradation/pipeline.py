@@ -17,7 +17,7 @@ from .blur import Blur
 from .custom import import_effect
 from .jpeg import Jpeg
 from .noise import Noise
-from .resize import Bicubic, Resize, bicubic
+from .resize import Bicubic, Resize, bicubic, border_of
 from .weather import Rain
 
 Order = Literal["fixed", "random"]
@@ -65,7 +65,8 @@ class Degradation:
     """
 
     bicubic: Bicubic = "matlab"
-    """Implementation of the bicubic reduction: MATLAB's, or Pillow's, which rounds to 8 bits."""
+    """Implementation of the bicubic reduction: MATLAB's; its older releases', with other borders; Pillow's,
+    which rounds to 8 bits."""
     eight_bit: bool = False
     """Round LR images to 8 bits, as in image files."""
     order: Order = "fixed"
@@ -108,9 +109,9 @@ class Degradation:
         if self.bicubic == "pil":
             lr = torch.stack([bicubic(image, size, "pil") for image in hr]).float() / 255
         elif self.eight_bit:
-            lr = imresize(hr, size).float() / 255
+            lr = imresize(hr, size, border=border_of(self.bicubic)).float() / 255
         else:
-            lr = imresize(hr.float() / 255, size).clamp(0, 1)
+            lr = imresize(hr.float() / 255, size, border=border_of(self.bicubic)).clamp(0, 1)
         if self.affects:
             lr = torch.stack([self.affect(image, source) for image, source in zip(lr, random, strict=True)])
         return lr

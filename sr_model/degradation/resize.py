@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from splat2d.matlab_imresize import imresize
+from splat2d.matlab_imresize import Border, imresize
 
 from .settings import check_probability, check_range, happens
 
-Bicubic = Literal["matlab", "pil"]
-"""Implementation of bicubic reduction: MATLAB's imresize or Pillow's."""
+Bicubic = Literal["matlab", "matlab-replicate", "pil"]
+"""Implementation of bicubic reduction: MATLAB's imresize, which mirrors the image at its borders; that of its
+older releases, which repeats the outermost pixels there; or Pillow's."""
 Kernel = Literal["bicubic", "bilinear", "area", "nearest", "lanczos"]
 """Interpolation of a resize."""
 
@@ -86,8 +87,8 @@ def resize(
     if tuple(image.shape[1:]) == tuple(size):
         return image
     if kernel == "bicubic" and antialias:
-        if implementation == "matlab":
-            return imresize(image, size)
+        if implementation != "pil":
+            return imresize(image, size, border=border_of(implementation))
         return bicubic((image.clamp(0, 1) * 255).round().byte(), size, "pil").float() / 255
     if kernel == "area":
         means = _area_means(_area_means(image.numpy(), 1, size[0]), 2, size[1])
@@ -117,7 +118,12 @@ def bicubic(image: Tensor, size: tuple[int, int], implementation: Bicubic) -> Te
     >>> bicubic(torch.zeros(3, 12, 9, dtype=torch.uint8), (4, 3), "matlab").shape
     torch.Size([3, 4, 3])
     """
-    if implementation == "matlab":
-        return imresize(image, size)
+    if implementation != "pil":
+        return imresize(image, size, border=border_of(implementation))
     picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
     return torch.from_numpy(np.array(picture.resize(size[::-1], Image.Resampling.BICUBIC))).permute(2, 0, 1)
+
+
+def border_of(implementation: Bicubic) -> Border:
+    """The border that MATLAB's imresize takes for an implementation."""
+    return "replicate" if implementation == "matlab-replicate" else "mirror"

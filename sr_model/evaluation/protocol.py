@@ -9,11 +9,13 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from splat2d.matlab_imresize import Border
 
 from ..degradation import Bicubic, bicubic
 from ..networks.base import Network
@@ -61,6 +63,28 @@ def named_protocol(protocol: Protocol | str) -> Protocol:
             f"There is no protocol {protocol!r}: name one of {', '.join(PROTOCOLS)} with protocol=."
         )
     return PROTOCOLS[protocol]
+
+
+def with_border(protocol: Protocol | str, border: Border) -> Protocol:
+    """The protocol with LR images by MATLAB's bicubic and this border.
+
+    "replicate" makes the LR images as MATLAB's older releases did, which made the x8 images of Set5 that
+    circulate; those at x2, x3 and x4 are mirrored. Raises ValueError for an unknown protocol or border, and
+    for a protocol with LR images by Pillow.
+
+    >>> with_border("benchmark", "replicate").name
+    'benchmark, replicated border'
+    """
+    chosen = named_protocol(protocol)
+    if border not in get_args(Border):
+        raise ValueError(f"border= must be one of {', '.join(get_args(Border))}, got {border!r}.")
+    if chosen.lr == "pil":
+        raise ValueError(
+            f"The protocol {chosen.name} makes LR images by Pillow: border= is of MATLAB's bicubic."
+        )
+    if border == "mirror":
+        return replace(chosen, lr="matlab")
+    return replace(chosen, name=f"{chosen.name}, replicated border", lr="matlab-replicate")
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,46 @@ def read(path: Path) -> torch.Tensor:  # [3, H, W] uint8
 
 
 @pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
-@pytest.mark.parametrize("factor", [2, 3, 4])
-def test_uint8_equals_matlabs_set5_to_the_bit(factor):
+@pytest.mark.parametrize(
+    ("factor", "border", "other"),
+    [
+        (2, "mirror", "replicate"),
+        (3, "mirror", "replicate"),
+        (4, "mirror", "replicate"),
+        (8, "replicate", "mirror"),
+    ],
+)
+def test_uint8_equals_matlabs_set5_to_the_bit(factor, border, other):
+    """Those at x8 were made by an older release, and equal it alone."""
     for path in sorted((SET5 / "HR").glob("*.png")):
         image = read(path)
         height, width = (extent // factor * factor for extent in image.shape[-2:])
+        image = image[:, :height, :width]
         expected = read(SET5 / f"X{factor}" / f"{path.stem}x{factor}.png")
-        assert torch.equal(imresize(image[:, :height, :width], scale=1 / factor), expected), path.name
+        assert torch.equal(imresize(image, scale=1 / factor, border=border), expected), path.name
+        assert not torch.equal(imresize(image, scale=1 / factor, border=other), expected), path.name
+
+
+def test_borders_differ_only_near_the_borders():
+    image = torch.rand(3, 40, 40)
+    mirrored, replicated = (imresize(image, scale=0.25, border=border) for border in ("mirror", "replicate"))
+    assert torch.equal(mirrored[:, 2:-2, 2:-2], replicated[:, 2:-2, 2:-2])
+    assert not torch.equal(mirrored, replicated)
+    flat = imresize(torch.full((3, 9, 9), 0.5, dtype=torch.float64), scale=1.7, border="replicate")
+    torch.testing.assert_close(flat, torch.full_like(flat, 0.5))
+
+
+def test_replicated_pixels_are_the_outermost():
+    """An image that is widened by its outermost pixels, beyond the kernel's reach, gives the same."""
+    image = torch.rand(1, 16, 24, dtype=torch.float64)
+    wide = torch.nn.functional.pad(image[None], (32, 32, 32, 32), mode="replicate")[0]
+    expected = imresize(wide, scale=0.25)[:, 8:-8, 8:-8]
+    torch.testing.assert_close(imresize(image, scale=0.25, border="replicate"), expected)
+
+
+def test_an_unknown_border_is_refused():
+    with pytest.raises(ValueError, match="border="):
+        imresize(torch.rand(3, 8, 8), scale=0.5, border="wrap")
 
 
 @settings(max_examples=50, deadline=None)

@@ -46,6 +46,13 @@ def test_a_table_has_a_row_for_each_method_and_a_column_for_each_scale(checkpoin
     assert "protocol `benchmark`" in printed.stdout
 
 
+def test_the_border_of_old_matlab_is_an_option(checkpoint, photographs):
+    asked = ("--model", checkpoint, "--images", photographs, "--scales", "2", "--border", "replicate")
+    printed = run(evaluate, *asked)
+    assert "protocol benchmark, replicated border" in printed.stdout.splitlines()[-1]
+    refused(run(evaluate, *asked, "--protocol", "continuoussr"), 1, "--border", "Pillow")
+
+
 def test_costs_need_no_images(checkpoint, monkeypatch):
     monkeypatch.setattr(cost, "REPEATS", 1)
     printed = run(evaluate, "--model", checkpoint, "--cost", "--time")

@@ -34,6 +34,14 @@ def test_reduction_is_matlabs_on_floats_or_on_eight_bits(hr):
     assert torch.equal((rounded * 255).byte(), imresize(hr, (10, 10)))
 
 
+def test_reduction_may_be_that_of_old_matlab(hr):
+    old = Degradation(bicubic="matlab-replicate", eight_bit=True)(hr, (10, 10), randoms(0, 1))
+    assert torch.equal((old * 255).byte(), imresize(hr, (10, 10), border="replicate"))
+    floats = Degradation(bicubic="matlab-replicate", resize=Resize(kernels=("bicubic",)))
+    expected = imresize(hr.float() / 255, (10, 10), border="replicate").clamp(0, 1)
+    torch.testing.assert_close(floats(hr, (10, 10), randoms(0, 1)), expected)
+
+
 def test_reduction_may_be_pillows(hr):
     lr = Degradation(bicubic="pil")(hr, (10, 10), randoms(0, 1))
     for image, small in zip(hr, lr, strict=True):

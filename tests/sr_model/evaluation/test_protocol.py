@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from sr_model import PROTOCOLS, ContinuousSR
-from sr_model.evaluation.protocol import low_resolution, score
+from sr_model.evaluation.protocol import low_resolution, score, with_border
 
 SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
 needs_set5 = pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
@@ -23,7 +23,24 @@ def test_benchmark_lr_images_are_those_of_set5():
     assert cropped.shape == (3, 279, 279)
 
 
-@pytest.mark.parametrize("lr", ["matlab", "pil"])
+@needs_set5
+def test_the_replicated_border_gives_the_x8_images_of_set5_in_circulation():
+    hr = torch.from_numpy(np.array(Image.open(SET5 / "HR" / "woman.png"))).permute(2, 0, 1)
+    lr, _ = low_resolution(hr, 8, with_border("benchmark", "replicate").lr)
+    shipped = torch.from_numpy(np.array(Image.open(SET5 / "X8" / "womanx8.png"))).permute(2, 0, 1)
+    assert torch.equal(lr, shipped)
+
+
+def test_a_border_is_an_option_of_protocols_with_matlabs_lr_images():
+    assert with_border("gsasr", "mirror") == PROTOCOLS["gsasr"]
+    assert with_border("gsasr", "replicate").lr == "matlab-replicate"
+    with pytest.raises(ValueError, match="Pillow"):
+        with_border("continuoussr", "replicate")
+    with pytest.raises(ValueError, match="border="):
+        with_border("gsasr", "wrap")
+
+
+@pytest.mark.parametrize("lr", ["matlab", "matlab-replicate", "pil"])
 @pytest.mark.parametrize("scale", [2, 2.5, 3.7, 4.0])
 def test_hr_is_cropped_to_the_rounded_multiple_of_lr(scale, lr):
     hr = torch.randint(0, 256, (3, 50, 61), dtype=torch.uint8)
