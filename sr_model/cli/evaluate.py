@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from dgp_mining.command_line import FINISHED_WITH_FAILURES, images_option, json_option, option
+from dgp_mining.command_line import FINISHED_WITH_FAILURES, REPLACED, images_option, json_option, option
 from dgp_mining.terminal import ProgressLine, notify
 from splat2d.matlab_imresize import Border
 
@@ -16,13 +16,18 @@ from ..evaluation.cost import average_seconds, macs, peak_memory
 from ..evaluation.evaluate import evaluate, hr_files
 from ..evaluation.perceptual import METRICS, Perceptual
 from ..evaluation.protocol import PROTOCOLS, with_border
+from ..evaluation.suite_tables import FORMATS
 from ..evaluation.tables import EvaluationReport, scale_label
 from ..networks.base import Network
 from ..upscaling.upscale import as_network
 from . import types
 from .command import Command
 from .evaluate_output import SkippedLines, score_line, summary_lines
+from .evaluate_suite import TableFile, evaluate_suite
 from .options import model_option
+
+SCALES = (2.0, 3.0, 4.0)
+"""The scales of --images unless others are given."""
 
 
 @click.command("sr-eval", cls=Command)
@@ -33,11 +38,17 @@ from .options import model_option
     former=["--data"],
 )
 @option(
+    "--suite",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="In place of --images: folder of test sets by their usual names (Set5, Set14, BSD100, Urban100, "
+    "Manga109, General100, DIV2K, LSDIR, Kodak), each measured and set in tables with published figures.",
+)
+@option(
     "--scales",
     type=types.scales,
     metavar="SCALE,...",
-    default="2,3,4",
-    help="Scales, whole or not, such as x2,x3.5.",
+    help="Scales, whole or not, such as x2,x3.5.  [default: 2,3,4; with --suite 2,3,4,6,8,12]",
 )
 @option(
     "--protocol",
@@ -63,10 +74,26 @@ from .options import model_option
 @option("--time", "times", is_flag=True, help="Also measure the average time over 45 scales, x4 to x48.")
 @json_option()
 @option("--markdown", "as_markdown", is_flag=True, help="Print the results as a Markdown table.")
+@option(
+    "--table",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    help="With --suite: form of the tables.  [default: markdown]",
+)
+@option(
+    "--save-table",
+    "table_files",
+    multiple=True,
+    type=TableFile(),
+    metavar="FILE",
+    help="With --suite: also write the tables to FILE (.md, .tex or .csv), anew after each set; may be given "
+    "several times." + REPLACED,
+)
 def main(
     model: Path | None,
     images: Path | None,
-    scales: list[float],
+    suite: Path | None,
+    scales: list[float] | None,
     protocol: str,
     border: Border,
     metrics: tuple[str, ...],
@@ -74,8 +101,12 @@ def main(
     times: bool,
     as_json: bool,
     as_markdown: bool,
+    form: str | None,
+    table_files: tuple[str, ...],
 ) -> None:
     """Measure a network's PSNR and SSIM on a folder of images.
+
+    Or, with --suite, on all test sets in a folder, beside published figures.
 
     Bicubic interpolation is measured too. Of a test set with low-resolution images, such as Set5 with HR, X2
     and X4, only the high-resolution images are taken. With --json and --markdown, the figures of single
@@ -85,10 +116,20 @@ def main(
     """
     if as_json and as_markdown:
         raise click.UsageError("Give --json or --markdown, not both.")
-    if images is None and (metrics or not (costs or times)):
-        raise click.UsageError("Name a folder of images with --images.")
-    files = hr_files(images) if images else []
+    if (form or table_files) and not suite:
+        raise click.UsageError("--table and --save-table are options of --suite.")
     chosen = PROTOCOLS[protocol] if border == "mirror" else with_border(protocol, border)
+    if suite:
+        if images or costs or times:
+            raise click.UsageError("Give --suite without --images, --cost and --time.")
+        if (as_json and form) or (as_markdown and form not in (None, "markdown")):
+            raise click.UsageError("Give one of --json, --markdown and --table.")
+        form = form or "markdown"
+        evaluate_suite(model, suite, scales, chosen, metrics, form, table_files, as_json)
+        return
+    if images is None and (metrics or not (costs or times)):
+        raise click.UsageError("Name a folder of images with --images, or of test sets with --suite.")
+    files = hr_files(images) if images else []
     report = EvaluationReport(str(model or "reference"), str(images or ""), chosen.name)
     perceptual = Perceptual(metrics) if metrics else None
     net = as_network(model)
@@ -97,7 +138,9 @@ def main(
     report.cost = _cost(net, costs, times, line)
     skipped = SkippedLines(line)
     if images:
-        for result in evaluate(net, files, scales, chosen, perceptual, on_skip=skipped, progress=line):
+        for result in evaluate(
+            net, files, scales or SCALES, chosen, perceptual, on_skip=skipped, progress=line
+        ):
             name = report.name(result.path)
             report.add(name, result)
             line.clear()
