@@ -16,7 +16,7 @@ def describe_foreign(path: str | Path) -> str:
     path = Path(path)
     if not path.exists():
         return ""
-    if path.is_dir():
+    if path.is_dir() and not (path / ".metadata").exists():
         if inside := [name for name in NETWORKS if (path / name).is_file()]:
             return f"{path} is the folder of a training: name a file in it, {path / inside[0]}."
         return (

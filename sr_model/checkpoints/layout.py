@@ -49,6 +49,8 @@ class Layout(Signature):
     """Subtracted from an image."""
     range: float = 1.0
     """Difference between white and black in the layout's images."""
+    long_skip: bool = True
+    """Whether EDSR adds its first features to its last ones."""
 
     def rename(self, name: str) -> str | None:
         """Return our name for a tensor; None if it belongs to no layer of our encoder.

@@ -131,6 +131,7 @@ LAYOUTS = (
         encoder=EDSR,
         renames=_EDSR_BASICSR,
         mean=(0.0, 0.0, 0.0),
+        long_skip=False,
     ),
     Layout(
         "EDSR (BasicSR)",

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..encoders import Encoder
+from ..encoders import EDSR, Encoder
 from .layout import Layout, depth
 from .recognition import advice, layout_of, read_public_weights
 from .tensor_file import CheckpointError
@@ -38,7 +38,9 @@ def load_encoder_weights(encoder: Encoder, path: str | Path, key: str = "") -> s
     found = read_public_weights(path, key)
     layout = found.layout
     if not isinstance(layout, Layout):
-        raise CheckpointError(f"{path} holds {layout.name}, not an encoder alone: {advice(layout)}.")
+        raise CheckpointError(
+            f"{path} holds {layout.name}, not an encoder alone: {advice(layout)} with init=."
+        )
     if not isinstance(encoder, layout.encoder):
         raise CheckpointError(
             f"{path} holds the weights of {layout.name}, which do not fit {type(encoder).__name__}."
@@ -53,8 +55,15 @@ def load_encoder_weights(encoder: Encoder, path: str | Path, key: str = "") -> s
         weights = {name: t for name, t in weights.items() if name not in upsampler} | own_upsampler
     _check_fit(weights, own, path, layout)
     encoder.load_state_dict(weights)
-    named = f", {found.key}" if found.key else ""
-    return layout.name + named + (", without its upsampler" if left_out else "")
+    remarks = [found.key] if found.key else []
+    remarks += ["without its upsampler"] if left_out else []
+    if isinstance(encoder, EDSR) and encoder.long_skip != layout.long_skip:
+        remarks.append(
+            "trained without the long skip that network.long_skip=true adds"
+            if encoder.long_skip
+            else "trained with the long skip that network.long_skip=false leaves out"
+        )
+    return ", ".join([layout.name, *remarks])
 
 
 def recognise_layout(tensors: Mapping[str, Tensor], path: str | Path) -> Layout:

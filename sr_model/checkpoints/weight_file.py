@@ -34,7 +34,7 @@ OTHERS = {
 }
 """First bytes of other files that a wrong path or link leads to."""
 OURS = {
-    "sr_model-checkpoint/1": "a checkpoint of this project already: name it with model=, not converted",
+    "sr_model-checkpoint/1": "a checkpoint of this project, for sr-upscale --model and sr-train --init",
     "sr_model-training/1": "the state of a training, for resume=True: the networks are best.safetensors and "
     "last.safetensors beside it",
     "sr_model-batch/1": "a training's first batch, not weights",
@@ -49,6 +49,8 @@ def read_weight_file(path: str | Path) -> Mapping[Any, Any]:
         CheckpointError: if it cannot be read without running code, holds something else, or is not whole.
     """
     path = Path(path)
+    if problem := _distributed(path):
+        raise CheckpointError(f"{path} {problem}.")
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder: name a file of weights in it.")
     if not path.is_file():
@@ -68,6 +70,17 @@ def read_weight_file(path: str | Path) -> Mapping[Any, Any]:
             f"{path} holds no weights by name, but a {type(content).__name__}: name the file of a state dict."
         )
     return content
+
+
+def _distributed(path: Path) -> str:
+    """Return what to do with a checkpoint that several processes wrote, or a file of it; "" for others."""
+    folder = path.parent if path.suffix == ".distcp" else path
+    if not (folder / ".metadata").is_file():
+        return ""
+    return (
+        "is of torch.distributed.checkpoint: make one file of its folder with `python -m "
+        f"torch.distributed.checkpoint.format_utils dcp_to_torch {folder.name} weights.pth`"
+    )
 
 
 def _other_than_weights(start: bytes) -> str:

@@ -128,6 +128,15 @@ def preset_name(text: str) -> str:
     help="Pretrained weights to start the encoder from, as published for EDSR, RDN, SwinIR and HAT.",
 )
 @option(
+    "--encoder-key",
+    default="",
+    metavar="KEY",
+    argument=["key"],
+    show_default=False,
+    help="Where in that file to take them from, such as params.  "
+    "[default: wherever they are; averaged weights, such as params_ema, before others]",
+)
+@option(
     "--init",
     metavar="CHECKPOINT",
     help="Start from the weights of this checkpoint, a file of sr-train or sr-convert, or 'reference', the "
@@ -183,6 +192,7 @@ def main(
     resume: bool,
     covariance: str | None,
     encoder_weights: Path | None,
+    encoder_key: str,
     init: str | None,
     freeze: str | None,
     seed: int,
@@ -231,6 +241,7 @@ def main(
         "resume": resume,
         "init": init,
         "encoder_weights": encoder_weights,
+        "encoder_key": encoder_key,
         "cache": cache,
     }
     if dry_run:

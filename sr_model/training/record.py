@@ -36,6 +36,8 @@ class Given:
     """Validation images, likewise."""
     encoder_weights: str | Path | None
     """The file of the encoder's weights."""
+    encoder_key: str
+    """Where in that file they are; "" if that was not given."""
     out: Path
     """The folder of the run."""
     budget: Budget
@@ -59,6 +61,7 @@ def settings_text(
         "images": given.images,
         "val": given.val or None,
         "encoder_weights": given.encoder_weights,
+        "encoder_key": given.encoder_key or None,
         "steps": given.budget.steps,
         "minutes": given.budget.minutes,
         "seed": given.seed,

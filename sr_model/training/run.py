@@ -55,6 +55,7 @@ class RunOptions(TypedDict, total=False):
     resume: bool
     init: Checkpoint | str | Path | None
     encoder_weights: str | Path | None
+    encoder_key: str
     cache: str | Path | None
 
 
@@ -121,6 +122,7 @@ def open_run(
     resume: bool = False,
     init: Checkpoint | str | Path | None = None,
     encoder_weights: str | Path | None = None,
+    encoder_key: str = "",
     cache: str | Path | None = None,
 ) -> Iterator[TrainingRun]:
     """Join the process group and set up a run; its settings are written to `out`.
@@ -128,7 +130,7 @@ def open_run(
     Arguments and errors are those of `sr_model.train`. Running out of memory inside is a TrainingError, too.
     """
     preset, out = named_preset(preset), Path(out)
-    check_options(preset.train, val, hold_out, resume, init, encoder_weights)
+    check_options(preset.train, val, hold_out, resume, init, encoder_weights, encoder_key)
     dictionary = Dictionary.load(prior) if isinstance(prior, str | Path) else prior
     training, held_out = image_files(images, "images="), image_files(val, "val=")
     cache = Path(cache) if cache else default_cache()
@@ -146,7 +148,8 @@ def open_run(
             prepare_folder(out, resume)
         state = TrainingState.new(start.network, start.kernels, settings, seed, context, start.weights)
         if encoder_weights and not resume:
-            log.info("the encoder starts as %s", load_encoder_weights(state.model.encoder, encoder_weights))
+            loaded = load_encoder_weights(state.model.encoder, encoder_weights, encoder_key)
+            log.info("the encoder starts as %s", loaded)
             state.average.load_state_dict(state.model.state_dict())
         if folders:
             data = load_pairs(settings, training, held_out, folders, hold_out, cache)
@@ -161,7 +164,7 @@ def open_run(
             budget = budget or begun_with
         budget = budget or Budget(steps=settings.steps)
         if context.is_main_process:
-            given = Given(prior, init, images, folders, val, encoder_weights, out, budget, seed)
+            given = Given(prior, init, images, folders, val, encoder_weights, encoder_key, out, budget, seed)
             text = settings_text(preset, given, start, data.samples.paths, data.held_out)
             (out / SETTINGS).write_text(text, encoding="utf-8", errors="replace")
         there = on_device(data.samples, settings, context.device)
@@ -177,6 +180,7 @@ def check_options(
     resume: bool,
     init: Checkpoint | str | Path | None,
     encoder_weights: str | Path | None,
+    encoder_key: str,
 ) -> None:
     """Raise TrainingError for a degradation that is not found, or arguments that contradict each other."""
     try:
@@ -188,6 +192,10 @@ def check_options(
     if init is not None and encoder_weights:
         raise TrainingError(
             "A checkpoint's weights include the encoder's: give init= or encoder_weights=, not both."
+        )
+    if encoder_key and not encoder_weights:
+        raise TrainingError(
+            "encoder_key= chooses among the weights in a file: name that file with encoder_weights=."
         )
     if settings.freeze and not (init is not None or encoder_weights or resume):
         raise TrainingError(

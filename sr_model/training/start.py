@@ -15,6 +15,7 @@ from torch import Tensor
 from dgp_mining.prior.dictionary import Dictionary
 
 from ..checkpoints.checkpoint import FORMAT, Checkpoint
+from ..checkpoints.foreign import describe_foreign
 from ..checkpoints.tensor_file import CheckpointError, format_of
 from ..config.presets import Preset
 from ..networks.base import NetworkSettings
@@ -137,10 +138,11 @@ def _read(path: Path) -> Checkpoint:
             "that training with resume=True."
         )
     if form != FORMAT:
-        raise CheckpointError(
+        unknown = (
             f"{path} is not a checkpoint of sr-train or sr-convert: convert a released one with sr-convert "
             "first, or give the weights of an encoder alone with encoder_weights=."
         )
+        raise CheckpointError(describe_foreign(path) or unknown)
     return Checkpoint.load(path)
 
 

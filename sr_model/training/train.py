@@ -42,6 +42,7 @@ def train(
     resume: bool = False,
     init: Checkpoint | str | Path | None = None,
     encoder_weights: str | Path | None = None,
+    encoder_key: str = "",
     cache: str | Path | None = None,
     callbacks: Sequence[TrainingCallback] = (),
 ) -> Path:
@@ -72,6 +73,7 @@ def train(
             kernels are trained in place of those of the preset and prior; nothing else is taken from it.
             `config.presets.for_fine_tuning` returns a preset with the learning rate for this.
         encoder_weights: a public file of encoder weights to start from (`sr_model.checkpoints.pretrained`).
+        encoder_key: where in that file to take them from, such as `params`; default: wherever they are.
         cache: the folder for decoded images (`sr_model.training.image_cache`); default: the user's cache.
         callbacks: called after each step and each validation; they may stop the training.
 
@@ -103,7 +105,7 @@ def train(
     began = time.monotonic()
     with open_run(
         prior, images, preset, out, lr=lr, val=val, hold_out=hold_out, budget=budget, seed=seed,
-        resume=resume, init=init, encoder_weights=encoder_weights, cache=cache,
+        resume=resume, init=init, encoder_weights=encoder_weights, encoder_key=encoder_key, cache=cache,
     ) as run:  # fmt: skip
         log.info(
             "training %s parameters on %s for %s, from step %d",

@@ -21,7 +21,7 @@ ENCODERS = {
     "HAT (XPixelGroup/HAT)": (lambda: HAT(30, 1, 4), public.transformer("hat", 30, 1, 4)),
     "SwinIR (JingyunLiang/SwinIR)": (lambda: SwinIR(12, 1, 4), public.transformer("swinir", 12, 1, 4)),
     "EDSR (BasicSR)": (lambda: EDSR(4, 1), public.edsr_basicsr(4, 1, 2)),
-    "EDSR (GSASR)": (lambda: EDSR(4, 1), WITHOUT_TAIL),
+    "EDSR (GSASR)": (lambda: EDSR(4, 1, long_skip=False), WITHOUT_TAIL),
     "EDSR (EDSR-PyTorch)": (lambda: EDSR(4, 1), public.edsr_pytorch(4, 1, 2)),
     "EDSR (LIIF)": (lambda: EDSR(4, 1), {f"encoder.{n}": s for n, s in public.edsr_pytorch(4, 1, 2).items()}),
     "RDN (LIIF)": (lambda: RDN(2, 1), public.rdn_liif(2, 1)),

@@ -109,7 +109,7 @@ def test_other_weights_are_named_with_what_can_be_done_with_them(tmp_path: Path)
         convert_continuoussr(tmp_path / "encoder.pth", tmp_path / "ours.safetensors")
     torch.save(released("swinir", 12), tmp_path / "released.pth")
     convert_continuoussr(tmp_path / "released.pth", tmp_path / "ours.safetensors")
-    with pytest.raises(CheckpointError, match="is a checkpoint of this project already"):
+    with pytest.raises(CheckpointError, match="is a checkpoint of this project, for"):
         convert_continuoussr(tmp_path / "ours.safetensors", tmp_path / "again.safetensors")
 
 

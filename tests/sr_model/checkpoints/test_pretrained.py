@@ -62,6 +62,30 @@ def test_what_was_read_is_named(tmp_path: Path):
     assert load_encoder_weights(encoder, tmp_path / "x4.pth") == "SwinIR (JingyunLiang/SwinIR), params"
 
 
+def test_another_long_skip_than_the_published_one_is_named(tmp_path: Path):
+    """GSASR's EDSR has BasicSR's names without the last convolution, and its features lack the skip."""
+    shapes = public.edsr_basicsr(8, 1, 2)
+    torch.save(public.fabricate(shapes), tmp_path / "basicsr.pth")
+    without_tail = {
+        name: shape for name, shape in shapes.items() if not name.startswith(("upsample", "conv_last"))
+    }
+    torch.save(public.fabricate(without_tail), tmp_path / "gsasr.pth")
+    for name, long_skip, word in (
+        ("basicsr", False, "with the long skip"),
+        ("gsasr", True, "without the long skip"),
+    ):
+        assert word in load_encoder_weights(EDSR(8, 1, long_skip=long_skip), tmp_path / f"{name}.pth")
+        assert "long skip" not in load_encoder_weights(
+            EDSR(8, 1, long_skip=not long_skip), tmp_path / f"{name}.pth"
+        )
+
+
+def test_a_released_network_is_to_be_converted_before_a_training_starts_from_it(tmp_path: Path):
+    names = ("encoder.conv_first.weight", "conv1.weight", "mlp_vector.layers.0.weight", "mlp.layers.0.weight")
+    torch.save(dict.fromkeys([*names, "mlp_offset.layers.0.weight"], torch.zeros(1)), tmp_path / "a.pth")
+    refused(EDSR(8, 1), tmp_path / "a.pth", "holds ContinuousSR", "sr-convert", "init=")
+
+
 @pytest.mark.parametrize("scale", [2, 3, 8])
 def test_an_upsampler_to_another_scale_is_left_out_and_reported(tmp_path: Path, scale):
     encoder = SwinIR(12, 1, 4)

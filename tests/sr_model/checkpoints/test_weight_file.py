@@ -2,6 +2,7 @@
 
 import argparse
 import gzip
+import importlib
 import io
 import pickle
 import re
@@ -131,6 +132,19 @@ def test_archives_of_code_are_named(tmp_path: Path, monkeypatch):
     program = torch.export.export(NETWORK.eval(), (torch.zeros(1, 1, 2, 2),))
     torch.export.save(program, tmp_path / "program.pt2")
     advised(tmp_path, monkeypatch, "program.pt2", "exported program", {"0.weight", "0.bias"})
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
+def test_a_checkpoint_of_several_processes_is_to_be_made_one_file(tmp_path: Path, monkeypatch):
+    from torch.distributed.checkpoint import save
+
+    save({"model": STATE}, checkpoint_id=tmp_path / "step-1", no_dist=True)
+    (part,) = tmp_path.glob("step-1/*.distcp")
+    command = re.search(r"`python -m (\S+) (\w+) (\S+) (\S+)`", sentence(tmp_path / "step-1"))
+    assert command[0] in sentence(part)
+    monkeypatch.chdir(tmp_path)
+    getattr(importlib.import_module(command[1]), f"{command[2]}_save")(command[3], command[4])
+    assert list(read_weight_file("weights.pth")) == ["model"]
 
 
 def advised(folder: Path, monkeypatch, name: str, found: str, names: set[str]) -> None:

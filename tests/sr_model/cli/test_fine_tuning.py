@@ -58,7 +58,10 @@ def test_the_network_of_a_preset_asked_for_is_said_to_differ_and_one_set_is_refu
 
 
 def test_what_cannot_be_gone_on_from_is_one_sentence(prior: Path, photographs: Path):
-    Path("released.pth").write_bytes(b"weights")
+    layers = ("encoder.conv_first", "conv1", "mlp_vector.layers.0", "mlp.layers.0", "mlp_offset.layers.0")
+    torch.save({f"{layer}.weight": torch.zeros(1) for layer in layers}, "released.pth")
+    Path("page.pth").write_text("<!DOCTYPE html>")
+    refused(run(train, "--init", "page.pth", "--images", photographs), 1, "--init page.pth", "web page")
     common = ("--images", photographs, *SMALL)
     refused(run(train, "--init", "released.pth", *common), 1, "--init released.pth", "sr-convert")
     refused(run(train, "--init", "missing", *common), 1, "missing does not exist", "--init")

@@ -95,6 +95,20 @@ def test_the_encoder_starts_from_pretrained_weights(
         assert torch.equal(trained.state_dict()[name], tensor), name
 
 
+def test_the_encoders_weights_are_taken_from_a_key(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    plain, average = (public.fabricate(public.edsr_basicsr(8, 1, 4), seed=seed) for seed in (0, 1))
+    torch.save({"params": plain, "params_ema": average}, tmp_path / "edsr.pth")
+    arguments = {"encoder_weights": tmp_path / "edsr.pth", "encoder_key": "params", "out": tmp_path / "run"}
+    train(dictionary, list_images(photographs), tiny, **arguments, callbacks=[StopAfter(0)])
+    trained = load(tmp_path / "run" / "last.safetensors", "cpu").encoder
+    assert torch.equal(trained.head.weight, plain["conv_first.weight"])
+    assert 'encoder_key = "params"' in (tmp_path / "run" / "settings.toml").read_text()
+    with pytest.raises(TrainingError, match="name that file with encoder_weights="):
+        train(dictionary, list_images(photographs), tiny, tmp_path / "other", encoder_key="params")
+
+
 def test_a_network_trains_on_the_dictionary_of_its_settings(
     photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
 ):
