@@ -31,6 +31,8 @@ free."""
 class DeviceImages:
     """All images of a set on one device. Draws the samples that the set draws, and makes them there."""
 
+    noun = ImageSet.noun
+
     def __init__(self, images: ImageSet, settings: TrainSettings, device: torch.device) -> None:
         """Copy the images to `device`.
 

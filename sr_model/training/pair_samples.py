@@ -113,6 +113,9 @@ def decode_pairs(images: Sequence[Path], folders: Sequence[str | Path], cache: P
 class PairSet:
     """Pairs to draw samples from, at the scales that they have."""
 
+    noun = "pair"
+    """What it holds, for messages."""
+
     def __init__(self, pairs: DecodedPairs, crop: int) -> None:
         """Take the pairs from which LR crops of `crop` pixels on a side can be cut.
 

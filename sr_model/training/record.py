@@ -14,6 +14,8 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..config.presets import Preset
 from ..config.toml import as_toml, as_toml_value
 from ..networks.registry import architecture_name
+from .pair_samples import PairSet
+from .samples import ImageSet
 from .schedule import Budget
 from .start import Start
 
@@ -47,7 +49,7 @@ class Given:
 
 
 def settings_text(
-    preset: Preset, given: Given, start: Start, training: Sequence[Path], held_out: Sequence[Path]
+    preset: Preset, given: Given, start: Start, samples: ImageSet | PairSet, held_out: Sequence[Path]
 ) -> str:
     """The text of settings.toml: options of sr-train, then all settings.
 
@@ -75,12 +77,12 @@ def settings_text(
             lines.append(f"# {name}: {_in_words(value)}")
     if given.lr:
         lines.append(f"lr = {as_toml_value([str(folder) for folder in given.lr])}")
-    lines += _remarks(start, training, held_out)
+    lines += _remarks(start, samples, held_out)
     return "\n".join([*lines, "", as_toml(preset), ""])
 
 
-def _remarks(start: Start, training: Sequence[Path], held_out: Sequence[Path]) -> Iterator[str]:
-    yield f"# {count(len(training), 'image')} to train on"
+def _remarks(start: Start, samples: ImageSet | PairSet, held_out: Sequence[Path]) -> Iterator[str]:
+    yield f"# {count(len(samples), samples.noun)} to train on"
     if held_out:
         yield f"# held out for validation: {', '.join(repr(path.name) for path in held_out)}"
     if start.kernels is not None:

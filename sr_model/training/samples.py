@@ -128,6 +128,9 @@ class Draw:
 class ImageSet:
     """Decoded images to draw samples from."""
 
+    noun = "image"
+    """What it holds, for messages."""
+
     def __init__(
         self,
         paths: Sequence[Path],

@@ -110,7 +110,7 @@ def train(
         log.info(
             "training %s parameters on %s for %s, from step %d",
             f"{sum(p.numel() for p in run.state.model.parameters()):,}",
-            count(len(run.images), "image"), run.budget, run.state.step,
+            count(len(run.images), run.images.noun), run.budget, run.state.step,
         )  # fmt: skip
         train_loop(run, began, [ProgressLog(), *callbacks])
     return run.out / BEST

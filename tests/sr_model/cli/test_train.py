@@ -221,6 +221,7 @@ def test_pairs_are_trained_on_and_their_folders_recorded(prior: Path, photograph
     settings = Path("a/settings.toml").read_text()
     assert 'lr = ["X2", "X4"]' in settings
     assert "scales = [2.0, 4.0]" in settings
+    assert "# 7 pairs to train on" in settings
     again = run(train, "--config", "a/settings.toml", "--out", "b")
     assert again.exit_code == 3, again.output
     ours, theirs = (Checkpoint.load(f"{name}/last.safetensors") for name in "ab")

@@ -10,9 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError
+from splat2d.matlab_imresize import imresize
 from sr_model import Preset
 from sr_model.training.pair_samples import DecodedPairs, PairSet, decode_pairs
+
+SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
 
 
 def blocks(height: int, width: int, side: int, seed: int) -> np.ndarray:
@@ -52,6 +56,21 @@ def enlarged(lr: torch.Tensor, scale: Fraction) -> torch.Tensor:
     """The HR crops of LR crops that consist of whole blocks."""
     small = lr[..., :: scale.denominator, :: scale.denominator]
     return small.repeat_interleave(scale.numerator, -1).repeat_interleave(scale.numerator, -2)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_crops_of_the_benchmarks_own_pairs_are_reductions_of_each_other(scale, tiny: Preset, cache):
+    """Away from their borders, at which the whole images were reduced with pixels beyond the crop."""
+    if not SET5.is_dir():
+        pytest.skip("no Set5 next to the repository")
+    pairs = PairSet(decode_pairs(list_images(SET5 / "HR"), [SET5 / f"X{scale}"], cache), 16)
+    assert len(pairs) == 5
+    inside = (..., slice(3, -3), slice(3, -3))
+    for step in range(20):
+        batch = pairs.batch(tiny.train, 0, step)
+        made = imresize((batch.hr[0] * 255).round().byte(), (16, 16))
+        difference = made[inside].int() - (batch.lr * 255).round().int()[inside]
+        assert difference.abs().max() <= 1  # MATLAB rounds after the first axis, and crops are transposed
 
 
 @pytest.mark.parametrize("scale", [Fraction(1), Fraction(2), Fraction(4), Fraction(5, 2), Fraction(7, 4)])
