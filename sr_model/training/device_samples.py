@@ -7,7 +7,6 @@ of a crop are strides into the pixels of all images, and MATLAB's bicubic reduct
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from ..memory import free_memory
 from ..scaling import scaled_extent
 from .pair_samples import PairSet
 from .samples import Batch, Draw, ImageSet
+from .upload import upload
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class DeviceImages:
         Pixels beyond a crop's own side repeat its last row and column.
         """
         places = [self._strides(draw) for draw in draws]
-        start, down, right, side = self._upload(places).T
+        start, down, right, side = upload(torch.tensor(places), self.device).T
         along = torch.arange(max(draw.side for draw in draws), device=self.device)
         inside = torch.minimum(along, side[:, None] - 1)  # [B, m]
         rows, columns = start[:, None] + down[:, None] * inside, right[:, None] * inside
@@ -102,14 +102,7 @@ class DeviceImages:
         largest = max(draw.side for draw in draws)
         if len(set(sides)) == 1:
             return self.matrices[sides[0], None, None, :, :largest]
-        return self.matrices.index_select(0, self._upload(sides))[:, None, :, :largest]
-
-    def _upload(self, numbers: Sequence[int] | Sequence[tuple[int, ...]]) -> Tensor:
-        """Integers on the device, without waiting for what the device is computing."""
-        tensor = torch.tensor(numbers)
-        return (tensor.pin_memory() if self.device.type == "cuda" else tensor).to(
-            self.device, non_blocking=True
-        )
+        return self.matrices.index_select(0, upload(torch.tensor(sides), self.device))[:, None, :, :largest]
 
     def _reduce(self, hr: Tensor, draws: list[Draw]) -> Tensor:  # [B, 3, n, n]
         matrices = self._matrices(draws)

@@ -15,6 +15,7 @@ from splat2d import GaussianField, render
 
 from ..config.training_settings import TrainSettings
 from .samples import Batch
+from .upload import upload
 
 
 def batch_loss(field: GaussianField, batch: Batch, settings: TrainSettings) -> Tensor:
@@ -54,7 +55,8 @@ def render_ragged(field: GaussianField, sizes: Sequence[tuple[int, int]]) -> Ten
     canvas (`GaussianField.render` also averages over larger pixels).
     """
     height, width = field.size
-    factors = field.means.new_tensor([[w / width, h / height] for h, w in sizes])[:, None]  # [B, 1, 2], x y
+    factors = torch.tensor([[w / width, h / height] for h, w in sizes])[:, None]  # [B, 1, 2], x y
+    factors = upload(factors, field.means.device)
     largest = (max(h for h, _ in sizes), max(w for _, w in sizes))
     means, cholesky = field.means * factors, field.cholesky * factors[..., [0, 1, 1]]
     return render(means, cholesky, field.colors, largest, counts=field.counts)

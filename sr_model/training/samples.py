@@ -20,6 +20,7 @@ from dgp_mining.prior.dictionary import Dictionary
 from ..config.training_settings import TrainSettings
 from ..scaling import scaled_extent
 from .image_cache import decoded_images
+from .upload import upload
 
 VALIDATED = 32
 """HR pixels that an image needs on each side to be validated."""
@@ -96,11 +97,11 @@ class Batch:
     def scales(self) -> Tensor:  # [B] float32
         """The scale m / n of every sample."""
         ratios = [torch.full((len(hr),), hr.shape[-1] / self.lr.shape[-1]) for hr in self.hr]
-        return torch.cat(ratios).to(self.lr.device)
+        return upload(torch.cat(ratios), self.lr.device)
 
     def to(self, device: torch.device) -> Batch:
         """The batch on another device."""
-        return Batch(self.lr.to(device), tuple(hr.to(device) for hr in self.hr))
+        return Batch(upload(self.lr, device), tuple(upload(hr, device) for hr in self.hr))
 
 
 @dataclass(frozen=True)

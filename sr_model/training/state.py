@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,17 @@ from torch import Tensor, nn
 
 from ..checkpoints.tensor_file import CheckpointError, read_tensors, write_tensors
 from ..config.training_settings import TrainSettings
+from ..memory import ran_out
 from ..networks.base import Network, NetworkSettings
 from ..networks.registry import build_network
+from .cuda_graph import GraphedNetwork
 from .distributed import DistributedContext
 from .errors import Diverged, TrainingError
 from .loss import batch_loss
 from .newer_settings import with_newer_settings
 from .samples import Batch
+
+log = logging.getLogger(__name__)
 
 FORMAT = "sr_model-training/1"
 WARM_EMA = 10
@@ -73,10 +78,9 @@ class TrainingState:
             model.encoder.requires_grad_(False)
         model = model.to(context.device)
         average = copy.deepcopy(model).eval().requires_grad_(False)
-        called = cast(nn.Module, torch.compile(model)) if settings.compile else model
-        trained = context.wrap(called)
+        trained = context.wrap(faster(model, settings, context))
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.Adam(trainable, betas=settings.betas)
+        optimiser = torch.optim.Adam(trainable, betas=settings.betas, fused=context.device.type == "cuda")
         return TrainingState(model, trained, average, optimiser, context)
 
     def train_step(self, parts: Sequence[Batch], rate: float, settings: TrainSettings) -> float:
@@ -107,9 +111,7 @@ class TrainingState:
     def _accumulate_gradient(self, batch: Batch, parts: int, settings: TrainSettings) -> Tensor:
         """Add the gradient of one micro-batch out of `parts`, and return its contribution to the loss."""
         batch = batch.to(self.context.device)
-        bf16 = settings.precision == "bfloat16" or (
-            settings.precision == "auto" and fast_bf16(self.context.device)
-        )
+        bf16 = uses_bf16(settings, self.context.device)
         with torch.autocast(batch.lr.device.type, torch.bfloat16, enabled=bf16):
             field = self.trained(batch.lr, batch.scales())
         loss = batch_loss(field, batch, settings) / parts
@@ -159,6 +161,27 @@ class TrainingState:
         for name, value in header["progress"].items():
             setattr(self, name, value)
         return header["budget"]
+
+
+def faster(model: Network, settings: TrainSettings, context: DistributedContext) -> nn.Module:
+    """The model as it is called in training: recorded in CUDA graphs, compiled, or itself."""
+    if settings.compile:
+        return cast(nn.Module, torch.compile(model))
+    if settings.cuda_graph and context.device.type == "cuda" and context.world_size == 1:
+        samples = settings.batch // settings.accumulate
+        autocast = torch.bfloat16 if uses_bf16(settings, context.device) else None
+        try:
+            return GraphedNetwork(model, samples, settings.crop, autocast)
+        except RuntimeError as error:
+            if ran_out(error):
+                raise
+            log.warning("training without CUDA graphs, since this network cannot be recorded: %s", error)
+    return model
+
+
+def uses_bf16(settings: TrainSettings, device: torch.device) -> bool:
+    """Whether the network's convolutions and matrix products are computed in bfloat16."""
+    return settings.precision == "bfloat16" or (settings.precision == "auto" and fast_bf16(device))
 
 
 def fast_bf16(device: torch.device) -> bool:

@@ -3,10 +3,11 @@
     PYTHONPATH=cuda:. python workflows/benchmarks/gpu_training.py --images DIR --out gpu_training.json
 
 For every preset, in bfloat16 and in float32: the median time of a step at the preset's batch (in as many
-parts as memory needs), the same with a batch that is ready on the GPU, the time to make a batch, and peak
-memory. The difference of the first two is what a step waits for its data. Then the time in which the
-reference model encodes and renders an image of 510x340 pixels at x4, x12 and x48, beside the same rendering
-by plain torch operators (`splat2d.backends.fallback`; x4 and x12) and bicubic interpolation.
+parts as memory needs), without and with CUDA graphs, and their ratio; the same with a batch that is ready on
+the GPU; the time to make a batch; and peak memory. The difference of the first two is what a step waits for
+its data. Then the time in which the reference model encodes and renders an image of 510x340 pixels at x4, x12
+and x48, beside the same rendering by plain torch operators (`splat2d.backends.fallback`; x4 and x12) and
+bicubic interpolation.
 """
 
 from __future__ import annotations
@@ -58,7 +59,18 @@ def main() -> None:
         for precision in chosen.precision.split(","):
             timed = Preset(preset.network, replace(settings, precision=precision))
             steps = 2 if chosen.quick else chosen.steps
-            figures["training"].append({"preset": name, **measure_training(timed, chosen.images, steps)})
+            plain = Preset(preset.network, replace(timed.train, cuda_graph=False))
+            row = measure_training(plain, chosen.images, steps)
+            figures["training"].append({"preset": name, **row, "CUDA graphs": False})
+            if not chosen.compile:
+                graphed = measure_training(timed, chosen.images, steps)
+                ratio = (
+                    row["step, s"] / graphed["step, s"] if "step, s" in row and "step, s" in graphed else None
+                )
+                print_training(figures["training"][-1])
+                figures["training"].append(
+                    {"preset": name, **graphed, "CUDA graphs": True, "speed-up by CUDA graphs": ratio}
+                )
             print_training(figures["training"][-1])
             write_json(chosen.out, figures)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -58,25 +58,19 @@ def launcher(device: torch.device, channels: int) -> Launch:
     core = _cuda_core()
     index: int = torch.cuda.current_device() if device.index is None else device.index
     core.Device(index).set_current()  # torch's own context; a fresh thread may not have entered it yet
-    stream = _Stream(torch.cuda.current_stream(index).cuda_stream)
+    stream = core.Stream.from_handle(torch.cuda.current_stream(index).cuda_stream)
 
     def launch(name: str, warps: int, *values: Argument) -> None:
         if warps:
-            blocks = -(-warps // WARPS_PER_BLOCK)
-            config = core.LaunchConfig(grid=blocks, block=WARPS_PER_BLOCK * WARP)
+            config = _config(-(-warps // WARPS_PER_BLOCK))
             core.launch(stream, config, _kernel(name, index, channels), *arguments(values))
 
     return launch
 
 
-class _Stream:
-    """A torch stream with the protocol through which cuda-core accepts other libraries' streams."""
-
-    def __init__(self, handle: int) -> None:
-        self.handle = handle
-
-    def __cuda_stream__(self) -> tuple[int, int]:
-        return (0, self.handle)
+@lru_cache(maxsize=1024)
+def _config(blocks: int) -> Any:
+    return _cuda_core().LaunchConfig(grid=blocks, block=WARPS_PER_BLOCK * WARP)
 
 
 def _cuda_core() -> Any:  # cuda-core, which has no types
