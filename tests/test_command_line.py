@@ -95,6 +95,7 @@ SHARED = {
     "--out": "Where to write ",
     "--prior": "A dictionary of kernels, such as dict",
     "--model": "The checkpoint of a network",
+    "--lr": "Folder of LR images, paired with HR images by name; their sizes give the scales",
     "--overwrite": "Replace what already exists",
     "--seed": "Seed of ",
     "--json": "Print the results as JSON",

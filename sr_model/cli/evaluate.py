@@ -8,14 +8,23 @@ from typing import Any, get_args
 
 import click
 
-from dgp_mining.command_line import FINISHED_WITH_FAILURES, REPLACED, images_option, json_option, option
+from dgp_mining.command_line import (
+    FINISHED_WITH_FAILURES,
+    REPLACED,
+    images_option,
+    json_option,
+    option,
+    overwrite_option,
+)
 from dgp_mining.terminal import ProgressLine, notify
 from splat2d.matlab_imresize import Border
 
 from ..evaluation.cost import average_seconds, macs, peak_memory
-from ..evaluation.evaluate import evaluate, hr_files
+from ..evaluation.evaluate import measure
 from ..evaluation.perceptual import METRICS, Perceptual
+from ..evaluation.planning import plan_evaluation
 from ..evaluation.protocol import PROTOCOLS, with_border
+from ..evaluation.saved_pictures import SavedPictures, model_label
 from ..evaluation.suite_tables import FORMATS
 from ..evaluation.tables import EvaluationReport, scale_label
 from ..networks.base import Network
@@ -24,10 +33,10 @@ from . import types
 from .command import Command
 from .evaluate_output import SkippedLines, score_line, summary_lines
 from .evaluate_suite import TableFile, evaluate_suite
-from .options import model_option
+from .options import lr_option, model_option
 
 SCALES = (2.0, 3.0, 4.0)
-"""The scales of --images unless others are given."""
+"""The scales of --images unless others are given, or --lr."""
 
 
 @click.command("sr-eval", cls=Command)
@@ -48,8 +57,10 @@ SCALES = (2.0, 3.0, 4.0)
     "--scales",
     type=types.scales,
     metavar="SCALE,...",
-    help="Scales, whole or not, such as x2,x3.5.  [default: 2,3,4; with --suite 2,3,4,6,8,12]",
+    help="Scales, whole or not, such as x2,x3.5.  [default: 2,3,4; with --lr, those of the sizes; with "
+    "--suite 2,3,4,6,8,12]",
 )
+@lr_option("  [default: they are made as the protocol says]")
 @option(
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
@@ -70,6 +81,15 @@ SCALES = (2.0, 3.0, 4.0)
     type=click.Choice(METRICS),
     help="Also measure this; may be given several times. Needs 'dgp-mining[perceptual]'.",
 )
+@option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Also save the upscaled pictures in this folder, as 8-bit PNG files named after image, scale and "
+    "network.",
+)
+@option("--save-bicubic", is_flag=True, help="With --save, also save those of bicubic interpolation.")
+@overwrite_option()
 @option("--cost", "costs", is_flag=True, help="Also count multiply-adds and memory.")
 @option("--time", "times", is_flag=True, help="Also measure the average time over 45 scales, x4 to x48.")
 @json_option()
@@ -94,9 +114,13 @@ def main(
     images: Path | None,
     suite: Path | None,
     scales: list[float] | None,
+    lr: tuple[str, ...],
     protocol: str,
     border: Border,
     metrics: tuple[str, ...],
+    save: Path | None,
+    save_bicubic: bool,
+    overwrite: bool,
     costs: bool,
     times: bool,
     as_json: bool,
@@ -120,8 +144,8 @@ def main(
         raise click.UsageError("--table and --save-table are options of --suite.")
     chosen = PROTOCOLS[protocol] if border == "mirror" else with_border(protocol, border)
     if suite:
-        if images or costs or times:
-            raise click.UsageError("Give --suite without --images, --cost and --time.")
+        if images or costs or times or lr or save:
+            raise click.UsageError("Give --suite without --images, --lr, --save, --cost and --time.")
         if (as_json and form) or (as_markdown and form not in (None, "markdown")):
             raise click.UsageError("Give one of --json, --markdown and --table.")
         form = form or "markdown"
@@ -129,7 +153,17 @@ def main(
         return
     if images is None and (metrics or not (costs or times)):
         raise click.UsageError("Name a folder of images with --images, or of test sets with --suite.")
-    files = hr_files(images) if images else []
+    if images is None and (lr or save):
+        raise click.UsageError("--lr and --save need a folder of images: name it with --images.")
+    if save is None and (save_bicubic or overwrite):
+        raise click.UsageError("--save-bicubic and --overwrite are for --save: name a folder with it.")
+    if scales is None and not lr:
+        scales = list(SCALES)
+    # All that may be refused is looked at before the network is loaded.
+    plan = plan_evaluation(images, scales, lr or None, without=save) if images else None
+    pictures = SavedPictures(save, model_label(model), save_bicubic, overwrite) if save else None
+    if plan and pictures:
+        pictures.check(plan.measurements)
     report = EvaluationReport(str(model or "reference"), str(images or ""), chosen.name)
     perceptual = Perceptual(metrics) if metrics else None
     net = as_network(model)
@@ -137,11 +171,11 @@ def main(
     # Costs first: after them, nothing but the end of the evaluation stands between figures and report.
     report.cost = _cost(net, costs, times, line)
     skipped = SkippedLines(line)
-    if images:
-        for result in evaluate(
-            net, files, scales or SCALES, chosen, perceptual, on_skip=skipped, progress=line
-        ):
-            name = report.name(result.path)
+    if plan:
+        report.lr = plan.lr
+        results = measure(net, plan, chosen, perceptual, save=pictures, on_skip=skipped, progress=line)
+        for result in results:
+            name = report.label(result)
             report.add(name, result)
             line.clear()
             click.echo(score_line(scale_label(result.scale), name, result.score), err=as_json or as_markdown)
@@ -159,7 +193,7 @@ def main(
     for sentence in report.infinite():
         notify(sentence)
     if skipped.all:
-        notify(skipped.ending(len(files)))
+        notify(skipped.ending(plan.images if plan else 0))
         raise SystemExit(FINISHED_WITH_FAILURES)
 
 

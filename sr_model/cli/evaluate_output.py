@@ -24,7 +24,7 @@ def summary_lines(report: EvaluationReport) -> Iterator[str]:
     """The means over all images, and the costs."""
     counts = report.counts()
     for scale, score in report.means().items():
-        yield score_line(scale, f"mean of {counts[scale]}, protocol {report.protocol}", score)
+        yield score_line(scale, f"mean of {counts[scale]}, {report.conditions()}", score)
     for scale, figures in report.perceptual_means().items():
         for metric, (ours, bicubic) in figures.items():
             yield f"{scale:<5} {metric} {ours:.4f}   bicubic {bicubic:.4f}"
@@ -48,9 +48,9 @@ class SkippedLines:
 
     def ending(self, images: int) -> str:
         """What is missing from the means, in one sentence; `images` were to be evaluated."""
-        paths = {one.path for one in self.all if one.metric is None}
-        metrics = sorted({one.metric for one in self.all if one.metric})
-        of_all = f"{len(paths):,} of {count(images, 'image')}"
-        parts = [f"{of_all} skipped, at some scales or all"] if paths else []
-        parts += [f"no {' and '.join(metrics)} of some images"] if metrics else []
+        skipped = {one.path or one.reason for one in self.all if one.missing is None}
+        missing = sorted({one.missing for one in self.all if one.missing})
+        of_all = f"{len(skipped):,} of {count(images, 'image')}"
+        parts = [f"{of_all} skipped, at some scales or all"] if skipped else []
+        parts += [f"no {' and no '.join(missing)} of some images"] if missing else []
         return f"{'; '.join(parts)}; the means are over the others."

@@ -18,3 +18,10 @@ def model_option() -> Callable[[Function], Function]:
         metavar="FILE",
         help="The checkpoint of a network.  [default: the reference model]",
     )
+
+
+def lr_option(more: str = "") -> Callable[[Function], Function]:
+    """--lr, which may be given several times."""
+    text = "Folder of LR images, paired with HR images by name; their sizes give the scales."
+    text += " May be given several times."
+    return option("--lr", multiple=True, metavar="DIR", help=text + more)

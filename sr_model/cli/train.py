@@ -38,6 +38,7 @@ from ..training.start import differences, load_init
 from ..training.tensorboard import TensorBoard
 from ..training.train import train
 from .command import Command
+from .options import lr_option
 
 FINISHING = "Finishing the step and saving; Ctrl-C again stops at once, with what was saved last."
 
@@ -84,13 +85,7 @@ def preset_name(text: str) -> str:
     help="Architecture of the network.  [default: the preset's, or continuoussr]",
 )
 @images_option("  [default: those that the prior was mined from]")
-@option(
-    "--lr",
-    multiple=True,
-    metavar="DIR",
-    help="Folder of the LR images of --images and --val, paired by name; their sizes give the scales. May be "
-    "given several times.  [default: LR images are made by bicubic interpolation or training.degradation]",
-)
+@lr_option("  [default: they are made by bicubic interpolation or training.degradation]")
 @option(
     "--val",
     metavar="DIR",

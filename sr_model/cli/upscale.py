@@ -19,8 +19,7 @@ from dgp_mining.terminal import ProgressLine, count, notify
 
 from ..image_io.writer import FORMATS
 from ..scaling import RequestedSize, Scale
-from ..upscaling.files import UpscaleRequest, is_field, upscale_file, upscale_folder
-from ..upscaling.upscale import as_network
+from ..upscaling.files import UpscaleRequest, upscale_file, upscale_folder
 from . import types
 from .command import Command
 from .options import model_option
@@ -123,7 +122,7 @@ def main(
         raise click.UsageError(f"--format {form} does not agree with the ending of {out}.")
     if out is None and request.makes_image:
         out = source.with_name(f"{source.stem}_{_name(scale, size)}{FORMATS[form or 'png'].suffixes[0]}")
-    done = upscale_file(source, out, request, None if is_field(source) else as_network(model), line)
+    done = upscale_file(source, out, request, model, line)
     line.clear()
     if save_field:
         click.echo(f"{save_field}: the field")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,23 @@ from torch import Tensor
 
 from dgp_mining.images.reader import ImageError, image_size, read_rgb
 
-from ..image_io.hr_images import find_hr_images
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
 from ..upscaling.tiling import ProgressCallback, bytes_per_pixel, no_progress
 from ..upscaling.upscale import as_network
 from .perceptual import Perceptual
-from .protocol import Comparison, Protocol, Score, compare, named_protocol, score_comparison
+from .planning import EvaluationPlan, Files, Measurement, plan_evaluation
+from .planning import hr_files as hr_files
+from .protocol import (
+    Comparison,
+    Protocol,
+    Score,
+    compare,
+    compare_pair,
+    named_protocol,
+    score_comparison,
+)
+from .saved_pictures import SavedPictures
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +44,15 @@ class Result:
     path: Path
     """The HR image."""
     scale: float
-    """The ratio of the HR image's size to its LR image's."""
+    """The scale: asked for, or of the sizes of the HR image and the LR image that came with it."""
     score: Score
     """PSNR and SSIM."""
     perceptual: dict[str, tuple[float, float]]
     """Further metrics by name: (of the network, of bicubic interpolation)."""
+    lr: Path | None = None
+    """The LR image that came with the HR image; None if it was made."""
+    capture: str = ""
+    """The name of that LR image if the HR image has several at this scale; else empty."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +60,11 @@ class Skipped:
     """What could not be measured, and is in no mean."""
 
     path: Path | None
-    """The HR image; None for a metric of all images together."""
+    """The HR image; None for a metric of all images, and for LR and HR images that are no pairs."""
     scale: float | None
     """The scale; None for all scales."""
-    metric: str | None
-    """The perceptual metric; None if nothing was measured."""
+    missing: str | None
+    """What is missing: a perceptual metric, or "picture" if one was not saved; None if all figures are."""
     reason: str
     """One sentence that names the image."""
 
@@ -67,11 +80,13 @@ def log_skipped(skipped: Skipped) -> None:
 
 def evaluate(
     model: Network | str | Path | None,
-    images: str | Path | Sequence[str | Path],
-    scales: float | Sequence[float],
+    images: Files,
+    scales: float | Sequence[float] | None = None,
     protocol: Protocol | str = "benchmark",
     perceptual: Perceptual | None = None,
     *,
+    lr: Files | None = None,
+    save: SavedPictures | None = None,
     on_skip: SkipCallback = log_skipped,
     progress: ProgressCallback = no_progress,
 ) -> Iterator[Result]:
@@ -83,16 +98,21 @@ def evaluate(
         model: a network, or the checkpoint of one; None for the reference model.
         images: a folder of HR images, searched recursively, or a list of files. Of a test set that holds
             LR images too, only the HR images are taken (`sr_model.image_io.hr_images`).
-        scales: a number above 0, whole or not, or several.
+        scales: a number above 0, whole or not, or several. With `lr`, None for the scales of the sizes;
+            otherwise pairs of other scales are left out.
         protocol: a protocol, or its name in `sr_model.PROTOCOLS`.
         perceptual: further metrics to compute.
+        lr: folders of LR images, paired with the HR images by name (`sr_model.image_io.pairs`). Default: LR
+            images are made as the protocol says.
+        save: where the pictures are saved; default: nowhere.
         on_skip: called for an image that is unreadable, too small for a scale, or too large for memory, and
             for one of which the network or a metric makes no number. Default: a warning is logged.
         progress: called with the current image and the fraction of all images that is done.
 
     Raises:
-        ImageError: for a folder without images, or whose HR images are not clear from its names; at the
-            end, if no image could be measured.
+        ImageError: for a folder without images, or whose HR images are not clear from its names; if no LR
+            image belongs to an HR image; if pictures cannot be saved, or exist; at the end, if no image could
+            be measured.
         CheckpointError: if the model cannot be loaded.
         ValueError: for an unknown protocol, no scale, or a scale that is not a finite number above 0.
 
@@ -106,25 +126,24 @@ def evaluate(
     ['a.png']
     """
     chosen = named_protocol(protocol)
-    scales = [scales] if isinstance(scales, (int, float)) else list(scales)
-    if not scales or not all(isinstance(scale, (int, float)) and 0 < scale < math.inf for scale in scales):
-        raise ValueError(f"scales= must be numbers above 0, such as [2, 3.7], got {scales}")
-    paths = hr_files(images)
-    network = as_network(model)
-    return _Evaluation(network, chosen, perceptual, on_skip, progress).run(paths, scales)
+    plan = plan_evaluation(images, scales, lr, without=save.folder if save else None)
+    if save:
+        save.check(plan.measurements)
+    return measure(as_network(model), plan, chosen, perceptual, save=save, on_skip=on_skip, progress=progress)
 
 
-def hr_files(images: str | Path | Sequence[str | Path], argument: str = "images=") -> list[Path]:
-    """The files of a list, or the HR images of a folder, of which a line is logged if others are left out.
-
-    Raises ImageError, naming `argument`, as `find_hr_images` does.
-    """
-    if not isinstance(images, str | Path):
-        return [Path(path) for path in images]
-    found = find_hr_images(images, argument)
-    if found.note:
-        log.info("%s", found.note)
-    return found.paths
+def measure(
+    network: Network,
+    plan: EvaluationPlan,
+    protocol: Protocol,
+    perceptual: Perceptual | None = None,
+    *,
+    save: SavedPictures | None = None,
+    on_skip: SkipCallback = log_skipped,
+    progress: ProgressCallback = no_progress,
+) -> Iterator[Result]:
+    """Yield the results of a plan, as `evaluate` does. Raises ImageError if no image could be measured."""
+    return _Evaluation(network, protocol, perceptual, save, on_skip, progress).run(plan)
 
 
 @dataclass
@@ -134,60 +153,82 @@ class _Evaluation:
     network: Network
     protocol: Protocol
     perceptual: Perceptual | None
+    pictures: SavedPictures | None
     on_skip: SkipCallback
     progress: ProgressCallback
     first: Skipped | None = None
     """The first thing that was skipped."""
 
-    def run(self, paths: Sequence[Path], scales: Sequence[float]) -> Iterator[Result]:
+    def run(self, plan: EvaluationPlan) -> Iterator[Result]:
         measured = 0
-        for index, path in enumerate(paths):
-            self.progress(f"evaluating {path.name}", index / len(paths))
+        for sentence in plan.refused:
+            self.skip(Skipped(None, None, None, sentence))
+        for index, of_image in enumerate(plan.by_image()):
+            path = of_image[0].path
+            self.progress(f"evaluating {path.name}", index / plan.images)
             try:
-                check_memory(path, self.network, min(scales))
+                check_memory(path, self.network, min(one.scale for one in of_image))
                 pixels = read_pixels(path)
             except ImageError as error:
                 self.skip(Skipped(path, None, None, str(error)))
                 continue
-            for scale in scales:
-                if result := self.measure(path, pixels, scale):
+            for one in of_image:
+                if result := self.measure(one, pixels):
                     measured += 1
                     yield result
         if self.first and not measured:
-            alone = len(paths) == 1
-            raise ImageError(
-                self.first.reason
-                if alone
-                else f"None of the {len(paths):,} images can be evaluated: {self.first.reason}"
-            )
+            of_several = f"None of the {plan.images:,} images can be evaluated: " if plan.images > 1 else ""
+            raise ImageError(f"{of_several}{self.first.reason}")
 
-    def measure(self, path: Path, pixels: Tensor, scale: float) -> Result | None:
+    def measure(self, one: Measurement, hr: Tensor) -> Result | None:
         """The result of one image at one scale; None if it is skipped."""
+        what = f"{one.path} with {one.pair.lr}" if one.pair else f"{one.path}"
         try:
-            images = compare(self.network, pixels, scale, self.protocol)
+            images = self.compare(one, hr)
             if not images.network.isfinite().all():
                 raise ValueError("the network's result holds NaN, as after a training that diverged")
-            scored = score_comparison(images, scale, self.protocol)
+            scored = score_comparison(images, one.scale, self.protocol)
+        except ImageError as error:
+            self.skip(Skipped(one.path, one.scale, None, str(error)))
+            return None
         except ValueError as error:
-            self.skip(Skipped(path, scale, None, f"{path} cannot be evaluated at scale {scale:g}: {error}."))
+            reason = f"{what} cannot be evaluated at scale {one.scale:g}: {error}."
+            self.skip(Skipped(one.path, one.scale, None, reason))
             return None
         except (MemoryError, RuntimeError) as error:
             if not ran_out(error):
                 raise
-            reason = f"{path} does not fit into memory at scale {scale:g}: cut it."
-            self.skip(Skipped(path, scale, None, reason))
+            reason = f"{what} does not fit into memory at scale {one.scale:g}: cut it."
+            self.skip(Skipped(one.path, one.scale, None, reason))
             return None
-        return Result(path, scale, scored, self.further(path, images, scale))
+        self.save(one, images)
+        figures = self.further(one, images)
+        lr = one.pair.lr if one.pair else None
+        return Result(one.path, one.scale, scored, figures, lr, one.capture)
 
-    def further(self, path: Path, images: Comparison, scale: float) -> dict[str, tuple[float, float]]:
+    def compare(self, one: Measurement, hr: Tensor) -> Comparison:
+        if one.pair is None:
+            return compare(self.network, hr, one.scale, self.protocol)
+        lr = read_pixels(one.pair.lr)
+        return compare_pair(self.network, lr, hr, one.pair.scale, self.protocol)
+
+    def further(self, one: Measurement, images: Comparison) -> dict[str, tuple[float, float]]:
         """The perceptual metrics of one image, without those that cannot be measured."""
         if self.perceptual is None:
             return {}
-        figures, failures = self.perceptual.measure(images, scale)
+        figures, failures = self.perceptual.measure(images, one.scale)
         for metric, why in failures.items():
-            reason = f"{path} has no {metric} at scale {scale:g}: {why}."
-            self.skip(Skipped(path, scale, metric, reason))
+            reason = f"{one.path} has no {metric} at scale {one.scale:g}: {why}."
+            self.skip(Skipped(one.path, one.scale, metric, reason))
         return figures
+
+    def save(self, one: Measurement, images: Comparison) -> None:
+        if self.pictures is None:
+            return
+        try:
+            self.pictures.save(one, images)
+        except ImageError as error:
+            self.skip(Skipped(one.path, one.scale, "picture", str(error)))
 
     def skip(self, skipped: Skipped) -> None:
         self.first = self.first or skipped

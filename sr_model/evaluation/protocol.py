@@ -163,7 +163,8 @@ def compare_pair(model: Network, lr: Tensor, hr: Tensor, scale: Fraction, protoc
     upscaled = _upscaled(model, lr, canvas, (height, width), protocol)
     # The enlarged size is whole for multiples of the denominator: pad by what lies beyond the border.
     padding = [(0, 0), *((0, -small % scale.denominator) for small in lr_size)]
-    padded = torch.from_numpy(np.pad(lr.numpy(), padding, "symmetric"))
+    border: Literal["edge", "symmetric"] = "edge" if protocol.lr == "matlab-replicate" else "symmetric"
+    padded = torch.from_numpy(np.pad(lr.numpy(), padding, mode=border))
     whole = (int(padded.shape[1] * scale), int(padded.shape[2] * scale))
     enlarged = bicubic(padded, whole, protocol.lr)[:, :height, :width]
     return Comparison(hr[:, :height, :width] / 255, upscaled, enlarged / 255)

@@ -34,6 +34,8 @@ class EvaluationReport:
     """Metrics of all images together, by scale label and metric: (network, bicubic)."""
     cost: dict[str, Any] = field(default_factory=dict)
     """Results of `cost`: "macs", "memory" in bytes, "seconds" by LR size."""
+    lr: tuple[str, ...] = ()
+    """The folders of the LR images; empty if these were made as the protocol says."""
     skipped: list[Skipped] = field(default_factory=list)
     """What could not be measured, and is in no mean."""
 
@@ -44,6 +46,11 @@ class EvaluationReport:
         'HR/baby.png'
         """
         return path.relative_to(self.data).as_posix() if path.is_relative_to(self.data) else str(path)
+
+    def label(self, result: Result) -> str:
+        """The name of a result in the report: of its image, and of its LR image if that has several."""
+        capture = f" ({result.capture})" if result.capture else ""
+        return self.name(result.path) + capture
 
     def add(self, name: str, result: Result) -> None:
         """Add the result of one image at one scale."""
@@ -93,6 +100,7 @@ class EvaluationReport:
         """The report for JSON; infinite numbers, such as the PSNR of an exact copy, become null."""
         report: dict[str, Any] = {"protocol": self.protocol, "model": self.model, "data": self.data}
         if self.scores:
+            report["lr"] = {"source": "given" if self.lr else "made", "folders": list(self.lr)}
             report["counts"] = self.counts()
             report["mean"] = {scale: asdict(score) for scale, score in self.means().items()}
             report["images"] = {
@@ -106,7 +114,7 @@ class EvaluationReport:
                 {
                     "image": one.path and self.name(one.path),
                     "scale": None if one.scale is None else scale_label(one.scale),
-                    "metric": one.metric,
+                    "missing": one.missing,
                     "reason": one.reason,
                 }
                 for one in self.skipped
@@ -118,7 +126,7 @@ class EvaluationReport:
         parts = []
         if means := self.means():
             parts += [
-                f"PSNR (dB) / SSIM on {self.data}, {self._images()}, protocol `{self.protocol}`",
+                f"PSNR (dB) / SSIM on {self.data}, {self._images()}, {self.conditions('`')}",
                 markdown_table(
                     ["method", *means],
                     [
@@ -141,6 +149,11 @@ class EvaluationReport:
         if self.cost:
             parts.append(markdown_table(["cost", self.model], cost_rows(self.cost)))
         return "\n\n".join(parts)
+
+    def conditions(self, quote: str = "") -> str:
+        """The protocol, and where LR images are from if they were not made."""
+        lr = f", low-resolution images of {' and '.join(self.lr)}" if self.lr else ""
+        return f"protocol {quote}{self.protocol}{quote}{lr}"
 
     def _images(self) -> str:
         """The number of images, by scale if some were skipped at some scales."""

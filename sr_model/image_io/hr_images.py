@@ -55,21 +55,24 @@ class HRImages:
             return ""
         left_out = _listed(self.left_out)
         if self.folder == self.root:
-            return f"{self.root}: left out, as low-resolution by name: {left_out}"
+            return f"{self.root}: left out, as LR or upscaled images by their names: {left_out}"
         place = _relative(self.folder, self.root)
         return f"{self.root}: the high-resolution images are those in {place}; left out: {left_out}"
 
 
-def find_hr_images(folder: str | Path, argument: str = "images=") -> HRImages:
+def find_hr_images(
+    folder: str | Path, argument: str = "images=", without: str | Path | None = None
+) -> HRImages:
     """Find the HR images in a folder and below it: all images, unless names tell LR images from HR images.
 
     Args:
         folder: the folder to search.
         argument: the argument that named it, for errors.
+        without: a folder that is not searched, such as that of results.
 
     Raises:
-        ImageError: if the folder does not exist or holds no images; if its images are LR images by their
-            names; if more than one folder in it may be that of the HR images.
+        ImageError: if the folder does not exist, holds no images or lies in `without`; if its images are LR
+            images by their names; if more than one folder in it may be that of the HR images.
 
     >>> import tempfile
     >>> root = Path(tempfile.mkdtemp()) / "Set5"
@@ -82,6 +85,11 @@ def find_hr_images(folder: str | Path, argument: str = "images=") -> HRImages:
     """
     root = Path(folder)
     paths = images_in(root, argument)
+    if without is not None:
+        apart = Path(without).resolve()
+        paths = [path for path in paths if not path.resolve().is_relative_to(apart)]
+        if not paths:
+            raise ImageError(f"All images of {root} are in {without}: name another folder with {argument}.")
     low: dict[str, list[Path]] = {}
     high: dict[str, list[Path]] = {}
     unnamed: dict[str, list[Path]] = {}

@@ -37,8 +37,7 @@ def save_field(saved: SavedField, path: Path) -> None:
 
     Raises ImageError, naming the file, if it has another suffix or cannot be written.
     """
-    if path.suffix != SUFFIX:
-        raise ImageError(f"{path} does not end in {SUFFIX}, the suffix of saved fields: give it that suffix.")
+    check_suffix(path)
     notes = {"dtype": saved.dtype.name}
     if saved.metadata.profile:
         notes["icc_profile"] = base64.b64encode(saved.metadata.profile).decode()
@@ -49,6 +48,12 @@ def save_field(saved: SavedField, path: Path) -> None:
             saved.field.save(partial, **notes)
     except OSError as error:
         raise ImageError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def check_suffix(path: Path) -> None:
+    """Raise ImageError, naming the file, unless it has the suffix of saved fields."""
+    if path.suffix != SUFFIX:
+        raise ImageError(f"{path} does not end in {SUFFIX}, the suffix of saved fields: give it that suffix.")
 
 
 def load_field(path: Path) -> SavedField:

@@ -21,7 +21,7 @@ from ..image_io.writer import FORMATS, Target, check_target, write_image
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale, scale_between
-from .field_file import SUFFIX, SavedField, load_field, save_field
+from .field_file import SUFFIX, SavedField, check_suffix, load_field, save_field
 from .tiling import FIELD_COPIES, ProgressCallback, TooLarge, limit, no_progress, receptive_field
 from .upscale import as_network, encode_layers, output_size, render_layers
 
@@ -93,11 +93,6 @@ class Source:
         return Source(path, (height, width), channels, image.pixels.dtype, image.metadata, image.pixels)
 
 
-def is_field(path: Path) -> bool:
-    """Whether `upscale_file` reads a path as a saved field, which needs no network."""
-    return path.suffix == SUFFIX and not path.is_dir()
-
-
 def upscale_file(
     source: str | Path,
     target: str | Path | None,
@@ -135,9 +130,7 @@ def upscale_file(
     if not isinstance(request, UpscaleRequest):
         request = UpscaleRequest(request)
     try:
-        read = Source.read(source)
-        network = None if isinstance(read.content, GaussianField) else as_network(model)
-        return _upscale(read, target, request, network, progress)
+        return _upscale(Source.read(source), target, request, model, progress)
     except (ImageError, CheckpointError):
         raise
     except (MemoryError, RuntimeError) as error:
@@ -152,10 +145,10 @@ def _upscale(
     source: Source,
     target: Path | None,
     request: UpscaleRequest,
-    network: Network | None,
+    model: Network | str | Path | None,
     progress: ProgressCallback,
 ) -> tuple[int, int] | None:
-    """`upscale_file` of a file that has been read; `network` is None for a saved field."""
+    """`upscale_file` of a file that has been read. What can be refused is, before the model is loaded."""
     window = request.window
     check_window(window, source.size)
     result = scale = None
@@ -169,7 +162,9 @@ def _upscale(
         check_replaceable(target, source.path, request.overwrite)
         check_target(result, request.memory or free_memory())
     if request.save_field:
+        check_suffix(request.save_field)
         check_replaceable(request.save_field, source.path, request.overwrite)
+    network = None if isinstance(source.content, GaussianField) else as_network(model)
     if window and result and network and not request.save_field:
         source, window = crop_to_window(window, source, network, (result.height, result.width))
     layers = _layers(source, request, network, scale, progress)
@@ -259,7 +254,7 @@ def check_replaceable(target: Path, source: Path, overwrite: bool) -> None:
 
 
 def check_folder(target: Path) -> None:
-    """Raise ImageError if `target`, or what it is to be made in, is a file."""
+    """Raise ImageError if `target`, or what it is to be made in, is a file or write-protected."""
     for place in (target, *target.parents):
         if place.exists():
             if not place.is_dir():
@@ -267,6 +262,8 @@ def check_folder(target: Path) -> None:
                     f"{place} is a file, but a folder of images is upscaled into a folder: name one with "
                     "target=."
                 )
+            if not os.access(place, os.W_OK):
+                raise ImageError(f"{target} cannot be written: the folder {place} is write-protected.")
             return
 
 

@@ -40,7 +40,9 @@ def test_the_three_commands_lead_from_a_dictionary_to_a_larger_image(prior: Path
     assert report["protocol"] == "benchmark"
     assert report["mean"].keys() == {"x2", "x2.5"}
     assert report["mean"]["x2"].keys() == {"psnr", "ssim", "bicubic_psnr", "bicubic_ssim"}
-    assert "mean of 5" in run(evaluate, "--model", model, "--images", photographs, "--scales", "2").stdout
+    again = run(evaluate, "--model", model, "--images", photographs, "--scales", "2")
+    assert "mean of 4" in again.stdout, "the picture that sr-upscale made is not an HR image"
+    assert "0_x3.7.png" in again.stderr
 
 
 def test_resume_goes_on_where_the_run_stopped(prior: Path):

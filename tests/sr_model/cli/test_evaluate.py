@@ -126,3 +126,51 @@ def test_of_a_test_set_the_hr_images_are_measured(checkpoint, photographs):
     (photographs / "HR").rename(photographs / "GTmod12")
     (photographs / "X2").rename(photographs / "original")
     refused(run(evaluate, *asked, photographs), 1, "GTmod12 and original", "--images")
+
+
+def test_lr_images_are_paired_and_the_report_says_so(checkpoint, photographs):
+    Path("X2").mkdir()
+    for path in photographs.iterdir():
+        Image.open(path).resize((24, 20)).save(f"X2/{path.stem}x2.png")
+    asked = ("--model", checkpoint, "--images", photographs)
+    printed = run(evaluate, *asked, "--lr", "X2", "--json")
+    assert printed.exit_code == 0, printed.output
+    report = json.loads(printed.stdout)
+    assert report["lr"] == {"source": "given", "folders": ["X2"]}
+    assert report["mean"].keys() == {"x2"}
+    assert "low-resolution images of X2" in run(evaluate, *asked, "--lr", "X2", "--markdown").stdout
+    assert json.loads(run(evaluate, *asked, "--json").stdout)["lr"] == {"source": "made", "folders": []}
+    Path("X2/3x2.png").unlink()
+    printed = run(evaluate, *asked, "--lr", "X2")
+    assert printed.exit_code == 3
+    assert "mean of 3, protocol benchmark, low-resolution images of X2" in printed.stdout
+    assert "3.png has no LR image" in printed.stderr
+    refused(run(evaluate, *asked, "--lr", "missing"), 1, "missing", "--lr")
+    refused(run(evaluate, *asked, "--lr", "X2", "--scales", "3"), 1, "X2", "of scale 2:", "--scales")
+    refused(run(evaluate, "--model", checkpoint, "--lr", "X2", "--cost"), 2, "--lr", "--images")
+
+
+def test_pictures_are_saved_and_never_replaced_unasked(checkpoint, photographs, monkeypatch):
+    asked = ("--model", checkpoint, "--images", photographs, "--scales", "2")
+    assert run(evaluate, *asked, "--save", "sr").exit_code == 0
+    assert sorted(path.name for path in Path("sr").iterdir()) == [f"{i}_x2_model.png" for i in range(4)]
+    before = Path("sr/0_x2_model.png").read_bytes()
+    Path("sr/0_x2_model.png").write_text("precious")
+    Path("file").touch()
+    with monkeypatch.context() as patched:  # refused before the network is loaded
+        patched.setattr("sr_model.cli.evaluate.as_network", None)
+        refused(run(evaluate, *asked, "--save", "sr"), 1, "0_x2_model.png and 3 more exist", "--overwrite")
+        refused(run(evaluate, *asked, "--save", "file"), 1, "file is a file", "--save")
+        refused(run(evaluate, *asked, "--save", "file/sr"), 1, "file is a file", "--save")
+        refused(run(evaluate, *asked, "--save", photographs), 1, "another folder", "--images")
+        refused(run(evaluate, *asked, "--save-bicubic"), 2, "--save")
+        refused(run(evaluate, *asked, "--overwrite"), 2, "--save")
+    assert Path("sr/0_x2_model.png").read_text() == "precious"
+    assert run(evaluate, *asked, "--save", "sr", "--overwrite").exit_code == 0
+    assert Path("sr/0_x2_model.png").read_bytes() == before
+
+
+def test_saved_pictures_within_the_images_are_not_measured(checkpoint, photographs):
+    asked = ("--model", checkpoint, "--images", photographs, "--scales", "2", "--save", photographs / "sr")
+    assert run(evaluate, *asked).exit_code == 0
+    assert "mean of 4," in run(evaluate, *asked, "--overwrite").stdout

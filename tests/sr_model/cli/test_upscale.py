@@ -1,5 +1,6 @@
 """sr-upscale writes images, or prints one sentence if it cannot."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -261,3 +262,22 @@ def test_existing_files_are_kept_unless_told_otherwise(checkpoint, small):
     assert Path("out.png").read_text() == Path("f.safetensors").read_text() == "precious"
     assert run(upscale, small, "--out", "out.png", "--scale", 2, *field, "--overwrite").exit_code == 0
     assert size("out.png") == (96, 80)
+
+
+def test_what_cannot_be_written_is_refused_before_the_model_is_loaded(checkpoint, small, monkeypatch):
+    def load(model):
+        raise AssertionError("the model is loaded")
+
+    monkeypatch.setattr("sr_model.upscaling.files.as_network", load)
+    model = ("--model", checkpoint)
+    Path("out.png").write_text("precious")
+    Path("text.png").write_text("no image")
+    refused(run(upscale, small, "--out", "out.png", "--scale", 2, *model), 1, "exists already")
+    refused(run(upscale, small, "--out", "nowhere/a.png", "--scale", 2, *model), 1, "nowhere")
+    refused(run(upscale, small, "--out", "a.xyz", "--scale", 2, *model), 1, "a.xyz")
+    refused(run(upscale, small, "--out", "a.webp", "--scale", 400, *model), 1, "16,383")
+    refused(run(upscale, small, "--save-field", "f.txt", *model), 1, "f.txt")
+    refused(run(upscale, "text.png", "--scale", 2, *model), 1, "text.png")
+    monkeypatch.setattr("os.access", lambda place, mode: mode != os.W_OK)
+    refused(run(upscale, small, "--out", "b.png", "--scale", 2, *model), 1, "write-protected")
+    refused(run(upscale, small.parent, "--out", "b", "--scale", 2, *model), 1, "b cannot be written")

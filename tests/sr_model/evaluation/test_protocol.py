@@ -1,5 +1,6 @@
 """The name of a protocol determines its figures."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from splat2d import imresize
 from sr_model import PROTOCOLS, ContinuousSR
-from sr_model.evaluation.protocol import low_resolution, score, with_border
+from sr_model.evaluation.protocol import compare, compare_pair, low_resolution, score, with_border
 
 SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
 needs_set5 = pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
@@ -76,3 +78,43 @@ def test_scales_to_48_are_measured(network: ContinuousSR):
     hr = torch.randint(0, 256, (3, 240, 336), dtype=torch.uint8)
     for scale in (16, 33.3, 48):
         assert 5 < score(network, hr, scale, PROTOCOLS["benchmark"]).psnr < 20
+
+
+@pytest.fixture
+def hr() -> torch.Tensor:
+    """A smooth random picture [3, 41, 40]."""
+    small = torch.rand(3, 11, 10, generator=torch.Generator().manual_seed(0))
+    return (imresize(small, (41, 40)).clamp(0, 1) * 255).round().byte()
+
+
+def test_a_given_lr_image_is_measured_as_one_that_is_made(network: ContinuousSR, hr: torch.Tensor):
+    """The HR image is cropped to what the LR image shows."""
+    for scale in (2, 4):
+        lr, cropped = low_resolution(hr, scale, "matlab")
+        made = compare(network, hr, scale, PROTOCOLS["benchmark"])
+        given = compare_pair(network, lr, hr, Fraction(scale), PROTOCOLS["benchmark"])
+        assert cropped.shape == given.hr.shape == (3, 40, 40)
+        for name in ("hr", "network", "bicubic"):
+            assert torch.equal(getattr(made, name), getattr(given, name))
+
+
+def test_what_an_lr_image_shows_beyond_its_hr_image_is_not_measured(network: ContinuousSR, hr: torch.Tensor):
+    """MATLAB rounds the size of LR images up: 11 rows of 4 are 44, of which the HR image has 41."""
+    lr = imresize(hr, scale=0.25)
+    assert lr.shape == (3, 11, 10)
+    given = compare_pair(network, lr, hr, Fraction(4), PROTOCOLS["continuoussr"])
+    whole = network(lr[None] / 255, 4.0).render((44, 40))[0].clamp(0, 1)
+    assert torch.equal(given.hr, hr / 255)
+    torch.testing.assert_close(given.network, whole[:, :41], atol=1e-4, rtol=0)
+
+
+def test_a_pair_is_upscaled_by_its_exact_scale(network: ContinuousSR, hr: torch.Tensor):
+    """17 rows at x2.5 are 42.5: neither 42 nor 43 rows of the network's result are those of the HR image."""
+    lr = imresize(hr, scale=0.4)
+    assert lr.shape == (3, 17, 16)
+    given = compare_pair(network, lr, hr, Fraction(5, 2), PROTOCOLS["benchmark"])
+    assert given.network.shape == (3, 41, 40)
+    assert torch.equal(given.bicubic, imresize(lr, scale=2.5)[:, :41, :40] / 255)
+    twice = network(lr[None] / 255, 2.5).render((85, 80))[0].clamp(0, 1)  # x5
+    halved = twice[:, :82].unfold(1, 2, 2).unfold(2, 2, 2).mean((-2, -1))
+    torch.testing.assert_close(given.network, halved, atol=0.03, rtol=0)

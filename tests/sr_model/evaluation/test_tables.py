@@ -82,8 +82,8 @@ def test_what_was_skipped_is_in_the_json(report):
         Skipped(Path("Set5/a.png"), 2.0, "dists", "Set5/a.png has no dists."),
     ]
     assert report.as_dict()["skipped"] == [
-        {"image": "d.png", "scale": None, "metric": None, "reason": "Set5/d.png is empty."},
-        {"image": "a.png", "scale": "x2", "metric": "dists", "reason": "Set5/a.png has no dists."},
+        {"image": "d.png", "scale": None, "missing": None, "reason": "Set5/d.png is empty."},
+        {"image": "a.png", "scale": "x2", "missing": "dists", "reason": "Set5/a.png has no dists."},
     ]
 
 
