@@ -237,7 +237,7 @@ def test_messages_name_the_option(checkpoint, small):
     model = ("--model", checkpoint)
     Path("bad.safetensors").write_text("x")
     for arguments, sentence in (
-        (("--scale", 2, "--model", "bad.safetensors"), "--model bad.safetensors is not a network"),
+        (("--scale", 2, "--model", "bad.safetensors"), "--model bad.safetensors is not a file of"),
         (("--save-field", "f.txt", *model), "--save-field f.txt does not end in .safetensors"),
         (("--scale", 2, "--out", "a.xyz", *model), "--out a.xyz does not end in"),
         (("--scale", 2, "--out", "none/a.png", *model), "--out none/a.png cannot be written: there is no"),
