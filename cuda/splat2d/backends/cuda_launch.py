@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -62,15 +62,11 @@ def launcher(device: torch.device, channels: int) -> Launch:
 
     def launch(name: str, warps: int, *values: Argument) -> None:
         if warps:
-            config = _config(-(-warps // WARPS_PER_BLOCK))
+            blocks = -(-warps // WARPS_PER_BLOCK)
+            config = core.LaunchConfig(grid=blocks, block=WARPS_PER_BLOCK * WARP)
             core.launch(stream, config, _kernel(name, index, channels), *arguments(values))
 
     return launch
-
-
-@lru_cache(maxsize=1024)
-def _config(blocks: int) -> Any:
-    return _cuda_core().LaunchConfig(grid=blocks, block=WARPS_PER_BLOCK * WARP)
 
 
 def _cuda_core() -> Any:  # cuda-core, which has no types

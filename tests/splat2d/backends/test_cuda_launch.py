@@ -101,6 +101,7 @@ def test_a_launch_has_blocks_for_all_its_warps_on_torchs_stream(monkeypatch):
     launches, current = [], []
     core = SimpleNamespace(
         Device=lambda index: SimpleNamespace(set_current=lambda: current.append(index)),
+        Stream=SimpleNamespace(from_handle=lambda handle: ("stream", handle)),
         LaunchConfig=lambda **shape: shape,
         launch=lambda stream, shape, kernel, *words: launches.append((stream, shape, kernel, words)),
     )
@@ -112,7 +113,7 @@ def test_a_launch_has_blocks_for_all_its_warps_on_torchs_stream(monkeypatch):
     launch("rasterize", 0, 5, 2.5, None)
     ((stream, shape, kernel, words),) = launches
     assert current == [1]
-    assert stream.__cuda_stream__() == (0, 1234)
+    assert stream == ("stream", 1234)
     assert shape == {"grid": 3, "block": 256}
     assert kernel == ("rasterize", 1, 3)
     assert words == (5, 2.5, 0)
