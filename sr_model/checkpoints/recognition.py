@@ -70,6 +70,8 @@ def read_public_weights(path: str | Path, key: str = "") -> PublicWeights:
     if alike:
         averaged = ", the averaged weights" if weights.averaged else ""
         log.info("%s: taken from %s%s; key=%s takes others", path, taken, averaged, " or ".join(alike))
+    elif not weights.familiar:
+        log.info("%s: taken from %s, the only %s in it", path, taken, layout.name)
     return PublicWeights(layout, _as_float32(weights.tensors, path), taken)
 
 
