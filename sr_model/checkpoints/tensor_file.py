@@ -21,7 +21,7 @@ class CheckpointError(ValueError):
 def write_tensors(
     path: str | Path, tensors: Mapping[str, Tensor], form: str, header: Mapping[str, Any]
 ) -> None:
-    """Write a safetensors file atomically.
+    """Write a safetensors file atomically, with the same bytes for the same content.
 
     Args:
         path: of the file.
@@ -38,9 +38,19 @@ def write_tensors(
     )
     try:
         with atomic_write(Path(path), durable=True) as partial:
-            partial.write_bytes(content)
+            partial.write_bytes(_in_fixed_order(content))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _in_fixed_order(content: bytes) -> bytes:
+    """Sort the metadata of a safetensors file, which safetensors (0.8 at least) writes in random order."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    described = json.loads(content[8:end])
+    described["__metadata__"] = dict(sorted(described["__metadata__"].items()))
+    text = json.dumps(described, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the format aligns tensors to 8 bytes
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

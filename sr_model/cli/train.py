@@ -25,7 +25,7 @@ from dgp_mining.signals import Stop, stop_at_signals
 from dgp_mining.terminal import count, notify
 
 from ..checkpoints.checkpoint import Checkpoint
-from ..config.presets import PRESETS, RENAMED, Preset, default_preset, for_fine_tuning, nearest_preset
+from ..config.presets import PRESETS, RENAMED, Preset, default_preset, nearest_preset
 from ..config.toml import Config, ConfigError, configured, read_config
 from ..networks.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE, architecture_name, needs_prior
 from ..training.callbacks import TrainingCallback
@@ -286,7 +286,7 @@ def choose_for(
         raise click.UsageError(
             f"The network of --init is a {architecture_name(init.network)}: leave out --arch {arch}."
         )
-    preset = for_fine_tuning(PRESETS[name or nearest_preset(init.network)])
+    preset = PRESETS[name or nearest_preset(init.network)].for_fine_tuning()
     asked = _configured(replace(preset, network=init.network), config, overrides)
     if changed := differences(asked.network, init.network):
         raise click.UsageError(

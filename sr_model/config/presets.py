@@ -20,6 +20,9 @@ from ..networks.gsasr.settings import GSASRSettings
 from ..networks.registry import DEFAULT_ARCHITECTURE, architecture_name
 from .training_settings import TrainSettings
 
+FINE_TUNING = 0.1
+"""Learning rate of a training that starts from trained weights, relative to that of one from random ones."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -34,6 +37,17 @@ class Preset:
     """The network's architecture and shape."""
     train: TrainSettings
     """How to train it."""
+
+    def for_fine_tuning(self) -> Preset:
+        """Return a preset for a training that starts from a checkpoint: a tenth of the learning rate.
+
+        At the whole rate the first steps undo more than they teach, if the new images resemble the old ones.
+
+        >>> PRESETS["light"].for_fine_tuning().train.learning_rate
+        0.0001
+        """
+        rate = FINE_TUNING * self.train.learning_rate
+        return replace(self, train=replace(self.train, learning_rate=rate))
 
 
 # As published (released code; learning rates from the paper's text). 125,000 steps are its 1000 epochs of 800
@@ -235,20 +249,3 @@ def nearest_preset(network: NetworkSettings) -> str:
         )
 
     return max(PRESETS, key=common)
-
-
-FINE_TUNING = 0.1
-"""Learning rate of a training that starts from trained weights, relative to that of one from random ones."""
-
-
-def for_fine_tuning(preset: Preset) -> Preset:
-    """Return a preset for a training that starts from a checkpoint: a tenth of its learning rate.
-
-    At the whole rate the first steps undo more than they teach, if the new images resemble the old ones.
-
-    >>> for_fine_tuning(PRESETS["light"]).train.learning_rate
-    0.0001
-    """
-    return replace(
-        preset, train=replace(preset.train, learning_rate=FINE_TUNING * preset.train.learning_rate)
-    )

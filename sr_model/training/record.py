@@ -36,6 +36,8 @@ class Given:
     """Folders of LR images."""
     val: str | Path | Sequence[str | Path]
     """Validation images, likewise."""
+    hold_out: bool
+    """Whether some of `images` are validated in their place."""
     encoder_weights: str | Path | None
     """The file of the encoder's weights."""
     encoder_key: str
@@ -77,6 +79,8 @@ def settings_text(
             lines.append(f"# {name}: {_in_words(value)}")
     if given.lr:
         lines.append(f"lr = {as_toml_value([str(folder) for folder in given.lr])}")
+    if not (given.val or given.hold_out):
+        lines.append("# val: none; sr-train holds out some of the images, if there are enough")
     lines += _remarks(start, samples, held_out)
     return "\n".join([*lines, "", as_toml(preset), ""])
 

@@ -164,7 +164,9 @@ def open_run(
             budget = budget or begun_with
         budget = budget or Budget(steps=settings.steps)
         if context.is_main_process:
-            given = Given(prior, init, images, folders, val, encoder_weights, encoder_key, out, budget, seed)
+            given = Given(
+                prior, init, images, folders, val, hold_out, encoder_weights, encoder_key, out, budget, seed
+            )
             text = settings_text(preset, given, start, data.samples, data.held_out)
             (out / SETTINGS).write_text(text, encoding="utf-8", errors="replace")
         there = on_device(data.samples, settings, context.device)

@@ -71,7 +71,7 @@ def train(
         resume: continue the training in `out`, which must have the same settings.
         init: the checkpoint to start from, its file, or "reference" for the reference model. Its network and
             kernels are trained in place of those of the preset and prior; nothing else is taken from it.
-            `config.presets.for_fine_tuning` returns a preset with the learning rate for this.
+            `Preset.for_fine_tuning` returns a preset with the learning rate for this.
         encoder_weights: a public file of encoder weights to start from (`sr_model.checkpoints.pretrained`).
         encoder_key: where in that file to take them from, such as `params`; default: wherever they are.
         cache: the folder for decoded images (`sr_model.training.image_cache`); default: the user's cache.

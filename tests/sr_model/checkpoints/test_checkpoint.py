@@ -110,3 +110,9 @@ def test_every_encoder_is_kept(tiny: Preset, dictionary: Dictionary, tmp_path: P
     with torch.no_grad():
         assert torch.equal(loaded(image).means, network(image).means)
         assert torch.equal(loaded(image).cholesky, network(image).cholesky)
+
+
+def test_the_same_checkpoint_is_the_same_bytes(checkpoint: Checkpoint, tmp_path: Path):
+    for number in range(8):  # safetensors alone writes two orders of the metadata
+        checkpoint.save(tmp_path / f"{number}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.glob("*.safetensors")}) == 1
