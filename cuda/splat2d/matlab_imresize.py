@@ -85,7 +85,7 @@ def resize_matrix(extent: int, out: int, ratio: float, *, antialias: bool = True
     >>> torch.allclose(smaller, imresize(image, (3, 4)))
     True
     """
-    indices, weights = _band(extent, out, ratio, antialias)
+    indices, weights = _band(extent, out, ratio, antialias, "mirror")
     matrix = torch.zeros(out, extent, dtype=torch.float64)
     return matrix.scatter_add_(1, indices.T, weights.T)
 
