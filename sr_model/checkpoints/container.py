@@ -53,9 +53,9 @@ class Weights:
         return any(AVERAGED.search(part) for part in self.path)
 
     @property
-    def familiar(self) -> bool:
-        """Whether everything above them is known to hold a network."""
-        return all(part in KEYS or AVERAGED.search(part) for part in self.path)
+    def unfamiliar(self) -> tuple[str, ...]:
+        """What is above them and not known to hold a network."""
+        return tuple(part for part in self.path if part not in KEYS and not AVERAGED.search(part))
 
 
 def find_weights(content: Mapping[Any, Any]) -> list[Weights]:
@@ -68,7 +68,7 @@ def find_weights(content: Mapping[Any, Any]) -> list[Weights]:
     [('params_ema', 'conv.weight', 'tail.weight'), ('params', 'conv.weight', 'tail.weight')]
     """
     found = list(_below((), content))
-    return sorted(found, key=lambda weights: (not weights.averaged, not weights.familiar, _rank(weights)))
+    return sorted(found, key=lambda weights: (not weights.averaged, len(weights.unfamiliar), _rank(weights)))
 
 
 def under(content: Mapping[Any, Any], key: str) -> Mapping[Any, Any] | None:

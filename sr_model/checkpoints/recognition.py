@@ -60,9 +60,10 @@ def read_public_weights(path: str | Path, key: str = "") -> PublicWeights:
     if not fitting:
         raise CheckpointError(f"{path} {_unknown(found)}.")
     weights, layout = fitting[0]
-    alike = [_join(key, other.key) for other, its in fitting[1:] if its is layout]
-    taken = _join(key, weights.key)
-    if not weights.familiar and (alike or ENCODER in weights.path):
+    others = [other for other, its in fitting[1:] if its is layout]
+    taken, alike = _join(key, weights.key), [_join(key, other.key) for other in others]
+    rivals = [other for other in others if other.unfamiliar != weights.unfamiliar]
+    if weights.unfamiliar and (rivals or ENCODER in weights.path):
         raise CheckpointError(
             f"{path} holds {layout.name} under {_listed([taken, *alike])}, which does not tell whether it is "
             f"meant: name it with key={taken}."
@@ -70,7 +71,7 @@ def read_public_weights(path: str | Path, key: str = "") -> PublicWeights:
     if alike:
         averaged = ", the averaged weights" if weights.averaged else ""
         log.info("%s: taken from %s%s; key=%s takes others", path, taken, averaged, " or ".join(alike))
-    elif not weights.familiar:
+    elif weights.unfamiliar:
         log.info("%s: taken from %s, the only %s in it", path, taken, layout.name)
     return PublicWeights(layout, _as_float32(weights.tensors, path), taken)
 

@@ -87,6 +87,7 @@ AVERAGED = {
     "state_dict.model_ema": lambda plain, average: {
         "state_dict": containers.prefixed("model.")(plain) | containers.prefixed("model_ema.")(average)
     },
+    "stage_2.params_ema": lambda plain, average: {"stage_2": {"params": plain, "params_ema": average}},
     "ema": lambda plain, average: {"ema": average, "model": {"sd": plain}},
 }
 
