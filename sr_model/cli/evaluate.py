@@ -136,7 +136,7 @@ def main(
     and X4, only the high-resolution images are taken. With --json and --markdown, the figures of single
     images go to stderr.
 
-    Exit status 3: some images were skipped.
+    Exit status 3: some images were skipped, or lack a metric or a saved picture.
     """
     if as_json and as_markdown:
         raise click.UsageError("Give --json or --markdown, not both.")

@@ -29,7 +29,7 @@ from .protocol import (
     named_protocol,
     score_comparison,
 )
-from .saved_pictures import SavedPictures
+from .saved_pictures import SavedPictures, model_label
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def evaluate(
     perceptual: Perceptual | None = None,
     *,
     lr: Files | None = None,
-    save: SavedPictures | None = None,
+    save: SavedPictures | str | Path | None = None,
     on_skip: SkipCallback = log_skipped,
     progress: ProgressCallback = no_progress,
 ) -> Iterator[Result]:
@@ -104,7 +104,8 @@ def evaluate(
         perceptual: further metrics to compute.
         lr: folders of LR images, paired with the HR images by name (`sr_model.image_io.pairs`). Default: LR
             images are made as the protocol says.
-        save: where the pictures are saved; default: nowhere.
+        save: a folder to save the upscaled pictures in, as PNG files named after image, scale and checkpoint,
+            or `sr_model.evaluation.saved_pictures.SavedPictures`; default: they are not saved.
         on_skip: called for an image that is unreadable, too small for a scale, or too large for memory, and
             for one of which the network or a metric makes no number. Default: a warning is logged.
         progress: called with the current image and the fraction of all images that is done.
@@ -126,10 +127,21 @@ def evaluate(
     ['a.png']
     """
     chosen = named_protocol(protocol)
-    plan = plan_evaluation(images, scales, lr, without=save.folder if save else None)
-    if save:
-        save.check(plan.measurements)
-    return measure(as_network(model), plan, chosen, perceptual, save=save, on_skip=on_skip, progress=progress)
+    pictures = saved_pictures(save, model)
+    plan = plan_evaluation(images, scales, lr, without=pictures.folder if pictures else None)
+    if pictures:
+        pictures.check(plan.measurements)
+    network = as_network(model)
+    return measure(network, plan, chosen, perceptual, save=pictures, on_skip=on_skip, progress=progress)
+
+
+def saved_pictures(
+    save: SavedPictures | str | Path | None, model: Network | str | Path | None
+) -> SavedPictures | None:
+    """The pictures that `evaluate` saves; those of a network without a file are called `network`."""
+    if save is None or isinstance(save, SavedPictures):
+        return save
+    return SavedPictures(save, "network" if isinstance(model, Network) else model_label(model))
 
 
 def measure(

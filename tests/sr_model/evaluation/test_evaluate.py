@@ -216,6 +216,17 @@ def test_a_saved_picture_has_the_psnr_that_was_measured(
         assert luma_psnr(enlarged, hr, shave) == pytest.approx(one.score.bicubic_psnr, abs=1e-9)
 
 
+def test_pictures_are_named_after_the_checkpoint(
+    checkpoint: Path, network: ContinuousSR, photographs: Path, tmp_path: Path
+):
+    for model in (checkpoint, network):
+        assert len(list(evaluate(model, photographs, 2, save=tmp_path / "saved"))) == 4
+    found = sorted(path.name for path in (tmp_path / "saved").glob("0_*"))
+    assert found == ["0_x2_model.png", "0_x2_network.png"]
+    with pytest.raises(ImageError, match=r"0_x2_network\.png and 3 more exist already"):
+        evaluate(network, photographs, 2, save=tmp_path / "saved")
+
+
 def test_a_picture_that_cannot_be_saved_costs_no_figure(
     network: ContinuousSR, photographs: Path, tmp_path: Path, monkeypatch
 ):
