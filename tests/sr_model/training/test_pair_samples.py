@@ -70,7 +70,7 @@ def test_crops_of_the_benchmarks_own_pairs_are_reductions_of_each_other(scale, t
         batch = pairs.batch(tiny.train, 0, step)
         made = imresize((batch.hr[0] * 255).round().byte(), (16, 16))
         difference = made[inside].int() - (batch.lr * 255).round().int()[inside]
-        assert difference.abs().max() <= 1  # MATLAB rounds after the first axis, and crops are transposed
+        assert difference.abs().max() <= 2  # MATLAB rounds after each axis, and crops are turned
 
 
 @pytest.mark.parametrize("scale", [Fraction(1), Fraction(2), Fraction(4), Fraction(5, 2), Fraction(7, 4)])
