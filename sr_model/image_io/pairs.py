@@ -119,6 +119,8 @@ def find_pairs(images: Sequence[Path], folders: Sequence[str | Path], argument: 
                 pairs.append(sized_pair(hr, lr))
             except ImageError as error:
                 refused.append(str(error))
+            except OSError as error:  # of the disk or network, after which others may still be readable
+                refused.append(f"{error.filename or hr} cannot be read ({error.strerror or error}).")
     return FoundPairs(pairs, list(dict.fromkeys(refused)))
 
 

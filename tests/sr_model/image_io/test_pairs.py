@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dgp_mining.images.reader import ImageError
+from dgp_mining.images.reader import ImageError, image_size
 from sr_model.image_io.pairs import FoundPairs, find_pairs, scale_of_sizes, sized_pair
 
 SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
@@ -160,6 +160,23 @@ def test_sizes_that_do_not_belong_together_are_named(tmp_path):
     ):
         assert str(tmp_path / "LR" / f"{name}.png") in sentence
         assert phrase in sentence
+
+
+def test_a_fault_of_the_disk_costs_one_pair(tmp_path, monkeypatch):
+    high = [image(tmp_path / "HR" / f"{name}.png") for name in "ab"]
+    for name in "ab":
+        lr_image(tmp_path / "LR" / f"{name}.png")
+
+    def faulty(path: Path) -> tuple[int, int]:
+        if path == high[0]:
+            raise OSError(5, "Input/output error", str(path))
+        return image_size(path)
+
+    monkeypatch.setattr("sr_model.image_io.pairs.image_size", faulty)
+    found = find_pairs(high, [tmp_path / "LR"])
+    assert names(found) == [("b.png", "b.png")]
+    (sentence,) = found.refused
+    assert sentence == f"{high[0]} cannot be read (Input/output error)."
 
 
 def test_a_folder_without_images_is_one_sentence(tmp_path):
