@@ -64,6 +64,9 @@ class TrainSettings:
     cuda_graph: bool = True
     """On a single GPU, record the network's kernels once and replay them in every step, which saves most of
     the time of small networks; not with `compile`."""
+    deterministic: bool = False
+    """Take steps whose bytes do not depend on the number of threads, nor on `accumulate`: every sample is
+    computed by one thread. For one process on the CPU."""
     validate_every: int
     """Steps between validations; checkpoints are written as often."""
     steps: int
@@ -86,11 +89,13 @@ class TrainSettings:
             )
         if not all(0 < part < 1 for part in self.milestones):
             raise ValueError(f"milestones must be between 0 and 1, got {list(self.milestones)}")
+        if self.deterministic and self.compile:
+            raise ValueError("deterministic needs compile false")
         if self.batch % self.accumulate:
             raise ValueError(
                 f"batch must be a multiple of accumulate, got {self.batch} and {self.accumulate}"
             )
 
 
-EXECUTION = frozenset({"accumulate", "precision", "compile", "cuda_graph"})
+EXECUTION = frozenset({"accumulate", "precision", "compile", "cuda_graph", "deterministic"})
 """Settings that affect only speed, memory and rounding: a resumed training may change them."""

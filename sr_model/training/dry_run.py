@@ -126,9 +126,10 @@ def small_batch(run: TrainingRun, samples: int) -> tuple[list[Batch], TrainSetti
 
 
 def peak_step_memory(run: TrainingRun, micro_batches: list[Batch], settings: TrainSettings) -> int:
-    """Peak bytes of memory in a step, which is taken uncompiled."""
+    """Peak bytes of memory in a step, which is taken uncompiled and by this thread."""
     state = run.state
-    uncompiled = replace(state, trained=state.model) if settings.compile else state
+    called = state.model if settings.compile else state.trained
+    uncompiled = replace(state, trained=called, workers=None)
     rate = learning_rate(settings, 0, 0)
     if state.context.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(state.context.device)

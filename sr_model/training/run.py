@@ -30,6 +30,7 @@ from .errors import TrainingError
 from .image_cache import default_cache
 from .pair_samples import PairSet
 from .record import SETTINGS, Given, settings_text
+from .sample_workers import sample_workers
 from .samples import Batch, ImageSet
 from .schedule import Budget
 from .start import Start, start_from_checkpoint, start_from_prior
@@ -135,7 +136,11 @@ def open_run(
     training, held_out = image_files(images, "images="), image_files(val, "val=")
     cache = Path(cache) if cache else default_cache()
     folders = [lr] if isinstance(lr, str | Path) else list(lr)
-    with init_process_group() as context, explain_lack_of_memory(preset):
+    with (
+        init_process_group() as context,
+        explain_lack_of_memory(preset),
+        sample_workers(preset.train, context) as workers,
+    ):
         check_parts(preset, context)
         if init is None:
             start = start_from_prior(preset, dictionary)
@@ -147,6 +152,7 @@ def open_run(
         if context.is_main_process:
             prepare_folder(out, resume)
         state = TrainingState.new(start.network, start.kernels, settings, seed, context, start.weights)
+        state.workers = workers
         if encoder_weights and not resume:
             loaded = load_encoder_weights(state.model.encoder, encoder_weights, encoder_key)
             log.info("the encoder starts as %s", loaded)

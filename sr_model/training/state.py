@@ -6,6 +6,7 @@ import copy
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,7 @@ from .distributed import DistributedContext
 from .errors import Diverged, TrainingError
 from .loss import batch_loss
 from .newer_settings import with_newer_settings
+from .sample_workers import add_gradients, single_samples
 from .samples import Batch
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,8 @@ class TrainingState:
     """Wall-clock seconds over all sessions, as of the last update by the training loop."""
     best: float = -math.inf
     """Highest validation PSNR so far, dB."""
+    workers: ThreadPoolExecutor | None = None
+    """Threads that compute gradients sample by sample; None to compute those of a batch at once."""
 
     @staticmethod
     def new(
@@ -93,10 +97,13 @@ class TrainingState:
             group["lr"] = rate
         self.optimiser.zero_grad()
         total = torch.zeros((), device=self.context.device)
-        for part in parts[:-1]:
-            with self.context.no_sync(self.trained):
-                total += self._accumulate_gradient(part, len(parts), settings)
-        total += self._accumulate_gradient(parts[-1], len(parts), settings)
+        if self.workers is not None:
+            total += self._accumulate_by_sample(parts, settings, self.workers)
+        else:
+            for part in parts[:-1]:
+                with self.context.no_sync(self.trained):
+                    total += self._accumulate_gradient(part, len(parts), settings)
+            total += self._accumulate_gradient(parts[-1], len(parts), settings)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip)
         loss = self.context.mean(total)
         if not (math.isfinite(loss) and math.isfinite(norm.item())):
@@ -110,13 +117,29 @@ class TrainingState:
 
     def _accumulate_gradient(self, batch: Batch, parts: int, settings: TrainSettings) -> Tensor:
         """Add the gradient of one micro-batch out of `parts`, and return its contribution to the loss."""
-        batch = batch.to(self.context.device)
-        bf16 = uses_bf16(settings, self.context.device)
-        with torch.autocast(batch.lr.device.type, torch.bfloat16, enabled=bf16):
-            field = self.trained(batch.lr, batch.scales())
-        loss = batch_loss(field, batch, settings) / parts
+        loss = self._loss(batch.to(self.context.device), settings) / parts
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return loss.detach()
+
+    def _accumulate_by_sample(
+        self, parts: Sequence[Batch], settings: TrainSettings, workers: ThreadPoolExecutor
+    ) -> Tensor:
+        """Add the gradient of all micro-batches, and return the loss; the result depends on no division."""
+        samples = [sample for part in parts for sample in single_samples(part)]
+
+        def loss(sample: Batch) -> Tensor:
+            return self._loss(sample, settings) / len(samples)
+
+        trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return add_gradients(trainable, loss, samples, workers)
+
+    def _loss(self, batch: Batch, settings: TrainSettings) -> Tensor:
+        """The loss of a batch on this process's device, a scalar."""
+        bf16 = uses_bf16(settings, self.context.device)
+        device, alone = batch.lr.device.type, self.workers is None  # autocast's cache is shared by threads
+        with torch.autocast(device, torch.bfloat16, enabled=bf16, cache_enabled=alone):
+            field = self.trained(batch.lr, batch.scales())
+        return batch_loss(field, batch, settings)
 
     def save(self, path: Path, identity: Mapping[str, Any], budget: Mapping[str, Any]) -> None:
         """Write everything that `restore` needs, atomically. Raises CheckpointError."""
