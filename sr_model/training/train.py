@@ -67,7 +67,7 @@ def train(
             Without them, the last one counts as the best.
         hold_out: hold out some of `images` in place of `val`: one in eight, at most 8.
         budget: steps or minutes; default: the resumed run's, else the preset's steps.
-        seed: of the initial weights and of the crops.
+        seed: of the initial weights and of the crops (README, "Reproducibility").
         resume: continue the training in `out`, which must have the same settings.
         init: the checkpoint to start from, its file, or "reference" for the reference model. Its network and
             kernels are trained in place of those of the preset and prior; nothing else is taken from it.

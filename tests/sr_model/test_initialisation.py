@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 
 import pytest
 import small_networks
 import torch
+from instruction_sets import NO_AVX, printed
 from small_networks import SMALL_NETWORKS, first_weights
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -18,26 +16,13 @@ from sr_model import initialisation
 from sr_model.initialisation import draw_kaiming_normal, draw_normal, draw_orthogonal, draw_uniform
 from sr_model.networks.registry import build_network
 
-NO_AVX = {
-    "ATEN_CPU_CAPABILITY": "default",  # torch
-    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",  # torch's BLAS and LAPACK
-    "OPENBLAS_CORETYPE": "Nehalem",  # numpy's
-    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX2 FMA3 AVX512F AVX512_SKX",  # numpy, by new and old names
-    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX,-AVX2,-FMA,-FMA4,-AVX512F",  # exp, log and the like
-}
-"""Environment in which libraries compute as on a processor without AVX."""
-
 LARGEST = 3.2
 """Largest distance, times sqrt(n), of two samples of n numbers of one distribution, but once in 18,000."""
 
 
 @pytest.mark.parametrize("environment", [NO_AVX, {"ATEN_CPU_CAPABILITY": "avx2"}], ids=["SSE", "AVX2"])
 def test_first_weights_are_the_same_bytes_under_another_instruction_set(environment):
-    command = [sys.executable, small_networks.__file__]
-    printed = subprocess.run(
-        command, env={**os.environ, **environment}, check=True, capture_output=True, text=True
-    ).stdout
-    elsewhere = dict(line.split() for line in printed.splitlines())
+    elsewhere = printed(small_networks.__file__, environment)
     assert elsewhere == {name: first_weights(name) for name in SMALL_NETWORKS}
 
 

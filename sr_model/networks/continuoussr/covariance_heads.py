@@ -74,7 +74,8 @@ class CovarianceWeighting(CovarianceHead):
         self.tilted = settings.keys == "tilted"
         entries = to_blending(dictionary.double(), settings.blending)
         if self.tilted:
-            centre, spread = entries.mean(0), entries.std(0, unbiased=False).clamp_min(1e-6)
+            centre = on_any_processor(entries.mean(0))
+            spread = entries.std(0, unbiased=False).clamp_min(1e-6)
         else:  # in pixels at x4, as the released code embeds them
             unit = to_blending(isotropic(1 / PIXELS_PER_SPACING), settings.blending)[0]
             centre, spread = torch.zeros(3), unit.expand(3)
@@ -89,8 +90,7 @@ class CovarianceWeighting(CovarianceHead):
         if settings.interpolate:
             start = to_blending(isotropic(settings.start_sigma), settings.blending)
             tilt = maximum_entropy_tilt((entries - centre) / spread, (start - centre) / spread)
-            tilt = tilt.round(decimals=10) + 0.0  # without the rounding of this processor, and without -0.0
-            start_constant(self.query, F.pad(tilt, (settings.latent - 3, 0)))
+            start_constant(self.query, F.pad(on_any_processor(tilt), (settings.latent - 3, 0)))
 
     def queries(self, features: Tensor) -> Tensor:  # [B, F, k h, k w] -> [B, N, latent]
         return per_gaussian(self.query(F.leaky_relu(features)))
@@ -114,6 +114,11 @@ class CovarianceWeighting(CovarianceHead):
             return entries, coordinates
         embedded = self.embedding(coordinates)
         return entries, torch.cat([embedded, coordinates], -1) if self.tilted else embedded
+
+
+def on_any_processor(values: Tensor) -> Tensor:
+    """Return float64 values without their last bits, by which processors differ: a 0 may come out as 1e-18."""
+    return values.round(decimals=12) + 0.0  # and not as -0.0
 
 
 class CovarianceRegression(CovarianceHead):

@@ -151,9 +151,8 @@ class GSASR(Network):
         """Give all Gaussians one kernel, and bicubic interpolation's colours if the settings ask for them."""
         l11, l21, l22 = kernel
         sigma_y = math.hypot(l21, l22)
-        deviation = torch.tensor([l11, sigma_y]) / self.settings.cells
         start = {
-            "deviation": torch.logit((deviation / WIDEST - SIGMA_OFFSET) / SIGMA_RANGE),
+            "deviation": torch.tensor([deviation_logit(s / self.settings.cells) for s in (l11, sigma_y)]),
             "correlation": torch.tensor(math.atanh(l21 / sigma_y / LARGEST_CORRELATION)),
         }
         if self.settings.interpolate:
@@ -194,6 +193,15 @@ def _blocks(modules: nn.ModuleList) -> Iterator[Block]:
     for module in modules:
         assert isinstance(module, Block)
         yield module
+
+
+def deviation_logit(sigma: float) -> float:
+    """Return the output of the head for deviations that stands for `sigma`, in LR pixels.
+
+    torch's float32 logit would round it otherwise on another processor.
+    """
+    fraction = (sigma / WIDEST - SIGMA_OFFSET) / SIGMA_RANGE
+    return math.log(fraction / (1 - fraction))
 
 
 def cholesky_factors(deviation: Tensor, correlation: Tensor) -> Tensor:
