@@ -117,7 +117,7 @@ class CovarianceWeighting(CovarianceHead):
 
 
 def on_any_processor(values: Tensor) -> Tensor:
-    """Return float64 values without their last bits, by which processors differ: a 0 may come out as 1e-18."""
+    """Return float64 values without the last bits, in which processors differ: a 0 may come out as 1e-18."""
     return values.round(decimals=12) + 0.0  # and not as -0.0
 
 
