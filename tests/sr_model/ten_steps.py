@@ -23,9 +23,10 @@ def last_loss(name: str) -> float:
     """The loss of the tenth step on noise, images at x3."""
     settings = replace(PRESETS["demo"].train, deterministic=True, precision="float32")
     network, dictionary = with_prior(SMALL_NETWORKS[name], Dictionary.reference())
+    kernels = None if dictionary is None else torch.tensor(dictionary.cholesky)
     context, random = DistributedContext(torch.device("cpu")), np.random.default_rng(0)
     with sample_workers(settings, context) as workers:
-        state = TrainingState.new(network, dictionary, settings, 0, context)
+        state = TrainingState.new(network, kernels, settings, 0, context)
         state.workers = workers
         for _ in range(10):
             lr, hr = (torch.from_numpy(random.random((2, 3, n, n), np.float32)) for n in (8, 24))

@@ -81,6 +81,19 @@ def test_another_instruction_set_changes_only_the_rounding():
     assert {name: float(loss) for name, loss in elsewhere.items()} == pytest.approx(here, rel=1e-4)
 
 
+def test_a_frozen_encoder_stays_as_it_is(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    settings = replace(tiny.train, deterministic=True, freeze="encoder")
+    images, preset = list_images(photographs), replace(tiny, train=settings)
+    start = train(dictionary, images, tiny, tmp_path / "start", budget=Budget(steps=1))
+    tuned = train(None, images, preset, tmp_path / "run", init=start, budget=Budget(steps=2))
+    before, after = (load_file(path) for path in (start, tuned))
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed
+    assert not any(".encoder." in key for key in changed)
+
+
 def test_what_cannot_be_deterministic_is_refused(tiny: Preset):
     with pytest.raises(ValueError, match="deterministic needs compile false"):
         replace(tiny.train, deterministic=True, compile=True)
