@@ -37,6 +37,8 @@ class TrainingEstimate:
 
     parameters: int
     """Parameters of the network."""
+    trained: int
+    """Those that are not frozen."""
     file_bytes: int
     """Bytes of the weights in a checkpoint."""
     state_bytes: int
@@ -55,8 +57,9 @@ class TrainingEstimate:
 
     def lines(self) -> list[str]:
         """The estimate as text."""
+        trained = "" if self.trained == self.parameters else f" ({self.trained:,} of them trained)"
         lines = [
-            f"network: {self.parameters:,} parameters, {self.file_bytes / 1e6:,.1f} MB",
+            f"network: {self.parameters:,} parameters{trained}, {self.file_bytes / 1e6:,.1f} MB",
             f"memory: {self.step_bytes / 1e9:.2f} GB in a step, of which {self.state_bytes / 1e9:.2f} GB are "
             "weights, their average and the optimiser's",
         ]
@@ -95,13 +98,13 @@ def estimate_training(
         held, free = step_memory(run), free_memory(context.device)
         seconds = step_seconds(run) if held < free else None
     model = run.state.model
-    parameters = sum(p.numel() for p in model.parameters())
+    parameters, trained = sum(p.numel() for p in model.parameters()), run.state.trained_parameters
     file_bytes = sum(t.nbytes for t in model.state_dict().values())
     tensors = (*model.parameters(), *model.buffers())
-    state_bytes = 2 * sum(t.nbytes for t in tensors) + 8 * parameters  # the average, and Adam's two moments
+    state_bytes = 2 * sum(t.nbytes for t in tensors) + 8 * trained  # the average, and Adam's two moments
     step_bytes = max(state_bytes, held)
     return TrainingEstimate(
-        parameters, file_bytes, state_bytes, step_bytes, free, seconds, run.budget, preview
+        parameters, trained, file_bytes, state_bytes, step_bytes, free, seconds, run.budget, preview
     )
 
 

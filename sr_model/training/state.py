@@ -87,6 +87,11 @@ class TrainingState:
         optimiser = torch.optim.Adam(trainable, betas=settings.betas, fused=context.device.type == "cuda")
         return TrainingState(model, trained, average, optimiser, context)
 
+    @property
+    def trained_parameters(self) -> int:
+        """The number of parameters that are not frozen."""
+        return sum(p.numel() for group in self.optimiser.param_groups for p in group["params"])
+
     def train_step(self, parts: Sequence[Batch], rate: float, settings: TrainSettings) -> float:
         """Take one optimiser step at learning rate `rate`.
 

@@ -109,7 +109,7 @@ def train(
     ) as run:  # fmt: skip
         log.info(
             "training %s parameters on %s for %s, from step %d",
-            f"{sum(p.numel() for p in run.state.model.parameters()):,}",
+            f"{run.state.trained_parameters:,}",
             count(len(run.images), run.images.noun), run.budget, run.state.step,
         )  # fmt: skip
         train_loop(run, began, [ProgressLog(), *callbacks])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import Budget, Preset, TrainingError, train
+from sr_model import Budget, Checkpoint, Preset, TrainingError, load, train
 from sr_model.training import dry_run
 from sr_model.training.dry_run import estimate_training
 from sr_model.training.run import open_run
@@ -21,6 +21,20 @@ def test_it_sets_up_what_train_would_and_leaves_settings_and_a_preview_only(
     assert estimate.step_bytes >= estimate.state_bytes >= 16 * estimate.parameters
     assert estimate.step_seconds > 0
     assert estimate.preview == tmp_path / "run" / "first-batch.png"
+
+
+def test_frozen_parameters_are_told_apart_and_take_no_memory_of_the_optimiser(
+    checkpoint: Path, photographs: Path, tiny: Preset, tmp_path: Path
+):
+    frozen = replace(tiny, train=replace(tiny.train, freeze="encoder"))
+    options = {"init": replace(Checkpoint.load(checkpoint), notes={})}
+    whole = estimate_training(None, photographs, tiny, tmp_path / "whole", **options)
+    heads = estimate_training(None, photographs, frozen, tmp_path / "heads", **options)
+    encoder = sum(p.numel() for p in load(checkpoint).encoder.parameters())
+    assert whole.trained == whole.parameters == heads.parameters == heads.trained + encoder
+    assert whole.state_bytes - heads.state_bytes == 8 * encoder
+    assert f"({heads.trained:,} of them trained)" in heads.lines()[0]
+    assert "trained" not in whole.lines()[0]
 
 
 def test_of_a_run_to_resume_it_takes_the_budget_and_checks_the_settings(
