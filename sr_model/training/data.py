@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +10,14 @@ from pathlib import Path
 from dgp_mining.images.reader import ImageError
 
 from ..config.training_settings import TrainSettings
+from ..image_io.hr_images import find_hr_images
+from ..image_io.reader import image_files
 from .errors import TrainingError
 from .pair_samples import DecodedPairs, PairSet, decode_pairs
 from .samples import VALIDATED, ImageSet, held_out_images, largest_crop, spread_evenly
 from .validation import Validation
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,24 @@ def load_pairs(
     samples = PairSet(pairs, settings.crop)
     validation = Validation.of_pairs(validated) if validated and (val or unseen) else None
     return TrainingData(replace(settings, scales=samples.scales), samples, validation, unseen)
+
+
+def hr_images(images: str | Path | Sequence[str | Path], argument: str) -> list[Path]:
+    """The files of a list, or the HR images of a folder, which may hold their LR images too.
+
+    All images of a folder are taken if its names do not say which one folder in it has the HR images; LR
+    images are then told from HR images one by one, by `find_pairs`. Raises ImageError as `image_files` does.
+    """
+    files = image_files(images, argument)
+    if not isinstance(images, str | Path):
+        return files
+    try:
+        found = find_hr_images(images, argument)
+    except ImageError:  # several folders of HR images, such as those of several cameras
+        return files
+    if found.note:
+        log.info("%s", found.note)
+    return found.paths
 
 
 def held_out_pairs(pairs: DecodedPairs, crop: int) -> list[Path]:

@@ -23,7 +23,7 @@ from ..config.presets import Preset, find_preset
 from ..config.training_settings import EXECUTION, TrainSettings
 from ..image_io.reader import image_files
 from ..memory import keep_freed_memory, ran_out
-from .data import load_images, load_pairs
+from .data import hr_images, load_images, load_pairs
 from .device_samples import DeviceImages, on_device
 from .distributed import DistributedContext, init_process_group
 from .errors import TrainingError
@@ -133,9 +133,10 @@ def open_run(
     preset, out = named_preset(preset), Path(out)
     check_options(preset.train, val, hold_out, resume, init, encoder_weights, encoder_key)
     dictionary = Dictionary.load(prior) if isinstance(prior, str | Path) else prior
-    training, held_out = image_files(images, "images="), image_files(val, "val=")
-    cache = Path(cache) if cache else default_cache()
     folders = [lr] if isinstance(lr, str | Path) else list(lr)
+    listed = hr_images if folders else image_files
+    training, held_out = listed(images, "images="), listed(val, "val=")
+    cache = Path(cache) if cache else default_cache()
     with (
         init_process_group() as context,
         explain_lack_of_memory(preset),

@@ -1,5 +1,6 @@
 """A training takes images or pairs, and holds some of them out."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from dgp_mining.images.reader import ImageError
 from splat2d.matlab_imresize import imresize
 from sr_model import Budget, Checkpoint, Preset, train
 from sr_model.degradation import Degradation, Noise
+from sr_model.image_io.pairs import find_pairs
 from sr_model.networks.base import Network
-from sr_model.training.data import held_out_pairs, load_images, load_pairs
+from sr_model.training.data import held_out_pairs, hr_images, load_images, load_pairs
 from sr_model.training.errors import TrainingError
 from sr_model.training.pair_samples import PairSet, decode_pairs
 from sr_model.training.validation import Validation
@@ -110,6 +112,28 @@ def test_validation_images_may_have_their_lr_images_in_another_folder(
     assert data.validation.scales == "x3"
     assert data.settings.scales == (2, 2)
     assert data.skipped == ()
+
+
+def test_lr_images_below_the_folder_of_images_are_not_taken_for_hr_images(photographs: Path, caplog):
+    """As of Set5 with HR, X2 and X4, or of the cameras of RealSR."""
+    reduce_all(photographs, 2, photographs.parent / "Set5" / "X2")
+    reduce_all(photographs, 4, photographs.parent / "Set5" / "X4")
+    moved = photographs.rename(photographs.parent / "Set5" / "HR")
+    with caplog.at_level(logging.INFO, "sr_model"):
+        assert hr_images(moved.parent, "images=") == list_images(moved)
+    assert any("X2 and X4" in line for line in caplog.messages)
+    assert hr_images(list_images(moved.parent), "images=") == list_images(moved.parent)
+    for camera in ("Canon", "Nikon"):
+        for name in ("1_HR", "1_LR4"):
+            path = photographs.parent / "RealSR" / camera / f"{camera}_{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8)).save(path)
+    root = photographs.parent / "RealSR"
+    found = find_pairs(hr_images(root, "images="), [root])
+    assert [(pair.hr.stem, pair.lr.stem) for pair in found.pairs] == [
+        (f"{camera}_1_HR", f"{camera}_1_LR4") for camera in ("Canon", "Nikon")
+    ]
+    assert not found.refused
 
 
 def test_effects_on_pairs_are_refused(photographs: Path, lr: Path, tiny: Preset, cache):
