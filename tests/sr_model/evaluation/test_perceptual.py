@@ -70,6 +70,22 @@ def test_each_metric_gets_images_in_its_own_range(images):
     assert measured["lpips"][1] > measured["lpips"][0]
 
 
+def test_dists_is_computed_in_float64(images, monkeypatch):
+    """In float32 DISTS_pytorch 0.1 gives a flat picture a distance below 0 from itself."""
+
+    class Dtypes(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, image: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+            assert image.dtype == hr.dtype == self.weight.dtype == torch.float64
+            return torch.zeros(())
+
+    monkeypatch.setattr(sys.modules["DISTS_pytorch"], "DISTS", Dtypes)
+    assert Perceptual(["dists"]).measure(images, 2.0) == ({"dists": (0.0, 0.0)}, {})
+
+
 def test_fid_is_of_all_images_of_a_scale(images):
     perceptual = Perceptual(["fid"])
     for scale in (2.0, 2.0, 3.5):
