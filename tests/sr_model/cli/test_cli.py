@@ -77,7 +77,7 @@ def test_train_names_what_it_cannot_use(prior: Path, model: Path, tmp_path: Path
     refused(run(train, "--prior", prior, "--images", "empty", *new), 1, "empty")
     refused(run(train, "--prior", prior, "--images", "small", *new), 1, "small")
     refused(run(train, "--prior", prior, "--val", "small", *new), 1, "small")
-    refused(run(train, "--prior", prior, "--encoder-weights", "file", *new), 1, "file", "plain tensors")
+    refused(run(train, "--prior", prior, "--encoder-weights", "file", *new), 1, "file", "not weights")
     refused(run(train, "--prior", prior, "--out", "file/run", "--steps", 1), 1, "file/run", "--out")
     refused(run(train, "--prior", prior, "--steps", 1, "--minutes", 1), 2, "--steps", "--minutes")
     refused(run(train, "--prior", prior, "--steps", 0), 2, "--steps")

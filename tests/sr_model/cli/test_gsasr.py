@@ -77,10 +77,11 @@ def test_a_dry_run_says_what_the_training_takes(trained: Path, photographs: Path
     assert f"network: {parameters:,} parameters" in rehearsed.output
 
 
-def test_an_architecture_of_another_version_is_named(trained: Path):
+def test_an_architecture_of_another_version_is_named(trained: Path, photographs: Path):
     checkpoint = Checkpoint.load(trained)
+    picture = next(photographs.iterdir())
     replace(checkpoint, notes={"architecture": "newer"}).save(Path("newer.safetensors"))
-    refused(run(sr_upscale, "a.png", "--model", "newer.safetensors", "--scale", 2), 1, "newer.safetensors")
+    refused(run(sr_upscale, picture, "--model", "newer.safetensors", "--scale", 2), 1, "newer.safetensors")
 
 
 def test_a_training_of_the_other_architecture_is_not_resumed(trained: Path, dictionary, photographs: Path):
