@@ -8,6 +8,7 @@ from .config.training_settings import TrainSettings as TrainSettings
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.protocol import PROTOCOLS as PROTOCOLS
 from .evaluation.protocol import Protocol as Protocol
+from .evaluation.suite import Suite as Suite
 from .networks.continuoussr.network import ContinuousSR as ContinuousSR
 from .networks.continuoussr.settings import ContinuousSRSettings as ContinuousSRSettings
 from .networks.gsasr.network import GSASR as GSASR

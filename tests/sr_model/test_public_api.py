@@ -26,7 +26,15 @@ def test_only_public_names_are_listed():
         "PRESETS",
         "PROTOCOLS",
     } <= names
-    assert {"Budget", "TrainingError", "CheckpointError", "ConfigError", "TrainingCallback", "GSASR"} <= names
+    assert {
+        "Budget",
+        "TrainingError",
+        "CheckpointError",
+        "ConfigError",
+        "TrainingCallback",
+        "GSASR",
+        "Suite",
+    } <= names
     assert names == {*sr_model.__all__}
     assert sr_model.__version__
     for name in names:
