@@ -62,8 +62,8 @@ class TrainSettings:
     compile: bool = False
     """Compile the network with torch.compile: faster steps after minutes of compilation."""
     cuda_graph: bool = True
-    """On a single GPU, record the network's kernels once and replay them in every step, which saves most of
-    the time of small networks; not with `compile`."""
+    """On a single GPU, record the network's kernels once and replay them in every step, which halves the time
+    of small networks' steps; not with `compile` or `accumulate`."""
     deterministic: bool = False
     """Take steps whose bytes do not depend on the number of threads, nor on `accumulate`: every sample is
     computed by one thread. For one process on the CPU."""

@@ -20,6 +20,7 @@ from ..config.training_settings import TrainSettings
 from ..evaluation.cost import TensorMemory
 from ..memory import free_memory
 from .batch_preview import save_preview
+from .cuda_graph import GraphedNetwork
 from .run import Images, RunOptions, TrainingRun, open_run
 from .samples import Batch, prefetch
 from .schedule import Budget, learning_rate
@@ -135,9 +136,12 @@ def peak_step_memory(run: TrainingRun, micro_batches: list[Batch], settings: Tra
     uncompiled = replace(state, trained=called, workers=None)
     rate = learning_rate(settings, 0, 0)
     if state.context.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(state.context.device)
+        device = state.context.device
+        held = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
         uncompiled.train_step(micro_batches, rate, settings)
-        return torch.cuda.max_memory_allocated(state.context.device)
+        peak = torch.cuda.max_memory_allocated(device)
+        return called.peak_bytes + peak - held if isinstance(called, GraphedNetwork) else peak
     before = sum(
         t.nbytes
         for network in (state.model, state.average)

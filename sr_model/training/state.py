@@ -195,11 +195,11 @@ def faster(model: Network, settings: TrainSettings, context: DistributedContext)
     """The model as it is called in training: recorded in CUDA graphs, compiled, or itself."""
     if settings.compile:
         return cast(nn.Module, torch.compile(model))
-    if settings.cuda_graph and context.device.type == "cuda" and context.world_size == 1:
-        samples = settings.batch // settings.accumulate
+    alone = context.device.type == "cuda" and context.world_size == 1
+    if settings.cuda_graph and alone and settings.accumulate == 1:
         autocast = torch.bfloat16 if uses_bf16(settings, context.device) else None
         try:
-            return GraphedNetwork(model, samples, settings.crop, autocast)
+            return GraphedNetwork(model, settings.batch, settings.crop, autocast)
         except RuntimeError as error:
             if ran_out(error):
                 raise

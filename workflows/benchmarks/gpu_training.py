@@ -118,7 +118,7 @@ def measure_run(run: TrainingRun, steps: int) -> dict[str, object]:
         "step, s": with_data,
         "step with data ready, s": without,
         "making a batch, s": making,
-        "peak memory, GiB": peak_memory(),
+        "peak memory, GiB": peak_memory() + getattr(run.state.trained, "peak_bytes", 0) / 2**30,
         "first and last loss": (losses[0], losses[-1]),
         "finite": all(math.isfinite(loss) for loss in losses),
     }

@@ -233,7 +233,7 @@ def test_render_on_a_gpu_is_differentiable_and_agrees_with_the_cpu():
     inputs = random_inputs(2, 300, 3, (64, 40))
     results = []
     for where in ("cpu", "cuda"):
-        leaves = [t.to(where).requires_grad_() for t in inputs]
+        leaves = [t.detach().to(where).requires_grad_() for t in inputs]
         out = render(*leaves, (64, 40))
         out.square().sum().backward()
         results.append([out.detach().cpu(), *(leaf.grad.cpu() for leaf in leaves)])
