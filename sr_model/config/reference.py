@@ -60,7 +60,7 @@ def field_docstrings(settings: type[Any]) -> dict[str, str]:
 
     >>> from sr_model.degradation import Noise
     >>> list(field_docstrings(Noise))
-    ['sigma']
+    ['sigma', 'probability', 'shot', 'grey']
     """
     found: dict[str, str] = {}
     for base in reversed(settings.__mro__):

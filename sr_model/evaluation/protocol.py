@@ -175,7 +175,9 @@ def _upscaled(
 ) -> Tensor:
     """The part `canvas` (height, width) of an LR image from its top left, upscaled to `size`, [3, H, W]."""
     device = next(model.parameters()).device
-    field = replace(model(lr.to(device)[None] / 255, scale_between(canvas, size)), size=canvas)
+    field = model(lr.to(device)[None] / 255, scale_between(canvas, size))
+    if canvas != (lr.shape[1], lr.shape[2]):
+        field = replace(field, size=canvas)
     upscaled = field.render(size)[0].cpu().clamp(0, 1)
     return (upscaled * 255).round() / 255 if protocol.eight_bit else upscaled
 

@@ -97,7 +97,7 @@ class Suite:
         >>> Image.fromarray(pixels).save(root / "Set5" / "baby.png")
         >>> suite = Suite.find(root)
         >>> [(label, result.path.name, result.scale) for label, result in suite.run(None, [2])]
-        [('Set5', 'baby.png', 2)]
+        [('Set5', 'baby.png', 2.0)]
         >>> suite.notes[-1]
         'Set5 holds 1 image here, but 5 in the literature: its means are not those of the set.'
         """
