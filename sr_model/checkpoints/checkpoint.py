@@ -54,7 +54,10 @@ class Checkpoint:
         try:
             model.load_state_dict(dict(self.weights))
         except RuntimeError as error:
-            raise ValueError("the checkpoint's weights are not those of the network it describes") from error
+            first = first_difference(self.weights, model.state_dict())
+            raise ValueError(
+                f"the checkpoint's weights are not those of the network it describes: {first}"
+            ) from error
         return model.eval().requires_grad_(False)
 
     def save(self, path: str | Path) -> None:
@@ -103,6 +106,21 @@ class Checkpoint:
         """
         with reference_file(argument) as path:
             return Checkpoint.load(path)
+
+
+def first_difference(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """Say in what weights differ from a network's own, by the first tensor that does.
+
+    >>> first_difference({"a": torch.zeros(2, 3)}, {"a": torch.zeros(4, 3)})
+    'a is 2x3 and not 4x3'
+    """
+    for name in own:
+        if name not in weights:
+            return f"{name} is missing"
+        if weights[name].shape != own[name].shape:
+            theirs, ours = ("x".join(map(str, t.shape)) or "one number" for t in (weights[name], own[name]))
+            return f"{name} is {theirs} and not {ours}"
+    return f"{next(name for name in weights if name not in own)} does not belong to it"
 
 
 def load(path: str | Path, device: torch.device | str | None = None) -> Network:

@@ -27,6 +27,7 @@ from .checkpoint import Checkpoint
 from .conversion import Converted, check_target, read_released
 from .layouts import CONTINUOUSSR
 from .pretrained import recognise_layout, rename_weights, width_and_depth
+from .recognition import name_unused
 from .tensor_file import CheckpointError
 
 LICENCE = "CC BY-NC 4.0"
@@ -63,9 +64,10 @@ def convert_continuoussr(
     layout = recognise_layout(encoder, source)
     if layout.encoder not in ENCODERS:
         raise CheckpointError(f"{source} {_NOT_RELEASED}: its encoder is {layout.name}, not SwinIR or HAT.")
+    name_unused(source, layout, encoder)
     weights = rename_weights(encoder, replace(layout, mean=(0.0, 0.0, 0.0)))
-    width, depth = width_and_depth(weights)
     try:
+        width, depth = width_and_depth(weights)
         settings = replace(
             PAPER_NETWORK,
             encoder=ENCODERS[layout.encoder],
@@ -87,6 +89,8 @@ def convert_continuoussr(
         model = checkpoint.build()
     except ValueError as error:
         raise CheckpointError(f"{source} {_NOT_RELEASED} ({error}).") from error
+    except (IndexError, RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{source} {_NOT_RELEASED}: its tensors have other shapes.") from error
     checkpoint.save(target)
     return Converted("ContinuousSR", layout.name, sum(p.numel() for p in model.parameters()), LICENCE)
 

@@ -65,9 +65,8 @@ def convert_gsasr(
     try:
         weights = {f"encoder.{name}": t for name, t in encoder.items()} | decoder_weights(tensors)
         settings = settings_from_weights(weights, layout)
-        checkpoint = Checkpoint(
-            settings, None, weights, {"converted": {"from": folder.name, "encoder": layout.name}}
-        )
+        origin = {"from": folder.name, "encoder": layout.name, "license": LICENCE}
+        checkpoint = Checkpoint(settings, None, weights, {"converted": origin})
         model = checkpoint.build()
     except KeyError as error:
         raise CheckpointError(
@@ -75,6 +74,10 @@ def convert_gsasr(
         ) from error
     except ValueError as error:
         raise CheckpointError(f"{folder} is not a released GSASR checkpoint ({error}).") from error
+    except (IndexError, RuntimeError, TypeError) as error:
+        raise CheckpointError(
+            f"{decoder} is not the decoder of a released GSASR: its tensors have other shapes."
+        ) from error
     checkpoint.save(target)
     return Converted("GSASR", layout.name, sum(p.numel() for p in model.parameters()), LICENCE)
 
@@ -152,8 +155,22 @@ def layer_weights(tensors: Mapping[str, Tensor], prefix: str, side: int) -> dict
         tensors[f"{prefix}{attention}.relative_position_{what}"] for what in ("bias_table", "index")
     )
     made["attention.bias"] = torch.empty((2 * side - 1) ** 2, table.shape[1])
-    made["attention.bias"][relative_offsets(side)] = table[index].float()
+    made["attention.bias"][relative_offsets(side)] = table[whole_numbers(index)]
     return made
+
+
+def whole_numbers(index: Tensor) -> Tensor:
+    """Return an index as whole numbers, if it was cast with all other tensors of a file.
+
+    Raises ValueError if the type that it was cast to does not hold all of them, as bfloat16 does not.
+
+    >>> whole_numbers(torch.tensor([528.0], dtype=torch.float16))
+    tensor([528])
+    """
+    if index.is_floating_point() and index.max() > 2 / torch.finfo(index.dtype).eps:
+        kind = str(index.dtype).removeprefix("torch.")
+        raise ValueError(f"relative_position_index was rounded to {kind}; save it as int64")
+    return index.long()
 
 
 def settings_from_weights(weights: Mapping[str, Tensor], layout: Layout) -> GSASRSettings:

@@ -146,7 +146,7 @@ LAYOUTS = (
     Layout(
         "EDSR (LIIF)",
         ("encoder.head.0.weight", "encoder.body.0.body.0.weight"),
-        _BEHIND_LIIF,
+        (*_BEHIND_LIIF, r"encoder\.(?:sub|add)_mean\..*"),  # not called
         encoder=EDSR,
         renames=_within("encoder.", _EDSR),
         mean=(0.5, 0.5, 0.5),
@@ -198,12 +198,19 @@ CONTINUOUSSR = Signature(
     ),
     (r"encoder\..*", r"(?:conv1|mlp_vector|mlp|mlp_offset)\..*"),
 )
+_OF_GSASR = r"(?:window_crossattn|gs_selfattn)_blocks\.\d+\.blocks\.\d+\."
+
+
 GSASR_DECODER = Signature(
     "the decoder of GSASR",
     ("gs_embedding", "img_feat_proj.0.weight", "scale_mlp.0.weight", "UPNet.0.weight"),
     (
         r"pos_embedding",
-        r"(?:window_crossattn_blocks|gs_selfattn_blocks|mlp_block_\w+|img_feat_proj|scale_mlp|UPNet)\..*",
+        r"(?:mlp_block_\w+|img_feat_proj|scale_mlp|UPNet)\..*",
+        r"(?:window_crossattn|gs_selfattn)_blocks\.\d+\.(?:norm|mlp)\..*",
+        rf"{_OF_GSASR}(?:norm\d|mlp_\w+\.fc\d|gs_cross_attn_scale\.out_proj)\.\w+",
+        rf"{_OF_GSASR}gs_cross_attn_scale\.in_proj_\w+",
+        rf"{_OF_GSASR}\w+_attn\.(?:relative_position_\w+|(?:[qkv]head|proj)\.\w+)",
     ),
 )
 RELEASED = (CONTINUOUSSR, GSASR_DECODER)

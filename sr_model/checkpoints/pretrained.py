@@ -86,7 +86,7 @@ def rename_weights(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, T
 def width_and_depth(weights: Mapping[str, Tensor]) -> tuple[int, int]:
     """Return the (width, depth) of an encoder from its weights under our names."""
     first = next(w for name, w in weights.items() if re.fullmatch(r"(head|first|shallow)\.weight", name))
-    return first.shape[0], depth(weights)
+    return (*first.shape, 0)[0], depth(weights)
 
 
 def _upsampler(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

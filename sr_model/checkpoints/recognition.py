@@ -29,7 +29,7 @@ class PublicWeights:
     layout: Signature
     """One of KNOWN."""
     tensors: Mapping[str, Tensor]
-    """By their names in the layout; numbers with a fraction are float32."""
+    """By their names in the layout; numbers with a fraction are float32, but for indices."""
     key: str
     """Where they are in the file, such as `params_ema` or `model.sd`; "" for a plain state dict."""
 
@@ -50,7 +50,7 @@ def read_public_weights(path: str | Path, key: str = "") -> PublicWeights:
     """
     content = under(everything := read_weight_file(path), key)
     if content is None:
-        held = _listed([weights.key or "its top" for weights in find_weights(everything)])
+        held = _listed([weights.key or "its top" for weights in find_weights(everything)]) or "no key"
         raise CheckpointError(f"{path} has nothing under key={key}: it has weights under {held}.")
     found = find_weights(content)
     if not found:
@@ -72,8 +72,20 @@ def read_public_weights(path: str | Path, key: str = "") -> PublicWeights:
         averaged = ", the averaged weights" if weights.averaged else ""
         log.info("%s: taken from %s%s; key=%s takes others", path, taken, averaged, " or ".join(alike))
     elif weights.unfamiliar:
-        log.info("%s: taken from %s, the only %s in it", path, taken, layout.name)
+        log.info("%s: taken from %s, which alone holds %s", path, taken, layout.name)
+    name_unused(path, layout, weights.tensors)
     return PublicWeights(layout, _as_float32(weights.tensors, path), taken)
+
+
+def name_unused(path: str | Path, layout: Signature, names: Collection[str]) -> None:
+    """Warn of tensors that networks in the layout do not have: what they change is lost."""
+    if unused := [name for name in names if not layout.knows(name)]:
+        log.warning(
+            "%s: %s left out, which %s does not have: a network that uses them computes something else",
+            path,
+            _listed(unused),
+            layout.name,
+        )
 
 
 def identify(path: str | Path) -> Signature | None:
@@ -102,7 +114,7 @@ def layout_of(tensors: Collection[str]) -> Signature | None:
 def _as_float32(tensors: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
     """Return the tensors for a network here. Raises CheckpointError if their numbers cannot be weights."""
     for name, tensor in tensors.items():
-        if not name.endswith(("weight", "bias", "bias_table")):
+        if not name.endswith(("weight", "bias", "bias_table", "embedding")):
             continue
         if not tensor.is_floating_point():
             kind = _plain_name(tensor.dtype)
@@ -114,7 +126,7 @@ def _as_float32(tensors: Mapping[str, Tensor], path: str | Path) -> dict[str, Te
                 f"{path} holds weights that are not finite (in {name}), as a training that diverged leaves "
                 "behind: name an earlier checkpoint."
             )
-    numbers = {name: t for name, t in tensors.items() if t.is_floating_point()}
+    numbers = {n: t for n, t in tensors.items() if t.is_floating_point() and not n.endswith("_index")}
     if others := {_plain_name(t.dtype) for t in numbers.values()} - {"float32"}:
         log.info("%s: %s weights become float32", path, " and ".join(sorted(others)))
     return {**tensors, **{name: t.detach().float() for name, t in numbers.items()}}

@@ -96,8 +96,8 @@ def start_from_checkpoint(
         "starting from %s%s", name, f", whose network replaces the preset's: {changed}" if changed else ""
     )
     converted = checkpoint.notes.get("converted")
-    if converted:
-        log.info("its weights are %s, and so are those trained from them", converted["license"])
+    if licence := (converted or {}).get("license"):
+        log.info("its weights are %s, and so are those trained from them", licence)
     notes = {"init": {"from": name, "step": checkpoint.notes.get("step")}}
     notes |= {"converted": converted} if converted else {}
     return Start(network, kernels, checkpoint.notes.get("dictionary"), checkpoint.weights, notes)

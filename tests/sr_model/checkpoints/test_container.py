@@ -117,7 +117,7 @@ def test_a_key_that_does_not_speak_for_itself_is_said(tmp_path: Path, caplog):
     torch.save({"stage_2": state_of("EDSR (BasicSR)")}, tmp_path / "a.pth")
     with caplog.at_level("INFO"):
         read_public_weights(tmp_path / "a.pth")
-    assert "taken from stage_2, the only EDSR (BasicSR) in it" in caplog.text
+    assert "taken from stage_2, which alone holds EDSR (BasicSR)" in caplog.text
 
 
 def test_other_number_formats_are_said(tmp_path: Path, caplog):

@@ -67,6 +67,17 @@ def test_the_encoder_reads_images_without_a_mean(tmp_path: Path):
     figures.check(encoder(fill_windows(IMAGE, encoder.window)))
 
 
+def test_layers_that_the_encoder_does_not_have_are_named(tmp_path: Path, caplog):
+    content = released("swinir", 12)
+    torch.save(content, tmp_path / "a.pth")
+    convert_continuoussr(tmp_path / "a.pth", tmp_path / "a.safetensors")
+    assert not caplog.text
+    content["model"]["sd"]["encoder.absolute_pos_embed"] = torch.zeros(1, 4, 12)
+    torch.save(content, tmp_path / "b.pth")
+    convert_continuoussr(tmp_path / "b.pth", tmp_path / "b.safetensors")
+    assert "absolute_pos_embed left out, which SwinIR" in caplog.text
+
+
 def test_the_continuoussr_table_is_added_unchanged(tmp_path: Path):
     torch.save(released("swinir", 12), tmp_path / "released.pth")
     convert_continuoussr(tmp_path / "released.pth", tmp_path / "ours.safetensors")
@@ -137,6 +148,8 @@ def test_a_file_that_is_not_a_released_checkpoint_is_refused_in_one_sentence(tmp
     content = released("swinir", 12)
     content["model"]["sd"]["conv1.weight"] = torch.zeros(24, 64, 3, 3)
     torch.save(content, tmp_path / "odd.pth")
+    content["model"]["sd"]["conv1.weight"] = torch.zeros(24)
+    torch.save(content, tmp_path / "flat.pth")
     content = released("swinir", 12)
     content["model"]["sd"] = {k.replace("layers", "x"): t for k, t in content["model"]["sd"].items()}
     torch.save(content, tmp_path / "unknown.pth")
@@ -145,7 +158,7 @@ def test_a_file_that_is_not_a_released_checkpoint_is_refused_in_one_sentence(tmp
     edsr = public.fabricate({f"encoder.{k}": s for k, s in public.edsr_basicsr(8, 1, 2).items()})
     torch.save({"model": {"sd": heads | edsr}}, tmp_path / "edsr.pth")
     (tmp_path / "text.pth").write_text("not weights")
-    for name in ("headless", "odd", "unknown", "encoder", "edsr", "text", "missing"):
+    for name in ("headless", "odd", "flat", "unknown", "encoder", "edsr", "text", "missing"):
         source = tmp_path / f"{name}.pth"
         with pytest.raises(CheckpointError, match=rf"{name}\.pth") as error:
             convert_continuoussr(source, tmp_path / "ours.safetensors")

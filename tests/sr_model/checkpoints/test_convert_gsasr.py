@@ -17,8 +17,18 @@ from published import IMAGE, Published
 from released import Released
 from torch import Tensor
 
-from sr_model import GSASR, PRESETS, Checkpoint, CheckpointError, GSASRSettings, load
-from sr_model.checkpoints.convert_gsasr import convert_gsasr
+from sr_model import (
+    GSASR,
+    PRESETS,
+    Budget,
+    Checkpoint,
+    CheckpointError,
+    GSASRSettings,
+    Preset,
+    load,
+    train,
+)
+from sr_model.checkpoints.convert_gsasr import convert_gsasr, whole_numbers
 from sr_model.cli.convert import main as sr_convert
 from sr_model.encoders import fill_windows
 from sr_model.networks.gsasr.network import MASS_WITHIN_CUTOFF
@@ -155,6 +165,16 @@ def test_the_layout_of_these_tests_is_the_released_one():
     assert buffers < set(layout)
 
 
+def test_layers_that_the_released_decoder_does_not_have_are_named(released: Path, tmp_path: Path, caplog):
+    convert_gsasr(released, tmp_path / "a.safetensors")
+    assert not caplog.text
+    decoder = torch.load(released / "decoder.pth", weights_only=True)["params_ema"]
+    gate = "gs_selfattn_blocks.0.blocks.0.gs_self_attn.gate.weight"
+    torch.save({"params_ema": decoder | {gate: torch.zeros(1)}}, released / "decoder.pth")
+    convert_gsasr(released, tmp_path / "b.safetensors")
+    assert f"{gate} left out" in caplog.text
+
+
 def test_a_folder_that_is_not_a_released_gsasr_is_refused_in_one_sentence(released: Path, tmp_path: Path):
     decoder = torch.load(released / "decoder.pth", weights_only=True)["params_ema"]
     encoder = torch.load(released / "encoder.pth", weights_only=True)["params_ema"]
@@ -175,6 +195,12 @@ def test_a_folder_that_is_not_a_released_gsasr_is_refused_in_one_sentence(releas
     refused(decoder | {f"{attention}.rope_freqs": torch.zeros(2)}, "decoder", "rotary")
     refused({n: t for n, t in decoder.items() if n != f"{attention}.proj.bias"}, "decoder", "no tensor")
     refused({n: t for n, t in decoder.items() if "rgb" not in n}, "decoder", "mlp_block_rgb")
+    narrow = {f"{attention}.relative_position_bias_table": torch.zeros(3, 3)}
+    refused(decoder | narrow, "decoder", "other shapes")
+    refused(decoder | {"gs_embedding": decoder["gs_embedding"][1:]}, "decoder", "shapes")
+    refused(
+        decoder | {"mlp_block_rgb.2.bias": torch.zeros(1)}, "decoder", r"heads\.colour\.2\.bias is 1 and not"
+    )
     refused(encoder, "decoder", "gs_embedding")
     refused(decoder, "encoder", "no encoder")
     refused(public.fabricate(public.edsr_basicsr(12, 1, 2)), "encoder", "not a released")
@@ -203,6 +229,32 @@ def test_parts_are_taken_from_every_container_and_from_the_training_code(
     torch.save({}, folder / "net_g_1000.pth")
     with pytest.raises(CheckpointError, match=r"encoders in several files \(net_g_1000.pth, net_g_500"):
         convert_gsasr(folder, tmp_path / "c.safetensors")
+
+
+def test_an_index_that_was_cast_with_the_weights_is_still_one(released: Path, tmp_path: Path):
+    decoder = torch.load(released / "decoder.pth", weights_only=True)["params_ema"]
+    convert_gsasr(released, tmp_path / "a.safetensors")
+    torch.save({n: t.half() for n, t in decoder.items()}, released / "decoder.pth")
+    convert_gsasr(released, tmp_path / "b.safetensors")
+    first, second = (Checkpoint.load(tmp_path / f"{name}.safetensors") for name in "ab")
+    for name, tensor in first.weights.items():
+        if not name.startswith("encoder."):
+            torch.testing.assert_close(second.weights[name], tensor, atol=0.01, rtol=0.001)
+    with pytest.raises(ValueError, match="rounded to bfloat16"):
+        whole_numbers(torch.tensor([528.0], dtype=torch.bfloat16))
+
+
+def test_a_training_goes_on_from_it(released: Path, tmp_path: Path, photographs: Path, tiny_gsasr: Preset):
+    convert_gsasr(released, tmp_path / "a.safetensors")
+    best = train(
+        None,
+        photographs,
+        tiny_gsasr,
+        tmp_path / "run",
+        init=tmp_path / "a.safetensors",
+        budget=Budget(steps=1),
+    )
+    assert Checkpoint.load(best).notes["converted"]["license"] == "Apache-2.0"
 
 
 def test_sr_convert_takes_the_folder(released: Path, tmp_path: Path):

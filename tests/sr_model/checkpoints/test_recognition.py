@@ -8,7 +8,7 @@ import torch
 
 from sr_model import CheckpointError
 from sr_model.checkpoints.layout import Layout
-from sr_model.checkpoints.layouts import LAYOUTS
+from sr_model.checkpoints.layouts import GSASR_DECODER, LAYOUTS
 from sr_model.checkpoints.recognition import KNOWN, read_public_weights
 
 EDSR = public.fabricate(public.edsr_basicsr(4, 2, 2))
@@ -86,14 +86,27 @@ def test_another_projects_encoder_is_taken_only_when_it_is_named(tmp_path: Path)
 def test_a_wrong_key_is_answered_with_those_that_there_are(tmp_path: Path):
     text = sentence(tmp_path, {"params": EDSR, "epoch": 3}, key="params_ema")
     assert "nothing under key=params_ema: it has weights under params" in text
+    assert "it has weights under no key" in sentence(tmp_path, {"epoch": 3}, key="params")
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path):
     broken = {n: t.clone() for n, t in EDSR.items()}
     broken["body.1.conv2.bias"][0] = float("nan")
     assert "not finite (in body.1.conv2.bias)" in sentence(tmp_path, {"params": broken})
+    decoder = {mark: torch.zeros(2, 2) for mark in GSASR_DECODER.marks} | {"pos_embedding": torch.zeros(2, 2)}
+    decoder["pos_embedding"][1, 1] = float("inf")
+    assert "not finite (in pos_embedding)" in sentence(tmp_path, decoder)
     quantized = {n: t.to(torch.int8) for n, t in EDSR.items()}
     assert "quantized weights (int8 in conv_first.weight)" in sentence(tmp_path, quantized)
+
+
+def test_tensors_that_the_layout_does_not_have_are_named(tmp_path: Path, caplog):
+    torch.save({"params": EDSR}, tmp_path / "a.pth")
+    read_public_weights(tmp_path / "a.pth")
+    assert not caplog.text
+    torch.save({"params": EDSR | {"body.0.attention.weight": torch.zeros(1)}}, tmp_path / "a.pth")
+    read_public_weights(tmp_path / "a.pth")
+    assert "body.0.attention.weight left out, which EDSR (BasicSR) does not have" in caplog.text
 
 
 @pytest.mark.parametrize(
