@@ -197,7 +197,9 @@ def check_options(
     except ValueError as error:
         raise TrainingError(f"This cannot be trained: {error}.") from error
     if val and hold_out:
-        raise TrainingError("Validation images are given with val= or chosen by hold_out=True, not both.")
+        raise TrainingError(
+            "Validation images are either given with val= or held out of the others: leave one out."
+        )
     if init is not None and encoder_weights:
         raise TrainingError(
             "A checkpoint's weights include the encoder's: give init= or encoder_weights=, not both."
