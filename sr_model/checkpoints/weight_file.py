@@ -35,8 +35,8 @@ OTHERS = {
 """First bytes of other files that a wrong path or link leads to."""
 OURS = {
     "sr_model-checkpoint/1": "a checkpoint of this project, for sr-upscale --model and sr-train --init",
-    "sr_model-training/1": "the state of a training, for resume=True: the networks are best.safetensors and "
-    "last.safetensors beside it",
+    "sr_model-training/1": "the state of a training, which sr-train --resume continues: the networks are "
+    "best.safetensors and last.safetensors beside it",
     "sr_model-batch/1": "a training's first batch, not weights",
 }
 """Formats of this project's own safetensors files, and what to say of them."""

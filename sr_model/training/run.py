@@ -154,10 +154,12 @@ def open_run(
             prepare_folder(out, resume)
         state = TrainingState.new(start.network, start.kernels, settings, seed, context, start.weights)
         state.workers = workers
-        if encoder_weights and not resume:
+        if encoder_weights:
             loaded = load_encoder_weights(state.model.encoder, encoder_weights, encoder_key)
-            log.info("the encoder starts as %s", loaded)
+            if not resume:
+                log.info("the encoder starts as %s", loaded)
             state.average.load_state_dict(state.model.state_dict())
+            start = replace(start, encoder=state.average.encoder.state_dict())
         if folders:
             data = load_pairs(settings, training, held_out, folders, hold_out, cache)
         else:

@@ -41,6 +41,8 @@ class Start:
     """Metadata of the dictionary of these kernels."""
     weights: Mapping[str, Tensor] | None = None
     """Its state dict; None for weights that are drawn from the seed."""
+    encoder: Mapping[str, Tensor] | None = None
+    """The encoder's state dict, if its weights are from a public file."""
     notes: Mapping[str, Any] | None = None
     """What every checkpoint of the training records of the one that it starts from."""
 
@@ -48,9 +50,8 @@ class Start:
         """What identifies kernels and weights: SHA-256 of their bytes, or None."""
         return {
             "dictionary": None if self.kernels is None else _digest(self.kernels),
-            "init": None
-            if self.weights is None
-            else _digest(*(self.weights[name] for name in sorted(self.weights))),
+            "init": _digest_of(self.weights),
+            "encoder_weights": _digest_of(self.encoder),
         }
 
 
@@ -100,7 +101,8 @@ def start_from_checkpoint(
         log.info("its weights are %s, and so are those trained from them", licence)
     notes = {"init": {"from": name, "step": checkpoint.notes.get("step")}}
     notes |= {"converted": converted} if converted else {}
-    return Start(network, kernels, checkpoint.notes.get("dictionary"), checkpoint.weights, notes)
+    prior_of_kernels = checkpoint.notes.get("dictionary")
+    return Start(network, kernels, prior_of_kernels, checkpoint.weights, notes=notes)
 
 
 def load_init(init: Checkpoint | str | Path) -> Checkpoint:
@@ -175,8 +177,12 @@ def _is_based_on(checkpoint: Checkpoint, prior: Dictionary) -> bool:
     return torch.equal(torch.tensor(dictionary.cholesky), checkpoint.dictionary)
 
 
+def _digest_of(weights: Mapping[str, Tensor] | None) -> str | None:
+    return None if weights is None else _digest(*(weights[name] for name in sorted(weights)))
+
+
 def _digest(*tensors: Tensor) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

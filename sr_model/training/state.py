@@ -169,6 +169,7 @@ class TrainingState:
         except CheckpointError as error:
             raise TrainingError(f"{error} To start a new training, leave resume=True out.") from error
         begun = dict(header["identity"])
+        begun.setdefault("encoder_weights", identity.get("encoder_weights"))  # 0.1.0 did not record them
         for part, now in settings.items():
             newer = with_newer_settings(begun[part], now)
             begun[part] |= {name: value for name, value in newer.items() if name in identity[part]}

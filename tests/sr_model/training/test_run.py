@@ -95,6 +95,28 @@ def test_the_encoder_starts_from_pretrained_weights(
         assert torch.equal(trained.state_dict()[name], tensor), name
 
 
+def test_a_run_is_resumed_only_with_the_encoder_weights_that_it_started_from(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    for seed in (0, 1):
+        torch.save(public.fabricate(public.edsr_basicsr(8, 1, 4), seed=seed), tmp_path / f"{seed}.pth")
+
+    def resume(**changed) -> None:
+        train(dictionary, list_images(photographs), tiny, tmp_path / "run", resume=True, **changed)
+
+    arguments = {"encoder_weights": tmp_path / "0.pth", "budget": Budget(steps=1)}
+    train(dictionary, list_images(photographs), tiny, tmp_path / "run", **arguments)
+    for other in ({"encoder_weights": tmp_path / "1.pth"}, {}):
+        with pytest.raises(TrainingError, match=r"other settings \(encoder_weights\)"):
+            resume(**other)
+    state = tmp_path / "run" / STATE
+    tensors, header = read_tensors(state, FORMAT, "a state")
+    del header["identity"]["encoder_weights"]  # as 0.1.0 wrote it
+    resume(**arguments)
+    write_tensors(state, tensors, FORMAT, header)
+    resume()
+
+
 def test_the_encoders_weights_are_taken_from_a_key(
     photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
 ):
