@@ -17,7 +17,7 @@ are left out:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,10 @@ class HRImages:
 
 
 def find_hr_images(
-    folder: str | Path, argument: str = "images=", without: str | Path | None = None
+    folder: str | Path,
+    argument: str = "images=",
+    without: str | Path | None = None,
+    several: bool = False,
 ) -> HRImages:
     """Find the HR images in a folder and below it: all images, unless names tell LR images from HR images.
 
@@ -69,10 +72,13 @@ def find_hr_images(
         folder: the folder to search.
         argument: the argument that named it, for errors.
         without: a folder that is not searched, such as that of results.
+        several: whether all folders that may be those of the HR images are taken if there are several, as of
+            several cameras; where no name tells of LR images, that is all folders.
 
     Raises:
         ImageError: if the folder does not exist, holds no images or lies in `without`; if its images are LR
-            images by their names; if more than one folder in it may be that of the HR images.
+            images by their names; unless `several`, if more than one folder in it may be that of the HR
+            images.
 
     >>> import tempfile
     >>> root = Path(tempfile.mkdtemp()) / "Set5"
@@ -93,18 +99,20 @@ def find_hr_images(
     low: dict[str, list[Path]] = {}
     high: dict[str, list[Path]] = {}
     unnamed: dict[str, list[Path]] = {}
+    mixed = False
     for place, files in _by_folder(root, paths).items():
         kind, within = _kind_of_folder(place)
         marked = [path for path in files if _HR_FILE.fullmatch(path.stem)]
         if marked and any(_LR_FILE.fullmatch(path.stem) for path in files):
             high.setdefault(place, []).extend(marked)
+            mixed = True
         elif kind == "lr":
             low[place] = files
         elif kind == "hr":
             high.setdefault(within, []).extend(_originals(files))
         else:
             unnamed[place] = _originals(files)
-    candidates = high or unnamed
+    candidates = {**high, **unnamed} if several and not (low or mixed) else high or unnamed
     if not (high or low):
         return _found(root, root, paths, [path for files in unnamed.values() for path in files], ())
     if not candidates:
@@ -112,13 +120,17 @@ def find_hr_images(
             f"{root} holds only low-resolution images by their names, in {_listed(low)}: name the folder of "
             f"the high-resolution images with {argument}, or one of these folders itself."
         )
+    if several and len(candidates) > 1:
+        all_taken = [path for files in candidates.values() for path in files]
+        others = _outermost([*low, *(name for name in unnamed if name not in candidates)], candidates)
+        return _found(root, root, paths, all_taken, others)
     if len(candidates) > 1:
         raise ImageError(
             f"{root} holds several folders that may be the high-resolution images, {_listed(candidates)}: "
             f"name one with {argument}, such as {root / next(iter(candidates))}."
         )
     ((place, taken),) = candidates.items()
-    others = _outermost([*low, *(name for name in unnamed if high)], place)
+    others = _outermost([*low, *(name for name in unnamed if high)], [place])
     return _found(root, root / place, paths, taken, others)
 
 
@@ -163,14 +175,18 @@ def _originals(files: Sequence[Path]) -> list[Path]:
     return [path for path in files if not ((made := _MADE.fullmatch(path.stem)) and made.group(1) in stems)]
 
 
-def _outermost(folders: Iterable[str], taken: str) -> list[str]:
+def _outermost(folders: Iterable[str], taken: Collection[str]) -> list[str]:
     """The folders that were not taken, each by the topmost folder in which nothing was."""
     tops = []
     for folder in folders:
         parts = folder.split("/")
         ends = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
-        tops.append(next(top for top in ends if not f"{taken}/".startswith(f"{top}/") or top == folder))
+        tops.append(next(top for top in ends if top == folder or not _within(taken, top)))
     return list(dict.fromkeys("what is directly in it" if top == "." else top for top in tops))
+
+
+def _within(places: Iterable[str], folder: str) -> bool:
+    return any(f"{place}/".startswith(f"{folder}/") for place in places)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from ..image_io.hr_images import find_hr_images
 from ..image_io.reader import image_files
 from .errors import TrainingError
 from .pair_samples import DecodedPairs, PairSet, decode_pairs
-from .samples import VALIDATED, ImageSet, held_out_images, largest_crop, spread_evenly
+from .samples import VALIDATED, ImageSet, held_out_images, is_flat, largest_crop, spread_evenly
 from .validation import Validation
 
 log = logging.getLogger(__name__)
@@ -84,15 +84,15 @@ def load_pairs(
 def hr_images(images: str | Path | Sequence[str | Path], argument: str) -> list[Path]:
     """The files of a list, or the HR images of a folder, which may hold their LR images too.
 
-    All images of a folder are taken if its names do not say which one folder in it has the HR images; LR
-    images are then told from HR images one by one, by `find_pairs`. Raises ImageError as `image_files` does.
+    Of a test set with `HR`, `X2` and `X4`, these are the images in `HR`, and a line says what is left out. If
+    all images are LR images by their names, they are taken. Raises ImageError as `image_files` does.
     """
     files = image_files(images, argument)
     if not isinstance(images, str | Path):
         return files
     try:
-        found = find_hr_images(images, argument)
-    except ImageError:  # several folders of HR images, such as those of several cameras
+        found = find_hr_images(images, argument, several=True)
+    except ImageError:  # none but LR images
         return files
     if found.note:
         log.info("%s", found.note)
@@ -101,7 +101,7 @@ def hr_images(images: str | Path | Sequence[str | Path], argument: str) -> list[
 
 def held_out_pairs(pairs: DecodedPairs, crop: int) -> list[Path]:
     """Choose HR images for validation, whose pairs are not trained on, as `held_out_images` does."""
-    usable = [pair for pair in pairs.pairs if min(pair.files.covered) >= VALIDATED]
+    usable = [pair for pair in pairs.pairs if min(pair.files.covered) >= VALIDATED and not is_flat(pair.hr)]
     trainable = {pair.files.hr for pair in pairs.pairs if pair.unusable(crop) is None}
     return spread_evenly(list(dict.fromkeys(pair.files.hr for pair in usable)), trainable)
 

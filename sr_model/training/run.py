@@ -21,7 +21,6 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.pretrained import load_encoder_weights
 from ..config.presets import Preset, find_preset
 from ..config.training_settings import EXECUTION, TrainSettings
-from ..image_io.reader import image_files
 from ..memory import keep_freed_memory, ran_out
 from .data import hr_images, load_images, load_pairs
 from .device_samples import DeviceImages, on_device
@@ -134,8 +133,7 @@ def open_run(
     check_options(preset.train, val, hold_out, resume, init, encoder_weights, encoder_key)
     dictionary = Dictionary.load(prior) if isinstance(prior, str | Path) else prior
     folders = [lr] if isinstance(lr, str | Path) else list(lr)
-    listed = hr_images if folders else image_files
-    training, held_out = listed(images, "images="), listed(val, "val=")
+    training, held_out = hr_images(images, "images="), hr_images(val, "val=")
     cache = Path(cache) if cache else default_cache()
     with (
         init_process_group() as context,

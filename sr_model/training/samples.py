@@ -25,6 +25,9 @@ from .upload import upload
 VALIDATED = 32
 """HR pixels that an image needs on each side to be validated."""
 
+MEASURED = 256
+"""HR pixels on a side of the centre crops that validation measures: seconds, not minutes."""
+
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -47,13 +50,33 @@ def mined_from(dictionary: Dictionary, path: Path) -> Path:
 def held_out_images(paths: Sequence[Path], *, smallest: int, cache: Path) -> list[Path]:
     """Choose validation images: one in eight, at most 8, spread evenly over those that can be validated.
 
-    Unreadable images and those with fewer than VALIDATED pixels on a side are not chosen. A chosen one may
-    have fewer than `smallest`, which training needs, but some that have them are left. Decodes into `cache`.
+    Unreadable images, those with fewer than VALIDATED pixels on a side, and those whose middle is of one
+    colour (`is_flat`) are not chosen. A chosen one may have fewer than `smallest`, which training needs, but
+    some that have them are left. Decodes into `cache`.
     """
     found = decoded_images(paths, cache)
     sides = {path: min(image.shape[:2]) for path, image in zip(found.paths, found.images, strict=True)}
-    usable = [path for path, side in sides.items() if side >= VALIDATED]
+    flat = {path for path, image in zip(found.paths, found.images, strict=True) if is_flat(image)}
+    usable = [path for path, side in sides.items() if side >= VALIDATED and path not in flat]
     return spread_evenly(usable, {path for path, side in sides.items() if side >= smallest})
+
+
+def centre_crop(image: np.ndarray, side: int = MEASURED) -> np.ndarray:
+    """The middle of an image [H, W, C], at most `side` pixels on a side."""
+    row, column = (max(0, (extent - side) // 2) for extent in image.shape[:2])
+    return image[row : row + side, column : column + side]
+
+
+def is_flat(image: np.ndarray) -> bool:
+    """Whether the middle of an image [H, W, C], which validation measures, is of one colour.
+
+    Its PSNR would be infinite for some networks, and with it the mean, so that none could be the best.
+
+    >>> is_flat(np.full((64, 64, 3), 255, np.uint8))
+    True
+    """
+    middle = centre_crop(image)
+    return bool((middle == middle[0, 0]).all())
 
 
 def spread_evenly(usable: Sequence[Path], trainable: Collection[Path]) -> list[Path]:

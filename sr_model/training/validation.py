@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,13 +19,11 @@ from ..degradation import Degradation
 from ..evaluation.protocol import PROTOCOLS, Score, compare_pair, low_resolution, mean_score, score_comparison
 from ..networks.base import Network
 from .pair_samples import DecodedPair, DecodedPairs
-from .samples import VALIDATED, ImageSet
+from .samples import MEASURED, VALIDATED, ImageSet, centre_crop, is_flat
 
 log = logging.getLogger(__name__)
 
 SCALE = 4.0
-SIDE = 256
-"""HR pixels on a side of the centre crops that are measured: seconds, not minutes."""
 REPORT_SECONDS = 10
 """Seconds between logged lines."""
 
@@ -60,8 +58,11 @@ class Validation:
         found = ImageSet(
             paths, smallest=VALIDATED, cache=cache, argument="val=", reason=f"for validation at x{SCALE:g}"
         )
-        crops = [torch.from_numpy(centre_crop(image, SIDE).copy()).permute(2, 0, 1) for image in found.images]
-        examples = [degraded(crop, degradation, index) for index, crop in enumerate(crops)]
+        crops = [centre_crop(image) for image in found.images]
+        pixels = [torch.from_numpy(crop.copy()).permute(2, 0, 1) for crop in _varied(found.paths, crops)]
+        if not pixels:
+            raise ImageError("The middle of every validation image is of one colour: name others with val=.")
+        examples = [degraded(crop, degradation, index) for index, crop in enumerate(pixels)]
         return cls(examples, found.skipped)
 
     @classmethod
@@ -69,12 +70,14 @@ class Validation:
         """The centres of pairs, at the scales that these have. Raises ImageError if no pair is usable."""
         examples, skipped = [], list(pairs.skipped)
         for pair in pairs.pairs:
-            lr, hr = centre_of_pair(pair, SIDE)
+            lr, hr = centre_of_pair(pair, MEASURED)
             if min(hr.shape[:2]) < VALIDATED:
                 skipped.append(
                     f"{pair.files.lr} shares {hr.shape[1]}x{hr.shape[0]} pixels with its HR image, and "
                     f"{VALIDATED} on each side are needed for validation."
                 )
+                continue
+            if not list(_varied([pair.files.hr], [hr])):
                 continue
             lr_image, hr_image = (torch.from_numpy(part.copy()).permute(2, 0, 1) for part in (lr, hr))
             examples.append(Example(lr_image, hr_image, pair.files.scale))
@@ -119,6 +122,15 @@ def degraded(crop: Tensor, degradation: Degradation, seed: int) -> Example:
     return Example(lr, hr, Fraction(SCALE))
 
 
+def _varied(paths: Sequence[Path], crops: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """The crops that are not of one colour; a line is logged for the others. See `is_flat`."""
+    for path, crop in zip(paths, crops, strict=True):
+        if is_flat(crop):
+            log.info("not validated, since its middle is of one colour: %s", path)
+        else:
+            yield crop
+
+
 def centre_of_pair(pair: DecodedPair, side: int) -> tuple[np.ndarray, np.ndarray]:
     """The middle of a pair (LR, HR), [h, w, 3] and [s h, s w, 3], at most `side` HR pixels on a side."""
     scale, step = pair.files.scale, pair.files.scale.denominator
@@ -126,9 +138,3 @@ def centre_of_pair(pair: DecodedPair, side: int) -> tuple[np.ndarray, np.ndarray
     sizes = [min(extent // step * step, most) for extent in pair.shared]
     starts = [(extent - size) // (2 * step) * step for extent, size in zip(pair.shared, sizes, strict=True)]
     return pair.cut(starts[0], starts[1], sizes[0], sizes[1])
-
-
-def centre_crop(image: np.ndarray, side: int) -> np.ndarray:
-    """The middle of an image [H, W, C], at most `side` pixels on a side."""
-    row, column = (max(0, (extent - side) // 2) for extent in image.shape[:2])
-    return image[row : row + side, column : column + side]

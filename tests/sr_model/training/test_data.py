@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError
+from dgp_mining.prior.dictionary import Dictionary
 from splat2d.matlab_imresize import imresize
 from sr_model import Budget, Checkpoint, Preset, train
 from sr_model.degradation import Degradation, Noise
@@ -21,6 +22,7 @@ from sr_model.networks.base import Network
 from sr_model.training.data import held_out_pairs, hr_images, load_images, load_pairs
 from sr_model.training.errors import TrainingError
 from sr_model.training.pair_samples import PairSet, decode_pairs
+from sr_model.training.samples import held_out_images
 from sr_model.training.validation import Validation
 
 
@@ -134,6 +136,59 @@ def test_lr_images_below_the_folder_of_images_are_not_taken_for_hr_images(photog
         (f"{camera}_1_HR", f"{camera}_1_LR4") for camera in ("Canon", "Nikon")
     ]
     assert not found.refused
+
+
+def test_a_training_without_pairs_takes_the_hr_images_of_a_test_set(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path, caplog
+):
+    root = photographs.parent / "Set5"
+    reduce_all(photographs, 2, root / "X2")
+    photographs.rename(root / "HR")
+    with caplog.at_level(logging.INFO, "sr_model"):
+        train(dictionary, root, tiny, tmp_path / "run", val=root, budget=Budget(steps=1))
+    assert len([line for line in caplog.messages if "left out: X2" in line]) == 2  # to train on, to validate
+    assert [line for line in caplog.messages if "on 4 images" in line]
+    assert not [line for line in caplog.messages if "skipped" in line]
+
+
+def test_folders_of_photographs_are_taken_whole_and_hr_folders_without_their_lr_images(tmp_path: Path):
+    def listed(name: str, *files: str) -> list[str]:
+        for file in files:
+            path = tmp_path / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        found = hr_images(tmp_path / name, "images=")
+        return [path.relative_to(tmp_path / name).as_posix() for path in found]
+
+    photographs = ["holiday/a.png", "originals/b.png"]
+    assert listed("photographs", *photographs) == photographs
+    sets = ["a_train_HR/1.png", "a_train_LR_bicubic/X4/1x4.png", "a_valid_HR/2.png", "a_valid_LR/2x4.png"]
+    assert listed("both", *sets) == ["a_train_HR/1.png", "a_valid_HR/2.png"]
+    assert listed("low", "LR/1.png") == ["LR/1.png"]
+
+
+def test_an_image_of_one_colour_leaves_validation_a_number(
+    photographs: Path, network: Network, cache, caplog
+):
+    Image.new("RGB", (64, 64), "white").save(photographs / "blank.png")
+    images = list_images(photographs)
+    with caplog.at_level(logging.INFO, "sr_model"):
+        validation = Validation.of_images(images, Degradation(), cache)
+    assert len(validation.examples) == len(images) - 1
+    assert [line for line in caplog.messages if "of one colour" in line and "blank.png" in line]
+    assert np.isfinite(validation.measure(network).bicubic_psnr)
+    with pytest.raises(ImageError, match="of one colour"):
+        Validation.of_images([photographs / "blank.png"], Degradation(), cache)
+
+
+def test_an_image_of_one_colour_is_not_held_out(photographs: Path, cache):
+    for index in range(4, 16):
+        Image.new("RGB", (64, 64), "white").save(photographs / f"{index:02d}.png")
+    assert held_out_images(list_images(photographs), smallest=32, cache=cache) == []
+    for index in range(4):
+        Image.open(photographs / f"{index}.png").save(photographs / f"{16 + index}.png")
+    (chosen,) = held_out_images(list_images(photographs), smallest=32, cache=cache)
+    assert int(chosen.stem) not in range(4, 16)
 
 
 def test_effects_on_pairs_are_refused(photographs: Path, lr: Path, tiny: Preset, cache):

@@ -139,7 +139,8 @@ def squares(folder: Path, *sides: int) -> list[Path]:
     folder.mkdir()
     for index, side in enumerate(sides):
         path = folder / f"{index:02}.png"
-        Image.new("L", (side, side)).save(path) if side else path.write_text("not an image")
+        picture = Image.linear_gradient("L").resize((side or 1, side or 1))
+        picture.save(path) if side else path.write_text("not an image")
     return list_images(folder)
 
 
