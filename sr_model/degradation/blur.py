@@ -18,6 +18,11 @@ from .settings import check_probability, check_range, happens
 REACH = 3.0
 """Standard deviations from the middle of a kernel to its border, unless its size is set."""
 
+MOST_SIGMA = 50.0
+"""Largest standard deviation in LR pixels, beyond which a crop is one colour, and kernels fill the memory."""
+MOST_SIZE = 1001
+"""Largest side of a kernel in pixels."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Blur:
@@ -40,9 +45,9 @@ class Blur:
 
     def __post_init__(self) -> None:
         check_probability("blur", probability=self.probability, isotropic=self.isotropic)
-        check_range("blur", "sigma", self.sigma)
+        check_range("blur", "sigma", self.sigma, most=MOST_SIGMA)
         if self.size is not None:
-            check_range("blur", "size", self.size, least=1)
+            check_range("blur", "size", self.size, least=1, most=MOST_SIZE)
             if self.size[0] == self.size[1] and self.size[0] % 2 == 0:
                 raise ValueError(f"size of blur must contain an odd number, got {list(self.size)}")
 

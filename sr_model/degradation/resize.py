@@ -21,6 +21,9 @@ older releases, which repeats the outermost pixels there; or Pillow's."""
 Kernel = Literal["bicubic", "bilinear", "area", "nearest", "lanczos"]
 """Interpolation of a resize."""
 
+MOST_FACTOR = 20.0
+"""Largest size to resize to, in sizes of the LR image: far larger pictures fill the memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resize:
@@ -42,7 +45,7 @@ class Resize:
 
     def __post_init__(self) -> None:
         check_probability("resize", antialias=self.antialias)
-        check_range("resize", "factor", self.factor, least=0.1)
+        check_range("resize", "factor", self.factor, least=0.1, most=MOST_FACTOR)
         if not self.kernels or set(self.kernels) - set(get_args(Kernel)):
             raise ValueError(
                 f"kernels of resize must list some of {', '.join(get_args(Kernel))}, got {list(self.kernels)}"

@@ -7,13 +7,14 @@ import math
 import numpy as np
 
 
-def check_range(effect: str, name: str, limits: tuple[float, float], least: float = 0) -> None:
-    """Raise ValueError, naming the setting, unless least <= lowest <= highest < infinity."""
+def check_range(
+    effect: str, name: str, limits: tuple[float, float], least: float = 0, most: float = math.inf
+) -> None:
+    """Raise ValueError, naming the setting, unless least <= lowest <= highest <= most, and finite."""
     low, high = limits
-    if not least <= low <= high < math.inf:
-        raise ValueError(
-            f"{name} of {effect} must be lowest and highest, {least:g} or more, got {[low, high]}"
-        )
+    if not least <= low <= high <= most or high == math.inf:
+        bounds = f"{least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"{name} of {effect} must be lowest and highest, {bounds}, got {[low, high]}")
 
 
 def check_probability(effect: str, **probabilities: float) -> None:

@@ -84,7 +84,9 @@ def test_blur_is_as_frequent_as_asked_for():
     [
         ("sigma", (2, 1)),
         ("sigma", (-1, 1)),
+        ("sigma", (0, 1000)),
         ("size", (0, 3)),
+        ("size", (3, 100_001)),
         ("size", (4, 4)),
         ("probability", -0.1),
         ("isotropic", 2),

@@ -81,7 +81,14 @@ def test_sizes_are_drawn_from_the_range_of_factors():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("kernels", ()), ("kernels", ("cubic",)), ("factor", (2, 1)), ("factor", (0, 1)), ("antialias", 2)],
+    [
+        ("kernels", ()),
+        ("kernels", ("cubic",)),
+        ("factor", (2, 1)),
+        ("factor", (0, 1)),
+        ("factor", (1, 500)),
+        ("antialias", 2),
+    ],
 )
 def test_wrong_settings_are_named(name, value):
     with pytest.raises(ValueError, match=rf"{name} of resize"):
