@@ -86,7 +86,7 @@ SCALES = (2.0, 3.0, 4.0)
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Also save the upscaled pictures in this folder, as 8-bit PNG files named after image, scale and "
-    "network.",
+    "network; with --suite, those of each set in a folder of its name.",
 )
 @option("--save-bicubic", is_flag=True, help="With --save, also save those of bicubic interpolation.")
 @overwrite_option()
@@ -143,25 +143,25 @@ def main(
     if (form or table_files) and not suite:
         raise click.UsageError("--table and --save-table are options of --suite.")
     chosen = PROTOCOLS[protocol] if border == "mirror" else with_border(protocol, border)
+    if save is None and (save_bicubic or overwrite):
+        raise click.UsageError("--save-bicubic and --overwrite are for --save: name a folder with it.")
+    pictures = SavedPictures(save, model_label(model), save_bicubic, overwrite) if save else None
     if suite:
-        if images or costs or times or lr or save:
-            raise click.UsageError("Give --suite without --images, --lr, --save, --cost and --time.")
+        if images or costs or times or lr:
+            raise click.UsageError("Give --suite without --images, --lr, --cost and --time.")
         if (as_json and form) or (as_markdown and form not in (None, "markdown")):
             raise click.UsageError("Give one of --json, --markdown and --table.")
         form = form or "markdown"
-        evaluate_suite(model, suite, scales, chosen, metrics, form, table_files, as_json)
+        evaluate_suite(model, suite, scales, chosen, metrics, form, table_files, as_json, pictures)
         return
     if images is None and (metrics or not (costs or times)):
         raise click.UsageError("Name a folder of images with --images, or of test sets with --suite.")
     if images is None and (lr or save):
         raise click.UsageError("--lr and --save need a folder of images: name it with --images.")
-    if save is None and (save_bicubic or overwrite):
-        raise click.UsageError("--save-bicubic and --overwrite are for --save: name a folder with it.")
     if scales is None and not lr:
         scales = list(SCALES)
     # All that may be refused is looked at before the network is loaded.
     plan = plan_evaluation(images, scales, lr or None, without=save) if images else None
-    pictures = SavedPictures(save, model_label(model), save_bicubic, overwrite) if save else None
     if plan and pictures:
         pictures.check(plan.measurements)
     report = EvaluationReport(str(model or "reference"), str(images or ""), chosen.name)

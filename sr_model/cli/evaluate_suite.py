@@ -14,6 +14,7 @@ from dgp_mining.terminal import ProgressLine, count, notify
 from splat2d.atomic_write import atomic_write
 
 from ..evaluation.protocol import Protocol
+from ..evaluation.saved_pictures import SavedPictures
 from ..evaluation.suite import SUITE_SCALES, Suite, installed_metrics
 from ..evaluation.suite_tables import FORMATS, SUFFIXES
 from ..evaluation.tables import scale_label
@@ -39,11 +40,13 @@ def evaluate_suite(
     form: str,
     files: Sequence[str],
     as_json: bool,
+    save: SavedPictures | None = None,
 ) -> None:
     """Measure a network on all test sets in `folder`, and print tables in the `form` of FORMATS, or JSON.
 
-    `files` receive tables too, anew after each set. What was measured is printed and written whatever ends
-    the evaluation. Figures of single images go to stderr. Exits with status 3 if anything was skipped.
+    `files` receive tables too, anew after each set, and `save` the upscaled pictures. What was measured is
+    printed and written whatever ends the evaluation. Figures of single images go to stderr. Exits with status
+    3 if anything was skipped.
     """
     suite = Suite.find(folder, protocol, str(model or "reference"), "suite=")
     for one in suite.sets:
@@ -57,7 +60,8 @@ def evaluate_suite(
     said = 0
     before = ""
     try:
-        for label, result in suite.run(net, scales or SUITE_SCALES, metrics, on_skip=skipped, progress=line):
+        results = suite.run(net, scales or SUITE_SCALES, metrics, save=save, on_skip=skipped, progress=line)
+        for label, result in results:
             line.clear()
             if before not in ("", label):
                 write_tables(suite, files)
@@ -75,8 +79,10 @@ def evaluate_suite(
     unmeasured = [one.label for one in suite.sets if one.label not in suite.reports]
     if skipped.all or unmeasured:
         parts = [f"sets not measured: {', '.join(unmeasured)}"] if unmeasured else []
-        if skipped.all:
-            parts.append(f"skipped: {count(len({one.path for one in skipped.all}), 'image')}")
+        if images := {one.path for one in skipped.all if one.missing is None}:
+            parts.append(f"skipped: {count(len(images), 'image')}")
+        if missing := sorted({one.missing for one in skipped.all if one.missing}):
+            parts.append(f"no {' and no '.join(missing)} of some images")
         notify(f"{'; '.join(parts)}. The means are over the others.")
         raise SystemExit(FINISHED_WITH_FAILURES)
 

@@ -47,7 +47,8 @@ def ssim(image: Tensor, reference: Tensor) -> float:
     1.0
     """
     if min(image.shape[-2:]) < 11:
-        raise ValueError(f"SSIM needs 11 pixels on a side, got {image.shape[-1]}x{image.shape[-2]}")
+        size = f"{image.shape[-1]}x{image.shape[-2]}"
+        raise ValueError(f"SSIM needs 11 pixels on a side, and {size} are left without the border")
     window = torch.exp(-((torch.arange(11, dtype=torch.float64) - 5) ** 2) / (2 * 1.5**2))
     window /= window.sum()
 

@@ -49,13 +49,20 @@ class Published:
     figures: dict[str, float]
     """By metric: psnr (dB), ssim, lpips, dists, fid."""
 
-    def comparable(self, protocol: Protocol) -> bool:
-        """Whether `protocol` measures alike at this scale: channel, border, rounding and LR images.
+    def comparable(self, protocol: Protocol, metric: str = "psnr") -> bool:
+        """Whether `protocol` measures a metric alike at this scale: channel, border, rounding and LR images.
+
+        False for perceptual metrics, which are of the whole image here, but not in the sources, or they do
+        not say so.
 
         >>> gsasr = next(row for row in published() if row.protocol == "gsasr" and row.scale == 4)
         >>> gsasr.comparable(PROTOCOLS["benchmark"]), gsasr.comparable(PROTOCOLS["continuoussr"])
         (True, False)
+        >>> gsasr.comparable(PROTOCOLS["benchmark"], "lpips")
+        False
         """
+        if metric not in ("psnr", "ssim"):
+            return False
         theirs = PROTOCOLS.get(self.protocol)
         return theirs is not None and _choices(theirs, self.scale) == _choices(protocol, self.scale)
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dgp_mining.images.reader import ImageError
 
+from ..image_io.hr_images import find_hr_images
 from ..networks.base import Network
 from ..upscaling.tiling import ProgressCallback, no_progress
 from ..upscaling.upscale import as_network
 from .benchmark_sets import SetFolder, find_benchmark_sets
-from .evaluate import Result, SkipCallback, Skipped, evaluate, hr_files, log_skipped
+from .evaluate import Result, SkipCallback, Skipped, evaluate, hr_files, log_skipped, saved_pictures
 from .perceptual import MissingPackage, Perceptual
+from .planning import plan_evaluation
 from .protocol import Protocol, named_protocol
 from .published import published
-from .tables import EvaluationReport
+from .saved_pictures import SavedPictures
+from .tables import EvaluationReport, scale_label
 
 SUITE_SCALES = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 """The scales of the papers' tables on benchmarks."""
@@ -68,6 +71,7 @@ class Suite:
         scales: Sequence[float] = SUITE_SCALES,
         metrics: Sequence[str] = (),
         *,
+        save: SavedPictures | str | Path | None = None,
         on_skip: SkipCallback = log_skipped,
         progress: ProgressCallback = no_progress,
     ) -> Iterator[tuple[str, Result]]:
@@ -79,6 +83,7 @@ class Suite:
             model: a network, or the checkpoint of one; None for the reference model.
             scales: numbers above 0.
             metrics: perceptual metrics, out of `sr_model.evaluation.perceptual.METRICS`.
+            save: where to save the upscaled pictures, as for `evaluate`: each set's in a folder of its label.
             on_skip: called for an image that cannot be measured.
             progress: called with the current image and the fraction of its set that is done.
 
@@ -86,7 +91,8 @@ class Suite:
             MissingPackage: if the package of a metric is not installed.
             CheckpointError: if the model cannot be loaded.
             ValueError: for no scale, or a scale that is not a finite number above 0.
-            ImageError: at the end, if no image of any set could be measured.
+            ImageError: if pictures cannot be saved, or exist; at the end, if no image of any set could be
+                measured.
 
         >>> import tempfile
         >>> import numpy as np
@@ -101,6 +107,7 @@ class Suite:
         >>> suite.notes[-1]
         'Set5 holds 1 image here, but 5 in the literature: its means are not those of the set.'
         """
+        pictures = self._pictures(save, model, scales)
         network = as_network(model)
         for one in self.sets:
             perceptual = Perceptual(metrics) if metrics else None  # its own, since FID is of a set's images
@@ -118,7 +125,14 @@ class Suite:
                 paths = hr_files(one.folder, "images=")
                 self._count(one, len(paths))
                 results = evaluate(
-                    network, paths, scales, self.protocol, perceptual, on_skip=skip, progress=shown
+                    network,
+                    paths,
+                    scales,
+                    self.protocol,
+                    perceptual,
+                    save=pictures.get(one.label),
+                    on_skip=skip,
+                    progress=shown,
                 )
                 for result in results:
                     report.add(report.name(result.path), result)
@@ -129,8 +143,39 @@ class Suite:
                 continue
             if perceptual:
                 report.measure_sets(perceptual, skip)
+            self.notes += [f"{one.label}: {sentence}" for sentence in report.infinite()]
         if not self.reports:
             raise ImageError(f"No test set in {self.folder} can be evaluated: {self.notes[-1]}")
+
+    def _pictures(
+        self,
+        save: SavedPictures | str | Path | None,
+        model: Network | str | Path | None,
+        scales: Sequence[float],
+    ) -> dict[str, SavedPictures]:
+        """Where the pictures of each set are saved, by label. Raises ImageError as `SavedPictures.check`."""
+        if (pictures := saved_pictures(save, model)) is None:
+            return {}
+        within = Path(pictures.folder).resolve()
+        by_label = {}
+        for one in self.sets:
+            if one.folder.resolve().is_relative_to(within) or within.is_relative_to(one.folder.resolve()):
+                raise ImageError(
+                    f"The pictures in {pictures.folder} would mix with the images of {one.folder}: name "
+                    "another folder with save=."
+                )
+            try:
+                paths = find_hr_images(one.folder).paths
+            except ImageError:  # said when it is the set's turn
+                continue
+            by_label[one.label] = replace(pictures, folder=Path(pictures.folder) / one.label)
+            by_label[one.label].check(plan_evaluation(paths, scales).measurements)
+        return by_label
+
+    def is_whole(self, label: str, scale: str) -> bool:
+        """Whether as many images of a set were measured at a scale, x4 say, as it has in the literature."""
+        images = next(one.set.images for one in self.sets if one.label == label)
+        return self.reports[label].counts().get(scale) == images
 
     def _count(self, one: SetFolder, images: int) -> None:
         if images != one.set.images:
@@ -157,7 +202,11 @@ class Suite:
                             "scale": row.scale,
                             **row.figures,
                             "protocol": row.protocol,
-                            "comparable": row.comparable(self.protocol),
+                            "comparable": {
+                                metric: self.is_whole(label, scale_label(row.scale))
+                                and row.comparable(self.protocol, metric)
+                                for metric in row.figures
+                            },
                             "source": f"arXiv {row.source.arxiv}, {row.source.place}",
                         }
                         for row in rows

@@ -19,7 +19,7 @@ from .tables import EvaluationReport, markdown_table, scale_label
 NONE = "–"
 """Cell of a figure that is not known."""
 MARK = "*"
-"""Mark of a figure measured by another protocol than ours."""
+"""Mark of a figure that was measured otherwise than ours, or on other images."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Figure:
     protocol: str
     """Name of its protocol."""
     comparable: bool
-    """Whether it was measured as ours are."""
+    """Whether it was measured as ours are, and on the same images by their number."""
     images: int | None
     """Number of images that it is the mean over; None if published."""
     source: Source | None
@@ -56,9 +56,10 @@ def figures(suite: Suite) -> Iterator[Figure]:
         for row in published():
             scale = scale_label(row.scale)
             if row.set == names[label]:
-                comparable = row.comparable(suite.protocol)
+                whole = suite.is_whole(label, scale)
                 for metric, value in row.figures.items():
                     if (scale, metric) in measured:
+                        comparable = whole and row.comparable(suite.protocol, metric)
                         yield _of_row(row, label, metric, value, comparable)
         yield from (one for one in ours if one.method != "bicubic")
 
@@ -144,8 +145,9 @@ def _number(one: Figure) -> str:
 def notes(suite: Suite, sources: Sequence[Source]) -> list[str]:
     """What readers of the tables must know, one sentence each: marks, sources, what is missing."""
     lines = [
-        f"{MARK} measured by another protocol than {suite.protocol.name}, or one that its source does not "
-        "state: not comparable with our rows to the last digits."
+        f"{MARK} not comparable with our rows to the last digits: measured on another number of images, "
+        f"by another protocol than {suite.protocol.name}, or one that its source does not state; or a "
+        "perceptual metric, which is of the whole image here."
     ]
     for number, one in enumerate(sources, 1):
         quoted = "Not read in that paper itself. " if one.quoted else ""

@@ -76,6 +76,16 @@ def test_what_was_measured_before_a_crash_is_printed_and_saved(checkpoint, sets,
     assert Path("t.md").read_text() == printed.stdout
 
 
+def test_pictures_of_each_set_are_saved(checkpoint, sets):
+    asked = ("--model", checkpoint, "--suite", sets, "--scales", "2", "--save", "pictures", "--save-bicubic")
+    assert run(evaluate, *asked).exit_code == 0
+    saved = {path.as_posix() for path in Path("pictures").glob("*/*.png")}
+    assert len(saved) == 8
+    assert {"pictures/Set5/0_x2_bicubic.png", "pictures/Kodak/2_x2_bicubic.png"} <= saved
+    refused(run(evaluate, *asked), 1, "exist already", "--overwrite")
+    assert run(evaluate, *asked, "--overwrite").exit_code == 0
+
+
 def test_options_that_contradict_each_other_are_refused(checkpoint, sets):
     model = ("--model", checkpoint)
     refused(run(evaluate, *model, "--suite", sets, "--images", sets), 2, "--suite", "--images")

@@ -71,7 +71,9 @@ def test_results_are_there_while_it_runs(folder: Path, network: ContinuousSR):
 def test_markdown_has_published_figures_with_protocol_and_source(suite: Suite):
     text = as_markdown(suite)
     rows = [line for line in text.splitlines() if line.startswith("| GSASR (RDN)")]
-    assert rows == ["| GSASR (RDN) [3] | gsasr | – | 27.15 / 0.8177 |"]  # of Urban100; x2 was not published
+    assert rows == [
+        r"| GSASR (RDN) [3] | gsasr | – | 27.15 / 0.8177\* |"
+    ]  # of all Urban100; x2 was not published
     quoted = next(line for line in text.splitlines() if line.startswith("| ContinuousSR (SwinIR)"))
     assert quoted.endswith(r"| – | 27.65 / 0.8211\* |")  # by another protocol
     assert "PSNR (dB) / SSIM on Urban100, 1 image, protocol gsasr" in text
@@ -108,7 +110,8 @@ def test_json_holds_sets_and_published_figures(suite: Suite):
     held = json.loads(json.dumps(suite.as_dict()))
     assert held["sets"].keys() == {"Set5", "Urban100"}
     gsasr = [row for row in held["sets"]["Urban100"]["published"] if row["method"] == "GSASR (RDN)"]
-    assert [(row["psnr"], row["lpips"], row["comparable"]) for row in gsasr] == [(27.15, 0.1953, True)]
+    assert [(row["psnr"], row["lpips"]) for row in gsasr] == [(27.15, 0.1953)]
+    assert not any(gsasr[0]["comparable"].values())  # one image is not the set
 
 
 def test_perceptual_metrics_have_tables_of_their_own(folder: Path, network: ContinuousSR, monkeypatch):
@@ -119,8 +122,50 @@ def test_perceptual_metrics_have_tables_of_their_own(folder: Path, network: Cont
     list(suite.run(network, [4], ["lpips"], on_skip=lambda skipped: None))
     text = as_markdown(suite)
     assert "LPIPS (lower is better) on Urban100" in text
-    assert "| GSASR (RDN) [3] | gsasr | 0.1953 |" in text
+    assert r"| GSASR (RDN) [3] | gsasr | 0.1953\* |" in text
     assert "DISTS" not in text.split("[1]")[0]
+
+
+def test_only_the_same_metric_on_the_same_images_is_comparable(network: ContinuousSR, tmp_path: Path):
+    for index in range(5):
+        picture(tmp_path / "Set5" / f"{index}.png", index)
+
+    def comparable(protocol: str, scale: float) -> set[str]:
+        suite = Suite.find(tmp_path, protocol)
+        list(suite.run(network, [scale], on_skip=lambda skipped: None))
+        rows = csv.DictReader(io.StringIO(as_csv(suite)))
+        return {row["comparable"] for row in rows if row["method"] == "bicubic, as published"}
+
+    assert comparable("benchmark", 2) == {"yes"}
+    assert comparable("div2k", 2) == {"no"}
+    (tmp_path / "Set5" / "4.png").write_bytes(b"damaged")
+    assert comparable("benchmark", 2) == {"no"}
+
+
+def test_an_infinite_mean_is_explained(network: ContinuousSR, tmp_path: Path):
+    (tmp_path / "Set5").mkdir()
+    Image.new("RGB", (48, 48)).save(tmp_path / "Set5" / "black.png")
+    suite = Suite.find(tmp_path)
+    list(suite.run(network, [2]))
+    assert any("black.png at x2" in note and "infinite" in note for note in suite.notes)
+
+
+def test_pictures_are_saved_set_by_set(folder: Path, network: ContinuousSR, tmp_path: Path):
+    suite = Suite.find(folder)
+    list(suite.run(network, [2], save=tmp_path / "pictures", on_skip=lambda skipped: None))
+    saved = {
+        path.relative_to(tmp_path / "pictures").as_posix() for path in tmp_path.glob("pictures/**/*.png")
+    }
+    names = ("Set5/baby", "Set5/bird", "Urban100/img_001")
+    assert saved == {f"{name}_x2_network.png" for name in names}
+    with pytest.raises(ImageError, match="exist already"):
+        next(suite.run(network, [2], save=tmp_path / "pictures"))
+
+
+@pytest.mark.parametrize("place", ["", "set5", "set5/pictures"])
+def test_pictures_do_not_mix_with_the_images_of_a_set(folder: Path, network: ContinuousSR, place: str):
+    with pytest.raises(ImageError, match="would mix with the images"):
+        next(Suite.find(folder).run(network, [2], save=folder / place))
 
 
 def test_sets_without_a_usable_image_end_in_one_sentence(tmp_path: Path, network: ContinuousSR):
