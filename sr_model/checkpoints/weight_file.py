@@ -87,9 +87,11 @@ def _other_than_weights(start: bytes) -> str:
     """Return what is wrong with a file that begins so; "" if it may be weights."""
     if not start:
         return f"is empty: {AGAIN}"
+    if not start.strip(b"\0"):
+        return f"begins with zeros, as an interrupted download leaves behind: {AGAIN}"
     if start.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, a few lines that stand for the file: fetch the file with `git lfs pull`"
-    if re.match(rb"\s*<(?:!doctype|html|head|\?xml)", start, re.IGNORECASE):
+    if re.match(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|\?xml)", start, re.IGNORECASE):
         return "is a web page, not weights: open the link that it was downloaded from, and download the file"
     for magic, name in ARCHIVES.items():
         if start.startswith(magic):

@@ -64,8 +64,10 @@ OLD = {"sys_info": b"", "pickle": b"", "storages": b"", "tensors": b""}
     ("content", "phrase"),
     [
         (b"", "is empty"),
+        (bytes(20_000), "begins with zeros"),
         (b"<!DOCTYPE html><html><body>Sign in</body></html>", "web page"),
         (b"\n<HTML>", "web page"),
+        (b"\xef\xbb\xbf<html>", "web page"),
         (LFS, "git lfs pull"),
         (b"Entry not found", "begins with 'Entry not found'"),
         (b'{"error": "Invalid username or password."}', "text that begins with"),
