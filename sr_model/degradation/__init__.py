@@ -1,7 +1,7 @@
 """Degradation from HR to LR images: blur, reduction, rain, noise, JPEG and effects of your own."""
 
 from .blur import Blur
-from .custom import Effect, import_effect
+from .custom import Effect, EffectError, import_effect
 from .jpeg import Jpeg
 from .noise import Noise
 from .pipeline import Degradation, Stage
@@ -13,6 +13,7 @@ __all__ = [
     "Blur",
     "Degradation",
     "Effect",
+    "EffectError",
     "Jpeg",
     "Noise",
     "Rain",

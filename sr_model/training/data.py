@@ -78,6 +78,7 @@ def load_pairs(
         pairs, validated = pairs.split(unseen)
     samples = PairSet(pairs, settings.crop)
     validation = Validation.of_pairs(validated) if validated and (val or unseen) else None
+    log.info("scales are those of the pairs, x%g to x%g", *samples.scales)
     return TrainingData(replace(settings, scales=samples.scales), samples, validation, unseen)
 
 

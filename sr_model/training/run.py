@@ -21,6 +21,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.pretrained import load_encoder_weights
 from ..config.presets import Preset, find_preset
 from ..config.training_settings import EXECUTION, TrainSettings
+from ..degradation import EffectError
 from ..memory import keep_freed_memory, ran_out
 from .data import hr_images, load_images, load_pairs
 from .device_samples import DeviceImages, on_device
@@ -137,7 +138,7 @@ def open_run(
     cache = Path(cache) if cache else default_cache()
     with (
         init_process_group() as context,
-        explain_lack_of_memory(preset),
+        explain_failures(preset),
         sample_workers(preset.train, context) as workers,
     ):
         check_parts(preset, context)
@@ -269,10 +270,12 @@ def identify(preset: Preset, start: Start, seed: int, images: Sequence[Path]) ->
 
 
 @contextmanager
-def explain_lack_of_memory(preset: Preset) -> Iterator[None]:
-    """Turn running out of memory into a TrainingError that names the settings to change."""
+def explain_failures(preset: Preset) -> Iterator[None]:
+    """Turn running out of memory, and a failing effect, into a TrainingError that says what to change."""
     try:
         yield
+    except EffectError as error:
+        raise TrainingError(f"This cannot be trained: {error}.") from error
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
             raise

@@ -99,6 +99,14 @@ def test_wrong_settings_are_one_sentence_and_status_two(prior: Path):
     assert not Path("new").exists()
 
 
+def test_an_effect_that_fails_in_training_is_one_sentence(prior: Path, monkeypatch: pytest.MonkeyPatch):
+    Path("failing_effects.py").write_text("def fails(image, random):\n    return image.nothing\n")
+    monkeypatch.syspath_prepend(Path.cwd())
+    custom = ("--set", "training.degradation.custom=failing_effects:fails")
+    result = run(train, "--prior", prior, "--out", "failing", *custom, "--steps", 1)
+    refused(result, 1, "failing_effects:fails failed (AttributeError")
+
+
 def test_validation_images_are_named_by_their_own_option(prior: Path):
     Path("empty").mkdir()
     Path("small").mkdir()

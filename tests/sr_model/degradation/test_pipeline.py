@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from splat2d.matlab_imresize import imresize
-from sr_model.degradation import Blur, Degradation, Jpeg, Noise, Rain, Resize, Stage
+from sr_model.degradation import Blur, Degradation, EffectError, Jpeg, Noise, Rain, Resize, Stage
 
 SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
 
@@ -84,6 +84,24 @@ def test_effects_of_ones_own_are_taken_by_name(hr, tmp_path, monkeypatch):
     for wrong in ("my_effects:lighter", "nowhere_at_all:f", "my_effects:number"):
         with pytest.raises(ValueError, match=rf"the effect {wrong}"):
             Degradation(custom=wrong).check()
+
+
+def test_an_effect_that_fails_or_returns_no_image_is_named(hr, tmp_path, monkeypatch):
+    (tmp_path / "wrong_effects.py").write_text(
+        "def fails(image, random):\n    return image.nothing\n\n"
+        "def crops(image, random):\n    return image[:, 1:]\n\n"
+        "def nothing(image, random):\n    pass\n\n"
+        "def divides(image, random):\n    return image / 0\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, said in (
+        ("fails", "AttributeError"),
+        ("crops", r"\[3, 10, 10\], got \[3, 9, 10\]"),
+        ("nothing", "got NoneType"),
+        ("divides", "not finite"),
+    ):
+        with pytest.raises(EffectError, match=rf"the effect wrong_effects:{name} .*{said}"):
+            Degradation(custom=f"wrong_effects:{name}")(hr, (10, 10), randoms(0, 1))
 
 
 def test_wrong_settings_are_named():
