@@ -18,6 +18,9 @@ from .layout import Layout, depth
 from .recognition import advice, layout_of, read_public_weights
 from .tensor_file import CheckpointError
 
+WIDE_EDSR = 256
+"""Width from which EDSR is trained with a residual scale, which its weights do not tell."""
+
 
 def load_encoder_weights(encoder: Encoder, path: str | Path, key: str = "") -> str:
     """Load the weights of a public file into `encoder`, and return a short description of them.
@@ -63,6 +66,8 @@ def load_encoder_weights(encoder: Encoder, path: str | Path, key: str = "") -> s
             if encoder.long_skip
             else "trained with the long skip that network.long_skip=false leaves out"
         )
+    if isinstance(encoder, EDSR) and encoder.channels >= WIDE_EDSR and encoder.residual_scale == 1:
+        remarks.append("which of this width was published with network.residual_scale=0.1")
     return ", ".join([layout.name, *remarks])
 
 

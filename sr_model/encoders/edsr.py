@@ -19,7 +19,7 @@ class EDSR(Encoder):
 
     def __init__(self, width: int, depth: int, residual_scale: float = 1.0, long_skip: bool = True) -> None:
         super().__init__(width, mean=0.5)
-        self.long_skip = long_skip
+        self.residual_scale, self.long_skip = residual_scale, long_skip
         self.head = Conv2d(3, width, 3, padding=1)
         self.blocks = nn.ModuleList(ResidualBlock(width, residual_scale) for _ in range(depth))
         self.tail = Conv2d(width, width, 3, padding=1)

@@ -81,6 +81,12 @@ def test_another_long_skip_than_the_published_one_is_named(tmp_path: Path):
         )
 
 
+def test_the_residual_scale_of_a_wide_edsr_is_named_since_weights_do_not_tell_it(tmp_path: Path):
+    torch.save(public.fabricate(public.edsr_basicsr(256, 1, 2)), tmp_path / "wide.pth")
+    assert "residual_scale=0.1" in load_encoder_weights(EDSR(256, 1), tmp_path / "wide.pth")
+    assert "residual_scale" not in load_encoder_weights(EDSR(256, 1, 0.1), tmp_path / "wide.pth")
+
+
 def test_a_released_network_is_to_be_converted_before_a_training_starts_from_it(tmp_path: Path):
     names = ("encoder.conv_first.weight", "conv1.weight", "mlp_vector.layers.0.weight", "mlp.layers.0.weight")
     torch.save(dict.fromkeys([*names, "mlp_offset.layers.0.weight"], torch.zeros(1)), tmp_path / "a.pth")
