@@ -37,7 +37,7 @@ def test_the_reference_model_is_trained_by_the_preset_nearest_to_it_at_a_tenth_o
     assert checkpoint.network == PRESETS["light"].network
     assert checkpoint.notes["training"]["learning_rate"] == PRESETS["light"].train.learning_rate / 10
     assert checkpoint.notes["init"]["from"] == "reference"
-    rate = ("--set", "training.learning_rate=1e-3")
+    rate = ("--set", "training.learning_rate=3e-4")
     assert (
         run(train, "--init", "reference", "--images", photographs, *SMALL, *rate, "--out", "b").exit_code == 0
     )
@@ -147,7 +147,7 @@ def test_fine_tuning_on_ten_pages_of_line_art_improves_the_eleventh():
     page(10).save("eleventh.png")
     rate = (
         "--set",
-        "training.learning_rate=3e-4",
+        "training.learning_rate=1e-3",
         "--set",
         "training.warmup=10",
         "--set",
