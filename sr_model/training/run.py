@@ -30,16 +30,16 @@ from .errors import TrainingError
 from .image_cache import default_cache
 from .pair_samples import PairSet
 from .record import SETTINGS, Given, settings_text
+from .resumed import is_gone, recorded_digest, start_of_resumed
 from .sample_workers import sample_workers
 from .samples import Batch, ImageSet
 from .schedule import Budget
 from .start import Start, start_from_checkpoint, start_from_prior
-from .state import TrainingState
+from .state import BEST, LAST, STATE, TrainingState
 from .validation import Validation
 
 log = logging.getLogger(__name__)
 
-STATE, LAST, BEST = "state.safetensors", "last.safetensors", "best.safetensors"
 
 Images = str | Path | Sequence[str | Path]
 """A folder of images, searched recursively, or a list of files."""
@@ -144,6 +144,8 @@ def open_run(
         check_parts(preset, context)
         if init is None:
             start = start_from_prior(preset, dictionary)
+        elif resume:
+            start = start_of_resumed(init, out, preset, dictionary)
         else:
             start = start_from_checkpoint(init, preset, dictionary)
         preset = replace(preset, network=start.network)
@@ -153,7 +155,11 @@ def open_run(
             prepare_folder(out, resume)
         state = TrainingState.new(start.network, start.kernels, settings, seed, context, start.weights)
         state.workers = workers
-        if encoder_weights:
+        digest = recorded_digest(out, "encoder_weights") if resume and is_gone(encoder_weights) else None
+        if digest:
+            log.info("%s does not exist any more, and is not needed to go on", encoder_weights)
+            start = replace(start, recorded={"encoder_weights": digest})
+        elif encoder_weights:
             loaded = load_encoder_weights(state.model.encoder, encoder_weights, encoder_key)
             if not resume:
                 log.info("the encoder starts as %s", loaded)

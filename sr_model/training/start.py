@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Start:
     """The encoder's state dict, if its weights are from a public file."""
     notes: Mapping[str, Any] | None = None
     """What every checkpoint of the training records of the one that it starts from."""
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    """Digests of files that are gone, as the state of the run to resume has them."""
 
     def digests(self) -> dict[str, str | None]:
         """What identifies kernels and weights: SHA-256 of their bytes, or None."""
@@ -52,6 +54,7 @@ class Start:
             "dictionary": None if self.kernels is None else _digest(self.kernels),
             "init": _digest_of(self.weights),
             "encoder_weights": _digest_of(self.encoder),
+            **self.recorded,
         }
 
 
@@ -162,7 +165,7 @@ def differences(ours: NetworkSettings, theirs: NetworkSettings) -> str:
     >>> differences(light, replace(light, width=48, trunk=(64,)))
     'width 64 instead of 48, trunk () instead of (64,)'
     """
-    pairs = ((field.name, getattr(ours, field.name), getattr(theirs, field.name)) for field in fields(ours))
+    pairs = ((one.name, getattr(ours, one.name), getattr(theirs, one.name)) for one in fields(ours))
     return ", ".join(f"{name} {mine} instead of {other}" for name, mine, other in pairs if mine != other)
 
 

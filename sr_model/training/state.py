@@ -29,6 +29,8 @@ from .samples import Batch
 
 log = logging.getLogger(__name__)
 
+STATE, LAST, BEST = "state.safetensors", "last.safetensors", "best.safetensors"
+"""Files of a run: what it is resumed from, and its latest and its best checkpoint."""
 FORMAT = "sr_model-training/1"
 WARM_EMA = 10
 """Warm-up of the averaged weights: their decay is at most (1 + step) / (WARM_EMA + step)."""

@@ -19,9 +19,10 @@ from ..config.presets import Preset
 from .batch_preview import save_batch
 from .callbacks import ProgressLog, StepDone, TrainingCallback, Validated
 from .errors import Diverged, TrainingError
-from .run import BEST, LAST, STATE, Images, TrainingRun, open_run
+from .run import Images, TrainingRun, open_run
 from .samples import prefetch
 from .schedule import Budget, learning_rate
+from .state import BEST, LAST, STATE
 
 log = logging.getLogger(__name__)
 

@@ -95,6 +95,27 @@ def test_a_frozen_encoder_is_kept_and_resumed(prior: Path, photographs: Path):
     refused(run(train, *go_on[:4], "--out", "run", "--steps", 4, "--resume"), 1, "training.freeze")
 
 
+def test_a_run_goes_on_without_the_checkpoint_that_it_started_from(prior: Path, photographs: Path):
+    assert run(train, "--prior", prior, "--steps", 2, "--out", "first").exit_code == 0
+    common = ("--images", photographs, "--set", "training.batch=2", "--set", "training.crop=8")
+    for out in ("a", "b"):
+        assert (
+            run(train, "--init", "first/best.safetensors", *common, "--steps", 2, "--out", out).exit_code == 0
+        )
+    go_on = ("--init", "first/best.safetensors", *common, "--steps", 4, "--resume", "--out")
+    assert run(train, *go_on, "a").exit_code == 0
+    Path("first").rename("moved")
+    resumed = run(train, *go_on, "b")
+    assert resumed.exit_code == 0, resumed.output
+    assert "first/best.safetensors does not exist any more" in resumed.output
+    assert same("a", "b")
+    assert Checkpoint.load("b/last.safetensors").notes["init"]["from"] == "first/best.safetensors"
+    fresh = ("--prior", prior, "--steps", 2, "--out", "fresh")
+    assert run(train, *fresh).exit_code == 0
+    wrong = run(train, *go_on, "fresh")
+    refused(wrong, 1, "first/best.safetensors does not exist")
+
+
 def test_settings_repeat_a_training_on_a_prior(prior: Path, photographs: Path):
     first = ("--prior", prior, "--val", photographs, "--steps", 2, "--seed", 5, "--out", "a")
     assert run(train, *first).exit_code == 0

@@ -15,8 +15,7 @@ from sr_model.checkpoints.pretrained import load_encoder_weights
 from sr_model.checkpoints.tensor_file import read_tensors, write_tensors
 from sr_model.degradation import Degradation, Noise
 from sr_model.encoders import EDSR
-from sr_model.training.run import STATE
-from sr_model.training.state import FORMAT
+from sr_model.training.state import FORMAT, STATE
 
 
 def test_an_existing_run_is_not_overwritten(
@@ -109,6 +108,9 @@ def test_a_run_is_resumed_only_with_the_encoder_weights_that_it_started_from(
     for other in ({"encoder_weights": tmp_path / "1.pth"}, {}):
         with pytest.raises(TrainingError, match=r"other settings \(encoder_weights\)"):
             resume(**other)
+    (tmp_path / "0.pth").rename(tmp_path / "moved.pth")
+    resume(**arguments)  # the state has them
+    (tmp_path / "moved.pth").rename(tmp_path / "0.pth")
     state = tmp_path / "run" / STATE
     tensors, header = read_tensors(state, FORMAT, "a state")
     del header["identity"]["encoder_weights"]  # as 0.1.0 wrote it

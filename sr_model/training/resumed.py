@@ -1,0 +1,49 @@
+"""Resuming a run whose files to start from are gone: its own checkpoint and state hold what is needed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from dgp_mining.prior.dictionary import Dictionary
+
+from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.tensor_file import CheckpointError, read_tensors
+from ..config.presets import Preset
+from .start import REFERENCE, Start, start_from_checkpoint
+from .state import FORMAT, LAST, STATE
+
+log = logging.getLogger(__name__)
+
+
+def is_gone(file: Checkpoint | str | Path | None) -> bool:
+    """Whether a file to start from is named, but does not exist."""
+    return isinstance(file, str | Path) and file != REFERENCE and not Path(file).exists()
+
+
+def recorded_digest(out: Path, name: str) -> str | None:
+    """What the state in `out` records of "init" or "encoder_weights"; None if it began without."""
+    try:
+        header = read_tensors(out / STATE, FORMAT, "the state of a training to resume")[1]
+    except CheckpointError:  # which `TrainingState.restore` will explain
+        return None
+    digest: str | None = header["identity"].get(name)
+    return digest
+
+
+def start_of_resumed(
+    init: Checkpoint | str | Path, out: Path, preset: Preset, prior: Dictionary | None = None
+) -> Start:
+    """As `start_from_checkpoint` with `init`, which is read from the run in `out` if it is gone.
+
+    Raises what `start_from_checkpoint` raises, also if the run in `out` did not begin with a checkpoint.
+    """
+    digest = recorded_digest(out, "init") if is_gone(init) and (out / LAST).exists() else None
+    if digest is None:
+        return start_from_checkpoint(init, preset, prior)
+    last = Checkpoint.load(out / LAST)
+    log.info("%s does not exist any more: the run goes on with what %s holds", init, out / LAST)
+    start = start_from_checkpoint(last, preset, prior)
+    notes = {name: last.notes[name] for name in ("init", "converted") if name in last.notes}
+    return replace(start, notes=notes, recorded={"init": digest})
