@@ -21,6 +21,7 @@ def test_outages_of_s3_lose_nothing_and_double_nothing(
     chance = chance_of_this_run()
     mishaps = chance.sample(["gap", "outage", "end", "worker-0", "scheduler", "client"], 6)
     store = "s3://bucket/disturbed.zarr"
+    monkeypatch.chdir(tmp_path)  # the log of a run on S3 is written to the current folder
     with S3(tmp_path) as s3:
         for name, value in s3.environment.items():
             monkeypatch.setenv(name, value)
