@@ -74,6 +74,5 @@ def part_file(folder: Path, part: str, trained: str) -> Path:
             return found[0]
     held = ", ".join(file.name for file in files[:3]) or "no weights"
     raise CheckpointError(
-        f"{folder / part}.pth is not a file, which a released GSASR has beside the other part: the folder "
-        f"holds {held}."
+        f"{folder / part}.pth is missing: a released GSASR has two files, and the folder holds {held}."
     )

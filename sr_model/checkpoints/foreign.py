@@ -1,4 +1,4 @@
-"""What a file is that was given as a checkpoint of this project, but is none."""
+"""Recognises files that were given as a checkpoint of this project, but are something else."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Signature:
         return name in self.marks or any(re.fullmatch(pattern, name) for pattern in self.others)
 
     def missing(self, names: Collection[str]) -> list[str]:
-        """The names of tensors that such weights should have beside these."""
+        """The names of further tensors that such weights should have."""
         return [mark for mark in self.marks if mark not in names]
 
 
@@ -68,7 +68,7 @@ class Layout(Signature):
         return super().knows(name) or self.rename(name) is not None
 
     def missing(self, names: Collection[str]) -> list[str]:
-        """The names of the encoder's tensors that such weights should have beside these.
+        """The names of further tensors of the encoder that such weights should have.
 
         The depth is that of the blocks of which there is something.
         """

@@ -137,7 +137,7 @@ def find_hr_images(
 def _found(
     root: Path, folder: Path, paths: Sequence[Path], taken: Sequence[Path], others: Sequence[str]
 ) -> HRImages:
-    """The images `taken`; a file beside them that is not taken joins `others`, further ones as a number."""
+    """The images `taken`; a file next to them that is not taken joins `others`, further ones as a number."""
     places, chosen = {path.parent for path in taken}, set(taken)
     beside = [path for path in paths if path.parent in places and path not in chosen]
     files = []

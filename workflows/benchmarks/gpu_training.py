@@ -6,7 +6,7 @@ For every preset, in bfloat16 and in float32: the median time of a step at the p
 parts as memory needs), without and with CUDA graphs, and their ratio; the same with a batch that is ready on
 the GPU; the time to make a batch; and peak memory. The difference of the first two is what a step waits for
 its data. Then the time in which the reference model encodes and renders an image of 510x340 pixels at x4, x12
-and x48, beside the same rendering by plain torch operators (`splat2d.backends.fallback`; x4 and x12) and
+and x48, next to the same rendering by plain torch operators (`splat2d.backends.fallback`; x4 and x12) and
 bicubic interpolation.
 """
 
