@@ -31,12 +31,11 @@ from ..networks.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE, architectur
 from ..training.callbacks import TrainingCallback
 from ..training.distributed import is_main_process, started_by_torchrun
 from ..training.dry_run import estimate_training
-from ..training.resumed import is_gone
+from ..training.resumed import kept_checkpoint
 from ..training.run import RunOptions
 from ..training.samples import mined_from
 from ..training.schedule import Budget
 from ..training.start import differences, load_init
-from ..training.state import LAST
 from ..training.tensorboard import TensorBoard
 from ..training.train import train
 from .command import Command
@@ -209,8 +208,8 @@ def main(
     asked = {"network.covariance": covariance, "training.freeze": freeze}
     overrides = (*(f"{setting}={value}" for setting, value in asked.items() if value), *overrides)
     if init:
-        kept = out / LAST if resume and out and is_gone(init) and (out / LAST).exists() else init
-        name, chosen = choose_for(load_init(kept), arch, preset, config, overrides)
+        checkpoint = load_init(kept_checkpoint(init, out) if resume and out else init)
+        name, chosen = choose_for(checkpoint, arch, preset, config, overrides)
     else:
         name, chosen = choose(arch, preset, covariance, config, overrides)
     budget = length(ctx, steps, minutes)

@@ -32,6 +32,11 @@ def recorded_digest(out: Path, name: str) -> str | None:
     return digest
 
 
+def kept_checkpoint(init: Checkpoint | str | Path, out: Path) -> Checkpoint | str | Path:
+    """Return `init`, or the latest checkpoint of the run in `out` if `init` is gone and that exists."""
+    return out / LAST if is_gone(init) and (out / LAST).exists() else init
+
+
 def start_of_resumed(
     init: Checkpoint | str | Path, out: Path, preset: Preset, prior: Dictionary | None = None
 ) -> Start:
@@ -39,11 +44,12 @@ def start_of_resumed(
 
     Raises what `start_from_checkpoint` raises, also if the run in `out` did not begin with a checkpoint.
     """
-    digest = recorded_digest(out, "init") if is_gone(init) and (out / LAST).exists() else None
+    kept = kept_checkpoint(init, out)
+    digest = None if kept is init else recorded_digest(out, "init")
     if digest is None:
         return start_from_checkpoint(init, preset, prior)
     last = Checkpoint.load(out / LAST)
-    log.info("%s does not exist any more: the run goes on with what %s holds", init, out / LAST)
+    log.info("%s does not exist any more: the run goes on with what %s holds", init, kept)
     start = start_from_checkpoint(last, preset, prior)
     notes = {name: last.notes[name] for name in ("init", "converted") if name in last.notes}
     return replace(start, notes=notes, recorded={"init": digest})

@@ -20,7 +20,7 @@ import argparse
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -114,10 +114,7 @@ def psnr_table(image: Tensor, pictures: list[Tensor]) -> None:
     """PSNR on luma of one pair, and of a set."""
     hr, result = reconstructed(image)
     print(f"PSNR on luma of one bicubic reconstruction at x{SCALE}, dB")
-    ours = psnr(luma(result), luma(hr))
-    row("sr_model, 16..235", f"{ours:.3f}")
-    for name, measure in PSNRS.items():
-        row(name, measured(measure, hr, result, 3, ours))
+    compare(PSNRS, "sr_model, 16..235", psnr(luma(result), luma(hr)), hr, result, 3)
     pairs = [reconstructed(picture) for picture in pictures]
     mean = float(np.mean([psnr(luma(result), luma(hr)) for hr, result in pairs]))
     print(f"PSNR on luma of {len(pairs)} pictures, dB")
@@ -130,10 +127,21 @@ def ssim_table(image: Tensor) -> None:
     """SSIM on luma of one pair, with the defaults of each library."""
     hr, result = reconstructed(image)
     print(f"SSIM on luma of one bicubic reconstruction at x{SCALE}")
-    ours = ssim(luma(result), luma(hr))
-    row("sr_model", f"{ours:.4f}")
-    for name, measure in SSIMS.items():
-        row(name, measured(measure, hr, result, 4, ours))
+    compare(SSIMS, "sr_model", ssim(luma(result), luma(hr)), hr, result, 4)
+
+
+def compare(
+    measures: Mapping[str, Callable[..., float]],
+    name: str,
+    ours: float,
+    hr: Tensor,
+    result: Tensor,
+    digits: int,
+) -> None:
+    """Print our figure of a pair, by `name`, and those of other libraries."""
+    row(name, f"{ours:.{digits}f}")
+    for other, measure in measures.items():
+        row(other, measured(measure, hr, result, digits, ours))
 
 
 def measured(measure: Callable[..., float], hr: object, result: object, digits: int, ours: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from runs import assert_seed_and_step_decide
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError
@@ -118,12 +119,7 @@ def test_a_batch_depends_on_seed_and_step_alone(tiny: Preset, tmp_path, cache):
     for name in "abc":
         save_pair(tmp_path, name, Fraction(2))
     first, second = pair_set(tmp_path, cache), pair_set(tmp_path, cache)
-    first.batch(tiny.train, seed=0, step=3)
-    ours, theirs = first.batch(tiny.train, 0, 7), second.batch(tiny.train, 0, 7)
-    assert torch.equal(ours.lr, theirs.lr)
-    assert torch.equal(ours.hr[0], theirs.hr[0])
-    assert not torch.equal(ours.lr, first.batch(tiny.train, 0, 8).lr)
-    assert not torch.equal(ours.lr, first.batch(tiny.train, 1, 7).lr)
+    assert_seed_and_step_decide(first, second, tiny.train)
 
 
 @pytest.mark.parametrize("scale_of", ["batch", "sample"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from runs import assert_seed_and_step_decide
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError, read_rgb
@@ -26,12 +27,7 @@ from sr_model.training.samples import (
 
 def test_a_batch_depends_on_seed_and_step_alone(photographs: Path, tiny: Preset, cache: Path):
     first, second = (ImageSet(list_images(photographs), smallest=24, cache=cache) for _ in range(2))
-    first.batch(tiny.train, seed=0, step=3)
-    ours, theirs = first.batch(tiny.train, 0, 7), second.batch(tiny.train, 0, 7)
-    assert torch.equal(ours.lr, theirs.lr)
-    assert torch.equal(ours.hr[0], theirs.hr[0])
-    assert not torch.equal(ours.lr, first.batch(tiny.train, 0, 8).lr)
-    assert not torch.equal(ours.lr, first.batch(tiny.train, 1, 7).lr)
+    assert_seed_and_step_decide(first, second, tiny.train)
 
 
 def test_scales_are_drawn_for_each_sample_where_asked_for(photographs: Path, tiny: Preset, cache: Path):
