@@ -204,7 +204,7 @@ def test_a_folder_that_is_not_a_released_gsasr_is_refused_in_one_sentence(releas
     refused(encoder, "decoder", "gs_embedding")
     refused(decoder, "encoder", "no encoder")
     refused(public.fabricate(public.edsr_basicsr(12, 1, 2)), "encoder", "not a released")
-    with pytest.raises(CheckpointError, match=r"decoder\.pth is not a file"):
+    with pytest.raises(CheckpointError, match=r"decoder\.pth is missing: a released GSASR has two files"):
         convert_gsasr(tmp_path, tmp_path / "b.safetensors")
 
 
