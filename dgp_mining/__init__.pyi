@@ -2,7 +2,7 @@ from .callbacks import Callback as Callback
 from .callbacks import TqdmCallback as TqdmCallback
 from .fitting.fit import Fit as Fit
 from .fitting.fit import fit_image as fit_image
-from .images.pixels import ImageError as ImageError
+from .images.limits import ImageError as ImageError
 from .mining import mine as mine
 from .planning.settings import Settings as Settings
 from .planning.settings import StoreSettings as StoreSettings

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from .pixels import ImageError
+from .formats.table import SUFFIXES as SUFFIXES
+from .limits import ImageError
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -35,10 +36,6 @@ def printable_name(name: str) -> str:
     'a�[2Jb.png'
     """
     return "".join(c if c.isprintable() and c != "\\" else "\N{REPLACEMENT CHARACTER}" for c in name)
-
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".j2k"})
-"""Suffixes (in lower case) of the files that `list_images` lists."""
 
 
 def list_images(folder: str | Path) -> list[Path]:

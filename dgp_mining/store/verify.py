@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..fitting.statistics import COUNTS
-from ..images.pixels import ImageError
+from ..images.limits import ImageError
 from ..progress import ProgressCallback
 from .columns import RESULT, ArrayName, CropColumns, FieldColumns
 from .crop_results import DONE, FAILED

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, Any, cast
+from typing import Any
 
-import tifffile
 from PIL import ExifTags, Image, TiffImagePlugin
 
 _TIFF_HEADER = b"II*\0\x08\0\0\0"
 _BIGTIFF_HEADER = b"II+\0\x08\0\0\0" + (16).to_bytes(8, "little")
-_MAX_DPI = 1e6  # larger values are damage
-_UNITS: Mapping[Any, float] = {2: 1.0, 3: 2.54}  # EXIF ResolutionUnit: inch, centimetre
 _PROFILE_SPACES = {b"GRAY": 1, b"RGB ": 3}
 _LAYOUT = frozenset(
     {
@@ -58,26 +55,6 @@ def portable_exif(exif: Image.Exif) -> bytes | None:
     if not len(exif):
         return None
     return exif.tobytes().removeprefix(b"Exif\0\0")
-
-
-def tiff_exif(tiff: tifffile.TiffFile) -> Image.Exif:
-    """The EXIF of a (Big)TIFF file, i.e. the tags of its first page; usable after the file is closed."""
-    exif = Image.Exif()
-    exif.bigtiff, exif.endian = tiff.is_bigtiff, tiff.byteorder
-    exif.load_from_fp(cast(IO[bytes], tiff.filehandle), tiff.pages.first.offset)
-    dict(exif.items())  # reads them
-    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.Interop, ExifTags.IFD.GPSInfo):
-        exif.get_ifd(directory)
-    exif.bigtiff = False  # it will be written as classic TIFF
-    return exif
-
-
-def resolution(info: Mapping[Any, Any], exif: Image.Exif) -> tuple[float, float] | None:
-    """Dots per inch (x, y), from Pillow's `info` or else from the EXIF; None if unknown or damaged."""
-    unit = _UNITS.get(exif.get(ExifTags.Base.ResolutionUnit))
-    x, y = exif.get(ExifTags.Base.XResolution), exif.get(ExifTags.Base.YResolution)
-    dpi = info.get("dpi") or ((float(x) * unit, float(y) * unit) if unit and x and y else None)
-    return (float(dpi[0]), float(dpi[1])) if dpi and 0 < min(dpi) <= max(dpi) < _MAX_DPI else None
 
 
 def profile_fits(profile: bytes, channels: int) -> bool:

@@ -16,7 +16,7 @@ from splat2d import GaussianField
 
 from ..checkpoints.tensor_file import CheckpointError
 from ..image_io.metadata import Metadata
-from ..image_io.reader import images_in, read_stored_image
+from ..image_io.reader import images_in, read_source_image
 from ..image_io.writer import FORMATS, Target, check_target, write_image
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
@@ -88,7 +88,7 @@ class Source:
             saved = load_field(path)
             field = saved.field
             return Source(path, field.size, field.colors.shape[2], saved.dtype, saved.metadata, field)
-        image = read_stored_image(path)
+        image = read_source_image(path)
         height, width, channels = image.pixels.shape
         return Source(path, (height, width), channels, image.pixels.dtype, image.metadata, image.pixels)
 

@@ -170,15 +170,6 @@ def test_sixteen_bit_jpeg_2000_keeps_its_sixteen_bits(tmp_path: Path, channels: 
     assert image_size(path) == (16, 17)
 
 
-def test_jpeg_2000_of_other_depths_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.j2k"
-    path.write_bytes(
-        imagecodecs.jpeg2k_encode(pixels(16, 17, dtype=np.uint16) >> 4, level=0, bitspersample=12)
-    )
-    with pytest.raises(ImageError, match="integers of 12 bits"):
-        read_image(path)
-
-
 @pytest.mark.parametrize("suffix", ["bmp", "webp", "jp2"])
 def test_other_formats_are_read_as_they_are(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
@@ -215,7 +206,7 @@ def test_what_is_no_image_is_named_in_one_sentence(tmp_path: Path) -> None:
             read_image(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ImageError, match=r"text\.png is not a PNG"):
+    with pytest.raises(ImageError, match=r"text\.png is not an image"):
         image_size(text)
 
 

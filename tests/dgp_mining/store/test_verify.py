@@ -13,7 +13,7 @@ from PIL import Image
 
 from dgp_mining import mining
 from dgp_mining.cli import main
-from dgp_mining.images.pixels import ImageError
+from dgp_mining.images.limits import ImageError
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary

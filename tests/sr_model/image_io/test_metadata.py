@@ -3,7 +3,8 @@
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from sr_model.image_io.metadata import Metadata, portable_exif, profile_fits, resolution
+from dgp_mining.images.attachments import resolution
+from sr_model.image_io.metadata import Metadata, portable_exif, profile_fits
 
 MAKE, ORIENTATION, WIDTH = ExifTags.Base.Make, ExifTags.Base.Orientation, ExifTags.Base.ExifImageWidth
 

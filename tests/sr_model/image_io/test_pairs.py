@@ -156,7 +156,7 @@ def test_sizes_that_do_not_belong_together_are_named(tmp_path):
     found = find_pairs(high, [tmp_path / "LR"])
     assert names(found) == [("d.png", "d.png")]
     for sentence, name, phrase in zip(
-        found.refused, "abc", ("not one scale", "must not be larger", "not a PNG"), strict=True
+        found.refused, "abc", ("not one scale", "must not be larger", "not an image"), strict=True
     ):
         assert str(tmp_path / "LR" / f"{name}.png") in sentence
         assert phrase in sentence

@@ -10,7 +10,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageCms
 
 from dgp_mining.images.reader import ImageError
-from sr_model.image_io.reader import images_in, read_stored_image
+from sr_model.image_io.reader import images_in, read_source_image
 
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -40,7 +40,7 @@ STORED = {
 def test_eight_bits_are_read_as_they_are(tmp_path, suffix, mode, channels):
     image = noise(9, 7, channels)
     Image.fromarray(image.squeeze(), mode).save(tmp_path / f"a{suffix}")
-    assert np.array_equal(read_stored_image(tmp_path / f"a{suffix}").pixels, image)
+    assert np.array_equal(read_source_image(tmp_path / f"a{suffix}").pixels, image)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -54,7 +54,7 @@ def test_sixteen_bits_are_read_as_they_are(tmp_path, channels):
         tmp_path / "a.tif", image.squeeze(), photometric=kind, planarconfig=planar, extrasamples=extra
     )
     for name in ("a.png", "a.tif"):
-        assert np.array_equal(read_stored_image(tmp_path / name).pixels, image), name
+        assert np.array_equal(read_source_image(tmp_path / name).pixels, image), name
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -80,7 +80,7 @@ def test_every_orientation_is_applied_and_then_gone(tmp_path, name, orientation)
         tifffile.imwrite(path, values, photometric="rgb", extratags=tags)
     else:
         Image.fromarray(stored).save(path, exif=exif, **({"quality": 100} if name == "a.jpg" else {}))
-    picture = read_stored_image(path)
+    picture = read_source_image(path)
     levels = picture.pixels.astype(float) / np.iinfo(picture.pixels.dtype).max * 255
     assert levels == pytest.approx(upright.astype(float), abs=8 if name == "a.jpg" else 0.01)
     kept = Image.Exif()
@@ -94,7 +94,7 @@ def test_palette_tiff_is_turned_once(tmp_path, orientation):
     image = Image.fromarray(noise(9, 7, 3)).quantize(8)
     image.save(tmp_path / "a.tif", tiffinfo={274: orientation})
     expected = STORED[orientation](np.asarray(image.convert("RGB")))  # these are their own inverses
-    assert np.array_equal(read_stored_image(tmp_path / "a.tif").pixels, expected)
+    assert np.array_equal(read_source_image(tmp_path / "a.tif").pixels, expected)
 
 
 def test_damaged_exif_costs_no_more_than_itself(tmp_path, caplog):
@@ -104,7 +104,7 @@ def test_damaged_exif_costs_no_more_than_itself(tmp_path, caplog):
     damaged[damaged.index(b"\x01\x0f") + 3] = 11  # a text tag whose declared type is float
     image = Image.fromarray(noise(9, 7, 3))
     image.save(tmp_path / "a.webp", lossless=True, exif=bytes(damaged) + bytes(30))
-    assert np.array_equal(read_stored_image(tmp_path / "a.webp").pixels, np.asarray(image))
+    assert np.array_equal(read_source_image(tmp_path / "a.webp").pixels, np.asarray(image))
     assert "a.webp: its EXIF is damaged and is dropped" in caplog.text
 
 
@@ -112,15 +112,15 @@ def test_palettes_keep_their_transparency(tmp_path):
     image = Image.fromarray(noise(9, 7, 3)).quantize(8)
     image.save(tmp_path / "plain.png")
     image.save(tmp_path / "clear.png", transparency=3)
-    assert read_stored_image(tmp_path / "plain.png").pixels.shape == (9, 7, 3)
-    clear = read_stored_image(tmp_path / "clear.png").pixels
+    assert read_source_image(tmp_path / "plain.png").pixels.shape == (9, 7, 3)
+    clear = read_source_image(tmp_path / "clear.png").pixels
     assert np.array_equal(clear[..., 3] == 0, np.asarray(image) == 3)
 
 
 def test_a_transparent_colour_becomes_alpha(tmp_path):
     grey = noise(9, 7, 1) // 64
     Image.fromarray(grey.squeeze()).save(tmp_path / "a.png", transparency=2)
-    assert np.array_equal(read_stored_image(tmp_path / "a.png").pixels[..., 1] == 0, grey[..., 0] == 2)
+    assert np.array_equal(read_source_image(tmp_path / "a.png").pixels[..., 1] == 0, grey[..., 0] == 2)
 
 
 def test_multiplied_alpha_is_divided_out(tmp_path):
@@ -129,7 +129,7 @@ def test_multiplied_alpha_is_divided_out(tmp_path):
     multiplied = straight.copy()
     multiplied[..., :3] = straight[..., :3].astype(float) * straight[..., 3:] / 65535 + 0.5
     tifffile.imwrite(tmp_path / "a.tif", multiplied, photometric="rgb", extrasamples=["assocalpha"])
-    pixels = read_stored_image(tmp_path / "a.tif").pixels
+    pixels = read_source_image(tmp_path / "a.tif").pixels
     opaque = straight[..., 3] > 6000
     assert np.abs(pixels[opaque].astype(int) - straight[opaque]).max() <= 12  # 16 bits times 1/11
     assert not pixels[0].any()
@@ -138,21 +138,21 @@ def test_multiplied_alpha_is_divided_out(tmp_path):
 def test_colours_stay_in_their_own_profile(tmp_path):
     image, profile = noise(9, 7, 3), adobe_like()
     Image.fromarray(image).save(tmp_path / "a.png", icc_profile=profile)
-    picture = read_stored_image(tmp_path / "a.png")
+    picture = read_source_image(tmp_path / "a.png")
     assert np.array_equal(picture.pixels, image)
     assert picture.metadata.profile == profile
 
 
 def test_a_profile_of_other_channels_is_dropped_and_said(tmp_path, caplog):
     Image.fromarray(noise(9, 7)).save(tmp_path / "a.png", icc_profile=adobe_like())
-    assert read_stored_image(tmp_path / "a.png").metadata.profile is None
+    assert read_source_image(tmp_path / "a.png").metadata.profile is None
     assert "a.png" in caplog.text
 
 
 def test_cmyk_becomes_srgb_and_says_so(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     Image.new("CMYK", (5, 4), (255, 0, 0, 0)).save(tmp_path / "a.jpg", dpi=(72, 72))
-    picture = read_stored_image(tmp_path / "a.jpg")
+    picture = read_source_image(tmp_path / "a.jpg")
     assert picture.pixels.shape == (4, 5, 3)
     assert picture.pixels[0, 0, 0] < 40
     assert picture.metadata.dpi == (72, 72)
@@ -162,18 +162,19 @@ def test_cmyk_becomes_srgb_and_says_so(tmp_path, caplog):
 def test_jpeg_2000_keeps_sixteen_bits(tmp_path):
     image = noise(32, 40, 3, dtype=np.uint16)
     (tmp_path / "a.jp2").write_bytes(imagecodecs.jpeg2k_encode(image, level=0))
-    assert np.array_equal(read_stored_image(tmp_path / "a.jp2").pixels, image)
+    assert np.array_equal(read_source_image(tmp_path / "a.jp2").pixels, image)
 
 
 @pytest.mark.parametrize(
-    ("value", "mentions"), [(np.nan, "NaN"), (np.inf, "NaN or infinite"), (1.5, r"outside \[0, 1\]")]
+    ("value", "mentions"),
+    [(np.nan, "not finite"), (np.inf, "not finite"), (1.5, r"scale them into \[0, 1\]")],
 )
 def test_floats_without_meaning_are_refused(tmp_path, value, mentions):
     image = np.full((4, 4, 3), 0.5, np.float32)
     image[1, 2, 0] = value
     tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb")
     with pytest.raises(ImageError, match=rf"a\.tif .*{mentions}"):
-        read_stored_image(tmp_path / "a.tif")
+        read_source_image(tmp_path / "a.tif")
 
 
 def test_what_is_no_picture_is_named(tmp_path):
@@ -184,7 +185,7 @@ def test_what_is_no_picture_is_named(tmp_path):
     tifffile.imwrite(tmp_path / "whole.tif", np.zeros((4, 4), np.int32))
     for name in ("text.png", "cut.png", "bands.tif", "whole.tif", "missing.png"):
         with pytest.raises(ImageError, match=name):
-            read_stored_image(tmp_path / name)
+            read_source_image(tmp_path / name)
 
 
 def test_a_folder_without_images_names_the_argument(tmp_path: Path):

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageCms
 from dgp_mining.images.reader import ImageError
 from sr_model.image_io import tiff_writer, writer
 from sr_model.image_io.metadata import Metadata
-from sr_model.image_io.reader import read_stored_image
+from sr_model.image_io.reader import read_source_image
 from sr_model.image_io.writer import Target, check_target, format_of, write_image
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -51,7 +51,7 @@ def test_lossless_formats_give_every_value_back_however_it_is_cut(tmp_path, name
     image = pixels(channels, dtype)
     for edges in ((), (1, 2, 299), (256,)):
         write_image(target(tmp_path / name, image), bands(image, *edges))
-        again = read_stored_image(tmp_path / name).pixels
+        again = read_source_image(tmp_path / name).pixels
         assert again.dtype == image.dtype
         assert np.array_equal(again, image)
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -87,7 +87,7 @@ def test_profile_exif_and_resolution_travel_with_the_pixels(tmp_path, monkeypatc
     write_image(
         target(tmp_path / name, image, Metadata(PROFILE, camera_exif(), (300.0, 150.0))), bands(image)
     )
-    metadata = read_stored_image(tmp_path / name).metadata
+    metadata = read_source_image(tmp_path / name).metadata
     assert metadata.profile == PROFILE
     if name != "a.webp":  # WebP has no other place for it than EXIF
         assert metadata.dpi == pytest.approx((300, 150), abs=0.02)  # PNG counts dots per metre

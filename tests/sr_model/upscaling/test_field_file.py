@@ -11,7 +11,7 @@ import torch
 from dgp_mining.images.reader import ImageError
 from splat2d import GaussianField
 from sr_model.image_io.metadata import Metadata
-from sr_model.image_io.reader import read_stored_image
+from sr_model.image_io.reader import read_source_image
 from sr_model.upscaling.field_file import SavedField, load_field, save_field
 from sr_model.upscaling.files import UpscaleRequest, upscale_file
 
@@ -29,7 +29,7 @@ def test_a_saved_field_carries_what_its_picture_needs(network, tmp_path, caplog)
     save_field(with_more, tmp_path / "more.safetensors")
     assert load_field(tmp_path / "more.safetensors").metadata == with_more.metadata
     assert upscale_file(field, tmp_path / "b.png", UpscaleRequest(3.0), None) == (27, 21)
-    assert read_stored_image(tmp_path / "b.png").pixels.dtype == np.uint16
+    assert read_source_image(tmp_path / "b.png").pixels.dtype == np.uint16
 
 
 def test_fields_of_others_are_rendered_and_broken_ones_named(tmp_path):

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 from dgp_mining.images.reader import ImageError
 from splat2d.backends import cpu
 from sr_model import GSASR, PRESETS, ContinuousSR, upscale
-from sr_model.image_io.reader import read_stored_image
+from sr_model.image_io.reader import read_source_image
 from sr_model.upscaling import upscale as upscaling
 from sr_model.upscaling.files import UpscaleRequest, upscale_file
 
@@ -53,7 +53,7 @@ def test_sixteen_bits_with_alpha_are_upscaled_upright_and_kept(network, deep, tm
     expected = upscale(np.ascontiguousarray(upright), 2.5, model=network)
     for name in ("out.png", "out.tif"):
         assert upscale_file(deep, tmp_path / name, UpscaleRequest(scale=2.5), network) == (18, 23)
-        assert np.array_equal(read_stored_image(tmp_path / name).pixels, expected)
+        assert np.array_equal(read_source_image(tmp_path / name).pixels, expected)
     assert imagecodecs.png_decode((tmp_path / "out.png").read_bytes()).dtype == np.uint16
     with Image.open(tmp_path / "out.png") as opened:
         exif = opened.getexif()
@@ -69,7 +69,7 @@ def test_tiles_change_nothing_that_can_be_seen(network, deep, tmp_path):
         upscale_file(
             tmp_path / "a.png", tmp_path / "b.png", UpscaleRequest(2.0, tile=tile, overwrite=True), network
         )
-        results.append(read_stored_image(tmp_path / "b.png").pixels.astype(int))
+        results.append(read_source_image(tmp_path / "b.png").pixels.astype(int))
     assert abs(results[0] - results[1]).max() <= 1
 
 
@@ -79,7 +79,7 @@ def test_a_window_is_that_part_of_the_whole(network, photographs, tmp_path, scal
     upscale_file(source, tmp_path / "whole.png", UpscaleRequest(scale), network)
     upscale_file(source, tmp_path / "part.png", UpscaleRequest(scale, window=(10, 4, 20, 30)), network)
     whole, part = (
-        read_stored_image(tmp_path / f"{name}.png").pixels.astype(int) for name in ("whole", "part")
+        read_source_image(tmp_path / f"{name}.png").pixels.astype(int) for name in ("whole", "part")
     )
     top, left = round(4 * scale), round(10 * scale)
     assert part.shape == (round(30 * scale), round(20 * scale), 3)
@@ -111,7 +111,7 @@ def test_of_a_window_no_more_is_encoded_than_shows_in_it(
     upscale_file(tmp_path / "a.png", whole, keeping, model)
     assert encoded[0][0] * encoded[0][1] < 0.7 * 200 * 240
     assert encoded[1] == (200, 240)
-    apart = read_stored_image(part).pixels.astype(int) - read_stored_image(whole).pixels
+    apart = read_source_image(part).pixels.astype(int) - read_source_image(whole).pixels
     assert abs(apart).max() <= (1 if architecture == "edsr" else 2)
 
 

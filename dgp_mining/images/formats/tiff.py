@@ -12,62 +12,74 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from .pixels import MAX_CHANNELS, ImageError, Notify, check_depth, check_size, to_srgb, turn, without_alpha
+from ..attachments import Attachments, resolution, tiff_exif
+from ..encoding import Encoding
+from ..image_file import UNIT, Alpha, ImageFile, Model, Samples, full_range
+from ..limits import ImageError, check_size
+from ..reading import Reading
+from .pillow_file import describe
 
 tifffile.logger().setLevel("CRITICAL")  # we report a file's faults in one sentence
 
 Page = tifffile.TiffPage | tifffile.TiffFrame
 
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and big, in either byte order
 _GREY_OR_RGB = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
 _OME_FILE = re.compile(r'FileName\s*=\s*"([^"]*)"')
-_ALPHA_SAMPLES = (1, 2)  # TIFF ExtraSamples: associated and unassociated alpha
 
 
-def is_grey_or_rgb_tiff(path: Path) -> bool:
-    """Whether the file is a TIFF that this module decodes."""
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic not in _MAGIC:
-        return False
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages.first
-        return page.photometric in _GREY_OR_RGB and page.bitspersample > 1
-
-
-def tiff_size(path: Path) -> tuple[int, int]:
-    """Return the (height, width) that `read_tiff` will return, from the header. Raises ImageError."""
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages.first
-        check_size(path, page.imagelength, page.imagewidth)
-        turned = _orientation(page) >= 5
-        return (page.imagewidth, page.imagelength) if turned else (page.imagelength, page.imagewidth)
-
-
-def read_tiff(path: Path, notify: Notify) -> np.ndarray:  # [H, W, C] uint8, uint16 or float
-    """Decode a TIFF of 1 to MAX_CHANNELS channels. Raises ImageError, and tifffile's errors."""
+def open_file(path: Path, reading: Reading) -> ImageFile:
+    """Describe a TIFF file. Raises ImageError and tifffile's errors."""
     with tifffile.TiffFile(path, _multifile=False) as tiff:
         page = tiff.pages.first
         check_size(path, page.imagelength, page.imagewidth)
+        if page.photometric not in _GREY_OR_RGB or page.bitspersample < 8:
+            return describe(path, "TIFF", "TIFF", reading)
         # An OME description may name other files, anywhere; only this one is read.
         if tiff.is_ome and len(set(_OME_FILE.findall(tiff.ome_metadata or ""))) > 1:
             raise ImageError(f"{path} is spread over several files: store its channels in one.")
         pages = _channel_pages(tiff)
+        notes: tuple[str, ...] = ()
+        if len(tiff.series[0].pages) > len(pages):
+            notes = (f"the first of its {len(tiff.series[0].pages)} pages is read",)
+        alpha = {1: Alpha.ASSOCIATED, 2: Alpha.STRAIGHT}.get(
+            page.extrasamples[-1:][0] if page.extrasamples else 0, Alpha.NONE
+        )
+        channels = len(pages) * page.samplesperpixel - (alpha != Alpha.NONE)
+        floating = page.sampleformat == tifffile.SAMPLEFORMAT.IEEEFP
+        integers = page.sampleformat == tifffile.SAMPLEFORMAT.UINT and page.bitspersample <= 16
+        levels = UNIT if floating else full_range(page.bitspersample) if integers else None
+        rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and channels == 3
+        return ImageFile(
+            path=path,
+            format="TIFF",
+            height=page.imagelength,
+            width=page.imagewidth,
+            model=Model.GREY if channels == 1 else Model.RGB if rgb else Model.CHANNELS,
+            channels=channels,
+            alpha=alpha,
+            bits=page.bitspersample,
+            floating=floating,
+            levels=levels,
+            encoding=Encoding(page.iccprofile or None),
+            orientation=_orientation(page),
+            notes=notes,
+            decode=lambda: _decode(path),
+            attachments=lambda: _attachments(path),
+        )
+
+
+def _decode(path: Path) -> Samples:
+    with tifffile.TiffFile(path, _multifile=False) as tiff:
+        pages = _channel_pages(tiff)
         if _is_cut_short(tiff, pages):
             raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
-        samples = len(pages) * page.samplesperpixel - _has_alpha(page)
-        if samples > MAX_CHANNELS:
-            raise ImageError(f"{path} has {samples} channels, but at most {MAX_CHANNELS} are read.")
-        if page.sampleformat == tifffile.SAMPLEFORMAT.UINT:
-            check_depth(path, page.bitspersample)
-        if len(tiff.series[0].pages) > len(pages):
-            notify(f"the first of its {len(tiff.series[0].pages)} pages is read")
-        pixels = np.concatenate([_page_pixels(path, page) for page in pages], axis=2)
-        if _has_alpha(page):
-            pixels = without_alpha(pixels, notify)
-        if page.iccprofile:
-            pixels = to_srgb(pixels, page.iccprofile, notify)
-        return turn(pixels, _orientation(page))
+        return Samples(np.concatenate([_page_pixels(path, page) for page in pages], axis=2))
+
+
+def _attachments(path: Path) -> Attachments:
+    with tifffile.TiffFile(path, _multifile=False) as tiff:
+        exif = tiff_exif(tiff, tiff.pages.first)
+    return Attachments(exif.tobytes().removeprefix(b"Exif\0\0"), dpi=resolution({}, exif))
 
 
 def _channel_pages(tiff: tifffile.TiffFile) -> list[Page]:
@@ -107,10 +119,6 @@ def _page_pixels(path: Path, page: Page) -> np.ndarray:  # [H, W, C]
             return pixels
         case axes:
             raise ImageError(f"{path} has the axes {axes}, but one image is needed: convert it.")
-
-
-def _has_alpha(page: tifffile.TiffPage) -> bool:
-    return any(sample in _ALPHA_SAMPLES for sample in page.extrasamples[-1:])
 
 
 def _orientation(page: tifffile.TiffPage) -> int:

@@ -1,0 +1,11 @@
+from .limits import ImageError as ImageError
+from .paths import list_images as list_images
+from .reader import DecodedImage as DecodedImage
+from .reader import decode_image as decode_image
+from .reader import image_size as image_size
+from .reader import read_image as read_image
+from .reader import read_rgb as read_rgb
+from .reading import Reading as Reading
+from .stored import StoredImage as StoredImage
+from .stored import open_image as open_image
+from .stored import read_stored as read_stored

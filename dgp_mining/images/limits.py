@@ -1,0 +1,43 @@
+"""What no reader of images may exceed, and the error that all of them raise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+MAX_CHANNELS = 8
+"""Upper limit of channels, set by the renderer."""
+
+MAX_PIXELS = 178_956_970
+"""Upper limit of an image's pixels, a protection against decompression bombs; Pillow's value."""
+
+MAX_PIXELS_VARIABLE = "DGP_MAX_PIXELS"
+"""Environment variable that overrides MAX_PIXELS."""
+
+
+class ImageError(ValueError):
+    """An image or a folder of images cannot be used; the message is one sentence naming it."""
+
+
+def max_pixels() -> int:
+    """Return the upper limit of an image's pixels. Raises ImageError if DGP_MAX_PIXELS is not a number."""
+    asked = os.environ.get(MAX_PIXELS_VARIABLE) or str(MAX_PIXELS)
+    if not asked.isdecimal():
+        raise ImageError(f"{MAX_PIXELS_VARIABLE} must be a number of pixels, got {asked!r}.")
+    return int(asked)
+
+
+def check_size(path: Path, height: int, width: int) -> None:
+    """Raise ImageError if an image has no pixels, or more than `max_pixels`."""
+    if height <= 0 or width <= 0:
+        raise ImageError(f"{path} has {width}x{height} pixels: replace or remove it.")
+    if height * width > max_pixels():
+        raise too_large(path)
+
+
+def too_large(path: Path) -> ImageError:
+    """Return the error for an image of more than `max_pixels`."""
+    return ImageError(
+        f"{path} has more than {max_pixels():,} pixels: cut it into smaller images, or set "
+        f"{MAX_PIXELS_VARIABLE} to as many as fit into memory."
+    )

@@ -1,0 +1,63 @@
+"""How stored numbers become values in [0, 1] where a file does not say so itself: the user's choices."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+TONES = ("clip", "reinhard")
+"""Names of the tone mappings of linear light above white."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The user's choices on how images are read; the defaults follow what each file says.
+
+    Raises ValueError if a choice is out of its range, or two contradict each other.
+
+    >>> Reading(white=10_000).levels
+    (0.0, 10000.0)
+    """
+
+    white: float | None = None
+    """The stored number that is white, in images of more than 8 bits and of floats, after a scale and offset
+    that the file itself gives; of linear light (OpenEXR, Radiance), the value that is diffuse white. None:
+    what the file says, else the largest number that its bits hold, or 1.0 in floats."""
+    window: tuple[float, float] | None = None
+    """The stored numbers that are black and white, in the same images; outer ones are clipped."""
+    axis: str | None = None
+    """Axis across which a volume or series is cut: "x", "y", "z" or "t". None: the one that its kind is
+    usually viewed along."""
+    slice: int | None = None
+    """Number, from 0, of the slice, frame or page that is read. None: the first of pages and frames, the
+    middle one of a volume."""
+    tone: str = "clip"
+    """What becomes of linear light above white: one of TONES. "clip" makes it white; "reinhard" maps L, in
+    units of white, to L / (1 + L) (Reinhard et al. 2002, eq. 3)."""
+
+    def __post_init__(self) -> None:
+        if self.white is not None and not 0 < self.white < math.inf:
+            raise ValueError(f"white= must be above 0, got {self.white:g}.")
+        if self.window is not None:
+            low, high = self.window
+            if not -math.inf < low < high < math.inf:
+                raise ValueError(f"window= must be two ascending numbers, got {low:g} and {high:g}.")
+            if self.white is not None:
+                raise ValueError("Give either white= or window=, not both.")
+        if self.axis not in (None, "x", "y", "z", "t"):
+            raise ValueError(f"axis= must be x, y, z or t, got {self.axis!r}.")
+        if self.slice is not None and self.slice < 0:
+            raise ValueError(f"slice= must be at least 0, got {self.slice}.")
+        if self.tone not in TONES:
+            raise ValueError(f"tone= must be one of {', '.join(TONES)}, got {self.tone!r}.")
+
+    @property
+    def levels(self) -> tuple[float, float] | None:
+        """The chosen (black, white); None if neither `white` nor `window` is given."""
+        if self.white is not None:
+            return (0.0, float(self.white))
+        return self.window and (float(self.window[0]), float(self.window[1]))
+
+
+AS_STORED = Reading()
+"""The default: every file is read as it says itself."""

@@ -1,0 +1,181 @@
+"""An image as it is stored, upright, with everything that gives it a meaning.
+
+The one way from a file to pixels. Mining goes on to sRGB floats without alpha (`reader.decode_image`),
+upscaling keeps what this returns (`sr_model.image_io.reader`).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from .failures import check_file, one_sentence
+from .formats.table import format_of
+from .image_file import Alpha, ImageFile, Levels, Model, Samples, turn
+from .limits import MAX_CHANNELS, ImageError, check_size
+from .reading import AS_STORED, Reading
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredImage:
+    """An image as it is stored, turned upright, its values scaled to the range of their type."""
+
+    file: ImageFile
+    """What the header says."""
+    pixels: np.ndarray
+    """[H, W, C] uint8 or uint16 from 0 (black) to the largest value (white), or float32 in [0, 1]; straight
+    alpha is last if there is any."""
+    notes: tuple[str, ...]
+    """For the user, such as "the first of its 3 pages is read"."""
+
+    @property
+    def alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return self.file.alpha != Alpha.NONE
+
+
+def open_image(path: str | Path, reading: Reading = AS_STORED) -> ImageFile:
+    """Read the header of an image file of any format.
+
+    Raises ImageError, in one sentence naming the file, if it is no image, too large or of an unknown kind;
+    OSError after a transient error of the disk or the network.
+    """
+    path = Path(path)
+    with one_sentence(path):
+        check_file(path, folders=path.suffix.lower() == ".zarr")
+        file = format_of(path).open_file(path, reading)
+        check_size(path, file.height, file.width)
+        if file.channels > MAX_CHANNELS:
+            raise ImageError(f"{path} has {file.channels} channels, but at most {MAX_CHANNELS} are read.")
+        return _as_chosen(file, reading)
+
+
+def _as_chosen(file: ImageFile, reading: Reading) -> ImageFile:
+    """The file with the levels that the user chose, if they apply to it."""
+    if reading.levels is None or (file.bits <= 8 and not file.floating):
+        return file
+    black, white = reading.levels
+    beyond: Literal["clip", "tone"] = "clip"
+    if file.levels is not None:
+        if np.mean(file.levels.black) > np.mean(file.levels.white):  # small numbers are bright
+            black, white = white, black
+        beyond = "tone" if file.levels.beyond == "tone" else "clip"
+    return replace(file, levels=Levels(black, white, beyond), levels_chosen=True)
+
+
+def read_stored(path: str | Path, reading: Reading = AS_STORED) -> StoredImage:
+    """Read an image file of any format. Raises as `open_image` does, and for values of unknown meaning.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+    >>> Image.new("L", (3, 2), 51).save(path)
+    >>> stored = read_stored(path)
+    >>> stored.pixels.shape, stored.file.model, stored.file.bits
+    ((2, 3, 1), <Model.GREY: 'grey'>, 8)
+    """
+    path = Path(path)
+    file = open_image(path, reading)
+    with one_sentence(path):
+        samples = file.decode()
+        promised = (file.height, file.width, file.channels + (file.alpha != Alpha.NONE))
+        if samples.pixels.shape != promised:
+            raise ImageError(
+                f"{path} has {_sizes(samples.pixels.shape)} pixels, but its header says {_sizes(promised)}: "
+                "replace or remove it."
+            )
+        notes: list[str] = [*file.notes, *samples.notes]
+        pixels = _scaled(
+            path, samples, (not file.levels_chosen and samples.levels) or file.levels, reading, notes
+        )
+        if file.alpha == Alpha.ASSOCIATED:
+            pixels = straight(pixels)
+        return StoredImage(file, turn(pixels, file.orientation), tuple(dict.fromkeys(notes)))
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    height, width, *channels = shape
+    return "x".join(map(str, (width, height, *channels)))
+
+
+def _scaled(
+    path: Path, samples: Samples, levels: Levels | None, reading: Reading, notes: list[str]
+) -> np.ndarray:
+    """Scale stored numbers so that black is 0 and white the largest value of uint8 or uint16, or 1.0."""
+    pixels = samples.pixels
+    if levels is None:
+        raise ImageError(
+            f"{path} holds {pixels.dtype} values, for which the value of white is unknown: give it with "
+            "white=, or convert it to 8 bits, 16 bits or floats in [0, 1]."
+        )
+    if pixels.dtype in (np.uint8, np.uint16):
+        most = np.iinfo(pixels.dtype).max
+        if (levels.black, levels.white) == (0, most):
+            return pixels
+        if (levels.black, levels.white) == (most, 0):
+            return most - pixels
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ImageError(f"{path} holds values that are not finite numbers: replace them.")
+    black, white = np.asarray(levels.black, np.float64), np.asarray(levels.white, np.float64)
+    # float32 holds integers of up to 24 bits exactly.
+    exact = np.float32 if pixels.dtype.itemsize <= 2 or pixels.dtype == np.float32 else np.float64
+    scaled = (pixels.astype(exact) - black.astype(exact)) / (white - black).astype(exact)
+    low, high = float(scaled.min()), float(scaled.max())
+    if low >= 0 and high <= 1:
+        return scaled.astype(np.float32)
+    if levels.beyond == "refuse":
+        kind = "floats" if pixels.dtype.kind == "f" else "numbers"
+        raise ImageError(
+            f"{path} holds {kind} from {pixels.min():g} to {pixels.max():g}: scale them into "
+            f"[{levels.black:g}, {levels.white:g}], or say with white= or window= which are black and white."
+        )
+    beyond = float(np.mean((scaled < 0) | (scaled > 1)))
+    if levels.beyond == "tone" and reading.tone == "reinhard":
+        scaled = scaled.clip(0)
+        return (scaled / (1 + scaled)).astype(np.float32)
+    notes.append(f"{beyond:.2%} of its values are below black or above white and are clipped")
+    return scaled.clip(0, 1).astype(np.float32)
+
+
+def straight(pixels: np.ndarray) -> np.ndarray:
+    """Divide colours [..., :-1] by alpha [..., -1], for values from 0 to the largest, or 1.0.
+
+    Where alpha is 0, colours are 0.
+    """
+    whole = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1.0
+    alpha = pixels[..., -1:] / np.float64(whole)
+    colours = np.divide(pixels[..., :-1], alpha, out=np.zeros(pixels[..., :-1].shape), where=alpha > 0)
+    colours = colours.clip(0, whole)
+    if pixels.dtype.kind == "u":
+        colours = colours.round()
+    return np.concatenate([colours.astype(pixels.dtype), pixels[..., -1:]], axis=2)
+
+
+def sixteen_or_eight_bits(image: StoredImage) -> np.ndarray:
+    """The pixels with integers of fewer bits than their type as uint8 or uint16; floats stay.
+
+    >>> import tempfile, tifffile
+    >>> path = Path(tempfile.mkdtemp()) / "a.tif"
+    >>> tifffile.imwrite(path, np.full((4, 4), 0.5, np.float32))
+    >>> sixteen_or_eight_bits(read_stored(path)).dtype
+    dtype('float32')
+    """
+    if image.pixels.dtype != np.float32 or image.file.floating or image.file.bits > 16:
+        return image.pixels
+    dtype = np.uint8 if image.file.bits <= 8 else np.uint16
+    return (image.pixels * np.float32(np.iinfo(dtype).max) + np.float32(0.5)).astype(dtype)
+
+
+def is_colour(model: Model) -> bool:
+    """Whether an image of this model can be shown: grey or colours rather than bands.
+
+    >>> is_colour(Model.CMYK), is_colour(Model.CHANNELS)
+    (True, False)
+    """
+    return model != Model.CHANNELS
