@@ -217,7 +217,7 @@ def test_bad_files_are_recorded_and_the_others_fitted(photos: Path, tmp_path: Pa
     assert failures["black.png"] == "black.png: the crop is black"
     assert failures["white.png"].startswith("white.png: the fit diverged")
     skipped = {skipped["image"]: skipped["error"] for skipped in summary["skipped"]}
-    assert "not a PNG" in skipped["text.png"]
+    assert "not an image" in skipped["text.png"]
     assert "smaller than a crop of 32" in skipped["small.png"]
     assert set(skipped) == {"text.png", "small.png"}
     assert summary["failed"] == sum(failure["crops"] for failure in summary["failures"]) == 11

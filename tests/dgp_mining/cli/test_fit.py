@@ -147,7 +147,7 @@ def test_failures_are_told_and_exit_with_3(
     options = ["fit", "--images", photos, "--store", tmp_path / "a.zarr", "--crop", 32, "--scheduler", "sync"]
     result = run(*options)
     assert result.exit_code == 3
-    assert "text.png is not a PNG" in result.stdout
+    assert "text.png is not an image" in result.stdout
     again = run(*options)
     assert again.exit_code == 3
     assert "has all of them already" in again.stderr

@@ -49,9 +49,9 @@ def tiff(values: np.ndarray, **options: object) -> Callable[[Path], None]:
 
 POISON: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty.png": (Path.touch, "is empty"),
-    "text.jpg": (lambda path: path.write_text("not an image"), "is not a PNG"),
-    "zeros.tif": (lambda path: path.write_bytes(bytes(1000)), "is not a PNG"),
-    "html.png": (lambda path: path.write_text("<html><body>404</body></html>"), "is not a PNG"),
+    "text.jpg": (lambda path: path.write_text("not an image"), "is not an image"),
+    "zeros.tif": (lambda path: path.write_bytes(bytes(1000)), "is not an image"),
+    "html.png": (lambda path: path.write_text("<html><body>404</body></html>"), "is not an image"),
     "cut.png": (lambda path: path.write_bytes(encoded(path)[:2000]), "cannot be decoded"),
     "cut.jpg": (lambda path: path.write_bytes(encoded(path)[:1500]), "cannot be decoded"),
     "cut.bmp": (lambda path: path.write_bytes(encoded(path)[:2000]), "cannot be decoded"),
@@ -61,7 +61,7 @@ POISON: dict[str, tuple[Callable[[Path], object], str]] = {
     "head.png": (lambda path: path.write_bytes(encoded(path)[:20]), "cannot be decoded"),
     "flipped.png": (lambda path: path.write_bytes(with_byte(encoded(path), 60, 0)), "cannot be decoded"),
     "bomb.png": (lambda path: path.write_bytes(png_claiming(1_000_000, 1_000_000)), "has more than"),
-    "flat.png": (lambda path: path.write_bytes(png_claiming(1000, 0)), "is not a PNG"),
+    "flat.png": (lambda path: path.write_bytes(png_claiming(1000, 0)), "is not an image"),
     "tiny.png": (lambda path: Image.new("RGB", (31, 400)).save(path), "smaller than a crop of 32"),
     "nan.tif": (tiff(np.full((SIDE, SIDE), np.nan, np.float32)), "not finite"),
     "inf.tif": (tiff(np.full((SIDE, SIDE), np.inf, np.float64)), "not finite"),
@@ -152,5 +152,5 @@ def test_a_folder_of_nothing_but_poison_is_refused_in_one_sentence(folder: Path,
     result = CliRunner().invoke(main, ["fit", "--images", str(folder), "--store", str(tmp_path / "a.zarr")])
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: No image in ")
-    assert "text.jpg is not a PNG" in result.stderr
+    assert "text.jpg is not an image" in result.stderr
     assert not (tmp_path / "a.zarr").exists()
