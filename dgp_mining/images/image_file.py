@@ -77,6 +77,8 @@ class Samples:
     """What only the pixels show, for the user."""
     levels: Levels | None = None
     """Levels that only the pixels show; None: those of the header."""
+    valid: np.ndarray | None = None
+    """[H, W] bool: the pixels that hold data; others become 0. None: all."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,6 +105,8 @@ class ImageFile:
     """Whether the numbers are floats."""
     levels: Levels | None = None
     """Black and white; None: neither the file nor the user says, and the pixels cannot be used."""
+    measured: bool = False
+    """Whether the numbers are measurements, to which the user's levels apply at 8 bits and fewer, too."""
     levels_chosen: bool = False
     """Whether the user chose `levels`, which then count instead of those of `Samples`."""
     alpha: Alpha = Alpha.NONE

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from .formats.table import FOLDER_SUFFIXES, FORMATS, format_of, head_of, suffix_of
 from .formats.table import SUFFIXES as SUFFIXES
 from .limits import ImageError
 
@@ -42,8 +43,9 @@ def list_images(folder: str | Path) -> list[Path]:
     """List all images in `folder` and its subfolders, sorted by their path in it.
 
     Everything with the suffix of an image is listed, even broken links and pipes, and so are folders without
-    read permission; `read_image` raises an error for these. Links to folders are followed, but no folder is
-    entered twice. Hidden files and folders are skipped.
+    read permission; `read_image` raises an error for these. Files without a suffix are listed if they are
+    DICOM, whose names have none by its standard (PS3.10, 8.2). Links to folders are followed, but no folder
+    is entered twice; a Zarr store is one image (OME-Zarr) or none. Hidden files and folders are skipped.
 
     Raises ImageError if the folder does not exist or holds no images.
 
@@ -61,7 +63,7 @@ def list_images(folder: str | Path) -> list[Path]:
         raise ImageError(f"The folder {folder} does not exist: name a folder of images with images=.")
     found = sorted(_named_like_images(folder, "", set()))
     if not found:
-        kinds = ", ".join(sorted(SUFFIXES))
+        kinds = ", ".join(sorted(SUFFIXES | FOLDER_SUFFIXES))
         raise ImageError(f"The folder {folder} holds no images ({kinds}): name another with images=.")
     return [folder / name for name in found]
 
@@ -85,8 +87,11 @@ def _named_like_images(folder: Path, below: str, entered: set[str]) -> Iterator[
         if entry.name.startswith("."):
             continue
         if _is_folder(entry):
-            yield from _named_like_images(folder, name, entered)
-        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            if suffix_of(entry.name) not in FOLDER_SUFFIXES:
+                yield from _named_like_images(folder, name, entered)
+            elif _is_image_folder(Path(entry.path)):
+                yield name
+        elif suffix_of(entry.name) in SUFFIXES or _is_without_suffix(entry):
             yield name
 
 
@@ -95,3 +100,31 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
+
+
+def _is_image_folder(path: Path) -> bool:
+    """Whether a folder of a format that is one holds an image, or cannot be read, which is then said."""
+    try:
+        format_of(path)
+    except ImageError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_without_suffix(entry: os.DirEntry[str]) -> bool:
+    """Whether a file without a suffix, or with the digits of a DICOM UID for one, is an image by its content.
+
+    A DICOMDIR, which lists the images of a disc, is none.
+    """
+    suffix = suffix_of(entry.name)
+    if (suffix and not suffix[1:].isdecimal()) or entry.name == "DICOMDIR":
+        return False
+    try:
+        if not entry.is_file():
+            return False
+        head = head_of(Path(entry.path))
+    except OSError:
+        return False
+    return any(form.suffixless and form.recognises(head) for form in FORMATS)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from .failures import check_file, one_sentence
-from .formats.table import format_of
+from .formats.table import FOLDER_SUFFIXES, format_of, suffix_of
 from .image_file import Alpha, ImageFile, Levels, Model, Samples, turn
 from .limits import MAX_CHANNELS, ImageError, check_size
 from .reading import AS_STORED, Reading
@@ -48,7 +48,7 @@ def open_image(path: str | Path, reading: Reading = AS_STORED) -> ImageFile:
     """
     path = Path(path)
     with one_sentence(path):
-        check_file(path, folders=path.suffix.lower() == ".zarr")
+        check_file(path, folders=suffix_of(path.name) in FOLDER_SUFFIXES)
         file = format_of(path).open_file(path, reading)
         check_size(path, file.height, file.width)
         if file.channels > MAX_CHANNELS:
@@ -58,7 +58,7 @@ def open_image(path: str | Path, reading: Reading = AS_STORED) -> ImageFile:
 
 def _as_chosen(file: ImageFile, reading: Reading) -> ImageFile:
     """The file with the levels that the user chose, if they apply to it."""
-    if reading.levels is None or (file.bits <= 8 and not file.floating):
+    if reading.levels is None or (file.bits <= 8 and not file.floating and not file.measured):
         return file
     black, white = reading.levels
     beyond: Literal["clip", "tone"] = "clip"
@@ -94,6 +94,8 @@ def read_stored(path: str | Path, reading: Reading = AS_STORED) -> StoredImage:
         pixels = _scaled(
             path, samples, (not file.levels_chosen and samples.levels) or file.levels, reading, notes
         )
+        if samples.valid is not None:
+            pixels = np.where(samples.valid[..., None], pixels, pixels.dtype.type(0))
         if file.alpha == Alpha.ASSOCIATED:
             pixels = straight(pixels)
         return StoredImage(file, turn(pixels, file.orientation), tuple(dict.fromkeys(notes)))
@@ -107,8 +109,14 @@ def _sizes(shape: tuple[int, ...]) -> str:
 def _scaled(
     path: Path, samples: Samples, levels: Levels | None, reading: Reading, notes: list[str]
 ) -> np.ndarray:
-    """Scale stored numbers so that black is 0 and white the largest value of uint8 or uint16, or 1.0."""
+    """Scale stored numbers so that black is 0 and white the largest value of uint8 or uint16, or 1.0.
+
+    Pixels that are not valid may come out as anything.
+    """
     pixels = samples.pixels
+    data = pixels if samples.valid is None else pixels[samples.valid]
+    if not data.size:
+        return np.zeros(pixels.shape, np.float32)
     if levels is None:
         raise ImageError(
             f"{path} holds {pixels.dtype} values, for which the value of white is unknown: give it with "
@@ -120,22 +128,23 @@ def _scaled(
             return pixels
         if (levels.black, levels.white) == (most, 0):
             return most - pixels
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
         raise ImageError(f"{path} holds values that are not finite numbers: replace them.")
     black, white = np.asarray(levels.black, np.float64), np.asarray(levels.white, np.float64)
     # float32 holds integers of up to 24 bits exactly.
     exact = np.float32 if pixels.dtype.itemsize <= 2 or pixels.dtype == np.float32 else np.float64
     scaled = (pixels.astype(exact) - black.astype(exact)) / (white - black).astype(exact)
-    low, high = float(scaled.min()), float(scaled.max())
+    of_data = scaled if samples.valid is None else scaled[samples.valid]
+    low, high = float(of_data.min()), float(of_data.max())
     if low >= 0 and high <= 1:
         return scaled.astype(np.float32)
     if levels.beyond == "refuse":
         kind = "floats" if pixels.dtype.kind == "f" else "numbers"
         raise ImageError(
-            f"{path} holds {kind} from {pixels.min():g} to {pixels.max():g}: scale them into "
+            f"{path} holds {kind} from {data.min():g} to {data.max():g}: scale them into "
             f"[{levels.black:g}, {levels.white:g}], or say with white= or window= which are black and white."
         )
-    beyond = float(np.mean((scaled < 0) | (scaled > 1)))
+    beyond = float(np.mean((of_data < 0) | (of_data > 1)))
     if levels.beyond == "tone" and reading.tone == "reinhard":
         scaled = scaled.clip(0)
         return (scaled / (1 + scaled)).astype(np.float32)

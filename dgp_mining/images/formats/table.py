@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,12 @@ from ..reading import Reading
 
 HEAD = 512
 """Bytes at the start of a file that `Format.recognises` receives."""
+
+GZIP = b"\x1f\x8b"
+"""Start of a file that gzip has compressed (RFC 1952)."""
+
+MAX_ATTRIBUTES = 1 << 24
+"""Upper limit of the bytes of a Zarr group's metadata: kilobytes, or megabytes if they are consolidated."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,12 @@ class Format:
     """The extra of this project that brings the distribution."""
     by_suffix: bool = False
     """Whether `recognises` counts only for files with one of the suffixes."""
+    gzipped: bool = False
+    """Whether files that gzip has compressed as a whole are read, too; `recognises` gets what is in them."""
+    folder: bool = False
+    """Whether an image is a folder; `recognises` then gets the JSON file of its attributes in Zarr."""
+    suffixless: bool = False
+    """Whether names often have no suffix, so that `list_images` looks into files without one."""
 
     def open_file(self, path: Path, reading: Reading) -> ImageFile:
         """Read the header of a file of this format. Raises ImageError and the errors of the decoder."""
@@ -84,16 +98,71 @@ FORMATS = (
 )
 """Every format, the ones that content tells apart first."""
 
-SUFFIXES = frozenset(suffix for form in FORMATS for suffix in form.suffixes)
-"""Suffixes, in lower case, of all formats."""
+SUFFIXES = frozenset(suffix for form in FORMATS if not form.folder for suffix in form.suffixes)
+"""Suffixes, in lower case, of all formats whose images are files; some are double, as ".nii.gz"."""
+
+FOLDER_SUFFIXES = frozenset(suffix for form in FORMATS if form.folder for suffix in form.suffixes)
+"""Suffixes, in lower case, of all formats whose images are folders."""
+
+_DOUBLE = tuple(suffix for suffix in SUFFIXES if suffix.count(".") > 1)
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file's name in lower case, a double one where a format has it.
+
+    >>> suffix_of("a.b.PNG"), suffix_of("a.b.nii.gz"), suffix_of("a.tar.gz")
+    ('.png', '.nii.gz', '.gz')
+    """
+    for suffix in _DOUBLE:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return suffix
+    return os.path.splitext(name)[1].lower()
 
 
 def format_of(path: Path) -> Format:
-    """Return the format of a file, by its content where that tells, else by its suffix. Raises ImageError."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-    suffix = path.suffix.lower()
+    """Return the format of an image, by its content where that tells, else by its suffix.
+
+    Raises ImageError, and OSError if it cannot be read.
+    """
+    folder = path.is_dir()
+    head = zarr_attributes(path) if folder else head_of(path)
+    gzipped = not folder and head.startswith(GZIP)
+    if gzipped:
+        head = _gunzipped(head)
+    suffix = suffix_of(path.name)
     for form in FORMATS:
+        if form.folder != folder or (gzipped and not form.gzipped):
+            continue
         if form.recognises(head) and (not form.by_suffix or suffix in form.suffixes):
             return form
+    if folder:
+        raise ImageError(f"{path} is a folder, not an image.")
     raise ImageError(f"{path} is not an image in a format that is read: remove or convert it.")
+
+
+def head_of(path: Path) -> bytes:
+    """Return the first HEAD bytes of a file; more of one that gzip has compressed, to see into it."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        return head + file.read(8 * HEAD) if head.startswith(GZIP) else head
+
+
+def zarr_attributes(folder: Path) -> bytes:
+    """Return the JSON file with the attributes of a Zarr group, of either version; b"" if there is none.
+
+    Raises OSError if the folder may not be read.
+    """
+    for name in ("zarr.json", ".zattrs"):
+        try:
+            with (folder / name).open("rb") as file:
+                return file.read(MAX_ATTRIBUTES)
+        except (FileNotFoundError, IsADirectoryError):
+            pass
+    return b""
+
+
+def _gunzipped(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD)
+    except zlib.error:
+        return b""
