@@ -95,6 +95,16 @@ FORMATS = (
         "jpeg2000",
         starts_with(b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
     ),
+    Format(
+        "FITS",
+        (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fz"),
+        "fits",
+        starts_with(b"SIMPLE  ="),
+        package="astropy",
+        imported="astropy",
+        extra="science",
+        gzipped=True,
+    ),
 )
 """Every format, the ones that content tells apart first."""
 
