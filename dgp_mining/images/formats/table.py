@@ -91,7 +91,7 @@ FORMATS = (
     Format("WebP", (".webp",), "pillow_formats", lambda head: head[:4] + head[8:12] == b"RIFFWEBP"),
     Format(
         "JPEG 2000",
-        (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+        (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".jph", ".jhc"),
         "jpeg2000",
         starts_with(b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
     ),
