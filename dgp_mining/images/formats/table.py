@@ -96,6 +96,27 @@ FORMATS = (
         starts_with(b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
     ),
     Format(
+        "NIfTI",
+        (".nii", ".nii.gz", ".hdr"),  # of a pair, the header is listed
+        "nifti",
+        lambda head: head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"),
+        package="nibabel",
+        imported="nibabel",
+        extra="science",
+        gzipped=True,
+    ),
+    Format(
+        "MGH",
+        (".mgh", ".mgz"),
+        "nifti",
+        starts_with(b"\0\0\0\1"),
+        package="nibabel",
+        imported="nibabel",
+        extra="science",
+        by_suffix=True,
+        gzipped=True,
+    ),
+    Format(
         "FITS",
         (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fz"),
         "fits",
