@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # EXPECTED  Pillow, which has 8 bits for each of R, G and B, reads an RGB JPEG 2000 of 10, 12 or 16 bits rounded to 8: white
-#           stays 255, as OpenJPEG's own decoder and libvips show it.
+#           stays 255. The numbers that OpenJPEG, inside, decodes are right.
 # SEEN      White becomes 0, black: 8-bit rounding carries beyond 255 and wraps around, so that the brightest half step of
 #           every channel is black without a warning. Grey is another way wrong: 12-bit white is 65520 of 65535, since
 #           the value is shifted and not scaled. Images of 8 bits are right.
