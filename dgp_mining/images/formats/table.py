@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,11 +84,25 @@ def _iso_brand(*brands: bytes) -> Callable[[bytes], bool]:
     return test
 
 
+def _netpbm(head: bytes) -> bool:
+    return re.match(rb"P([1-6][\s#]|7\r?\n|[Ff]\s)", head) is not None
+
+
+def _bare_dib(head: bytes) -> bool:
+    return int.from_bytes(head[:4], "little") in (12, 40, 52, 56, 108, 124)  # the size of its header
+
+
+def _targa(head: bytes) -> bool:
+    return len(head) >= 18 and head[1] in (0, 1) and head[2] in (0, 1, 2, 3, 9, 10, 11, 32, 33)
+
+
 FORMATS = (
     Format("PNG", (".png", ".apng"), "png", starts_with(b"\x89PNG\r\n\x1a\n")),
     Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "jpeg", starts_with(b"\xff\xd8\xff")),
     Format("TIFF", (".tif", ".tiff", ".btf"), "tiff", starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    Format("BMP", (".bmp", ".dib"), "pillow_formats", starts_with(b"BM")),
+    Format("BMP", (".bmp", ".dib"), "bmp", starts_with(b"BM")),
+    Format("QOI", (".qoi",), "qoi", starts_with(b"qoif")),
+    Format("Netpbm", (".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm"), "netpbm", _netpbm),
     Format("WebP", (".webp",), "pillow_formats", lambda head: head[:4] + head[8:12] == b"RIFFWEBP"),
     Format(
         "JPEG 2000",
@@ -126,6 +141,15 @@ FORMATS = (
         extra="science",
         gzipped=True,
     ),
+    # Content tells little of these.
+    Format(
+        "DIB",
+        (".dib",),
+        "bmp",
+        starts_with(*(bytes([n, 0, 0, 0]) for n in (12, 40, 52, 56, 108, 124))),
+        by_suffix=True,
+    ),
+    Format("TGA", (".tga", ".icb", ".vda", ".vst"), "tga", _targa, by_suffix=True),
 )
 """Every format, the ones that content tells apart first."""
 

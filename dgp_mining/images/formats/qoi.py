@@ -1,0 +1,48 @@
+"""QOI, the Quite OK Image Format (its specification, version 1.0)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+
+from ..encoding import SRGB, Encoding
+from ..image_file import Alpha, ImageFile, Model, Samples, full_range
+from ..limits import ImageError, check_size
+from ..reading import Reading
+
+_END = b"\0\0\0\0\0\0\0\1"  # the last bytes of every file
+
+
+def open_file(path: Path, reading: Reading) -> ImageFile:
+    """Describe a QOI file. Raises ImageError."""
+    with path.open("rb") as file:
+        head = file.read(14)
+    if len(head) < 14 or head[12] not in (3, 4) or head[13] not in (0, 1):
+        raise ValueError("its header is damaged")
+    width, height = int.from_bytes(head[4:8]), int.from_bytes(head[8:12])
+    check_size(path, height, width)
+    channels = head[12]
+    return ImageFile(
+        path=path,
+        format="QOI",
+        height=height,
+        width=width,
+        model=Model.RGB,
+        channels=3,
+        alpha=Alpha.STRAIGHT if channels == 4 else Alpha.NONE,
+        bits=8,
+        levels=full_range(8),
+        encoding=Encoding(transfer="linear", said_by="its header") if head[13] == 1 else SRGB,
+        # The library imagecodecs writes this by default, whatever it is given.
+        notes=("its header says that its values are linear light",) if head[13] == 1 else (),
+        decode=lambda: _decode(path),
+    )
+
+
+def _decode(path: Path) -> Samples:
+    content = path.read_bytes()
+    if _END not in content[-1024:]:  # the decoder would repeat the last pixel
+        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+    return Samples(np.asarray(imagecodecs.qoi_decode(content)))
