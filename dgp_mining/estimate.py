@@ -65,7 +65,7 @@ def _load(plan: Plan, crop: int) -> LoadedCrop:
     if plan.folder is None:
         raise ValueError("A plan with images of several folders cannot be estimated.")
     at = (plan.names[plan.image[crop]], *plan.position[crop].tolist())
-    return next(load_crops(plan.folder, [at], plan.settings.crop))
+    return next(load_crops(plan.folder, [at], plan.settings.crop, plan.settings.reading))
 
 
 def _timed(

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .callbacks import Callback
+from .planning.headers import faults
 from .planning.plan import Plan, chunk_length, make_plan
 from .planning.settings import Settings, resolve_settings
 from .retry import RunError
@@ -82,7 +83,7 @@ def mine(
     if retry_failed:
         mark_failed_pending(opened)
     callback.on_plan(plan, opened)
-    failures = [*filter(None, plan.problems), *(text for _, text in opened.errors)] if strict else []
+    failures = [*faults(plan.problems), *(text for _, text in opened.errors)] if strict else []
     pending = opened.pending_chunks() if not failures else []
     if pending:
         fitter = fitter or FITTERS[device]

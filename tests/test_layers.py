@@ -29,7 +29,7 @@ LAYERS = {
         retry:
         shipped:
         progress:
-        images:
+        images: retry progress
         fitting: covariance
         planning: retry images fitting
         store: retry progress images fitting planning
@@ -39,8 +39,8 @@ LAYERS = {
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers
         mining: signals retry planning store workers callbacks
-        cli: duration terminal command_line retry progress planning store workers prior report callbacks \
-            estimate mining
+        cli: duration terminal command_line retry progress images planning store workers prior report \
+            callbacks estimate mining
     """,
     "sr_model": """
         memory:

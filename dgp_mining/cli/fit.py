@@ -14,12 +14,14 @@ from ..command_line import (
     INTERRUPTED,
     dry_run_option,
     images_option,
+    in_options,
     option,
     overwrite_option,
     seed_option,
     store_option,
 )
 from .group import Command
+from .reading_options import parse_window, reading_options
 
 if TYPE_CHECKING:
     from ..planning.settings import Settings
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     metavar="I,I,...",
     help="Also store the statistics after these iterations.  [default: none]",
 )
+@reading_options()
 @overwrite_option(" The store is deleted first.")
 @option("--retry-failed", is_flag=True, help="Fit failed crops again.")
 @option("--strict", is_flag=True, help="Stop at the first crop that fails or image that cannot be mined.")
@@ -92,7 +95,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="File to which the log of the run is appended.  [default: STORE.log]",
 )
-@dry_run_option("crops, time and disk space.")
+@dry_run_option("crops, how images are read, time and disk space.")
 def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any) -> None:
     """Fit 2D Gaussians to crops of images.
 
@@ -133,6 +136,7 @@ def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
     scheduler, tls = how["scheduler"], [how.pop(f"tls_{part}") for part in ("ca", "cert", "key")]
     how["tls"] = tuple(tls)
     options["snapshots"] = _iterations(options["snapshots"])
+    parse_window(options)
     try:
         check_executor(scheduler, how["workers"], how["device"], how["tls"])
         how["device"] = how["device"] or ("cuda" if scheduler == "gpu" else "cpu")
@@ -153,8 +157,8 @@ def _estimate(images: str, settings: Settings, how: dict[str, Any]) -> None:
     from ..estimate import estimate
     from ..mining import plan_run
     from ..workers.executors import default_workers
-    from .fit_output import describe_plan, estimate_text
+    from .fit_output import describe_kinds, describe_plan, estimate_text
 
     plan = plan_run(images, settings, how["device"])
-    click.echo(describe_plan(plan))
+    click.echo(in_options(f"{describe_plan(plan)}\n{describe_kinds(plan)}"))
     click.echo(estimate_text(estimate(plan), how["workers"] or default_workers(how["scheduler"])))

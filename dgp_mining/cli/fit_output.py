@@ -11,14 +11,16 @@ from ..callbacks import Callback
 from ..command_line import in_options
 from ..duration import duration
 from ..estimate import Estimate
+from ..planning.headers import is_copy
 from ..planning.plan import Plan
 from ..store.store import Store
 from ..store.summary import summarise
 from ..terminal import count, listed, notify
 from ..workers.messages import Progress
+from .images_output import grouped
 from .progress import FitProgress
 from .run_log import RunLog
-from .store_output import status_text
+from .store_output import copies_text, status_text
 
 
 class ConsoleCallback(Callback):
@@ -89,12 +91,30 @@ class ConsoleCallback(Callback):
 
 
 def describe_plan(plan: Plan) -> str:
-    """Describe a plan in one line, with another for each image that it leaves out."""
+    """Describe a plan in one line, with others on the images and files that it leaves out."""
     side = plan.settings.crop
     used, all_images = len(set(plan.image.tolist())), len(plan.names)
     images = count(all_images, "image") if used == all_images else f"{used:,} of {all_images:,} images"
     text = f"{count(plan.crops, 'crop')} of {side}x{side} from {images} in {plan.folder}"
-    return "\n".join([text, *listed([f"skipped: {problem}" for problem in plan.problems if problem])])
+    problems = [
+        (f"{plan.folder}/{name}", problem) for name, problem in zip(plan.names, plan.problems, strict=True)
+    ]
+    skipped = grouped((path, problem) for path, problem in problems if problem and not is_copy(problem))
+    copies = sum(is_copy(problem) for _, problem in problems)
+    return "\n".join(
+        [
+            text,
+            *listed([f"skipped: {reason}" for reason in skipped]),
+            *([f"{copies_text(copies)}."] if copies else []),
+            *plan.notes,
+        ]
+    )
+
+
+def describe_kinds(plan: Plan) -> str:
+    """Describe how the images of a plan are read, in one line for those that are read alike."""
+    kinds = sorted(plan.kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    return "\n".join(listed([f"{number:,} x {kind}" for kind, number in kinds]))
 
 
 def estimate_text(estimated: Estimate, workers: int) -> str:

@@ -50,6 +50,7 @@ class RunLog(Callback):
         )
         for problem in filter(None, plan.problems):
             self.write(f"skipped: {problem}")
+        self.write("\n".join(f"note: {note}" for note in plan.notes))
 
     def on_chunk(self, progress: Progress) -> None:
         """Log the result of a chunk."""

@@ -34,9 +34,22 @@ def status_text(summary: dict[str, Any]) -> str:
         if reasons := summary["reasons"][what]:
             counted = "; ".join(f"{count(n, unit)}: {reason}" for reason, n in reasons.items())
             lines.append(f"{what:<10}{counted}")
+    if copies := summary["copies"]:
+        lines.append(f"copies    {copies_text(len(copies))}")
     lines += listed([f"failed: {failure['error']}" for failure in summary["failures"]])
     lines += listed([f"skipped: {skipped['error']}" for skipped in summary["skipped"]])
     return "\n".join(lines)
+
+
+def copies_text(copies: int) -> str:
+    """Return how many images are copies of others.
+
+    >>> copies_text(2)
+    '2 images are copies of others, and are mined once'
+    """
+    return f"{count(copies, 'image')} {'is a copy' if copies == 1 else 'are copies'} of " + (
+        "another, and is mined once" if copies == 1 else "others, and are mined once"
+    )
 
 
 def with_old_keys(summary: dict[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from .formats.table import FOLDER_SUFFIXES, FORMATS, format_of, head_of, suffix_of
 from .formats.table import SUFFIXES as SUFFIXES
 from .limits import ImageError
+
+MOST_KINDS = 6
+"""Suffixes that `counted` names; the others are only counted."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -57,19 +62,63 @@ def list_images(folder: str | Path) -> list[Path]:
     ['a.jpg', 'b.png']
     """
     folder = Path(folder)
+    return [folder / name for name in list_folder(folder).images]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder and its subfolders hold, sorted; paths below the folder, with '/' between their parts."""
+
+    images: list[str]
+    """What `list_images` lists."""
+    others: list[str]
+    """All other files, except for hidden ones."""
+
+
+def list_folder(folder: str | Path, may_be_empty: bool = False) -> Listing:
+    """List the images, as `list_images` does, and the other files of a folder.
+
+    Raises ImageError if the folder does not exist, or holds no images unless it `may_be_empty`.
+    """
+    folder = Path(folder)
     if not folder.is_dir():
         if folder.exists():
             raise ImageError(f"{folder} is a file: images= takes a folder.")
         raise ImageError(f"The folder {folder} does not exist: name a folder of images with images=.")
-    found = sorted(_named_like_images(folder, "", set()))
-    if not found:
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for name, is_image in _files(folder, "", set()):
+        found[is_image].append(name)
+    if not (found[True] or may_be_empty):
+        held = f"; {counted(found[False])}" if found[False] else ""
         kinds = ", ".join(sorted(SUFFIXES | FOLDER_SUFFIXES))
-        raise ImageError(f"The folder {folder} holds no images ({kinds}): name another with images=.")
-    return [folder / name for name in found]
+        raise ImageError(f"The folder {folder} holds no images ({kinds}){held}: name another with images=.")
+    return Listing(sorted(found[True]), sorted(found[False]))
 
 
-def _named_like_images(folder: Path, below: str, entered: set[str]) -> Iterator[str]:
-    """Yield the paths of images in `folder / below`, relative to `folder`, with '/' between their parts.
+def counted(names: Iterable[str]) -> str:
+    """Count files by their suffix, the most frequent first, without a suffix last.
+
+    >>> counted(["a.heic", "b.HEIC", "c.cr3", "README"])
+    '4 other files are not read: 2 .heic, 1 .cr3, 1 without a suffix'
+    """
+    numbers = Counter(map(_kind, names))
+    kinds = sorted(numbers, key=lambda suffix: (not suffix, -numbers[suffix], suffix))
+    shown = [f"{numbers[kind]:,} {kind or 'without a suffix'}" for kind in kinds[:MOST_KINDS]]
+    if len(kinds) > MOST_KINDS:
+        rest = sum(numbers[kind] for kind in kinds[MOST_KINDS:])
+        shown.append(f"{rest:,} of {len(kinds) - MOST_KINDS} more kinds")
+    total = numbers.total()
+    return f"{total:,} other {'file is' if total == 1 else 'files are'} not read: {', '.join(shown)}"
+
+
+def _kind(name: str) -> str:
+    """The suffix of a file; "" for what is none but a part of its name, as in '1.2.840' or 'Fig. 3 (old)'."""
+    suffix = suffix_of(name.rpartition("/")[2])
+    return suffix if re.fullmatch(r"(\.[a-z0-9_~-]{1,10})+", suffix) and not suffix[1:].isdecimal() else ""
+
+
+def _files(folder: Path, below: str, entered: set[str]) -> Iterator[tuple[str, bool]]:
+    """Yield the paths of the files in `folder / below`, relative to `folder`, and whether each is an image.
 
     `entered` holds the folders that were already entered.
     """
@@ -80,19 +129,19 @@ def _named_like_images(folder: Path, below: str, entered: set[str]) -> Iterator[
     try:
         entries = sorted(os.scandir(real), key=lambda entry: (entry.is_symlink(), entry.name))
     except OSError:
-        yield below
+        yield below, True
         return
     for entry in entries:
         name = f"{below}/{entry.name}" if below else entry.name
         if entry.name.startswith("."):
             continue
         if _is_folder(entry):
-            if suffix_of(entry.name) not in FOLDER_SUFFIXES:
-                yield from _named_like_images(folder, name, entered)
-            elif _is_image_folder(Path(entry.path)):
-                yield name
-        elif suffix_of(entry.name) in SUFFIXES or _is_without_suffix(entry):
-            yield name
+            if suffix_of(entry.name) in FOLDER_SUFFIXES:
+                yield name, _is_image_folder(Path(entry.path))
+            else:
+                yield from _files(folder, name, entered)
+        else:
+            yield name, suffix_of(entry.name) in SUFFIXES or _is_without_suffix(entry)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 from collections.abc import Container, Iterable, Iterator
@@ -11,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..images.file_content import sha256_of
 from ..images.paths import unsafe_name
 from ..images.reader import ImageError, decode_image
+from ..images.reading import AS_STORED, Reading
 from ..retry import RunError, retry
 from .plan import Crop
 
@@ -36,12 +37,18 @@ class LoadedCrop:
 
 
 def load_crops(
-    folder: str | Path, crops: Iterable[Crop], side: int, *, deadly: Container[int] = ()
+    folder: str | Path,
+    crops: Iterable[Crop],
+    side: int,
+    reading: Reading = AS_STORED,
+    *,
+    deadly: Container[int] = (),
 ) -> Iterator[LoadedCrop]:
     """Yield crops of the images in `folder`, in order; consecutive crops of one image decode it once.
 
     Args:
         side: side of the square crops, pixels.
+        reading: how the images are read.
         deadly: indices of crops that killed every worker that took them; they are not read.
 
     Crops of an image that cannot be read have no pixels, but the reason as `error`. Raises RunError if the
@@ -55,7 +62,7 @@ def load_crops(
                 reason = f"{name}: the crop at {(row, column)} killed every worker that took it (no memory?)."
                 yield LoadedCrop(name, error=reason)
                 continue
-            first, image = image is None, image or _load_image(folder, name)
+            first, image = image is None, image or _load_image(folder, name, reading)
             yield _cut(image, name, (row, column), side, image.notes if first else ())
 
 
@@ -67,13 +74,13 @@ class _Image:
     notes: tuple[str, ...] = ()
 
 
-def _load_image(folder: Path, name: str) -> _Image:
+def _load_image(folder: Path, name: str, reading: Reading) -> _Image:
     path = folder / name
     if reason := unsafe_name(name):
         return _Image(error=f"{name} {reason}: it is not read.")
     try:
-        decoded = retry(lambda: decode_image(path))
-        sha256 = hashlib.sha256(retry(path.read_bytes)).digest()
+        decoded = retry(lambda: decode_image(path, reading))
+        sha256 = retry(lambda: sha256_of(path))
     except (ImageError, OSError) as error:
         _check_folder(folder)
         # The name in the folder, so that a store does not reveal the machine's paths.

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from ..images.reading import AS_STORED
 from .plan import Plan
 from .settings import StoreSettings
 
 _LEAVES_CROPS_ALONE = ("max_crops", "keep_fields", "snapshots")
 """Settings that do not influence the statistics of a crop."""
+
+_NEWER = {"target_psnr": None, **asdict(AS_STORED)}
+"""Settings that older stores do not have, with the values that leave everything as it was."""
 
 
 def settings_fingerprint(settings: StoreSettings) -> str:
@@ -47,9 +52,7 @@ def crops_fingerprint(settings: StoreSettings, plan: Plan, crops: np.ndarray, sh
 
 def _determining(settings: StoreSettings) -> dict[str, Any]:
     known = {key: value for key, value in settings.to_json().items() if key not in _LEAVES_CROPS_ALONE}
-    if known.get("target_psnr") is None:  # older stores do not have this setting
-        known.pop("target_psnr", None)
-    return known
+    return {key: value for key, value in known.items() if key not in _NEWER or value != _NEWER[key]}
 
 
 def _sha256(content: Any) -> Any:

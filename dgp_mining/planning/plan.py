@@ -5,19 +5,20 @@ A plan depends only on the images and the settings, so that every machine makes 
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import warnings
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
-from ..images.paths import list_images, printable_name, unsafe_name
-from ..images.reader import ImageError, image_size
-from ..retry import retry
+from ..images.brightness import too_dark
+from ..images.file_content import copies
+from ..images.limits import ImageError
+from ..images.paths import counted, list_folder, printable_name, unsafe_name
+from .grid import crop_grid, seed_of
+from .headers import copy_of, read_headers
 from .settings import Settings, StoreSettings
 
 CHUNK_WORK = 250_000_000
@@ -25,10 +26,6 @@ CHUNK_WORK = 250_000_000
 
 CHUNKS = 64
 """Approximate minimum of the chunks of a run, so that workers finish together."""
-
-READERS = 16
-"""Threads that read image headers."""
-
 
 Crop = tuple[str, int, int]
 """Name of the image in the folder, row and column."""
@@ -54,6 +51,10 @@ class Plan:
     """[n] int64, the image of each crop, as an index; ascending if `make_plan` made the plan."""
     position: np.ndarray
     """[n, 2] int64, (row, column) of each crop's first pixel."""
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """How images with crops are read, and their numbers; known only if `make_plan` made the plan."""
+    notes: tuple[str, ...] = ()
+    """Sentences on the folder: what is not read, whether white is likely another; as `kinds`."""
 
     @property
     def crops(self) -> int:
@@ -67,35 +68,47 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
     Each image is cut into non-overlapping crops, on a grid at an offset drawn from the seed and the image's
     name. Of these, `max_crops` are taken in rounds: each round takes one crop of every image, images and
     crops in random order, so that even a small number covers as many images as possible. For an image that is
-    unreadable or smaller than a crop, `Plan.problems` has the reason. Raises ImageError if no crop is left.
+    unreadable or smaller than a crop, `Plan.problems` has the reason. A file with the same bytes as an
+    earlier one is not mined again, and crops with pixels that hold no data are left out. Raises ImageError if
+    no crop is left.
     """
-    paths = list_images(folder)
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    headers = list(_headers(paths, settings.crop))
-    sizes = np.array([size for size, _, _ in headers], np.int64)
-    problems = [problem for _, _, problem in headers]
+    listed = list_folder(folder)
+    paths, names = [Path(folder) / name for name in listed.images], list(listed.images)
+    headers = read_headers(paths, names, settings)
+    sizes = np.array([header.size for header in headers], np.int64)
+    problems = [header.problem for header in headers]
     for i, name in enumerate(names):
         if reason := unsafe_name(name):
             names[i], sizes[i] = printable_name(name), 0
             problems[i] = f"{folder}/{names[i]} {reason}: rename it."
-    image, position = choose_crops(names, sizes, settings)
+    usable = [i for i, problem in enumerate(problems) if not problem]
+    for copy, first in copies([paths[i] for i in usable], [headers[i].nbytes for i in usable]).items():
+        problems[usable[copy]] = copy_of(paths[usable[copy]], names[usable[first]])
+    without = np.array([bool(problem) for problem in problems])
+    whole = {i: header.whole for i, header in enumerate(headers) if header.whole is not None}
+    image, position = choose_crops(names, np.where(without[:, None], 0, sizes), settings, whole)
     if not len(image):
         raise ImageError(_no_crop(folder, sizes, problems, settings.crop))
+    deep = [path for path, header in zip(paths, headers, strict=True) if header.white_is_assumed]
+    notes = [f"{counted(listed.others)}."] if listed.others else []
+    notes += filter(None, [too_dark(deep, settings.reading, settings.seed)])
     return Plan(
         folder=str(folder),
         settings=settings,
         names=names,
         sizes=sizes,
-        nbytes=np.array([nbytes for _, nbytes, _ in headers], np.int64),
+        nbytes=np.array([header.nbytes for header in headers], np.int64),
         problems=problems,
         image=image,
         position=position,
+        kinds=Counter(headers[i].kind for i in np.unique(image)),
+        notes=tuple(notes),
     )
 
 
 def _no_crop(folder: str | Path, sizes: np.ndarray, problems: list[str], crop: int) -> str:
     """Return why no image of a folder can be mined."""
-    if sizes.min() > 0:  # all are readable
+    if sizes.min() > 0 and sizes.min(axis=1).max() < crop:  # all are readable
         height, width = sizes[sizes.min(axis=1).argmax()]
         return (
             f"No image in {folder} is large enough for a crop of {crop}x{crop} pixels: the largest is "
@@ -105,46 +118,28 @@ def _no_crop(folder: str | Path, sizes: np.ndarray, problems: list[str], crop: i
     return f"No image in {folder} can be mined: {problems[0]}{others}"
 
 
-def _headers(paths: list[Path], crop: int) -> Iterator[tuple[tuple[int, int], int, str]]:
-    """Yield size, bytes and problem of each image, read by many threads because network shares are slow."""
-    # Decoders change the warning filters, which is not thread-safe; they are restored here.
-    with warnings.catch_warnings(), ThreadPoolExecutor(READERS) as pool:
-        yield from pool.map(functools.partial(_header, crop=crop), paths)
-
-
-def _header(path: Path, crop: int) -> tuple[tuple[int, int], int, str]:
-    size, problem = (0, 0), ""
-    try:
-        size = retry(lambda: image_size(path))
-        if min(size) < crop:
-            problem = (
-                f"{path} is {size[1]}x{size[0]}, smaller than a crop of {crop}: use smaller crops or "
-                "leave it out."
-            )
-    except ImageError as error:
-        problem = str(error)
-    try:
-        return size, path.stat().st_size, problem
-    except OSError:  # a dangling link, for which `problem` is already set
-        return size, 0, problem
-
-
 def choose_crops(
-    names: list[str], sizes: np.ndarray, settings: Settings
+    names: list[str],
+    sizes: np.ndarray,
+    settings: Settings,
+    whole: Mapping[int, np.ndarray] = MappingProxyType({}),
 ) -> tuple[np.ndarray, np.ndarray]:  # [n], [n, 2]
-    """Return the image and the (row, column) of each crop, ordered by both; see `make_plan`."""
+    """Return the image and the (row, column) of each crop, ordered by both; see `make_plan`.
+
+    `whole` has, for the images with pixels that hold no data, [cells] bool: the cells of the grid without
+    such pixels.
+    """
     images, positions, rounds = [], [], []
     for i, (name, (height, width)) in enumerate(zip(names, sizes, strict=True)):
-        rows, columns = height // settings.crop, width // settings.crop
-        if rows * columns == 0:
+        if min(height, width) < settings.crop:
             continue
-        rng = np.random.default_rng(seed_of(settings.seed, name))
-        top = rng.integers(height - rows * settings.crop + 1)
-        left = rng.integers(width - columns * settings.crop + 1)
-        y, x = np.divmod(np.arange(rows * columns), columns)
-        positions.append(np.column_stack([y, x]) * settings.crop + (top, left))
-        images.append(np.full(rows * columns, i))
-        rounds.append(rng.permutation(rows * columns))
+        places, rng = crop_grid(name, (height, width), settings.crop, settings.seed)
+        order = rng.permutation(len(places))
+        if i in whole:
+            places, order = places[whole[i]], np.argsort(np.argsort(order[whole[i]]))
+        positions.append(places)
+        images.append(np.full(len(places), i))
+        rounds.append(order)
     if not images:
         return np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
     image, position = np.concatenate(images), np.concatenate(positions)
@@ -157,12 +152,6 @@ def chunk_length(crops: int, crop: int, iterations: int) -> int:
     """Return the number of crops per chunk of the store, which is the same on every machine."""
     by_work = CHUNK_WORK // (crop * crop * iterations)
     return int(np.clip(min(by_work, crops // CHUNKS), 1, 64))
-
-
-def seed_of(seed: int, name: str, *position: int) -> list[int]:
-    """Return a seed for numpy that depends on the seed, the image's name and the position alone."""
-    digest = hashlib.sha256(name.encode()).digest()
-    return [seed, int.from_bytes(digest[:8], "little"), *position]
 
 
 def fit_seed(seed: int, crop: Crop) -> tuple[int, np.random.Generator]:

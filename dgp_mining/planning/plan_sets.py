@@ -65,12 +65,14 @@ def missing_crops(plan: Plan, stored: Plan) -> Plan:
     crops = np.flatnonzero(~np.isin(here, there))
     if (most := plan.settings.max_crops) is not None and len(crops) > (room := max(0, most - stored.crops)):
         crops = np.sort(np.random.default_rng(plan.settings.seed).choice(crops, room, replace=False))
-    unusable = {described for described in _described(stored, text=False) if described[-1]}
+    described = _described(stored, text=False)
+    unusable = {about for about in described if about[-1]}
+    usable = {name for name, *_, problem in described if not problem}  # a store may hold both of two copies
     wanted = set(plan.image[crops].tolist())
     wanted |= {
         i
-        for i, described in enumerate(_described(plan, text=False))
-        if described[-1] and described not in unusable
+        for i, about in enumerate(_described(plan, text=False))
+        if about[-1] and about not in unusable and about[0] not in usable
     }
     images = np.array(sorted(wanted), np.int64)
     return replace(

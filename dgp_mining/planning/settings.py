@@ -11,6 +11,7 @@ import splat2d
 
 from ..fitting import statistics
 from ..fitting.recipes import DEFAULT_DENSITY, RECIPES, FastRecipe, GaussianImageRecipe, Recipe, make_recipe
+from ..images.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,23 @@ class Settings:
     """Iterations, ascending, at which statistics are stored as well; None: only at the end."""
     target_psnr: float | None = None
     """PSNR on the fitted pixels, dB, at which a fit ends early; None: every fit runs all its iterations."""
+    white: float | None = None
+    """The stored number that is white; None: what each file says. This and what follows: see `Reading`."""
+    window: tuple[float, float] | None = None
+    """The stored numbers that are black and white."""
+    axis: str | None = None
+    """Axis across which a volume or series is cut."""
+    slice: int | None = None
+    """Number of the slice, frame or page that is read."""
+    tone: str = "clip"
+    """What becomes of linear light above white."""
 
     def __post_init__(self) -> None:
+        if self.white is not None:  # equal numbers must give equal digests
+            object.__setattr__(self, "white", float(self.white))
+        if self.window is not None:
+            object.__setattr__(self, "window", tuple(float(level) for level in self.window))
+        _ = self.reading  # raises ValueError
         least = {"crop": 16, "max_crops": 1, "iterations": 1, "seed": 0}
         for name, value in least.items():
             if getattr(self, name) is not None and getattr(self, name) < value:
@@ -60,6 +76,11 @@ class Settings:
                 raise ValueError(f"snapshots= has {looks[-1]}, but a fit has {most} iterations.")
         if not 0 < self.density <= 4:
             raise ValueError(f"density= must be above 0 and at most 4, got {self.density}.")
+
+    @property
+    def reading(self) -> Reading:
+        """How images are read. Raises ValueError if a choice is out of its range."""
+        return Reading(self.white, self.window, self.axis, self.slice, self.tone)
 
 
 @dataclass(frozen=True)
@@ -137,7 +158,7 @@ class StoreSettings(Settings):
 
 
 _ALL = tuple(f.name for f in fields(StoreSettings) if f.name != "stored")
-_ADDED_LATER = ("snapshots", "target_psnr")
+_ADDED_LATER = ("snapshots", "target_psnr", *(f.name for f in fields(Reading)))
 
 
 def resolve_settings(settings: Settings, device: str = "cpu") -> StoreSettings:
@@ -157,8 +178,8 @@ def differences(stored: StoreSettings, asked: StoreSettings) -> list[str]:
     Except for `max_crops`, which may grow.
     """
     return _differences(
-        replace(stored, max_crops=None).to_json(),
-        replace(asked, max_crops=None).to_json(),
+        replace(stored, max_crops=None, stored=()).to_json(),
+        replace(asked, max_crops=None, stored=()).to_json(),
     )
 
 

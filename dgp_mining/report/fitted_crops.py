@@ -52,7 +52,7 @@ def fitted_crop(store: Store, crop: int, images: str | Path | None = None) -> Fi
     row, column = plan.position[crop].tolist()
     folder, field = images or store.folder, store.field(crop)
     pixels = None
-    if folder is not None and (field is None or (Path(folder) / name).is_file()):
+    if folder is not None and (field is None or (Path(folder) / name).exists()):
         pixels = _pixels(store, crop, Path(folder), (name, row, column))
     if field is None:
         if pixels is None:
@@ -79,7 +79,7 @@ def rendered(field: GaussianField) -> np.ndarray:  # [H, W, C] float32
 def _pixels(store: Store, crop: int, folder: Path, planned: tuple[str, int, int]) -> np.ndarray:
     if not folder.is_dir():
         raise ImageError(f"{folder} does not exist: name the folder of the images with images=.")
-    loaded = next(load_crops(folder, [planned], store.settings.crop))
+    loaded = next(load_crops(folder, [planned], store.settings.crop, store.settings.reading))
     if loaded.pixels is None:
         raise ImageError(loaded.error)
     if loaded.sha256 != store.at(np.array([crop])).sha256[0].tobytes():

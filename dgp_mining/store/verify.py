@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..fitting.statistics import COUNTS
+from ..images.file_content import sha256_of
 from ..images.limits import ImageError
 from ..progress import ProgressCallback
 from .columns import RESULT, ArrayName, CropColumns, FieldColumns
@@ -210,7 +210,7 @@ def _image_files(store: Store, folders: list[Path]) -> ImageFiles:
         digests.setdefault(plan.names[plan.image[crop]], set()).add(sha256[crop].tobytes())
     same, changed, missing = 0, [], []
     for name, expected in sorted(digests.items()):
-        found = {_digest(path) for folder in folders if (path := folder / name).is_file()}
+        found = {sha256_of(path) for folder in folders if (path := folder / name).exists()}
         if not found:
             missing.append(name)
         elif expected & found:
@@ -218,8 +218,3 @@ def _image_files(store: Store, folders: list[Path]) -> ImageFiles:
         else:
             changed.append(name)
     return ImageFiles(same, changed, missing)
-
-
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

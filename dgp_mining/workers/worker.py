@@ -48,7 +48,7 @@ def fit_task(task: Task) -> list[Progress]:
     results: list[CropResult] = []
     began = time.perf_counter()
     crops, deadly = _crops_of(task)
-    loading = load_crops(task.images, crops, store.settings.crop, deadly=deadly)
+    loading = load_crops(task.images, crops, store.settings.crop, store.settings.reading, deadly=deadly)
     chunks = iter(task.chunks)
     chunk = next(chunks)
     with one_torch_thread():

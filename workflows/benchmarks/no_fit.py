@@ -19,7 +19,7 @@ def _pixels(size: tuple[int, int]) -> DecodedImage:
     return DecodedImage(np.full((*size, 3), 0.5, np.float32), notes=())
 
 
-crop_loader.decode_image = lambda path: _pixels(image_size(Path(path)))
+crop_loader.decode_image = lambda path, reading: _pixels(image_size(Path(path), reading))
 
 
 @functools.cache

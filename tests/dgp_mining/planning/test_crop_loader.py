@@ -61,7 +61,7 @@ POISON: dict[str, tuple[Callable[[Path], object], str]] = {
     "head.png": (lambda path: path.write_bytes(encoded(path)[:20]), "cannot be decoded"),
     "flipped.png": (lambda path: path.write_bytes(with_byte(encoded(path), 60, 0)), "cannot be decoded"),
     "bomb.png": (lambda path: path.write_bytes(png_claiming(1_000_000, 1_000_000)), "has more than"),
-    "flat.png": (lambda path: path.write_bytes(png_claiming(1000, 0)), "is not an image"),
+    "flat.png": (lambda path: path.write_bytes(png_claiming(1000, 0)), "has 1000x0 pixels"),
     "tiny.png": (lambda path: Image.new("RGB", (31, 400)).save(path), "smaller than a crop of 32"),
     "nan.tif": (tiff(np.full((SIDE, SIDE), np.nan, np.float32)), "not finite"),
     "inf.tif": (tiff(np.full((SIDE, SIDE), np.inf, np.float64)), "not finite"),
@@ -124,8 +124,8 @@ def test_a_poisoned_folder_is_mined_to_the_end(folder: Path, tmp_path: Path) -> 
 
 
 def test_what_is_left_out_of_good_images_is_said_once_and_logged_for_each(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png", "c.png"):
-        Image.fromarray(noise(np.uint8, SIDE, SIDE, 4)).save(tmp_path / name)
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        Image.fromarray(noise(np.uint8, SIDE, SIDE, 4) ^ np.uint8(number)).save(tmp_path / name)
     options = [
         "--crop",
         "16",

@@ -27,14 +27,17 @@ def test_settings_that_leave_a_crop_alone_do_not_count() -> None:
         fingerprint(density=0.2),
         fingerprint(recipe="gaussianimage"),
         fingerprint(target_psnr=40.0),
+        fingerprint(white=10_000),
+        fingerprint(slice=0),
         fingerprint(0.1),
     ]
-    assert len({fingerprint(), *others}) == 6
+    assert len({fingerprint(), *others}) == 8
 
 
-def test_stores_made_before_a_target_psnr_could_be_set_go_on() -> None:
+def test_stores_made_before_a_target_psnr_and_the_reading_could_be_set_go_on() -> None:
     settings = resolve_settings(Settings(crop=32))
-    earlier = {key: value for key, value in settings.to_json().items() if key != "target_psnr"}
+    later = ("target_psnr", "white", "window", "axis", "slice", "tone")
+    earlier = {key: value for key, value in settings.to_json().items() if key not in later}
     assert settings_fingerprint(StoreSettings.from_json(earlier)) == settings_fingerprint(settings)
 
 

@@ -1,0 +1,68 @@
+"""The output of `dgp-mine images`, and the grouping of reasons that `fit` shares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..images.paths import counted
+from ..images.survey import Survey, Surveyed, kinds
+from ..terminal import count, listed
+
+
+def survey_text(found: Survey) -> str:
+    """Format the output of `dgp-mine images` without --json."""
+    unreadable = found.unreadable
+    head = f"{found.folder}: {count(len(found.images), 'image')}"
+    if unreadable:
+        head += f", {len(unreadable):,} of them cannot be read"
+    lines = [head]
+    lines += [f"{len(alike):>7,} x {kind}, {_sizes(alike)}" for kind, alike in kinds(found.images)]
+    notes = [(image.path, note) for image in found.images for note in image.notes]
+    lines += listed([f"note: {text}" for text in grouped((path, f"{path}: {note}") for path, note in notes)])
+    copies = [f"{image.path} = {image.duplicate_of}" for image in found.images if image.duplicate_of]
+    if copies:
+        lines.append(f"{count(len(copies), 'image')} with the content of another, which fit mines once:")
+        lines += [f"  {line}" for line in listed(copies)]
+    errors = ((f"{found.folder}/{image.path}", image.error) for image in unreadable)
+    lines += listed([f"cannot be read: {text}" for text in grouped(errors)])
+    if found.others:
+        lines.append(f"{counted(found.others)}.")
+    if found.misnamed:
+        path, form = next(iter(found.misnamed.items()))
+        lines.append(
+            f"{len(found.misnamed):,} of them would be read with the right suffix, such as {path}, which is "
+            f"{form}."
+        )
+    return "\n".join([*lines, *(f"warning: {text}" for text in found.warnings)])
+
+
+def _sizes(images: list[Surveyed]) -> str:
+    """The sizes of images, from the one with the fewest pixels to the one with the most."""
+    ordered = sorted(images, key=lambda image: (image.width * image.height, image.width))
+    first, last = (f"{image.width}x{image.height}" for image in (ordered[0], ordered[-1]))
+    return first if first == last else f"{first} to {last}"
+
+
+def grouped(problems: Iterable[tuple[str, str]]) -> list[str]:
+    """Say the same of several images once: (path, sentence that may begin with it) -> sentences.
+
+    >>> grouped([("a.heic", "a.heic is HEIC: install it."), ("b.heic", "b.heic is HEIC: install it.")])
+    ['2 images, the first a.heic: each is HEIC: install it.']
+    >>> grouped([("a.png", "a.png is 9x9, too small."), ("b.png", "b.png is 8x7, too small.")])
+    ['2 images alike, the first: a.png is 9x9, too small.']
+    """
+    groups: dict[str, list[tuple[str, str, str]]] = {}
+    for path, text in problems:
+        rest = text.removeprefix(path).lstrip(": ") if text.startswith(path) else text
+        groups.setdefault(re.sub(r"\d+", "0", rest), []).append((path, text, rest))
+    sentences = []
+    for group in sorted(groups.values(), key=len, reverse=True):
+        path, text, rest = group[0]
+        if len(group) == 1:
+            sentences.append(text)
+        elif len({rest for _, _, rest in group}) == 1:
+            sentences.append(f"{count(len(group), 'image')}, the first {path}: each {rest}")
+        else:
+            sentences.append(f"{count(len(group), 'image')} alike, the first: {text}")
+    return sentences

@@ -1,0 +1,103 @@
+"""The bytes of image files: their number, their digest, and which files are copies of others.
+
+An image that is a folder (OME-Zarr) counts as all its files together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from ..retry import retry
+from .many import in_threads
+
+PEEK = 4096
+"""Bytes at the start, the middle and the end of files of one size that are compared first."""
+
+Key = TypeVar("Key")
+
+
+def nbytes_of(path: Path) -> int:
+    """Return the number of bytes of an image. Raises OSError if there is none."""
+    about = path.stat()
+    if not stat.S_ISDIR(about.st_mode):
+        return about.st_size
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def sha256_of(path: Path) -> bytes:
+    """Return the SHA-256 of an image file, 32 bytes; of a folder, that of its files' names and digests.
+
+    Raises OSError if it cannot be read.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.png"
+    >>> _ = path.write_bytes(b"abc")
+    >>> sha256_of(path).hex()[:8]
+    'ba7816bf'
+    """
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    digest = hashlib.sha256()
+    for part in _files(path):
+        digest.update(part.relative_to(path).as_posix().encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(sha256_of(part))
+    return digest.digest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for below, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(below, name) for name in sorted(names))
+
+
+def copies(paths: Sequence[Path], nbytes: Sequence[int]) -> dict[int, int]:
+    """Find files with the same content: the index of each file but the first -> the index of the first.
+
+    Files of equal size are compared by a few of their bytes, and those that agree by their digests, so that
+    hardly more than headers is read unless there are copies. What is no regular file and may block must not
+    be among `paths`; folders, and files that cannot be read, are no copies.
+    """
+    alike = _split([range(len(paths))], nbytes.__getitem__)
+    for content in (_glimpse, sha256_of):
+        wanted = [i for group in alike for i in group]
+        read = in_threads(_tried(content), [paths[i] for i in wanted])
+        found = dict(zip(wanted, read, strict=True))
+        alike = _split([[i for i in group if found[i]] for group in alike], found.__getitem__)
+    return {i: first for first, *others in alike for i in others}
+
+
+def _split(groups: Sequence[Sequence[int]], key: Callable[[int], Key]) -> list[list[int]]:
+    """Split groups into those of equal keys; those of one member are left out."""
+    divided: dict[tuple[int, Key], list[int]] = defaultdict(list)
+    for number, group in enumerate(groups):
+        for i in group:
+            divided[number, key(i)].append(i)
+    return [group for group in divided.values() if len(group) > 1]
+
+
+def _tried(content: Callable[[Path], bytes]) -> Callable[[Path], bytes]:
+    def read(path: Path) -> bytes:
+        try:
+            return retry(lambda: content(path))
+        except OSError:
+            return b""
+
+    return read
+
+
+def _glimpse(path: Path) -> bytes:
+    """Return a digest of a few bytes of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        for start in (0, size // 2, max(0, size - PEEK)):
+            file.seek(start)
+            digest.update(file.read(PEEK))
+    return digest.digest()

@@ -1,0 +1,97 @@
+"""What images are taken for, in words: format, bits, channels, colours, and which stored number is white."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .encoding import SRGB_CHROMATICITIES, Encoding
+from .image_file import Alpha, ImageFile, Levels, Model
+from .reading import AS_STORED, Reading
+
+_TRANSFERS = {"srgb": "sRGB", "linear": "linear light", "bt709": "BT.709", "pq": "PQ", "hlg": "HLG"}
+
+
+def kind_of(file: ImageFile) -> str:
+    """Return what an image is: format, bits and channels.
+
+    >>> from pathlib import Path
+    >>> about = dict(path=Path("a"), format="PNG", height=1, width=1, model=Model.RGB, channels=3, bits=8)
+    >>> kind_of(ImageFile(**about, alpha=Alpha.STRAIGHT, decode=lambda: None))
+    '8-bit RGB PNG with alpha'
+    """
+    bits = f"{file.bits}-bit {'float ' if file.floating else ''}"
+    channels = f"{file.channels}-channel" if file.model == Model.CHANNELS else str(file.model)
+    alpha = "" if file.alpha == Alpha.NONE else " with alpha"
+    return f"{bits}{channels} {file.format}{alpha}"
+
+
+def levels_in_words(file: ImageFile, reading: Reading = AS_STORED) -> str:
+    """Return how stored numbers become [0, 1], such as "white is 65,535"."""
+    if file.levels is None:
+        return "the value of white is known only from the pixels, if at all"
+    black, white = _number(file.levels.black), _number(file.levels.white)
+    said = f"white is {white}" if black == "0" else f"black is {black}, white is {white}"
+    if file.levels.beyond == "tone":
+        said += ", and what is brighter " + {"clip": "is white too"}.get(
+            reading.tone, f"is mapped by {reading.tone}"
+        )
+    return said + (" (as you chose)" if file.levels_chosen else "")
+
+
+def colours_in_words(file: ImageFile) -> str:
+    """Return how values become colours, as `encoding_in_words`; bands are none."""
+    return "bands as they are" if file.model == Model.CHANNELS else encoding_in_words(file.encoding)
+
+
+def encoding_in_words(encoding: Encoding) -> str:
+    """Return how values become colours, such as "sRGB" or "ICC profile".
+
+    >>> encoding_in_words(Encoding(transfer=0.4545, said_by="its gAMA chunk"))
+    'gamma 0.4545 by its gAMA chunk'
+    """
+    if encoding.profile is not None:
+        name = _profile_name(encoding.profile)
+        return f"ICC profile {name}" if name else "ICC profile"
+    transfer = encoding.transfer
+    words = _TRANSFERS.get(transfer, transfer) if isinstance(transfer, str) else f"gamma {transfer:.4g}"
+    if max(abs(a - b) for a, b in zip(encoding.primaries, SRGB_CHROMATICITIES, strict=True)) >= 1e-3:
+        words += " with other primaries"
+    return f"{words} by {encoding.said_by}" if encoding.said_by else words
+
+
+def _profile_name(profile: bytes) -> str:
+    """Return the description in an ICC profile (ICC.1:2022, 9.2.41); "" if there is none that can be read."""
+    tags = int.from_bytes(profile[128:132])
+    for entry in range(132, 132 + 12 * min(tags, 100), 12):
+        if profile[entry : entry + 4] == b"desc":
+            start, size = (int.from_bytes(profile[entry + at : entry + at + 4]) for at in (4, 8))
+            return _text(profile[start : start + size])
+    return ""
+
+
+def _text(tag: bytes) -> str:
+    """The text of a tag of type textDescriptionType (version 2) or multiLocalizedUnicodeType (version 4)."""
+    if tag[:4] == b"desc":
+        text = tag[12 : 12 + int.from_bytes(tag[8:12])].decode("ascii", "ignore")
+    elif tag[:4] == b"mluc":
+        length, start = int.from_bytes(tag[20:24]), int.from_bytes(tag[24:28])
+        text = tag[start : start + length].decode("utf-16-be", "ignore")
+    else:
+        return ""
+    return "".join(c for c in text.strip("\0 ") if c.isprintable())[:60]
+
+
+def white_of(levels: Levels | None) -> float | None:
+    """Return the stored number that is white, the mean over channels; None if it is not known."""
+    return None if levels is None else float(np.mean(levels.white))
+
+
+def _number(level: float | tuple[float, ...]) -> str:
+    """A level, or the range of the levels of several channels.
+
+    >>> _number(65535), _number(1.0), _number((0.5, 2.0))
+    ('65,535', '1', '0.5 to 2')
+    """
+    low, high = float(np.min(level)), float(np.max(level))
+    one, other = (f"{n:,.0f}" if n == round(n) and abs(n) < 1e15 else f"{n:.6g}" for n in (low, high))
+    return one if one == other else f"{one} to {other}"

@@ -1,0 +1,27 @@
+"""Doing something with each of many image files, in threads because network shares are slow."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+READERS = 16
+"""Threads that read headers and digests."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_threads(
+    action: Callable[[Item], Result], items: Iterable[Item], threads: int = READERS
+) -> Iterator[Result]:
+    """Yield the result of `action` for each item, in order.
+
+    >>> list(in_threads(abs, [-1, 2]))
+    [1, 2]
+    """
+    # Decoders change the warning filters, which is not thread-safe; they are restored here.
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(action, items)
