@@ -57,16 +57,30 @@ def open_image(path: str | Path, reading: Reading = AS_STORED) -> ImageFile:
 
 
 def _as_chosen(file: ImageFile, reading: Reading) -> ImageFile:
-    """The file with the levels that the user chose, if they apply to it."""
-    if reading.levels is None or (file.bits <= 8 and not file.floating and not file.measured):
+    """The file with the levels that the user chose, if they apply to it; alpha keeps its own."""
+    known = file.levels is not None and file.bits <= 8 and not file.floating and not file.measured
+    if reading.levels is None or known or file.model == Model.LAB:
         return file
     black, white = reading.levels
     beyond: Literal["clip", "tone"] = "clip"
     if file.levels is not None:
-        if np.mean(file.levels.black) > np.mean(file.levels.white):  # small numbers are bright
+        if _first(file.levels.black) > _first(file.levels.white):  # small numbers are bright
             black, white = white, black
         beyond = "tone" if file.levels.beyond == "tone" else "clip"
-    return replace(file, levels=Levels(black, white, beyond), levels_chosen=True)
+    levels = Levels(black, white, beyond)
+    if file.alpha != Alpha.NONE and file.levels is not None:
+        opaque = _last(file.levels.white), _last(file.levels.black)
+        colours = file.channels
+        levels = Levels((black,) * colours + (min(opaque),), (white,) * colours + (max(opaque),), beyond)
+    return replace(file, levels=levels, levels_chosen=True)
+
+
+def _first(level: float | tuple[float, ...]) -> float:
+    return level[0] if isinstance(level, tuple) else level
+
+
+def _last(level: float | tuple[float, ...]) -> float:
+    return level[-1] if isinstance(level, tuple) else level
 
 
 def read_stored(path: str | Path, reading: Reading = AS_STORED) -> StoredImage:
@@ -142,7 +156,8 @@ def _scaled(
         kind = "floats" if pixels.dtype.kind == "f" else "numbers"
         raise ImageError(
             f"{path} holds {kind} from {data.min():g} to {data.max():g}: scale them into "
-            f"[{levels.black:g}, {levels.white:g}], or say with white= or window= which are black and white."
+            f"[{np.min(black):g}, {np.max(white):g}], or say with white= or window= which are black and "
+            "white."
         )
     beyond = float(np.mean((of_data < 0) | (of_data > 1)))
     if levels.beyond == "tone" and reading.tone == "reinhard":

@@ -1,126 +1,245 @@
-"""Decoding grey, RGB and multi-channel TIFF (8 or 16 bits, floats; samples or pages) with tifffile.
+"""TIFF and BigTIFF (TIFF 6.0, and what GeoTIFF, OME-TIFF, ImageJ and others add to it), read with tifffile.
 
-Pillow corrupts uncompressed TIFF files that are rotated by 90 degrees, and files with more than 8 bits or 4
-channels. `pillow_reader` decodes the other kinds (palettes, CMYK, YCbCr, one bit).
+`tiff_pages` chooses the pages, `tiff_samples` says what their samples are and decodes them.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from ..attachments import Attachments, resolution, tiff_exif
-from ..encoding import Encoding
-from ..image_file import UNIT, Alpha, ImageFile, Model, Samples, full_range
-from ..limits import ImageError, check_size
+from ..image_file import UNIT, Alpha, ImageFile, Levels, Model, Samples
+from ..limits import ImageError
 from ..reading import Reading
-from .pillow_file import describe
+from .geotiff import BandScale, band_scale, georeference, holds_data, nodata_of
+from .ome import is_spread_over_files, significant_bits
+from .tiff_pages import ChosenPages, choose_pages, data_end
+from .tiff_samples import Layout, layout_of, plane_samples
 
 tifffile.logger().setLevel("CRITICAL")  # we report a file's faults in one sentence
 
-Page = tifffile.TiffPage | tifffile.TiffFrame
+_ORIENTATION, _XMP, _IPTC = 274, 700, 33723
 
-_GREY_OR_RGB = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB)
-_OME_FILE = re.compile(r'FileName\s*=\s*"([^"]*)"')
+
+@dataclass(frozen=True)
+class _Described:
+    """Everything that the directories of a file say about the image."""
+
+    pages: ChosenPages
+    layout: Layout
+    nodata: float | None
+    scale: BandScale | None
+
+    @property
+    def page(self) -> tifffile.TiffPage:
+        """The page whose tags count."""
+        return self.pages.planes[0].directory
+
+    @property
+    def bands(self) -> int:
+        """The number of channels without alpha."""
+        return self.layout.channels * len(self.pages.planes)
 
 
 def open_file(path: Path, reading: Reading) -> ImageFile:
     """Describe a TIFF file. Raises ImageError and tifffile's errors."""
     with tifffile.TiffFile(path, _multifile=False) as tiff:
-        page = tiff.pages.first
-        check_size(path, page.imagelength, page.imagewidth)
-        if page.photometric not in _GREY_OR_RGB or page.bitspersample < 8:
-            return describe(path, "TIFF", "TIFF", reading)
-        # An OME description may name other files, anywhere; only this one is read.
-        if tiff.is_ome and len(set(_OME_FILE.findall(tiff.ome_metadata or ""))) > 1:
-            raise ImageError(f"{path} is spread over several files: store its channels in one.")
-        pages = _channel_pages(tiff)
-        notes: tuple[str, ...] = ()
-        if len(tiff.series[0].pages) > len(pages):
-            notes = (f"the first of its {len(tiff.series[0].pages)} pages is read",)
-        alpha = {1: Alpha.ASSOCIATED, 2: Alpha.STRAIGHT}.get(
-            page.extrasamples[-1:][0] if page.extrasamples else 0, Alpha.NONE
-        )
-        channels = len(pages) * page.samplesperpixel - (alpha != Alpha.NONE)
-        floating = page.sampleformat == tifffile.SAMPLEFORMAT.IEEEFP
-        integers = page.sampleformat == tifffile.SAMPLEFORMAT.UINT and page.bitspersample <= 16
-        levels = UNIT if floating else full_range(page.bitspersample) if integers else None
-        rgb = page.photometric == tifffile.PHOTOMETRIC.RGB and channels == 3
+        described = _describe(path, tiff, reading)
+        page, layout, scale = described.page, described.layout, described.scale
+        several = len(described.pages.planes) > 1
+        notes = (*described.pages.notes, *layout.notes)
+        if scale:
+            notes = (
+                *notes,
+                f"its scale {_listed(scale.scale)} and offset {_listed(scale.offset)} are applied",
+            )
+        orientation = page.tags.valueof(_ORIENTATION)
         return ImageFile(
             path=path,
             format="TIFF",
             height=page.imagelength,
             width=page.imagewidth,
-            model=Model.GREY if channels == 1 else Model.RGB if rgb else Model.CHANNELS,
-            channels=channels,
-            alpha=alpha,
-            bits=page.bitspersample,
-            floating=floating,
-            levels=levels,
-            encoding=Encoding(page.iccprofile or None),
-            orientation=_orientation(page),
+            model=Model.CHANNELS if several else layout.model,
+            channels=described.bands,
+            alpha=layout.alpha,
+            bits=32 if scale else layout.bits,
+            floating=layout.floating or scale is not None,
+            levels=UNIT if scale else layout.levels,
+            encoding=layout.encoding,
+            orientation=orientation if isinstance(orientation, int) else 1,
             notes=notes,
-            decode=lambda: _decode(path),
-            attachments=lambda: _attachments(path),
+            decode=lambda: _decode(path, reading),
+            attachments=lambda: _attachments(path, reading),
+            valid=_maybe_valid(path, described, reading),
         )
 
 
-def _decode(path: Path) -> Samples:
+def _describe(path: Path, tiff: tifffile.TiffFile, reading: Reading) -> _Described:
+    if is_spread_over_files(tiff):  # a description may name other files, anywhere; only this one is read
+        raise ImageError(f"{path} is spread over several files: store its channels in one.")
+    pages = choose_pages(path, tiff, reading)
+    page = pages.planes[0].directory
+    layout = layout_of(path, page, significant_bits(tiff), reading)
+    if len(pages.planes) > 1 and layout.alpha != Alpha.NONE:
+        raise ImageError(f"{path} has an alpha channel in each of its channels: remove it.")
+    bands = layout.channels * len(pages.planes)
+    measured = layout.model in (Model.GREY, Model.CHANNELS) or layout.colours == tuple(range(layout.channels))
+    return _Described(pages, layout, nodata_of(page), band_scale(page, range(bands)) if measured else None)
+
+
+def _decode(path: Path, reading: Reading) -> Samples:
     with tifffile.TiffFile(path, _multifile=False) as tiff:
-        pages = _channel_pages(tiff)
-        if _is_cut_short(tiff, pages):
+        described = _describe(path, tiff, reading)
+        if _is_cut_short(tiff, described.pages):
             raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
-        return Samples(np.concatenate([_page_pixels(path, page) for page in pages], axis=2))
+        planes = [plane_samples(path, plane, described.layout) for plane in described.pages.planes]
+        pixels = np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]
+        valid, notes = _valid(path, described, pixels, reading), _notes(described)
+        if valid is not None and valid.all():
+            valid = None
+        if valid is not None:
+            notes = (*notes, f"{1 - float(valid.mean()):.2%} of its pixels hold no data")
+        if scale := described.scale:
+            ones = (1.0,) * (pixels.shape[2] - len(scale.scale))  # alpha
+            most = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
+            factors = np.array([*scale.scale, *(1 / most for _ in ones)])
+            pixels = pixels * factors + np.array([*scale.offset, *(0.0 for _ in ones)])
+            return Samples(pixels.astype(np.float32), notes, valid=valid)
+        levels, more = _levels_of_pixels(tiff, described, pixels, valid)
+        return Samples(pixels, (*notes, *more), levels, valid)
 
 
-def _attachments(path: Path) -> Attachments:
+def _notes(described: _Described) -> tuple[str, ...]:
+    missing = sum(
+        count == 0
+        for plane in described.pages.planes
+        for count in plane.page.databytecounts
+        if plane.offset is None
+    )
+    return (f"{missing} of its strips or tiles are not stored and are empty",) if missing else ()
+
+
+def _levels_of_pixels(
+    tiff: tifffile.TiffFile, described: _Described, pixels: np.ndarray, valid: np.ndarray | None
+) -> tuple[Levels | None, tuple[str, ...]]:
+    """Levels that the pixels show: of numbers above a white that a tag claims, and of ImageJ's floats."""
+    layout, data = described.layout, pixels if valid is None else pixels[valid]
+    if not data.size or layout.levels is None or layout.levels.beyond != "refuse":
+        return None, ()
+    black, white = np.min(layout.levels.black), np.max(layout.levels.white)
+    low, high = float(data.min()), float(data.max())
+    if min(black, white) <= low and high <= max(black, white):
+        return None, ()
+    if not layout.floating and layout.bits < described.page.bitspersample <= 16:
+        stored = (1 << described.page.bitspersample) - 1
+        reverse = np.mean(layout.levels.black) > np.mean(layout.levels.white)
+        levels = Levels(stored, 0) if reverse else Levels(0, stored)
+        return levels, (f"it holds {high:g}, so that {stored} is taken for white after all",)
+    shown = _imagej_range(tiff, described.bands)
+    if layout.floating and shown and layout.alpha == Alpha.NONE:
+        darkest, brightest = shown
+        if np.mean(layout.levels.black) > np.mean(layout.levels.white):
+            darkest, brightest = brightest, darkest
+        note = f"ImageJ's display range of {_listed(shown[0])} to {_listed(shown[1])} is black to white"
+        return Levels(darkest, brightest, "clip"), (note,)
+    return None, ()
+
+
+def _imagej_range(tiff: tifffile.TiffFile, bands: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """The numbers that ImageJ shows as black and white, for each band; None if the file does not say."""
+    said = tiff.imagej_metadata or {}
+    ranges = said.get("Ranges")
+    if isinstance(ranges, tuple) and len(ranges) == 2 * bands:
+        low, high = tuple(map(float, ranges[::2])), tuple(map(float, ranges[1::2]))
+    elif "min" in said and "max" in said:
+        try:
+            low, high = (float(said["min"]),) * bands, (float(said["max"]),) * bands
+        except (TypeError, ValueError):
+            return None
+    else:
+        return None
+    usable = all(np.isfinite(low + high)) and all(a < b for a, b in zip(low, high, strict=True))
+    return (low, high) if usable else None
+
+
+def _maybe_valid(path: Path, described: _Described, reading: Reading) -> Callable[[], np.ndarray] | None:
+    """How to find the pixels that hold data; None if nothing says that some do not."""
+    if described.nodata is None and described.pages.mask is None:
+        return None
+
+    def valid() -> np.ndarray:
+        decoded = _decode(path, reading)
+        return np.ones(decoded.pixels.shape[:2], bool) if decoded.valid is None else decoded.valid
+
+    return valid
+
+
+def _valid(path: Path, described: _Described, pixels: np.ndarray, reading: Reading) -> np.ndarray | None:
+    """[H, W] bool: which pixels hold data by the mask and the number for missing data; None: all."""
+    valid = None
+    if mask := described.pages.mask:
+        stored = mask.asarray()
+        if stored.shape != pixels.shape[:2]:
+            raise ImageError(f"{path} has a damaged transparency mask: replace it.")
+        valid = stored != 0
+    if described.nodata is not None:
+        levels = reading.levels or (
+            described.layout.levels and (described.layout.levels.black, described.layout.levels.white)
+        )
+        black, white = levels or (np.inf, -np.inf)
+        data = holds_data(
+            pixels[..., : described.bands], described.nodata, float(np.min(black)), float(np.max(white))
+        )
+        valid = data if valid is None else valid & data
+    return valid
+
+
+def _attachments(path: Path, reading: Reading) -> Attachments:
     with tifffile.TiffFile(path, _multifile=False) as tiff:
-        exif = tiff_exif(tiff, tiff.pages.first)
-    return Attachments(exif.tobytes().removeprefix(b"Exif\0\0"), dpi=resolution({}, exif))
+        page = choose_pages(path, tiff, reading).planes[0].directory
+        geo, xmp, iptc = georeference(page), page.tags.valueof(_XMP), page.tags.valueof(_IPTC)
+        try:
+            exif = tiff_exif(tiff, page)
+            content, dpi = exif.tobytes().removeprefix(b"Exif\0\0"), resolution({}, exif)
+        except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
+            return Attachments(
+                xmp=_as_bytes(xmp), iptc=_as_bytes(iptc), geo=geo, problem="its EXIF is damaged"
+            )
+        return Attachments(content, _as_bytes(xmp), _as_bytes(iptc), dpi=dpi, geo=geo)
 
 
-def _channel_pages(tiff: tifffile.TiffFile) -> list[Page]:
-    """Return the pages that are channels of one image, as microscopes store them, or else the first page."""
-    series = tiff.series[0]
-    if series.axes == "CYX" and len(series.pages) == series.shape[0]:
-        pages = [page for page in series.pages if page is not None]
-        if len(pages) < len(series.pages):
-            raise ValueError("a page of it is missing")
-        return pages
-    return [tiff.pages.first]
+def _as_bytes(value: object) -> bytes | None:
+    """The content of a tag that holds bytes, whatever type it declares."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, tuple) and all(isinstance(number, int) for number in value):
+        whole = 4 if max(value, default=0) > 255 else 1
+        return b"".join(int(number).to_bytes(whole, "little") for number in value)
+    return value if isinstance(value, bytes) and value else None
 
 
-def _is_cut_short(tiff: tifffile.TiffFile, pages: list[Page]) -> bool:
+def _is_cut_short(tiff: tifffile.TiffFile, chosen: ChosenPages) -> bool:
     """Whether pixels or a further page lie beyond the end of the file; decoders do not notice either."""
     tiff.pages.get(len(tiff.pages) - 1)
     if (next_page := tiff.pages.next_page_offset) is None:
         return True
     tiff.filehandle.seek(next_page)
-    another_page = any(tiff.filehandle.read(tiff.tiff.offsetsize))
-    ends = (
-        offset + count
-        for page in pages
-        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
+    another = int.from_bytes(
+        tiff.filehandle.read(tiff.tiff.offsetsize), "little" if tiff.byteorder == "<" else "big"
     )
-    return another_page or max(ends) > tiff.filehandle.size
+    if another and another not in {page.offset for page in tiff.pages}:  # else the pages form a ring
+        return True
+    pages = [plane.page for plane in chosen.planes if plane.offset is None]
+    return any(
+        data_end(page) > tiff.filehandle.size for page in [*pages, *([chosen.mask] if chosen.mask else [])]
+    )
 
 
-def _page_pixels(path: Path, page: Page) -> np.ndarray:  # [H, W, C]
-    pixels = page.asarray()
-    match page.axes:
-        case "YX":
-            return pixels[..., None]
-        case "SYX":
-            return np.moveaxis(pixels, 0, 2)
-        case "YXS":
-            return pixels
-        case axes:
-            raise ImageError(f"{path} has the axes {axes}, but one image is needed: convert it.")
-
-
-def _orientation(page: tifffile.TiffPage) -> int:
-    tag = page.tags.get("Orientation")
-    return int(tag.value) if tag else 1
+def _listed(numbers: tuple[float, ...]) -> str:
+    """One number if all are the same, else all."""
+    return ", ".join(f"{number:g}" for number in (numbers[:1] if len(set(numbers)) == 1 else numbers))

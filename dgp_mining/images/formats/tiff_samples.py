@@ -1,0 +1,323 @@
+"""What the samples of a TIFF page are, and decoding them: depth, photometric interpretation, more samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import tifffile
+from tifffile import COMPRESSION, PHOTOMETRIC, SAMPLEFORMAT
+
+from ..encoding import LINEAR, Encoding
+from ..image_file import UNIT, Alpha, Levels, Model, full_range
+from ..limits import MAX_CHANNELS, ImageError, check_size
+from ..reading import Reading
+from .tiff_colours import (
+    lab_levels,
+    light_from_logluv,
+    palette_of,
+    rgb_from_ycbcr,
+    subsampled_ycbcr,
+    unsigned_lab,
+)
+from .tiff_pages import Plane
+
+_ALPHA = {1: Alpha.ASSOCIATED, 2: Alpha.STRAIGHT}  # ExtraSamples (TIFF 6.0, section 18)
+_MAX_SAMPLE_VALUE, _INK_SET, _PHOTOMETRIC = 281, 332, 262
+_MAX_SAMPLES = 64
+"""Upper limit of samples, colours and others, so that what is left out fits into memory, too."""
+
+_COLOURS: Mapping[int, tuple[Model, int]] = {
+    PHOTOMETRIC.RGB: (Model.RGB, 3),
+    PHOTOMETRIC.PALETTE: (Model.RGB, 1),
+    PHOTOMETRIC.SEPARATED: (Model.CMYK, 4),
+    PHOTOMETRIC.YCBCR: (Model.RGB, 3),
+    PHOTOMETRIC.CIELAB: (Model.LAB, 3),
+    PHOTOMETRIC.ICCLAB: (Model.LAB, 3),
+    PHOTOMETRIC.LOGL: (Model.GREY, 1),
+    PHOTOMETRIC.LOGLUV: (Model.RGB, 3),
+}
+"""The model that each photometric interpretation is decoded to, and its number of stored samples."""
+_GREY = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE)
+_LAB = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
+_LOG = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
+_RAW = (PHOTOMETRIC.CFA, PHOTOMETRIC.LINEAR_RAW)
+_FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4)
+_SGILOG = (34676, 34677)
+_RGB_OUT = frozenset({6, 7, 22610, 33007, 34892, 34927, 34933, 34934, 50001, 50002, 52546})
+"""Compressions whose decoders convert YCbCr to RGB: JPEG, JPEG XR, WebP, PNG, JPEG XL."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the samples of a page are once they are decoded."""
+
+    model: Model
+    channels: int
+    """Without alpha."""
+    alpha: Alpha
+    bits: int
+    """As `ImageFile.bits`."""
+    floating: bool
+    levels: Levels | None
+    encoding: Encoding
+    photometric: int
+    """PhotometricInterpretation, or what is assumed without that tag."""
+    colours: tuple[int, ...]
+    """Numbers of the stored samples that are colours."""
+    alpha_sample: int | None
+    """Number of the stored sample that is alpha."""
+    notes: tuple[str, ...] = ()
+    """What is assumed or left out, for the user."""
+
+
+def layout_of(path: Path, page: tifffile.TiffPage, significant: int | None, reading: Reading) -> Layout:
+    """Describe the samples of a page.
+
+    Args:
+        path: the file, for errors.
+        page: its first page.
+        significant: significant bits that a description of the file gives, if it does.
+        reading: the user's choices.
+
+    Raises ImageError for what is not read, in words that say what it is.
+    """
+    photometric, notes = _photometric(page)
+    _check(path, page, photometric)
+    model, count = _COLOURS.get(photometric, (Model.GREY, page.samplesperpixel))
+    if photometric == PHOTOMETRIC.RGB and (page.samplesperpixel < 3 or page.is_lsm):
+        model, count = Model.CHANNELS, page.samplesperpixel  # a microscope's channels
+    if photometric in _LAB and page.samplesperpixel == 1:
+        count = 1
+    if photometric == PHOTOMETRIC.SEPARATED and page.tags.valueof(_INK_SET, 1) != 1:
+        model, count = Model.CHANNELS, page.samplesperpixel
+        notes = (*notes, "its inks are others than CMYK and are kept as channels")
+    if page.samplesperpixel < count:
+        raise ImageError(
+            f"{path} has {page.samplesperpixel} samples, but {_name(photometric)} needs {count}: replace it."
+        )
+    colours, alpha_sample, alpha, more = _roles(page, count)
+    notes = (*notes, *more)
+    if model in (Model.GREY, Model.CHANNELS) and photometric not in _LOG:
+        model = Model.GREY if len(colours) == 1 else Model.CHANNELS
+    layout = Layout(
+        model=model,
+        channels=3 if model in (Model.RGB, Model.LAB) else len(colours),
+        alpha=alpha,
+        bits=page.bitspersample,
+        floating=page.sampleformat == SAMPLEFORMAT.IEEEFP,
+        levels=None,
+        encoding=Encoding(page.iccprofile or None),
+        photometric=photometric,
+        colours=colours,
+        alpha_sample=alpha_sample,
+        notes=notes,
+    )
+    return _with_levels(path, page, layout, significant, reading)
+
+
+def _photometric(page: tifffile.TiffPage) -> tuple[int, tuple[str, ...]]:
+    if _PHOTOMETRIC in page.tags or page.compression == COMPRESSION.OJPEG:
+        return int(page.photometric), ()
+    # As libtiff assumes (tif_getimage.c, TIFFRGBAImageBegin).
+    if page.samplesperpixel >= 3:
+        return PHOTOMETRIC.RGB, ("it does not say what its samples are; RGB is assumed",)
+    if page.compression in _FAX:
+        return PHOTOMETRIC.MINISWHITE, ("it does not say whether 0 is black; white is assumed",)
+    return PHOTOMETRIC.MINISBLACK, ("it does not say whether 0 is black; black is assumed",)
+
+
+def _check(path: Path, page: tifffile.TiffPage, photometric: int) -> None:
+    """Raise ImageError for pages that are not read."""
+    depth = max(page.imagedepth, 1)
+    check_size(path, page.imagelength * depth, page.imagewidth)
+    if page.is_tiled:
+        check_size(path, page.tilelength * max(page.tiledepth, 1), page.tilewidth)
+    if photometric in _RAW:
+        raise ImageError(
+            f"{path} holds camera raw data ({_name(photometric)}), not an image: develop it first."
+        )
+    if photometric not in _COLOURS and photometric not in _GREY:
+        raise ImageError(
+            f"{path} has colours of the kind {_name(photometric)}, which is not read: convert it."
+        )
+    if page.sampleformat in (SAMPLEFORMAT.COMPLEXINT, SAMPLEFORMAT.COMPLEXIEEEFP):
+        raise ImageError(f"{path} holds complex numbers, which are no image: store their magnitude.")
+    if isinstance(bits := cast(int | tuple[int, ...], page.bitspersample), tuple):
+        listed = ", ".join(map(str, bits))
+        raise ImageError(f"{path} stores its samples with different numbers of bits ({listed}): convert it.")
+    if page.planarconfig not in (1, 2):
+        raise ImageError(f"{path} has a damaged PlanarConfiguration tag: replace it.")
+    if page.samplesperpixel > _MAX_SAMPLES:
+        raise ImageError(
+            f"{path} has {page.samplesperpixel} channels, but at most {MAX_CHANNELS} are read: split it."
+        )
+    if photometric in _LOG:
+        if page.compression not in _SGILOG:
+            raise ImageError(
+                f"{path} has LogLuv colours without SGI's compression, which is not read: convert it."
+            )
+        return
+    if page.dtype is None:
+        kind = f"SampleFormat {int(page.sampleformat)}, {page.bitspersample} bits"
+        raise ImageError(f"{path} holds numbers of an unknown kind ({kind}): convert it.")
+    if photometric in (*_LAB, PHOTOMETRIC.YCBCR, PHOTOMETRIC.PALETTE):
+        depths = {PHOTOMETRIC.YCBCR: (8, 12) if page.compression == COMPRESSION.JPEG else (8,)}
+        read = depths.get(PHOTOMETRIC(photometric), (8, 16) if photometric in _LAB else range(1, 17))
+        if page.bitspersample not in read or page.dtype.kind == "f":
+            raise ImageError(f"{path} has {_name(photometric)} of {page.bitspersample} bits: convert it.")
+    if page.compression != COMPRESSION.NONE:
+        try:
+            tifffile.TIFF.DECOMPRESSORS[page.compression]
+        except (KeyError, ImportError) as error:
+            name = _enum_name(COMPRESSION, page.compression)
+            raise ImageError(
+                f"{path} is compressed with {name}, which no installed library reads: convert it."
+            ) from error
+
+
+def _roles(page: tifffile.TiffPage, count: int) -> tuple[tuple[int, ...], int | None, Alpha, tuple[str, ...]]:
+    """Which samples are colours and which is alpha, its kind, and notes on those that are left out.
+
+    Of grey and bands, all samples but alpha are channels: satellites and microscopes store them so.
+    """
+    samples = page.samplesperpixel
+    kinds = tuple(int(kind) for kind in page.extrasamples)
+    # ExtraSamples describes the last samples.
+    extras = {samples - len(kinds) + i: kind for i, kind in enumerate(kinds) if samples - len(kinds) + i >= 0}
+    alphas = [sample for sample, kind in extras.items() if kind in _ALPHA and sample > 0]
+    if count < samples or page.photometric in _COLOURS:
+        colours = tuple(range(count))
+        alphas = [sample for sample in alphas if sample >= count]
+    else:
+        colours = tuple(sample for sample in range(samples) if sample not in alphas)
+    used = alphas[0] if alphas else None
+    unknown = samples - len(colours) - len(alphas)
+    notes: tuple[str, ...] = ()
+    if unknown:
+        what = "1 extra sample" if unknown == 1 else f"{unknown} extra samples"
+        notes = (f"its {what} of unknown meaning {'is' if unknown == 1 else 'are'} left out",)
+    if len(alphas) > 1:
+        notes = (*notes, f"the first of its {len(alphas)} alpha channels counts")
+    return colours, used, Alpha.NONE if used is None else _ALPHA[extras[used]], notes
+
+
+def _with_levels(
+    path: Path, page: tifffile.TiffPage, layout: Layout, significant: int | None, reading: Reading
+) -> Layout:
+    """The layout with black and white."""
+    has_alpha = layout.alpha != Alpha.NONE
+    if layout.photometric == PHOTOMETRIC.PALETTE:
+        palette = palette_of(path, page)
+        notes = (*layout.notes, *palette.notes)
+        return replace(layout, bits=palette.bits, levels=full_range(palette.bits), notes=notes)
+    if layout.photometric in _LOG:
+        levels = Levels(0.0, 1.0, "tone")
+        return replace(layout, bits=32, floating=True, levels=levels, encoding=LINEAR)
+    if layout.photometric in _LAB:
+        levels = lab_levels(layout.photometric, layout.bits, has_alpha)
+        return replace(layout, levels=levels, floating=False)
+    if layout.floating:
+        levels = UNIT
+    elif page.sampleformat not in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.VOID):
+        return layout
+    else:
+        bits, notes = _significant(page, significant)
+        layout = replace(layout, bits=bits, notes=(*layout.notes, *notes))
+        if bits > 16:
+            if reading.levels is None or layout.photometric != PHOTOMETRIC.MINISWHITE:
+                return layout
+            levels = Levels(*reading.levels)
+        else:
+            levels = full_range(bits)
+    if layout.photometric == PHOTOMETRIC.MINISWHITE:
+        levels = Levels(levels.white, levels.black, levels.beyond)
+        if has_alpha:  # which is not reversed
+            black, white = float(np.mean(levels.black)), float(np.mean(levels.white))
+            levels = Levels((black,) * layout.channels + (white,), (white,) * layout.channels + (black,))
+    return replace(layout, levels=levels)
+
+
+def _significant(page: tifffile.TiffPage, described: int | None) -> tuple[int, tuple[str, ...]]:
+    """The significant bits of unsigned integers, and where that is said.
+
+    MaxSampleValue (TIFF 6.0, section 8) is "the maximum component value used": 2^n - 1 with n > 8 stands for
+    n bits in a wider type, as cameras write it; any other number is taken for the image's brightest value.
+    """
+    stored = int(page.bitspersample)
+    if described is not None and 0 < described < stored:
+        return described, (f"its OME description says that {described} bits are significant",)
+    value = page.tags.valueof(_MAX_SAMPLE_VALUE)
+    values = set(value) if isinstance(value, tuple) else {value}
+    most = values.pop() if len(values) == 1 else None
+    if isinstance(most, int) and 255 < most < (1 << stored) - 1 and most & (most + 1) == 0:
+        return most.bit_length(), (f"its MaxSampleValue says that {most} is white",)
+    return stored, ()
+
+
+def plane_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
+    """Decode a plane to [H, W, channels (+ alpha)], not scaled. Raises ImageError and tifffile's errors."""
+    page = plane.directory
+    if layout.photometric in _LOG:
+        return light_from_logluv(path, page.index, layout.channels)
+    samples = _stored_samples(path, plane, layout)
+    if samples.dtype == np.bool_:
+        samples = samples.astype(np.uint8)
+    colours = samples[..., list(layout.colours)]
+    if layout.photometric == PHOTOMETRIC.PALETTE:
+        colours = palette_of(path, page).colours[colours[..., 0]]
+    elif layout.photometric in _LAB:
+        colours = unsigned_lab(layout.photometric, colours)
+    elif layout.photometric == PHOTOMETRIC.YCBCR and (
+        page.planarconfig == 2 or page.compression not in _RGB_OUT
+    ):
+        colours = rgb_from_ycbcr(page, colours)
+    if layout.alpha_sample is None:
+        return colours
+    alpha = samples[..., [layout.alpha_sample]]
+    if layout.photometric == PHOTOMETRIC.PALETTE:  # whose colours have other bits than its indices
+        scale = ((1 << layout.bits) - 1) / ((1 << page.bitspersample) - 1)
+        alpha = (alpha * scale).round().astype(colours.dtype)
+    return np.concatenate([colours, alpha.astype(colours.dtype)], axis=2)
+
+
+def _stored_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
+    """The samples of a plane as they are stored: [H, W, samples]."""
+    page = plane.directory
+    if plane.offset is not None:
+        file, count = page.parent.filehandle, int(np.prod(page.shape))
+        dtype = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
+        if plane.offset + page.nbytes > file.size:
+            raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        file.seek(plane.offset)
+        pixels = file.read_array(dtype, count).reshape(page.shape)
+    elif layout.photometric == PHOTOMETRIC.YCBCR and page.is_subsampled and page.compression not in _RGB_OUT:
+        return subsampled_ycbcr(path, page)
+    else:
+        pixels = plane.page.asarray()
+    if "Z" in page.axes:
+        pixels = pixels.take(plane.depth, axis=page.axes.index("Z"))
+    match page.axes.replace("Z", ""):
+        case "YX":
+            return pixels[..., None]
+        case "SYX":
+            return np.moveaxis(pixels, 0, 2)
+        case "YXS":
+            return pixels
+        case axes:
+            raise ImageError(f"{path} has the axes {axes}, but one image is needed: convert it.")
+
+
+def _name(photometric: int) -> str:
+    names = {8: "CIELab", 9: "ICCLab", 10: "ITULab", 5: "CMYK", 6: "YCbCr", 3: "palette"}
+    return names.get(photometric) or _enum_name(PHOTOMETRIC, photometric)
+
+
+def _enum_name(kind: type[COMPRESSION] | type[PHOTOMETRIC], number: int) -> str:
+    try:
+        return kind(number).name
+    except ValueError:
+        return f"number {number}"
