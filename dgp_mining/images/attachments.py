@@ -64,6 +64,71 @@ def pillow_attachments(image: Image.Image) -> Attachments:
     return Attachments(content, xmp if isinstance(xmp, bytes) else None, dpi=dpi)
 
 
+def exif_attachments(
+    exif: bytes | None,
+    dpi: tuple[float, float] | None,
+    *,
+    xmp: bytes | None = None,
+    iptc: bytes | None = None,
+    texts: tuple[tuple[str, str], ...] = (),
+) -> Attachments:
+    """Return attachments with an EXIF, which is checked, and the resolution: `dpi`, or else that of the EXIF.
+
+    >>> exif_attachments(b"no EXIF", None).problem
+    'its EXIF is damaged'
+    """
+    dpi = dpi if dpi and 0 < min(dpi) <= max(dpi) < _MAX_DPI else None
+    if not exif:
+        return Attachments(None, xmp, iptc, texts, dpi)
+    try:
+        read = Image.Exif()
+        read.load(exif)
+        dict(read.items())
+        read.tobytes()
+        return Attachments(exif, xmp, iptc, texts, dpi or resolution({}, read))
+    except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
+        return Attachments(None, xmp, iptc, texts, dpi, problem="its EXIF is damaged")
+
+
+def exif_orientation(exif: bytes | None) -> int:
+    """The orientation, 1 to 8, in an EXIF; 1 if it has none, or is damaged.
+
+    >>> exif_orientation(None)
+    1
+    """
+    if not exif:
+        return 1
+    try:
+        read = Image.Exif()
+        read.load(exif)
+        orientation = read.get(ExifTags.Base.Orientation, 1)
+    except Exception:  # as above
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def iptc_records(resources: bytes) -> bytes | None:
+    """The IPTC-IIM records among Photoshop's image resources, or the bytes themselves if they are records.
+
+    Adobe Photoshop File Formats, "Image Resource Blocks": 8BIM, number, name, size, content; 0x0404 is IPTC.
+
+    >>> iptc_records(b"8BIM\\4\\4\\0\\0\\0\\0\\0\\3abc\\0")
+    b'abc'
+    """
+    if resources[:1] == b"\x1c":
+        return resources
+    at = 0
+    while resources[at : at + 4] == b"8BIM":
+        name = at + 6
+        size = name + (resources[name : name + 1] or b"\0")[0] // 2 * 2 + 2  # a length, padded to be even
+        start = size + 4
+        length = int.from_bytes(resources[size:start])
+        if resources[at + 4 : name] == b"\4\4":
+            return resources[start : start + length] or None
+        at = start + length + length % 2
+    return None
+
+
 def tiff_exif(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Image.Exif:
     """The EXIF of a (Big)TIFF file, i.e. the tags of a page; usable after the file is closed."""
     exif = Image.Exif()

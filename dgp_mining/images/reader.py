@@ -69,7 +69,7 @@ def decode_image(path: str | Path, reading: Reading = AS_STORED) -> DecodedImage
         if stored.alpha:
             notes.append("the alpha channel is dropped")
             pixels = pixels[..., :-1]
-        pixels = to_srgb(pixels, stored.file.model, stored.file.encoding, notes.append)
+        pixels = to_srgb(pixels, stored.file.model, stored.file.encoding, notes.append, reading.tone)
         if pixels.dtype.kind == "u":
             pixels = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
     return DecodedImage(pixels, tuple(notes))

@@ -2,50 +2,213 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 
-from ..image_file import ImageFile, Samples, full_range
+from ..attachments import exif_orientation
+from ..encoding import SRGB, Chromaticities, Encoding
+from ..h273 import encoding_of, is_known
+from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
+from ..limits import ImageError, check_size
 from ..reading import Reading
-from .pillow_file import describe, open_pillow
+from .pillow_file import frame_note, open_pillow
+from .png_chunks import COLOURS, Chunks, attachments, exif_of, inflate, read_chunks
+
+logging.getLogger("imagecodecs").setLevel("CRITICAL")  # libpng's remarks on chunks, which are read here
+
+_GAMMA_TOLERANCE = 0.05
+"""A gAMA chunk this near to 1/2.2 stands for sRGB, as in libpng (PNG_GAMMA_THRESHOLD)."""
 
 
 def open_file(path: Path, reading: Reading) -> ImageFile:
-    """Describe a PNG file. Raises ImageError and Pillow's errors."""
-    with path.open("rb") as file:
-        head = file.read(26)
-    if len(head) == 26 and head[24] == 16:
-        return _deep(path, head[25])
-    return describe(path, "PNG", "PNG", reading)
-
-
-def _deep(path: Path, kind: int) -> ImageFile:
-    from PIL import ExifTags, Image
-
-    from ..attachments import pillow_attachments
-    from ..encoding import Encoding
-    from ..image_file import Alpha, Model
-
-    with open_pillow(path, "PNG") as image:
-        return ImageFile(
-            path=path,
-            format="PNG",
-            height=image.height,
-            width=image.width,
-            model=Model.RGB if kind & 2 else Model.GREY,
-            channels=3 if kind & 2 else 1,
-            alpha=Alpha.STRAIGHT if kind & 4 else Alpha.NONE,
-            bits=16,
-            levels=full_range(16),
-            encoding=Encoding(image.info.get("icc_profile") or None),
-            orientation=Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1),
-            decode=lambda: _decode(path),
-            attachments=lambda: pillow_attachments(image),
+    """Describe a PNG file. Raises ImageError."""
+    chunks = read_chunks(path)
+    check_size(path, chunks.height, chunks.width)
+    frame, frames = reading.slice or 0, _frames(chunks)
+    if frame >= frames:
+        raise ImageError(
+            f"{path} has {frames} frame{'s' * (frames > 1)}, so slice={frame} is not among them."
         )
+    if frame and chunks.depth == 16:
+        raise ImageError(
+            f"{path} has frames of 16 bits, of which the first alone is read: convert the others."
+        )
+    palette, colour = bool(chunks.kind & 1), bool(chunks.kind & 2)
+    depth = 8 if palette else max(8, chunks.depth)
+    transparent = bool(chunks.kind & 4) or (b"tRNS" in chunks.contents and b"tRNS" not in chunks.behind)
+    encoding, notes = _encoding(chunks)
+    levels = full_range(depth)
+    if encoding.cicp is not None and encoding.cicp[3] == 0:
+        levels = _narrow_range(depth, 3 if colour else 1, transparent)
+    exif = exif_of(path, chunks)
+    return ImageFile(
+        path=path,
+        format="PNG",
+        height=chunks.height,
+        width=chunks.width,
+        model=Model.RGB if colour else Model.GREY,
+        channels=3 if colour else 1,
+        alpha=Alpha.STRAIGHT if transparent else Alpha.NONE,
+        bits=8 if palette else chunks.depth,
+        levels=levels,
+        encoding=encoding,
+        orientation=exif_orientation(exif),
+        notes=(*frame_note(frame, frames, "frames"), *notes),
+        decode=functools.partial(_decode, path, chunks, frame),
+        attachments=lambda: attachments(path, chunks),
+    )
 
 
-def _decode(path: Path) -> Samples:
+def _frames(chunks: Chunks) -> int:
+    """Number of frames, among them the still image that other programs show (APNG: acTL, fcTL)."""
+    control = chunks.contents.get(b"acTL", b"")
+    if len(control) != 8 or b"acTL" in chunks.behind:
+        return 1
+    return max(1, int.from_bytes(control[:4])) + (not chunks.animated)
+
+
+def _narrow_range(depth: int, channels: int, transparent: bool) -> Levels:
+    """Levels of a narrow-range image (ITU-T H.273, 8.3, equations 20 to 22); alpha has the full range."""
+    black, white = [float(16 << depth - 8)] * channels, [float(235 << depth - 8)] * channels
+    if transparent:
+        black, white = [*black, 0.0], [*white, float((1 << depth) - 1)]
+    return Levels(tuple(black), tuple(white), "clip")
+
+
+def _encoding(chunks: Chunks) -> tuple[Encoding, list[str]]:
+    """The encoding that the chunk of highest precedence says, and notes on chunks that are ignored."""
+    notes: list[str] = []
+    present = [kind for kind in COLOURS if kind in chunks.contents]
+    for kind in [kind for kind in present if kind in chunks.behind]:
+        notes.append(f"its {kind.decode()} chunk lies behind the pixels and is ignored")
+        present.remove(kind)
+    for kind in present:
+        content = chunks.contents[kind]
+        try:
+            match kind:
+                case b"cICP":
+                    encoding = _from_cicp(content)
+                case b"iCCP":
+                    encoding = Encoding(inflate(content.partition(b"\0")[2][1:]), said_by="its iCCP chunk")
+                case b"sRGB":
+                    encoding = SRGB
+                case _:
+                    return _from_gamma(chunks, present), notes
+        except ValueError as error:
+            notes.append(f"its {kind.decode()} chunk is ignored ({error})")
+            continue
+        if encoding is not None:
+            return encoding, notes
+    return SRGB, notes
+
+
+def _from_cicp(content: bytes) -> Encoding | None:
+    """cICP (11.3.2.6). Raises ValueError if it is damaged or not known."""
+    if len(content) != 4:
+        raise ValueError("it is damaged")
+    codes = (content[0], content[1], content[2], content[3])
+    if codes[2] != 0:
+        raise ValueError("its matrix is not that of RGB")
+    if codes[3] > 1:
+        raise ValueError("it is damaged")
+    if not is_known(codes):
+        raise ValueError(f"code points {codes[0]} and {codes[1]} are not read")
+    return encoding_of(codes, "its cICP chunk")
+
+
+def _from_gamma(chunks: Chunks, present: list[bytes]) -> Encoding:
+    """gAMA and cHRM (11.3.2.2 and 11.3.2.1). A chunk that is impossible counts as missing."""
+    encoding = SRGB
+    if b"gAMA" in present:
+        gamma = int.from_bytes(chunks.contents[b"gAMA"]) / 100_000
+        if 0.05 <= gamma <= 20 and abs(gamma * 2.2 - 1) > _GAMMA_TOLERANCE:
+            encoding = Encoding(transfer=1 / gamma, said_by="its gAMA chunk")
+    content = chunks.contents.get(b"cHRM", b"")
+    if b"cHRM" in present and len(content) == 32:
+        white_x, white_y, *rgb = (value / 100_000 for value in struct.unpack(">8I", content))
+        points: Chromaticities = (white_x, white_y, rgb[0], rgb[1], rgb[2], rgb[3], rgb[4], rgb[5])
+        said = "its gAMA and cHRM chunks" if encoding.said_by else "its cHRM chunk"
+        encoding = replace(encoding, primaries=points, said_by=said)
+    return encoding
+
+
+def _decode(path: Path, chunks: Chunks, frame: int) -> Samples:
+    if frame:
+        return Samples(_later_frame(path, chunks, frame))
+    # libpng takes palettes apart, scales 1, 2 and 4 bits to 8, and makes alpha of a transparent colour.
     pixels = np.asarray(imagecodecs.png_decode(path.read_bytes()))
-    return Samples(pixels.reshape(*pixels.shape[:2], -1))
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    significant = chunks.contents.get(b"sBIT", b"")
+    if chunks.kind & 1 or b"sBIT" in chunks.behind or chunks.depth < 8:
+        return Samples(pixels)
+    return as_significant(pixels, chunks.depth, tuple(significant))
+
+
+def _later_frame(path: Path, chunks: Chunks, frame: int) -> np.ndarray:
+    mode = "RGB" if chunks.kind & 2 else "L"
+    if chunks.kind & 4 or b"tRNS" in chunks.contents:
+        mode += "A"
+    with open_pillow(path, "PNG") as image:
+        image.seek(frame)
+        pixels = np.asarray(image.convert(mode))
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def as_significant(pixels: np.ndarray, depth: int, significant: tuple[int, ...]) -> Samples:
+    """Return samples with the levels that sBIT gives them, if they were not scaled up to the full range.
+
+    The specification (12.4) has samples of fewer significant bits scaled up, so that sBIT changes nothing.
+    Some instruments write the numbers as they are instead. They are taken for such only if all are small
+    enough, and no way of scaling up (zeros below, repeated bits, linear) could have made them.
+
+    Args:
+        pixels: [H, W, C] uint8 or uint16, alpha last if there is any.
+        depth: 8 or 16.
+        significant: significant bits of each channel, of which that of alpha may be missing.
+
+    >>> as_significant(np.array([[[0], [4095]]], np.uint16), 16, (12,)).levels
+    Levels(black=(0.0,), white=(4095.0,), beyond='refuse')
+    >>> as_significant(np.array([[[0], [4080]]], np.uint16), 16, (12,)).levels is None
+    True
+    """
+    channels: int = pixels.shape[2]
+    colours = channels - (channels in (2, 4))
+    bits = significant[:channels]
+    if len(bits) < colours or not 0 < min(bits) <= max(bits) <= depth or max(bits[:colours]) == depth:
+        return Samples(pixels)
+    counts = [np.flatnonzero(np.bincount(pixels[..., c].ravel())) for c in range(channels)]
+    small = all(values[-1] < 1 << n for values, n in zip(counts[:colours], bits, strict=False))
+    if not small or _scaled_up(counts[:colours], depth, bits[:colours]):
+        return Samples(pixels)
+    white = [float((1 << n) - 1) for n in bits[:colours]]
+    if channels > colours:
+        n = bits[colours] if len(bits) > colours else depth
+        white.append(float((1 << (n if counts[-1][-1] < 1 << n else depth)) - 1))
+    note = (
+        f"its values are not scaled to {depth} bits: {max(white[:colours]):.0f} (of its sBIT chunk) is white"
+    )
+    return Samples(pixels, (note,), Levels((0.0,) * len(white), tuple(white)))
+
+
+def _scaled_up(counts: list[np.ndarray], depth: int, bits: tuple[int, ...]) -> bool:
+    """Whether one way of scaling so many bits up to `depth` can have made all values (PNG, 12.4)."""
+    zeros = repeated = linear = True
+    for values, n in zip(counts, bits, strict=True):
+        high = values >> (depth - n)
+        zeros &= bool((high << (depth - n) == values).all())
+        copies, shift = np.zeros_like(values), depth - n
+        while shift > -n:
+            copies |= high << shift if shift >= 0 else high >> -shift
+            shift -= n
+        repeated &= bool((copies == values).all())
+        most, whole = (1 << n) - 1, (1 << depth) - 1
+        nearest = (values * most + whole // 2) // whole
+        exact = nearest * whole / most
+        linear &= bool(((values == np.floor(exact)) | (values == np.ceil(exact))).all())
+    return zeros or repeated or linear

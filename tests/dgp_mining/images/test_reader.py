@@ -280,7 +280,7 @@ def test_a_fault_of_the_disk_is_not_blamed_on_the_image(path: Path, monkeypatch:
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(Image, "open", fail)
+    monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(OSError, match=r"Input/output error.*a\.png"):
         read_image(path)
 
