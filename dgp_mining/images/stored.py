@@ -105,12 +105,14 @@ def read_stored(path: str | Path, reading: Reading = AS_STORED) -> StoredImage:
                 "replace or remove it."
             )
         notes: list[str] = [*file.notes, *samples.notes]
-        pixels = _scaled(
-            path, samples, (not file.levels_chosen and samples.levels) or file.levels, reading, notes
-        )
+        levels = (not file.levels_chosen and samples.levels) or file.levels
+        pixels = _scaled(path, samples, levels, notes)
+        light = levels is not None and levels.beyond == "tone"
+        if light:
+            pixels = _toned(pixels, file.alpha, reading.tone, notes)
         if samples.valid is not None:
             pixels = np.where(samples.valid[..., None], pixels, pixels.dtype.type(0))
-        if file.alpha == Alpha.ASSOCIATED:
+        if file.alpha == Alpha.ASSOCIATED and not light:
             pixels = straight(pixels)
         return StoredImage(file, turn(pixels, file.orientation), tuple(dict.fromkeys(notes)))
 
@@ -120,12 +122,10 @@ def _sizes(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, (width, height, *channels)))
 
 
-def _scaled(
-    path: Path, samples: Samples, levels: Levels | None, reading: Reading, notes: list[str]
-) -> np.ndarray:
+def _scaled(path: Path, samples: Samples, levels: Levels | None, notes: list[str]) -> np.ndarray:
     """Scale stored numbers so that black is 0 and white the largest value of uint8 or uint16, or 1.0.
 
-    Pixels that are not valid may come out as anything.
+    Pixels that are not valid may come out as anything, and linear light lies beyond.
     """
     pixels = samples.pixels
     data = pixels if samples.valid is None else pixels[samples.valid]
@@ -150,7 +150,7 @@ def _scaled(
     scaled = (pixels.astype(exact) - black.astype(exact)) / (white - black).astype(exact)
     of_data = scaled if samples.valid is None else scaled[samples.valid]
     low, high = float(of_data.min()), float(of_data.max())
-    if low >= 0 and high <= 1:
+    if (low >= 0 and high <= 1) or levels.beyond == "tone":
         return scaled.astype(np.float32)
     if levels.beyond == "refuse":
         kind = "floats" if pixels.dtype.kind == "f" else "numbers"
@@ -160,11 +160,24 @@ def _scaled(
             "white."
         )
     beyond = float(np.mean((of_data < 0) | (of_data > 1)))
-    if levels.beyond == "tone" and reading.tone == "reinhard":
-        scaled = scaled.clip(0)
-        return (scaled / (1 + scaled)).astype(np.float32)
     notes.append(f"{beyond:.2%} of its values are below black or above white and are clipped")
     return scaled.clip(0, 1).astype(np.float32)
+
+
+def _toned(pixels: np.ndarray, alpha: Alpha, tone: str, notes: list[str]) -> np.ndarray:
+    """Bring linear light, 1.0 being white, into [0, 1] by the tone mapping `tone`; alpha becomes straight."""
+    light, rest = (pixels, pixels[..., :0]) if alpha == Alpha.NONE else (pixels[..., :-1], pixels[..., -1:])
+    rest = rest.clip(0, 1)
+    if alpha == Alpha.ASSOCIATED:
+        light = np.divide(light, rest, out=np.zeros_like(light), where=rest > 0)
+    if tone == "reinhard":
+        if below := float(np.mean(light < 0)):
+            notes.append(f"{below:.2%} of its values are below black and are clipped")
+        light = light.clip(0)
+        light = light / (1 + light)
+    elif beyond := float(np.mean((light < 0) | (light > 1))):
+        notes.append(f"{beyond:.2%} of its values are below black or above white and are clipped")
+    return np.concatenate([light.clip(0, 1), rest], axis=2)
 
 
 def straight(pixels: np.ndarray) -> np.ndarray:

@@ -102,6 +102,18 @@ FORMATS = (
     Format("TIFF", (".tif", ".tiff", ".btf"), "tiff", starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     Format("BMP", (".bmp", ".dib"), "bmp", starts_with(b"BM")),
     Format("QOI", (".qoi",), "qoi", starts_with(b"qoif")),
+    Format(
+        "Radiance HDR", (".hdr", ".rgbe", ".xyze", ".pic"), "radiance", starts_with(b"#?RADIANCE", b"#?RGBE")
+    ),
+    Format(
+        "OpenEXR",
+        (".exr",),
+        "openexr",
+        starts_with(b"\x76\x2f\x31\x01"),
+        package="OpenEXR",
+        imported="OpenEXR",
+        extra="science",
+    ),
     Format("Netpbm", (".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm"), "netpbm", _netpbm),
     Format("WebP", (".webp",), "pillow_formats", lambda head: head[:4] + head[8:12] == b"RIFFWEBP"),
     Format(
