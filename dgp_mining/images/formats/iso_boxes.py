@@ -65,3 +65,13 @@ def content(file: BinaryIO, box: Box) -> bytes:
 def file_end(file: BinaryIO) -> int:
     """The length of an open file."""
     return file.seek(0, 2)
+
+
+def find(file: BinaryIO, *kinds: bytes) -> Box | None:
+    """Return the first box of a kind that lies in the first of another kind, and so on; None if none does."""
+    box: Box | None = Box(b"file", 0, file_end(file))
+    for kind in kinds:
+        if box is None:
+            return None
+        box = next((inner for inner in boxes(file, box.start, box.end) if inner.kind == kind), None)
+    return box

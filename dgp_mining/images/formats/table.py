@@ -122,6 +122,16 @@ FORMATS = (
         "jpeg2000",
         starts_with(b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
     ),
+    Format("AVIF", (".avif", ".avifs"), "avif", _iso_brand(b"avif", b"avis")),
+    Format(
+        "HEIF",
+        (".heic", ".heif", ".hif", ".heics", ".heifs"),
+        "heif",
+        _iso_brand(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
+        package="pillow-heif",
+        imported="pillow_heif",
+        extra="heif",
+    ),
     Format(
         "NIfTI",
         (".nii", ".nii.gz", ".hdr"),  # of a pair, the header is listed

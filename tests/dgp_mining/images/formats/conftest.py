@@ -1,4 +1,4 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # jp2_files.py
+sys.path.insert(0, str(Path(__file__).parent))  # heif_files.py, jp2_files.py
