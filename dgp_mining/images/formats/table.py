@@ -97,6 +97,16 @@ def _targa(head: bytes) -> bool:
 
 
 FORMATS = (
+    Format(  # its first 128 bytes may be those of a TIFF file (PS3.10, 7.1)
+        "DICOM",
+        (".dcm", ".dicom", ".ima"),
+        "dicom",
+        lambda head: head[128:132] == b"DICM",
+        package="pydicom",
+        imported="pydicom",
+        extra="science",
+        suffixless=True,
+    ),
     Format("PNG", (".png", ".apng"), "png", starts_with(b"\x89PNG\r\n\x1a\n")),
     Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "jpeg", starts_with(b"\xff\xd8\xff")),
     Format("TIFF", (".tif", ".tiff", ".btf"), "tiff", starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
@@ -131,6 +141,16 @@ FORMATS = (
         package="pillow-heif",
         imported="pillow_heif",
         extra="heif",
+    ),
+    Format(  # without preamble: a first element of group 2 or 8, of either byte order
+        "DICOM",
+        (".dcm", ".dicom", ".ima"),
+        "dicom",
+        starts_with(b"\x02\0", b"\x08\0", b"\0\x02", b"\0\x08"),
+        package="pydicom",
+        imported="pydicom",
+        extra="science",
+        by_suffix=True,
     ),
     Format(
         "NIfTI",
