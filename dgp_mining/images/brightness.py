@@ -20,6 +20,9 @@ LOOKED_AT = 8
 DARK = 0.25
 """Share of white that the brightest pixel must reach."""
 
+HUGE = 1 << 27
+"""Stored numbers of an image, 256 MB, above which it is not decoded for this."""
+
 _BITS = 16
 _WHITE = (1 << _BITS) - 1
 _USUAL = (255, 1023, 4095, 10_000, 16_383)
@@ -43,14 +46,15 @@ def too_dark(paths: Sequence[Path], reading: Reading, seed: int = 0) -> str:
     none can be decoded.
     """
     chosen = np.random.default_rng(seed).permutation(len(paths))[:LOOKED_AT]
-    brightest = -1
+    found: list[int] = []
     for path in (paths[i] for i in sorted(chosen.tolist())):
-        brightest = max(brightest, _brightest(path, reading))
-        if brightest >= DARK * _WHITE:
+        if (brightest := _brightest(path, reading)) is not None:
+            found.append(brightest)
+        if found and found[-1] >= DARK * _WHITE:
             return ""
-    if brightest <= 0:
+    if (brightest := max(found, default=0)) == 0:
         return ""
-    of = "its 16-bit images" if len(chosen) == len(paths) else f"{len(chosen)} of its 16-bit images"
+    of = "its 16-bit images" if len(found) == len(paths) else f"{len(found)} of its 16-bit images"
     likely = min(white for white in _USUAL if white >= brightest)
     return (
         f"The brightest pixel of {of} is {brightest:,} of {_WHITE:,}: if white is {likely:,}, say so with "
@@ -58,16 +62,18 @@ def too_dark(paths: Sequence[Path], reading: Reading, seed: int = 0) -> str:
     )
 
 
-def _brightest(path: Path, reading: Reading) -> int:
-    """Return the largest stored number, without alpha; -1 if the image cannot be decoded."""
+def _brightest(path: Path, reading: Reading) -> int | None:
+    """Return the largest stored number, without alpha; None if the image is huge or cannot be decoded."""
     try:
         file = retry(lambda: open_image(path, reading))
+        if file.height * file.width * file.channels > HUGE:
+            return None
         with one_sentence(path):
             samples = retry(file.decode)
         if samples.levels is not None or samples.pixels.dtype.kind != "u":
-            return -1
+            return None
         pixels = samples.pixels[..., : file.channels]
         data = pixels if samples.valid is None else pixels[samples.valid]
         return int(data.max(initial=0))
     except (ImageError, OSError):
-        return -1
+        return None

@@ -58,7 +58,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def copies(paths: Sequence[Path], nbytes: Sequence[int]) -> dict[int, int]:
-    """Find files with the same content: the index of each file but the first -> the index of the first.
+    """Find files with the same content: the index of each copy -> the index of the original.
+
+    The original is the file with the shortest path, since "a.png" comes before "a copy.png", "a (1).png" and
+    "backup/a.png"; of equally long ones it is the first in alphabetical order.
 
     Files of equal size are compared by a few of their bytes, and those that agree by their digests, so that
     hardly more than headers is read unless there are copies. What is no regular file and may block must not
@@ -70,7 +73,10 @@ def copies(paths: Sequence[Path], nbytes: Sequence[int]) -> dict[int, int]:
         read = in_threads(_tried(content), [paths[i] for i in wanted])
         found = dict(zip(wanted, read, strict=True))
         alike = _split([[i for i in group if found[i]] for group in alike], found.__getitem__)
-    return {i: first for first, *others in alike for i in others}
+    originals = [min(group, key=lambda i: (len(str(paths[i])), str(paths[i]))) for group in alike]
+    return {
+        i: original for original, group in zip(originals, alike, strict=True) for i in group if i != original
+    }
 
 
 def _split(groups: Sequence[Sequence[int]], key: Callable[[int], Key]) -> list[list[int]]:

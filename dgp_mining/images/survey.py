@@ -67,7 +67,7 @@ class Surveyed:
     error: str = ""
     """Why it cannot be read, one sentence; empty if it can."""
     duplicate_of: str = ""
-    """The first image with the same bytes."""
+    """The image with the same bytes that is mined; see `file_content.copies`."""
 
 
 @dataclass(frozen=True)

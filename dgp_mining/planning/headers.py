@@ -51,9 +51,9 @@ def read_headers(paths: Sequence[Path], names: Sequence[str], settings: Settings
     return list(in_threads(lambda pair: _header(*pair, settings), pairs))
 
 
-def copy_of(path: Path, first: str) -> str:
-    """Return the sentence in `Plan.problems` for a file with the same content as the image `first`."""
-    return f"{path} is a copy of {first}{_MINED_ONCE}"
+def copy_of(path: Path, original: str) -> str:
+    """Return the sentence in `Plan.problems` for a file with the same content as the image `original`."""
+    return f"{path} is a copy of {original}{_MINED_ONCE}"
 
 
 def is_copy(problem: str) -> bool:

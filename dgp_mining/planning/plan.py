@@ -68,8 +68,8 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
     Each image is cut into non-overlapping crops, on a grid at an offset drawn from the seed and the image's
     name. Of these, `max_crops` are taken in rounds: each round takes one crop of every image, images and
     crops in random order, so that even a small number covers as many images as possible. For an image that is
-    unreadable or smaller than a crop, `Plan.problems` has the reason. A file with the same bytes as an
-    earlier one is not mined again, and crops with pixels that hold no data are left out. Raises ImageError if
+    unreadable or smaller than a crop, `Plan.problems` has the reason. Of files with the same
+    bytes one is mined, and crops with pixels that hold no data are left out. Raises ImageError if
     no crop is left.
     """
     listed = list_folder(folder)

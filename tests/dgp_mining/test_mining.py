@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from dgp_mining.callbacks import Callback
 from dgp_mining.fitting.fit import Fit
 from dgp_mining.fitting.statistics import prior_sample
 from dgp_mining.mining import mine
+from dgp_mining.planning import plan
 from dgp_mining.planning.plan import Plan
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary, describe, split
@@ -312,3 +314,17 @@ def test_an_unfinished_store_makes_no_dictionary(photos: Path, tmp_path: Path, f
     store.mark_pending(Chunk(store.parts[0].name, 3))
     with pytest.raises(DictionaryError, match=r"still has 1 of 24 crops to fit: .*dgp-mine fit --images"):
         build_dictionary(path)
+
+
+def test_a_store_that_mined_copies_before_they_were_noticed_is_resumed_and_not_changed(
+    flat: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(flat / "10.png", flat / "10 copy.png")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(plan, "copies", lambda paths, nbytes: {})
+        before = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    assert len(before) == 9
+    before.mark_pending(Chunk(before.parts[0].name, 0))
+    after = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, strict=True)
+    assert (len(after), len(after.parts)) == (9, 1)
+    assert (after.status == DONE).all()

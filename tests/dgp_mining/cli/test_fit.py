@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
+import tifffile
 from dgp_mine import one_sentence, run
 
 from dgp_mining import cli, mining
 from dgp_mining.fitting.recipes import RECIPES
+from dgp_mining.images.reading import TONES
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.condense import METHODS
+from dgp_mining.report.fitted_crops import fitted_crop
 from dgp_mining.store.store import Store
 from dgp_mining.workers import dask_cluster
 
@@ -43,14 +48,20 @@ def test_fit_alone_uses_the_defaults_of_the_library(calls: list[dict[str, Any]])
 def test_every_option_of_fit_reaches_the_library(calls: list[dict[str, Any]]) -> None:
     options = "--store s.zarr --crop 64 --max-crops 9 --density 0.18 --recipe gaussianimage --iterations 11"
     options += " --scheduler local --workers 3 --seed 5 --keep-fields --overwrite --strict --retry-failed"
-    options += " --device cuda --target-psnr 42.1"
+    options += " --device cuda --target-psnr 42.1 --window -5,900.5 --axis x --slice 3 --tone reinhard"
     run("fit", "--images", "x", *options.split())
     (call,) = calls
-    assert call["settings"] == Settings(64, 9, 0.18, "gaussianimage", 11, 5, True, target_psnr=42.1)
+    more = {"target_psnr": 42.1, "window": (-5.0, 900.5), "axis": "x", "slice": 3, "tone": "reinhard"}
+    assert call["settings"] == Settings(64, 9, 0.18, "gaussianimage", 11, 5, True, **more)
     assert (call["store"], call["workers"], call["device"]) == ("s.zarr", 3, "cuda")
     assert call["overwrite"]
     assert call["strict"]
     assert call["retry_failed"]
+
+
+def test_white_reaches_the_library(calls: list[dict[str, Any]]) -> None:
+    run("fit", "--images", "x", "--white", "10000")
+    assert calls[0]["settings"] == Settings(white=10_000)
 
 
 def test_where_to_fit_reaches_the_library(calls: list[dict[str, Any]]) -> None:
@@ -70,6 +81,7 @@ def test_the_choices_are_those_of_the_library() -> None:
 
     assert choices(cli.fit.fit, "recipe") == list(RECIPES)
     assert choices(cli.dictionary.build, "method") == list(METHODS)
+    assert choices(cli.fit.fit, "tone") == list(TONES)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +93,13 @@ def test_the_choices_are_those_of_the_library() -> None:
         (["--max-crops", "0"], "--max-crops"),
         (["--iterations", "-1"], "--iterations"),
         (["--target-psnr", "0"], "--target-psnr"),
+        (["--white", "0"], "--white"),
+        (["--white", "255", "--window", "0,255"], "--window"),
+        (["--window", "9,9"], "--window"),
+        (["--window", "9"], "--window is two numbers"),
+        (["--axis", "w"], "--axis"),
+        (["--slice", "-1"], "--slice"),
+        (["--tone", "drago"], "--tone"),
         (["--recipe", "slow"], "--recipe"),
         (["--scheduler", "cluster"], "--scheduler"),
         (["--scheduler", "sync", "--workers", "2"], "--workers"),
@@ -162,6 +181,73 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(photos: Path, tmp_
     assert "1,024 Gaussians" in result.stdout
     assert "MB of disk" in result.stdout
     assert not (tmp_path / "a.zarr").exists()
+
+
+def test_a_dry_run_says_how_images_are_read_and_what_is_not_read(photos: Path) -> None:
+    tifffile.imwrite(photos / "deep.tif", np.full((32, 32), 9_000, np.uint16))
+    for name in ("a.cr9", "b.cr9", "notes.txt"):
+        (photos / name).touch()
+    shutil.copy(photos / "p1.png", photos / "p1 copy.png")
+    options = ["fit", "--images", photos, "--crop", 32, "--max-crops", 7, "--dry-run"]
+    said = run(*options).stdout.splitlines()
+    assert "1 image is a copy of another, and is mined once." in said
+    assert "3 other files are not read: 2 .cr9, 1 .txt." in said
+    assert "6 x 8-bit RGB PNG, sRGB: white is 255" in said
+    assert "1 x 16-bit grey TIFF, sRGB: white is 65,535" in said
+    assert said[3].endswith("is 9,000 of 65,535: if white is 10,000, say so with --white 10000.")
+    chosen = run(*options, "--white", 10_000).stdout
+    assert "1 x 16-bit grey TIFF, sRGB: white is 10,000 (as you chose)" in chosen
+    assert "say so" not in chosen
+
+
+def test_copies_are_no_failures_and_other_files_are_told(
+    flat: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mining, "mine", lambda *a, **k: mine(*a, fitter=fitter, **k))
+    for name in ("10 copy.png", "90.png"):
+        shutil.copy(flat / "10.png", flat / name)
+    (flat / "x.cr9").touch()
+    options = ["fit", "--images", flat, "--store", tmp_path / "a.zarr", "--crop", 32, "--scheduler", "sync"]
+    done = run(*options, "--strict")
+    assert done.exit_code == 0, done.output
+    assert "2 images are copies of others, and are mined once." in done.stderr
+    assert "1 other file is not read: 1 .cr9." in done.stderr
+    assert "8 of 8 crops done" in done.stdout
+    assert "copies    2 images are copies of others, and are mined once" in done.stdout
+    assert run("status", "--store", tmp_path / "a.zarr").exit_code == 0
+    status = json.loads(run("status", "--store", tmp_path / "a.zarr", "--json").stdout)
+    assert status["copies"] == ["10 copy.png", "90.png"]
+    assert status["skipped"] == []
+    log = (tmp_path / "a.zarr.log").read_text()
+    assert "90.png is a copy of 10.png: it is mined once." in log
+    assert "note: 1 other file is not read: 1 .cr9." in log
+    again = run(*options)
+    assert again.exit_code == 0
+    assert len(Store.open(tmp_path / "a.zarr").parts) == 1
+
+
+def test_the_reading_is_recorded_and_another_does_not_resume_the_store(
+    tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mining, "mine", lambda *a, **k: mine(*a, fitter=fitter, **k))
+    (tmp_path / "deep").mkdir()
+    tifffile.imwrite(tmp_path / "deep/a.tif", np.full((32, 32), 9_000, np.uint16))
+    options = ["fit", "--images", tmp_path / "deep", "--store", tmp_path / "a.zarr", "--crop", 32]
+    options += ["--scheduler", "sync"]
+    assert run(*options, "--white", 10_000).exit_code == 0
+    assert Store.open(tmp_path / "a.zarr").settings.reading.white == 10_000
+    shown = fitted_crop(Store.open(tmp_path / "a.zarr"), 0)
+    assert shown.pixels is not None
+    assert np.unique(shown.pixels).tolist() == pytest.approx([0.9])
+    assert "white is 10000.0 there and None here" in one_sentence(run(*options), 1)
+
+
+def test_reasons_that_many_images_share_are_said_once(photos: Path) -> None:
+    for number in range(12):
+        (photos / f"bad{number:02}.png").write_text("no image")
+    said = run("fit", "--images", photos, "--crop", 32, "--max-crops", 2, "--dry-run").stdout
+    assert f"skipped: 12 images, the first {photos}/bad00.png: each is not an image" in said
+    assert "bad01" not in said
 
 
 def test_a_missing_or_empty_folder_or_one_of_small_images_is_one_sentence(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dgp_mining.images.paths import list_images, printable_name, unsafe_name
+from dgp_mining.images.paths import counted, list_folder, list_images, printable_name, unsafe_name
 from dgp_mining.images.reader import ImageError
 
 UNSAFE = [
@@ -58,3 +58,37 @@ def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
     for folder, reason in (("none", "does not exist"), ("file", "is a file"), (".", "holds no images")):
         with pytest.raises(ImageError, match=f"{reason}.*images="):
             list_images(tmp_path / folder)
+
+
+def test_other_files_are_listed_too_but_not_hidden_ones(tmp_path: Path) -> None:
+    for name in ("a.png", "b.CR9", "more/notes.txt", ".DS_Store", ".git/config", "README"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = list_folder(tmp_path)
+    assert found.images == ["a.png"]
+    assert found.others == ["README", "b.CR9", "more/notes.txt"]
+
+
+def test_a_folder_of_other_files_is_refused_with_their_kinds(tmp_path: Path) -> None:
+    for name in ("a.cr9", "b.cr9", "c.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(ImageError, match=r"holds no images .*; 3 other files are not read: 2 \.cr9, 1 \.txt"):
+        list_images(tmp_path)
+    assert list_folder(tmp_path, may_be_empty=True).images == []
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a.txt"], "1 other file is not read: 1 .txt"),
+        (["a.B", "sub/c.b", "d.a"], "3 other files are not read: 2 .b, 1 .a"),
+        (["1.2.840.10008", "README", "Fig. 3 (old)"], "3 other files are not read: 3 without a suffix"),
+        (["a\x1b.\x1b[2J"], "1 other file is not read: 1 without a suffix"),
+        (
+            [f"x.k{i}" for i in range(9)] + ["y.k8"],
+            "10 other files are not read: 2 .k8, 1 .k0, 1 .k1, 1 .k2, 1 .k3, 1 .k4, 3 of 3 more kinds",
+        ),
+    ],
+)
+def test_other_files_are_counted_by_suffix(names: list[str], said: str) -> None:
+    assert counted(names) == said
