@@ -125,7 +125,8 @@ FORMATS = (
         extra="science",
     ),
     Format("Netpbm", (".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm"), "netpbm", _netpbm),
-    Format("WebP", (".webp",), "pillow_formats", lambda head: head[:4] + head[8:12] == b"RIFFWEBP"),
+    Format("WebP", (".webp",), "webp", lambda head: head[:4] + head[8:12] == b"RIFFWEBP"),
+    Format("GIF", (".gif",), "gif", starts_with(b"GIF87a", b"GIF89a")),
     Format(
         "JPEG 2000",
         (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".jph", ".jhc"),
