@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -81,10 +82,12 @@ def exif_attachments(
     if not exif:
         return Attachments(None, xmp, iptc, texts, dpi)
     try:
-        read = Image.Exif()
-        read.load(exif)
-        dict(read.items())
-        read.tobytes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, on entries that it passes over
+            read = Image.Exif()
+            read.load(exif)
+            dict(read.items())
+            read.tobytes()
         return Attachments(exif, xmp, iptc, texts, dpi or resolution({}, read))
     except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
         return Attachments(None, xmp, iptc, texts, dpi, problem="its EXIF is damaged")

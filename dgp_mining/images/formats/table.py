@@ -108,7 +108,7 @@ FORMATS = (
         suffixless=True,
     ),
     Format("PNG", (".png", ".apng"), "png", starts_with(b"\x89PNG\r\n\x1a\n")),
-    Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "jpeg", starts_with(b"\xff\xd8\xff")),
+    Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jls"), "jpeg", starts_with(b"\xff\xd8\xff")),
     Format("TIFF", (".tif", ".tiff", ".btf"), "tiff", starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     Format("BMP", (".bmp", ".dib"), "bmp", starts_with(b"BM")),
     Format("QOI", (".qoi",), "qoi", starts_with(b"qoif")),
