@@ -13,15 +13,13 @@ from pathlib import Path
 from ..image_file import ImageFile
 from ..limits import ImageError
 from ..reading import Reading
+from .zarr_attributes import is_ome_zarr, zarr_attributes
 
 HEAD = 512
 """Bytes at the start of a file that `Format.recognises` receives."""
 
 GZIP = b"\x1f\x8b"
 """Start of a file that gzip has compressed (RFC 1952)."""
-
-MAX_ATTRIBUTES = 1 << 24
-"""Upper limit of the bytes of a Zarr group's metadata: kilobytes, or megabytes if they are consolidated."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +182,7 @@ FORMATS = (
         extra="science",
         gzipped=True,
     ),
+    Format("OME-Zarr", (".zarr",), "ome_zarr", is_ome_zarr, folder=True),
     # Content tells little of these.
     Format(
         "DIB",
@@ -243,20 +242,6 @@ def head_of(path: Path) -> bytes:
     with path.open("rb") as file:
         head = file.read(HEAD)
         return head + file.read(8 * HEAD) if head.startswith(GZIP) else head
-
-
-def zarr_attributes(folder: Path) -> bytes:
-    """Return the JSON file with the attributes of a Zarr group, of either version; b"" if there is none.
-
-    Raises OSError if the folder may not be read.
-    """
-    for name in ("zarr.json", ".zattrs"):
-        try:
-            with (folder / name).open("rb") as file:
-                return file.read(MAX_ATTRIBUTES)
-        except (FileNotFoundError, IsADirectoryError):
-            pass
-    return b""
 
 
 def _gunzipped(head: bytes) -> bytes:
