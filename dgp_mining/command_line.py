@@ -186,8 +186,10 @@ def _by_new_name(arg: str, new_names: Mapping[str, str]) -> str:
     return new_names[name] + equals + value
 
 
-ARGUMENT = re.compile(r"""(?:(?<=[\s("'])|^)(?<!--set )([a-z]\w*)=(True\b|False\b)?((?=[\w"'/]))?""")
-"""An argument as the library's messages write it: `prior=`, `size=65` or `overwrite=True`."""
+ARGUMENT = re.compile(
+    r"""(?:(?<=[\s("'])|^)(?<!--set )((?:reading\.)?[a-z]\w*)=(True\b|False\b)?((?=[\w"'/]))?"""
+)
+"""An argument in the library's messages: `prior=`, `size=65`, `overwrite=True` or `reading.white=`."""
 
 
 @contextlib.contextmanager

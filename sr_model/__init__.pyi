@@ -18,9 +18,9 @@ from .training.errors import TrainingError as TrainingError
 from .training.schedule import Budget as Budget
 from .training.tensorboard import TensorBoard as TensorBoard
 from .training.train import train as train
+from .upscaling.batch import upscale_folder as upscale_folder
 from .upscaling.files import UpscaleRequest as UpscaleRequest
 from .upscaling.files import upscale_file as upscale_file
-from .upscaling.files import upscale_folder as upscale_folder
 from .upscaling.upscale import upscale as upscale
 
 __version__: str

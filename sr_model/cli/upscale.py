@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import click
 
 from dgp_mining.command_line import (
     FINISHED_WITH_FAILURES,
-    former_argument,
+    FormerArgument,
     in_options,
     option,
     out_option,
@@ -19,19 +22,39 @@ from dgp_mining.terminal import ProgressLine, count, notify
 
 from ..image_io.writer import FORMATS
 from ..scaling import RequestedSize, Scale
-from ..upscaling.files import UpscaleRequest, upscale_file, upscale_folder
+from ..upscaling.batch import Outcome, upscale_folder, upscale_images, upscale_unless_done
+from ..upscaling.files import ResultExists, UpscaleRequest
 from . import types
 from .command import Command
 from .options import model_option
+from .reading import chosen_reading, reading_options
+
+
+class FormerOutput(FormerArgument):
+    """The former argument OUTPUT, behind INPUT: a further INPUT if it is an image, or not the last argument.
+
+    So `*.png` never overwrites the second of two images that it stands for.
+    """
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        value, given = opts.get(self.name or ""), cast(dict[str, Any], opts)
+        more = given.get("more")
+        behind = tuple(more) if isinstance(more, list | tuple) else ()
+        if isinstance(value, str) and (behind or Path(value).is_file()):
+            given["more"] = (value, *behind)
+            del given[str(self.name)]
+        return super().handle_parse_result(ctx, opts, args)
 
 
 @click.command("sr-upscale", cls=Command)
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@former_argument("out")
+@click.argument("former_out", cls=FormerOutput, option="out")
+@click.argument("more", metavar="[INPUT]...", nargs=-1, type=click.Path(path_type=Path))
 @out_option(
-    "the result: a file, or a folder if INPUT is one",
+    "the result: a file, or a folder if INPUT is one, if there are several, or if it ends in /",
     "  [default: next to INPUT, named after the scale]",
-    type=click.Path(path_type=Path),
     metavar="OUTPUT",
     argument=["target"],
 )
@@ -65,11 +88,17 @@ from .options import model_option
 )
 @overwrite_option()
 @option(
+    "--skip-existing",
+    is_flag=True,
+    help="Leave results that exist; one that is damaged or of another size is made again.",
+)
+@option(
     "--save-field",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Also keep the Gaussians in this .safetensors file, to zoom into them later.",
 )
+@reading_options()
 @option(
     "--tile",
     type=click.IntRange(16),
@@ -84,7 +113,8 @@ from .options import model_option
 )
 def main(
     source: Path,
-    out: Path | None,
+    more: tuple[Path, ...],
+    out: str | None,
     scale: Scale | None,
     size: RequestedSize | None,
     window: tuple[float, float, float, float] | None,
@@ -92,60 +122,112 @@ def main(
     form: str | None,
     quality: int,
     overwrite: bool,
+    skip_existing: bool,
     save_field: Path | None,
+    white: float | None,
+    levels: tuple[float, float] | None,
+    axis: str | None,
+    slice: int | None,
+    tone: str,
     tile: int | None,
     memory: float | None,
 ) -> None:
-    """Upscale INPUT, an image or a folder of images.
+    """Upscale INPUT: an image, several images, or a folder of images.
 
-    Transparency, 16 bits, grey, colour profile, EXIF and resolution are kept if the format of the result can
-    hold them.
+    Every format is read that dgp_mining/images/README.md lists; PNG, JPEG, WebP and TIFF are written.
+    Transparency, 16 bits, grey, colour profile, EXIF, XMP, IPTC, texts, resolution and georeference are
+    kept if the format of the result can hold them; what it cannot hold is said.
 
     INPUT may also be a field that --save-field has kept. It is rendered at any scale without the network.
 
-    Exit status 3: some images of the folder failed.
+    Exit status 3: some of several images failed.
     """
     if scale and size:
         raise click.UsageError("Give --scale or --size, not both.")
     if not (scale or size or save_field):
         raise click.UsageError("Give --scale or --size.")
+    if skip_existing and (overwrite or save_field):
+        raise click.UsageError(
+            f"Give --skip-existing or {'--overwrite' if overwrite else '--save-field'}, not both."
+        )
+    reading = chosen_reading(white, levels, axis, slice, tone)
     budget = int(memory * 1e9) if memory else None
-    request = UpscaleRequest(scale, size, window, tile, budget, quality, overwrite, save_field)
+    request = UpscaleRequest(
+        scale, size, window, tile, budget, quality, overwrite, save_field, reading, skip_existing
+    )
     line = ProgressLine()
-    if source.is_dir():
+    into = None if out is None else Path(out)
+    if more or source.is_dir():
         if save_field or window:
-            raise click.UsageError("--save-field and --window are for a single image, and INPUT is a folder.")
-        out = out or source.resolve().with_name(f"{source.resolve().name}_{_name(scale, size)}")
-        _upscale_all(source, out, request, model, form or "png", line)
+            several = "there are several" if more else "INPUT is a folder"
+            raise click.UsageError(f"--save-field and --window are for a single image, and {several}.")
+        if more:
+            images = (source, *more)
+            folder = _folder_of_several(images, into)
+            results = upscale_images(images, folder, request, model, form or "png", line)
+        else:
+            folder = into or source.resolve().with_name(f"{source.resolve().name}_{_name(scale, size)}")
+            results = upscale_folder(source, folder, request, model, form or "png", line)
+        _follow(results, folder, line, skip_existing)
         return
-    if form and out and out.suffix.lower() not in FORMATS[form].suffixes:
-        raise click.UsageError(f"--format {form} does not agree with the ending of {out}.")
-    if out is None and request.makes_image:
-        out = source.with_name(f"{source.stem}_{_name(scale, size)}{FORMATS[form or 'png'].suffixes[0]}")
-    done = upscale_file(source, out, request, model, line)
+    if out and into and request.makes_image and out.endswith(("/", os.sep)):
+        into.mkdir(parents=True, exist_ok=True)
+        into /= f"{source.stem}{FORMATS[form or 'png'].suffixes[0]}"
+    if form and into and into.suffix.lower() not in FORMATS[form].suffixes:
+        raise click.UsageError(f"--format {form} does not agree with the ending of {into}.")
+    if into is None and request.makes_image:
+        into = source.with_name(f"{source.stem}_{_name(scale, size)}{FORMATS[form or 'png'].suffixes[0]}")
+    done = upscale_unless_done(source, into, request, model, line)
     line.clear()
     if save_field:
         click.echo(f"{save_field}: the field")
-    if done:
-        click.echo(f"{out}: {done[1]}x{done[0]} pixels")
+    if request.makes_image:
+        click.echo(f"{into}: {_outcome(done)}")
 
 
-def _upscale_all(
-    source: Path, out: Path, request: UpscaleRequest, model: Path | None, form: str, line: ProgressLine
+def _folder_of_several(images: Sequence[Path], out: Path | None) -> Path:
+    """The folder for the results of several images. Raises UsageError if --out does not name one."""
+    if out is None:
+        replaced = f" If {images[1]} is to be replaced, give it as --out." if len(images) == 2 else ""
+        raise click.UsageError(
+            f"{images[0]} and {images[1]}{' and others' * (len(images) > 2)} are several images: name the "
+            f"folder of their results with --out.{replaced}"
+        )
+    written = [suffix for form in FORMATS.values() for suffix in form.suffixes]
+    if out.suffix.lower() in written and not out.is_dir():
+        raise click.UsageError(f"--out {out} is a file, but there are several images: name a folder.")
+    return out
+
+
+def _follow(
+    results: Iterator[tuple[Path, Path, Outcome]], folder: Path, line: ProgressLine, skip_existing: bool
 ) -> None:
-    images = failed = 0
-    for _, target, result in upscale_folder(source, out, request, model, form, line):
+    """Print each result as it is made, and then what failed. Exits with FINISHED_WITH_FAILURES if any did."""
+    images = failed = before = existing = 0
+    for _, target, result in results:
         line.clear()
         images += 1
         if isinstance(result, ImageError):
             failed += 1
+            existing += isinstance(result, ResultExists)
             notify(f"failed: {in_options(str(result))}")
         else:
-            click.echo(f"{target}: {result[1]}x{result[0]} pixels")
-    if failed:
-        others = f"the others are in {out}" if failed < images else "none is upscaled"
+            before += result is None
+            click.echo(f"{target}: {_outcome(result)}")
+    if skip_existing:
+        counts = {"upscaled": images - failed - before, "done before": before, "broken": failed}
+        notify(", ".join(f"{number:,} {what}" for what, number in counts.items() if number) + ".")
+    elif failed:
+        if existing:
+            notify(f"{count(existing, 'result')} left as before: see --skip-existing and --overwrite.")
+        others = f"the others are in {folder}" if failed < images else "none is upscaled"
         notify(f"{failed} of {count(images, 'image')} failed; {others}.")
+    if failed:
         raise SystemExit(FINISHED_WITH_FAILURES)
+
+
+def _outcome(size: tuple[int, int] | None) -> str:
+    return f"{size[1]}x{size[0]} pixels" if size else "done before"
 
 
 def _name(scale: Scale | None, size: RequestedSize | None) -> str:

@@ -1,36 +1,56 @@
-"""The metadata that an upscaled image keeps: colour profile, EXIF and resolution."""
+"""The metadata that an upscaled image keeps: how its values become colours, and what is said about it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from dgp_mining.images.attachments import GeoReference
+from dgp_mining.images.encoding import SRGB, Encoding
+
+from .geo_reference import moved
+from .xmp import resized_xmp
+
 _TIFF_HEADER = b"II*\0\x08\0\0\0"
 _BIGTIFF_HEADER = b"II+\0\x08\0\0\0" + (16).to_bytes(8, "little")
 _PROFILE_SPACES = {b"GRAY": 1, b"RGB ": 3}
-_LAYOUT = frozenset(
+_KEPT = frozenset(
     {
-        *(254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325),
-        *(330, 338, 339, 347, 512, 513, 514, 529, 530, 531, 532, 700, 34377, 34675),
+        *(269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 33432),  # TIFF 6.0
+        *(34665, 34853, 40965),  # the directories of EXIF, GPS and interoperability
+        *(33434, 33437, 34850, 34855, 36867, 36868, *range(37377, 37387)),  # TIFF/EP: exposure and dates
+        *(18246, 18249, *range(40091, 40096)),  # of Windows: rating, title, comment, author, keywords...
     }
 )
-"""Tags of TIFF's IFD 0 that describe the layout of pixels in the file (orientation, 274, is applied when
-reading), and the containers XMP, Photoshop and ICC."""
+"""Tags of TIFF's IFD 0 that say something about the photograph. Others describe the layout and the colours of
+the pixels in the file (orientation, 274, is applied when reading), or are containers of other metadata."""
+_PLACES = (0x9214, 0xA214)
+"""SubjectArea and SubjectLocation, which count in old pixels."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """Metadata of an image that upscaling does not change."""
+    """Metadata of an image that upscaling does not change, or only where it counts pixels."""
 
     profile: bytes | None = None
     """The ICC profile of the pixels."""
     exif: bytes | None = None
     """EXIF as a small TIFF file, without orientation and other tags on the layout of the pixels."""
     dpi: tuple[float, float] | None = None
-    """Dots per inch (x, y)."""
+    """Dots per inch (x, y); they stay, so that a larger image is printed larger."""
+    xmp: bytes | None = None
+    """The XMP packet."""
+    iptc: bytes | None = None
+    """IPTC-IIM records."""
+    texts: tuple[tuple[str, str], ...] = ()
+    """Keywords and texts of PNG."""
+    geo: GeoReference | None = None
+    """Where on the earth the pixels lie."""
+    encoding: Encoding = SRGB
+    """How values become colours where there is no profile."""
 
     def sized_exif(self, width: int, height: int) -> Image.Exif | None:
         """The EXIF for an image of a new size; None if there is no EXIF."""
@@ -45,12 +65,36 @@ class Metadata:
         ):
             if tag in details:
                 details[tag] = extent
+        for place in _PLACES:
+            details.pop(place, None)
         return exif
+
+    def sized_xmp(self, width: int, height: int) -> bytes | None:
+        """The XMP packet for an image of a new size; None if there is none or it is damaged."""
+        return None if self.xmp is None else resized_xmp(self.xmp, width, height)
+
+    def of_part(self, origin: tuple[float, float], factors: tuple[float, float]) -> Metadata:
+        """The metadata of a part of the image, from `origin` (x, y) on, scaled by `factors` (x, y)."""
+        return self if self.geo is None else replace(self, geo=moved(self.geo, origin, factors))
+
+    def in_srgb(self) -> Metadata:
+        """The metadata after the colours were converted to sRGB."""
+        exif = self.exif
+        if exif is not None:
+            loaded = Image.Exif()
+            loaded.load(exif)
+            details = loaded.get_ifd(ExifTags.IFD.Exif)
+            details.pop(ExifTags.IFD.Interop, None)  # R03 in it says Adobe RGB
+            if ExifTags.Base.ColorSpace in details:
+                details[ExifTags.Base.ColorSpace] = 1
+            exif = loaded.tobytes().removeprefix(b"Exif\0\0")
+        xmp = self.xmp and resized_xmp(self.xmp, None, None, to_srgb=True)
+        return replace(self, profile=None, encoding=SRGB, exif=exif, xmp=xmp)
 
 
 def portable_exif(exif: Image.Exif) -> bytes | None:
     """An image's EXIF without the tags on the layout of its pixels; None if nothing is left."""
-    for tag in _LAYOUT & set(exif):
+    for tag in set(exif) - _KEPT:
         del exif[tag]
     if not len(exif):
         return None

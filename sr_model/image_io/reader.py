@@ -6,20 +6,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from dgp_mining.images.colour import to_srgb
-from dgp_mining.images.image_file import Model
+from dgp_mining.images.encoding import SRGB, Encoding
+from dgp_mining.images.image_file import UNIT, Model, full_range
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError
+from dgp_mining.images.reading import AS_STORED, Reading
 from dgp_mining.images.stored import StoredImage, read_stored, sixteen_or_eight_bits
 
 from .metadata import Metadata, portable_exif, profile_fits
+from .xmp import is_well_formed
 
 log = logging.getLogger(__name__)
 
@@ -31,54 +35,97 @@ class SourceImage:
     pixels: np.ndarray
     """[H, W, C] uint8, uint16 or float32 in [0, 1], grey or RGB; if C is 2 or 4, straight alpha is last."""
     metadata: Metadata
-    """Colour profile, EXIF and resolution."""
+    """What is kept beyond the pixels."""
 
 
-def read_source_image(path: str | Path) -> SourceImage:
+def read_source_image(path: str | Path, reading: Reading = AS_STORED) -> SourceImage:
     """Read an image file, grey or RGB, with or without alpha, as it is stored.
 
-    CMYK and other colour spaces are converted to sRGB and lose their profile; a line is logged. Raises
-    ImageError, naming the file, if it cannot be read.
+    CMYK and Lab are converted to sRGB and lose their profile. What is converted, assumed or left out is
+    logged, a line each.
+
+    Raises ImageError, naming the file, if it cannot be read; its messages name the choices of `reading` as
+    "reading.white=".
     """
     path = Path(path)
-    stored = read_stored(path)
-    for note in stored.notes:
-        log.warning("%s: %s", path, note)
+    try:
+        stored = read_stored(path, reading)
+    except ImageError as error:
+        raise ImageError(_of_request(str(error))) from error
     if stored.file.model == Model.CHANNELS:
         raise ImageError(f"{path} has {stored.file.channels} channels, not grey or RGB: convert it.")
-    pixels, profile = sixteen_or_eight_bits(stored), stored.file.encoding.profile
+    pixels = sixteen_or_eight_bits(stored)
+    notes = [*stored.notes, *_of_values(stored, pixels)]
+    encoding = stored.file.encoding
     if stored.file.model in (Model.CMYK, Model.LAB):
-        pixels, profile = _as_srgb(path, stored, pixels), None
+        notes.append("its colours are converted to sRGB")
+        pixels, encoding = _as_srgb(stored, pixels, notes), SRGB
+    profile = encoding.profile
     if profile and not profile_fits(profile, pixels.shape[2] - 1 + pixels.shape[2] % 2):
-        log.warning("%s: its colour profile does not fit its pixels and is dropped", path)
-        profile = None
-    return SourceImage(np.ascontiguousarray(pixels), _metadata(path, stored, profile))
+        notes.append("its colour profile does not fit its pixels and is dropped")
+        profile, encoding = None, SRGB
+    metadata = _metadata(stored, encoding, notes)
+    if stored.file.model in (Model.CMYK, Model.LAB):
+        metadata = metadata.in_srgb()
+    for note in dict.fromkeys(notes):
+        log.warning("%s: %s", path, _of_request(note))
+    return SourceImage(np.ascontiguousarray(pixels), metadata)
 
 
-def _as_srgb(path: Path, stored: StoredImage, pixels: np.ndarray) -> np.ndarray:
-    log.warning("%s: its colours are converted to sRGB", path)
+def _of_request(text: str) -> str:
+    """A message of the reader with its choices as those of an UpscaleRequest: its `window` is another."""
+    return re.sub(r"(?<![\w.])(white|window|axis|slice|tone)=", r"reading.\1=", text)
 
-    def notify(note: str) -> None:
-        log.warning("%s: %s", path, note)
 
+def _of_values(stored: StoredImage, pixels: np.ndarray) -> Iterator[str]:
+    """Notes on how stored numbers and those of the result differ."""
+    levels, floats = stored.file.levels, pixels.dtype.kind == "f"
+    usual = UNIT if stored.file.floating else full_range(stored.file.bits)
+    most = 1 if floats else int(np.iinfo(pixels.dtype).max)
+    if (
+        levels
+        and not (isinstance(levels.black, tuple) or isinstance(levels.white, tuple))
+        and sorted((levels.black, levels.white)) not in ([0, usual.white], [0, most])
+    ):
+        yield f"its values {levels.black:g} to {levels.white:g} become 0 to {most:g}"
+    if stored.file.valid is not None:
+        yield "pixels without data are upscaled as black, and the value that marks them is not kept"
+
+
+def _as_srgb(stored: StoredImage, pixels: np.ndarray, notes: list[str]) -> np.ndarray:
     colours = pixels[..., :-1] if stored.alpha else pixels
-    rgb = to_srgb(colours, stored.file.model, stored.file.encoding, notify)
+    rgb = to_srgb(colours, stored.file.model, stored.file.encoding, notes.append)
     return np.concatenate([rgb, pixels[..., -1:]], axis=2) if stored.alpha else rgb
 
 
-def _metadata(path: Path, stored: StoredImage, profile: bytes | None) -> Metadata:
+def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Metadata:
     attached = stored.file.attachments()
     if attached.problem:
-        log.warning("%s: %s and is dropped", path, attached.problem)
-    if attached.exif is None:
-        return Metadata(profile, None, attached.dpi)
-    try:
-        exif = Image.Exif()
-        exif.load(attached.exif)
-        return Metadata(profile, portable_exif(exif), attached.dpi)
-    except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
-        log.warning("%s: its EXIF is damaged and is dropped", path)
-        return Metadata(profile)
+        notes.append(f"{attached.problem} and is dropped")
+    exif, xmp, geo = None, attached.xmp, attached.geo
+    if attached.exif is not None:
+        try:
+            loaded = Image.Exif()
+            loaded.load(attached.exif)
+            exif = portable_exif(loaded)
+        except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
+            notes.append("its EXIF is damaged and is dropped")
+    if xmp is not None and not is_well_formed(xmp):
+        notes.append("its XMP is damaged and is dropped")
+        xmp = None
+    if geo is not None and stored.file.orientation != 1:
+        notes.append("its georeference is dropped, since it counts in pixels that are not upright")
+        geo = None
+    return Metadata(
+        profile=encoding.profile,
+        exif=exif,
+        dpi=attached.dpi,
+        xmp=xmp,
+        iptc=attached.iptc,
+        texts=attached.texts,
+        geo=geo,
+        encoding=replace(encoding, profile=None),
+    )
 
 
 def image_files(images: str | Path | Sequence[str | Path], argument: str) -> list[Path]:

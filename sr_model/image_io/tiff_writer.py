@@ -12,6 +12,8 @@ import numpy as np
 import tifffile
 from PIL import ExifTags, Image
 
+from dgp_mining.images.attachments import GeoReference
+
 from .metadata import Metadata, directory_bytes
 
 SIDE = 256
@@ -21,6 +23,9 @@ _WAITING = 1 << 25
 _CLASSIC_BYTES = (1 << 32) - (1 << 25)
 _DIRECTORIES = {ExifTags.IFD.Exif: "ExifTag", ExifTags.IFD.GPSInfo: "GPSTag"}
 """tifffile's names of the EXIF directories; it does not write them by number."""
+_BYTE, _UNDEFINED = 1, 7  # types of values, TIFF 6.0, section 2
+ExtraTag = tuple[int | str, int | str, int, Any, bool]
+"""A tag as tifffile takes it: number or name, type, count, value, whether it is written to one page only."""
 
 
 def write_tiff(
@@ -29,8 +34,12 @@ def write_tiff(
     shape: tuple[int, int, int],
     dtype: np.dtype,
     metadata: Metadata,
+    profile: bytes | None,
 ) -> None:
-    """Write a tiled, deflate-compressed TIFF from bands of rows, uint8, uint16 or float32. Raises OSError."""
+    """Write a tiled, deflate-compressed TIFF from bands of rows, uint8, uint16 or float32. Raises OSError.
+
+    `profile` is the ICC profile of the pixels; that of `metadata` is not looked at.
+    """
     height, width, channels = shape
     big = height * width * channels * np.dtype(dtype).itemsize > _CLASSIC_BYTES
     exif = metadata.sized_exif(width, height) or Image.Exif()
@@ -47,13 +56,15 @@ def write_tiff(
             compression="zlib",
             predictor=True,
             buffersize=_WAITING,
-            iccprofile=metadata.profile,
+            iccprofile=profile,
             resolution=metadata.dpi,
             resolutionunit="inch" if metadata.dpi else None,
             software=False,
             metadata=None,
             extratags=[
                 *_texts(exif),
+                *_packets(metadata, width, height),
+                *_georeference(metadata.geo),
                 *(
                     (_DIRECTORIES[tag], "Q" if big else "I", 1, 0, True) for tag in directories
                 ),  # filled in below
@@ -83,11 +94,38 @@ def _cut(rows: np.ndarray, width: int) -> Iterator[np.ndarray]:
             yield np.ascontiguousarray(tile if tile.shape[2] > 1 else tile[..., 0])
 
 
-def _texts(exif: Image.Exif) -> Iterator[tuple[int, str, int, bytes, bool]]:
-    """The text tags of EXIF's main directory (camera, author, date) as extratags of tifffile."""
+def _texts(exif: Image.Exif) -> Iterator[ExtraTag]:
+    """The text tags of EXIF's main directory (camera, author, date)."""
     for tag, value in exif.items():
         if isinstance(value, str):
             yield tag, "s", 0, value.encode(), True
+        elif isinstance(value, bytes) and value:  # the texts of Windows, in UTF-16
+            yield tag, _BYTE, len(value), value, True
+
+
+def _packets(metadata: Metadata, width: int, height: int) -> Iterator[ExtraTag]:
+    """XMP (part 3, 1.1.4.3) and IPTC (TIFF/EP)."""
+    if xmp := metadata.sized_xmp(width, height):
+        yield 700, _BYTE, len(xmp), xmp, True
+    if metadata.iptc:
+        yield 33723, _UNDEFINED, len(metadata.iptc), metadata.iptc, True
+
+
+def _georeference(geo: GeoReference | None) -> Iterator[ExtraTag]:
+    """The tags of GeoTIFF 1.1, 7.1 and 7.2."""
+    if geo is None:
+        return
+    for tag, kind, values in (
+        (33550, "d", geo.scale),
+        (33922, "d", geo.tiepoints),
+        (34264, "d", geo.transform),
+        (34735, "H", geo.keys),
+        (34736, "d", geo.doubles),
+    ):
+        if values:
+            yield tag, kind, len(values), values, True
+    if geo.ascii:
+        yield 34737, "s", 0, geo.ascii.encode(), True
 
 
 def _append_directory(path: Path, tag: int, directory: Mapping[int, Any], big: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shutil
 from collections.abc import Iterator
@@ -9,16 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from dgp_mining.images.reader import ImageError
 from splat2d.atomic_write import atomic_write
 
+from .colours import Statement, statement
+from .jpeg_segments import MOST_BYTES, iptc_segment, metadata_segments, with_segments, xmp_segment
 from .metadata import Metadata
 from .png_writer import write_png
 from .tiff_writer import write_tiff
 
 log = logging.getLogger(__name__)
+
+_EXIF = b"Exif\0\0"
+_INCH = 2  # EXIF ResolutionUnit
 
 
 @dataclass(frozen=True)
@@ -37,15 +43,25 @@ class Format:
     """Whether it is written row by row, so that the image need not fit into memory."""
     largest: int
     """The largest number of pixels on a side."""
+    keeps: frozenset[str] = frozenset()
+    """Which of IPTC, texts and georeference it can hold; all hold profile, EXIF, XMP and resolution."""
 
 
 FORMATS = {
     form.name.lower(): form
     for form in (
-        Format("PNG", (".png",), ("uint8", "uint16"), True, True, (1 << 31) - 1),
-        Format("JPEG", (".jpg", ".jpeg"), ("uint8",), False, False, 65_500),
+        Format("PNG", (".png",), ("uint8", "uint16"), True, True, (1 << 31) - 1, frozenset({"texts"})),
+        Format("JPEG", (".jpg", ".jpeg"), ("uint8",), False, False, 65_500, frozenset({"IPTC"})),
         Format("WebP", (".webp",), ("uint8",), True, False, 16_383),
-        Format("TIFF", (".tif", ".tiff"), ("uint8", "uint16", "float32"), True, True, (1 << 32) - 1),
+        Format(
+            "TIFF",
+            (".tif", ".tiff"),
+            ("uint8", "uint16", "float32"),
+            True,
+            True,
+            (1 << 32) - 1,
+            frozenset({"IPTC", "georeference"}),
+        ),
     )
 }
 
@@ -80,7 +96,7 @@ class Target:
     dtype: np.dtype
     """The type of the image's values."""
     metadata: Metadata
-    """Colour profile, EXIF and resolution."""
+    """What is kept beyond the pixels."""
     quality: int = 95
     """Quality of JPEG and WebP, 1 to 100."""
 
@@ -89,6 +105,12 @@ class Target:
         """The type of the values in the file: the image's, or the deepest of a format that lacks it."""
         dtypes = format_of(self.path).dtypes
         return np.dtype(self.dtype if np.dtype(self.dtype).name in dtypes else dtypes[-1])
+
+    @property
+    def colours(self) -> Statement | None:
+        """What the file will say of its colours; None if it cannot say what `metadata` does of them."""
+        about, form = self.metadata, format_of(self.path)
+        return statement(about.profile, about.encoding, form.name, self.written_dtype, self.channels)
 
     @property
     def nbytes(self) -> int:
@@ -117,13 +139,37 @@ def check_target(target: Target, memory: int) -> None:
             f"{what}; writing {form.name} takes {2 * target.nbytes / 1e9:,.1f} GB of memory for them: write "
             "TIFF or PNG, which are written row by row."
         )
-    lost = []
+    lost = _lost(target, form)
+    if lost:
+        log.warning("%s: %s keeps no %s", path, form.name, ", and no ".join(lost))
+
+
+def _lost(target: Target, form: Format) -> list[str]:
+    """What a format cannot keep of an image, in words that follow "no"."""
+    lost, about = [], target.metadata
     if target.channels in (2, 4) and not form.alpha:
         lost.append("transparency, so the image is laid on white")
     if target.written_dtype != target.dtype:
         lost.append(f"more than {8 * target.written_dtype.itemsize} bits per value")
-    if lost:
-        log.warning("%s: %s keeps no %s", path, form.name, ", and no ".join(lost))
+    if about.geo and "georeference" not in form.keeps:
+        lost.append("georeference")
+    if about.iptc and "IPTC" not in form.keeps:
+        lost.append("IPTC")
+    if about.texts and "texts" not in form.keeps:
+        lost.append(f"PNG texts ({', '.join(dict.fromkeys(keyword for keyword, _ in about.texts))})")
+    if form.name == "JPEG":
+        lost += [f"{what} of more than {MOST_BYTES:,} bytes" for what in _too_long(about)]
+    return lost
+
+
+def _too_long(about: Metadata) -> list[str]:
+    """What does not fit into a segment of JPEG."""
+    lengths = {
+        "EXIF": len(about.exif or b"") + len(_EXIF),
+        "XMP": len(xmp_segment(about.xmp or b"")),
+        "IPTC": len(iptc_segment(about.iptc or b"")),
+    }
+    return [what for what, length in lengths.items() if length > MOST_BYTES]
 
 
 def write_image(target: Target, bands: Iterator[np.ndarray]) -> None:
@@ -133,12 +179,13 @@ def write_image(target: Target, bands: Iterator[np.ndarray]) -> None:
     """
     form = format_of(target.path)
     shape, dtype = (target.height, target.width, target.channels), target.written_dtype
+    colours = target.colours or Statement()
     try:
         with atomic_write(target.path) as partial:
             if form.name == "PNG":
-                write_png(partial, bands, shape, dtype, target.metadata)
+                write_png(partial, bands, shape, dtype, target.metadata, colours)
             elif form.name == "TIFF":
-                write_tiff(partial, bands, shape, dtype, target.metadata)
+                write_tiff(partial, bands, shape, dtype, target.metadata, colours.profile)
             else:
                 _write_with_pillow(partial, form, np.concatenate(list(bands)), target)
     except OSError as error:
@@ -151,11 +198,29 @@ def _write_with_pillow(path: Path, form: Format, pixels: np.ndarray, target: Tar
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
         image = white.convert("L" if target.channels == 2 else "RGB")
-    exif = target.metadata.sized_exif(target.width, target.height)
+    about, size = target.metadata, (target.width, target.height)
+    exif, xmp = about.sized_exif(*size), about.sized_xmp(*size)
+    if form.name == "WebP" and about.dpi:
+        exif = _with_resolution(exif or Image.Exif(), about.dpi)
+    if form.name == "JPEG" and "EXIF" in _too_long(about):
+        exif = None
     kept = {
-        "icc_profile": target.metadata.profile,
+        "icc_profile": target.colours and target.colours.profile,
         "exif": exif.tobytes() if exif else b"",
-        "dpi": target.metadata.dpi,
+        "dpi": about.dpi,
+        "xmp": xmp if form.name == "WebP" else None,
     }
     more = {"subsampling": 0} if form.name == "JPEG" else {"exact": True}  # colour at full resolution
-    image.save(path, form.name, quality=target.quality, **{k: v for k, v in kept.items() if v}, **more)
+    content = io.BytesIO()
+    image.save(content, form.name, quality=target.quality, **{k: v for k, v in kept.items() if v}, **more)
+    written = content.getvalue()
+    if form.name == "JPEG":
+        written = with_segments(written, metadata_segments(xmp, about.iptc))
+    path.write_bytes(written)
+
+
+def _with_resolution(exif: Image.Exif, dpi: tuple[float, float]) -> Image.Exif:
+    """EXIF with the resolution, which WebP has no other place for."""
+    exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = dpi
+    exif[ExifTags.Base.ResolutionUnit] = _INCH
+    return exif

@@ -1,34 +1,40 @@
-"""Upscaling image files, folders of them, and saved fields."""
+"""Upscaling image files and saved fields."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from dgp_mining.images.colour import to_srgb
+from dgp_mining.images.image_file import Model
 from dgp_mining.images.reader import ImageError
+from dgp_mining.images.reading import AS_STORED, Reading
 from splat2d import GaussianField
 
 from ..checkpoints.tensor_file import CheckpointError
 from ..image_io.metadata import Metadata
-from ..image_io.reader import images_in, read_source_image
-from ..image_io.writer import FORMATS, Target, check_target, write_image
+from ..image_io.reader import read_source_image
+from ..image_io.writer import Target, check_target, write_image
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale, scale_between
 from .field_file import SUFFIX, SavedField, check_suffix, load_field, save_field
 from .tiling import FIELD_COPIES, ProgressCallback, TooLarge, limit, no_progress, receptive_field
-from .upscale import as_network, encode_layers, output_size, render_layers
+from .upscale import as_network, encode_layers, output_size, quantise, render_layers
 
 log = logging.getLogger(__name__)
 
 Window = tuple[float, float, float, float]
 """(x, y, width, height) in LR pixels."""
+
+
+class ResultExists(ImageError):
+    """A file to be written exists and must not be replaced."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,15 @@ class UpscaleRequest:
     """Whether to replace files that exist."""
     save_field: Path | None = None
     """File to save the field of Gaussians in; default: it is not saved."""
+    reading: Reading = AS_STORED
+    """How stored numbers become values from black to white, and which slice or frame is read."""
+    skip_existing: bool = False
+    """Whether results of several images that exist, whole and in the right size, are left; not together with
+    `overwrite`."""
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.skip_existing:
+            raise ValueError("Give either overwrite=True or skip_existing=True, not both.")
 
     @property
     def makes_image(self) -> bool:
@@ -75,20 +90,20 @@ class Source:
     dtype: np.dtype
     """The type of its values."""
     metadata: Metadata
-    """Colour profile, EXIF and resolution."""
+    """What is kept beyond the pixels."""
     content: np.ndarray | GaussianField
     """Pixels [H, W, channels], or the field."""
 
     @staticmethod
-    def read(path: Path) -> Source:
-        """Read an image file or a saved field. Raises ImageError, naming it."""
+    def read(path: Path, reading: Reading = AS_STORED) -> Source:
+        """Read an image file, by the choices of `reading`, or a saved field. Raises ImageError, naming it."""
         if not path.exists():
             raise ImageError(f"{path} does not exist: name an image, a folder of images or a saved field.")
         if path.suffix == SUFFIX:
             saved = load_field(path)
             field = saved.field
             return Source(path, field.size, field.colors.shape[2], saved.dtype, saved.metadata, field)
-        image = read_source_image(path)
+        image = read_source_image(path, reading)
         height, width, channels = image.pixels.shape
         return Source(path, (height, width), channels, image.pixels.dtype, image.metadata, image.pixels)
 
@@ -102,8 +117,9 @@ def upscale_file(
 ) -> tuple[int, int] | None:
     """Upscale an image file, or a part of it or of a saved field, into the file `target`.
 
-    Alpha, bit depth, colour profile, EXIF and resolution are kept if the format of `target` can hold them; a
-    line is logged about what is lost. Large results are written row by row.
+    Alpha, bit depth, colour profile or encoding, EXIF, XMP, IPTC, texts, georeference and resolution are kept
+    if the format of `target` can hold them; a line is logged about what is lost. Large results are written
+    row by row.
 
     Args:
         source: an image file, or a field that `save_field` wrote.
@@ -130,7 +146,7 @@ def upscale_file(
     if not isinstance(request, UpscaleRequest):
         request = UpscaleRequest(request)
     try:
-        return _upscale(Source.read(source), target, request, model, progress)
+        return _upscale(Source.read(source, request.reading), target, request, model, progress)
     except (ImageError, CheckpointError):
         raise
     except (MemoryError, RuntimeError) as error:
@@ -158,9 +174,13 @@ def _upscale(
         canvas = (window[3], window[2]) if window else source.size
         size = output_size(canvas, request.scale, request.size)
         scale = scale_between(canvas, size)
-        result = Target(target, *size, source.channels, source.dtype, source.metadata, request.quality)
+        factors = (size[1] / canvas[1], size[0] / canvas[0])
+        about = source.metadata.of_part(window[:2] if window else (0, 0), factors)
+        result = Target(target, *size, source.channels, source.dtype, about, request.quality)
         check_replaceable(target, source.path, request.overwrite)
         check_target(result, request.memory or free_memory())
+        if result.colours is None:
+            log.warning("%s: its colours are converted to sRGB", target)
     if request.save_field:
         check_suffix(request.save_field)
         check_replaceable(request.save_field, source.path, request.overwrite)
@@ -175,9 +195,29 @@ def _upscale(
     if result is None:
         return None
     layers = [windowed(layer, window) for layer in layers]
-    rendered = render_layers(layers, (result.height, result.width), result.written_dtype, progress)
-    write_image(result, (band for _, band in rendered))
+    stated = result.colours is not None
+    dtype = result.written_dtype if stated else np.dtype(np.float32)
+    rendered = render_layers(layers, (result.height, result.width), dtype, progress)
+    bands: Iterator[np.ndarray] = (band for _, band in rendered)
+    if not stated:
+        bands = _in_srgb(bands, result)
+        result = replace(result, metadata=result.metadata.in_srgb())
+    write_image(result, bands)
     return result.height, result.width
+
+
+def _in_srgb(bands: Iterator[np.ndarray], target: Target) -> Iterator[np.ndarray]:
+    """Convert bands of floats, in the encoding of a target's metadata, to sRGB of its type."""
+    model, alpha = Model.RGB if target.channels >= 3 else Model.GREY, target.channels % 2 == 0
+    said: dict[str, None] = {}
+    for band in bands:
+        colours, rest = (band[..., :-1], band[..., -1:]) if alpha else (band, band[..., :0])
+        converted = to_srgb(
+            np.ascontiguousarray(colours), model, target.metadata.encoding, lambda note: said.setdefault(note)
+        )
+        yield quantise(np.concatenate([converted, rest], axis=2), target.written_dtype)
+    for note in said:
+        log.warning("%s: %s", target.path, note)
 
 
 def _layers(
@@ -250,77 +290,6 @@ def check_replaceable(target: Path, source: Path, overwrite: bool) -> None:
     if target.exists() and target.samefile(source):
         raise ImageError(f"{target} is also the input: name another output.")
     if target.exists() and not overwrite:
-        raise ImageError(f"{target} exists already: replace it with overwrite=True, or name another output.")
-
-
-def check_folder(target: Path) -> None:
-    """Raise ImageError if `target`, or what it is to be made in, is a file or write-protected."""
-    for place in (target, *target.parents):
-        if place.exists():
-            if not place.is_dir():
-                raise ImageError(
-                    f"{place} is a file, but a folder of images is upscaled into a folder: name one with "
-                    "target=."
-                )
-            if not os.access(place, os.W_OK):
-                raise ImageError(f"{target} cannot be written: the folder {place} is write-protected.")
-            return
-
-
-def upscale_folder(
-    source: str | Path,
-    target: str | Path,
-    request: UpscaleRequest | Scale,
-    model: Network | str | Path | None = None,
-    form: str = "png",
-    progress: ProgressCallback = no_progress,
-) -> Iterator[tuple[Path, Path, tuple[int, int] | ImageError]]:
-    """Upscale all images in a folder and below it to the same places below `target`.
-
-    `form` is one of `sr_model.image_io.writer.FORMATS`; the other arguments are those of `upscale_file`.
-    Yields (image, its target, the result's (height, width) or the error) for each image as it is done, and
-    continues after an error.
-
-    Raises:
-        ImageError: if there are no images, or `target` is `source` or a file.
-        CheckpointError: if the model cannot be loaded.
-        ValueError: if the request has neither a scale nor a size.
-
-    >>> import tempfile
-    >>> from PIL import Image
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> Image.new("RGB", (6, 8), "teal").save(folder / "a.png")
-    >>> [size for image, target, size in upscale_folder(folder, folder / "large", 2)]
-    [(16, 12)]
-    """
-    source, target = Path(source), Path(target)
-    if not isinstance(request, UpscaleRequest):
-        request = UpscaleRequest(request)
-    if not request.makes_image:
-        raise ValueError("give either scale= or size=")
-    made = target.resolve()
-    if made == source.resolve():
-        raise ImageError(f"{target} is the folder of the images themselves: name another output.")
-    check_folder(target)
-    images = [path for path in images_in(source, "source=") if not path.resolve().is_relative_to(made)]
-    network = as_network(model)
-    suffix = FORMATS[form].suffixes[0]
-    stems = Counter(path.with_suffix("") for path in images)
-    for index, path in enumerate(images):
-        into = target / path.relative_to(source)
-        # a.png and a.jpg would have the same target; their full names tell them apart.
-        twin = stems[path.with_suffix("")] > 1
-        into = into.with_name(into.name + suffix) if twin else into.with_suffix(suffix)
-
-        def of_all(activity: str, fraction: float, done: int = index, name: str = path.name) -> None:
-            progress(f"{done + 1} of {len(images)}, {name}: {activity}", fraction)
-
-        try:
-            into.parent.mkdir(parents=True, exist_ok=True)
-            size = upscale_file(path, into, request, network, of_all)
-            assert size is not None  # since the request makes an image
-            yield path, into, size
-        except ImageError as error:
-            yield path, into, error
-        except OSError as error:
-            yield path, into, ImageError(f"{into} cannot be written ({error.strerror}).")
+        raise ResultExists(
+            f"{target} exists already: replace it with overwrite=True, or name another output."
+        )
