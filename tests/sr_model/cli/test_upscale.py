@@ -281,3 +281,96 @@ def test_what_cannot_be_written_is_refused_before_the_model_is_loaded(checkpoint
     monkeypatch.setattr("os.access", lambda place, mode: mode != os.W_OK)
     refused(run(upscale, small, "--out", "b.png", "--scale", 2, *model), 1, "write-protected")
     refused(run(upscale, small.parent, "--out", "b", "--scale", 2, *model), 1, "b cannot be written")
+
+
+def test_two_images_of_a_pattern_never_overwrite_each_other(checkpoint, photographs, monkeypatch):
+    monkeypatch.chdir(photographs)
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    for names in (("0.png", "1.png"), ("0.png", "1.png", "2.png")):
+        for more in ((), ("--overwrite",), ("--skip-existing",)):
+            result = run(upscale, *names, "--scale", 2, "--model", checkpoint, *more)
+            refused(result, 2, "0.png and 1.png", "name the folder of their results with --out")
+    refused(
+        run(upscale, "0.png", "1.png", "--out", "2.png", "--scale", 2, "--overwrite"), 2, "--out 2.png is a"
+    )
+    refused(
+        run(upscale, "0.png", "--out", "1.png", "2.png", "--scale", 2, "--overwrite"), 2, "--out 1.png is a"
+    )
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_a_former_output_that_does_not_exist_is_one_still(checkpoint, small, photographs):
+    result = run(upscale, small, "new.png", "--scale", 2, "--model", checkpoint)
+    assert result.exit_code == 0, result.output
+    assert "'new.png' without an option is now --out new.png" in result.stderr
+    assert size("new.png") == (96, 80)
+    Path("made").mkdir()
+    assert run(upscale, photographs, "made", "--scale", 2, "--model", checkpoint).exit_code == 0
+    assert len(list(Path("made").iterdir())) == 4
+
+
+def test_several_images_go_into_a_folder(checkpoint, photographs):
+    images = sorted(photographs.iterdir())
+    result = run(upscale, *images, "--out", "large", "--scale", 2, "--model", checkpoint, "--format", "jpeg")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in Path("large").iterdir()) == [f"{index}.jpg" for index in range(4)]
+    result = run(upscale, images[0], images[1], "--out", "two", "--scale", 2, "--model", checkpoint)
+    assert result.exit_code == 0, result.output
+    assert "is now --out" not in result.stderr
+    assert sorted(path.name for path in Path("two").iterdir()) == ["0.png", "1.png"]
+    for more in (("--window", "1,2,3,4"), ("--save-field", "f.safetensors")):
+        refused(run(upscale, *images, "--out", "x", "--scale", 2, *more), 2, "--window", "there are several")
+
+
+def test_out_ending_in_a_slash_is_a_folder_for_one_image_too(checkpoint, small):
+    result = run(upscale, small, "--out", "large/", "--scale", 2, "--model", checkpoint, "--format", "tiff")
+    assert result.exit_code == 0, result.output
+    assert size("large/0.tif") == (96, 80)
+
+
+def test_a_batch_that_is_repeated_counts_what_is_done_and_what_is_broken(checkpoint, photographs):
+    (photographs / "bad.png").write_text("no image")
+    batch = (upscale, photographs, "--out", "out", "--scale", 2, "--model", checkpoint)
+    first = run(*batch, "--skip-existing")
+    assert first.exit_code == 3
+    assert first.stderr.endswith("4 upscaled, 1 broken.\n")
+    again = run(*batch, "--skip-existing")
+    assert again.exit_code == 3
+    assert again.stderr.endswith("4 done before, 1 broken.\n")
+    assert "out/0.png: done before\n" in again.stdout
+    (photographs / "bad.png").unlink()
+    (Path("out") / "0.png").write_bytes(b"")
+    mended = run(*batch, "--skip-existing")
+    assert mended.exit_code == 0
+    assert "out/0.png: made again, since it is no whole image" in mended.stderr
+    assert mended.stderr.endswith("1 upscaled, 3 done before.\n")
+    plain = run(*batch)
+    assert plain.exit_code == 3
+    assert "4 results left as before: see --skip-existing and --overwrite.\n" in plain.stderr
+    refused(run(*batch, "--skip-existing", "--overwrite"), 2, "--skip-existing or --overwrite, not both")
+
+
+def test_a_single_result_that_exists_is_left_too(checkpoint, small):
+    one = (upscale, small, "--out", "a.png", "--scale", 2, "--model", checkpoint)
+    assert run(*one).exit_code == 0
+    again = run(*one, "--skip-existing")
+    assert (again.exit_code, again.stdout) == (0, "a.png: done before\n")
+    refused(run(*one, "--skip-existing", "--save-field", "f.safetensors"), 2, "--save-field")
+
+
+def test_numbers_are_read_as_chosen_and_said(checkpoint):
+    numbers = np.linspace(0, 10_000, 48).astype(np.uint16).reshape(6, 8)
+    tifffile.imwrite("reflectance.tif", numbers, photometric="minisblack")
+    common = ("--scale", 2, "--model", checkpoint, "--overwrite", "--out", "a.tif")
+    result = run(upscale, "reflectance.tif", *common, "--white", 10_000)
+    assert result.exit_code == 0, result.output
+    assert "reflectance.tif: its values 0 to 10000 become 0 to 65535" in result.stderr
+    made = tifffile.imread("a.tif")
+    assert made.dtype == np.uint16
+    assert made.max() > 60_000
+    assert run(upscale, "reflectance.tif", *common, "--levels", "2000,4000").exit_code == 0
+    assert np.mean(tifffile.imread("a.tif") > 65_000) > 0.4
+    tifffile.imwrite("elevation.tif", numbers.astype(np.float32), photometric="minisblack")
+    refused(run(upscale, "elevation.tif", *common), 1, "elevation.tif", "--white or --levels")
+    refused(run(upscale, "elevation.tif", *common, "--levels", "5,2"), 2, "--levels")
+    refused(run(upscale, "elevation.tif", *common, "--levels", "2,5", "--white", 3), 2, "--white or --levels")

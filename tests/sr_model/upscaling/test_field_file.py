@@ -6,8 +6,12 @@ from dataclasses import replace
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 import torch
+from PIL import ExifTags, Image
 
+from dgp_mining.images.attachments import GeoReference
+from dgp_mining.images.encoding import Encoding
 from dgp_mining.images.reader import ImageError
 from splat2d import GaussianField
 from sr_model.image_io.metadata import Metadata
@@ -30,6 +34,32 @@ def test_a_saved_field_carries_what_its_picture_needs(network, tmp_path, caplog)
     assert load_field(tmp_path / "more.safetensors").metadata == with_more.metadata
     assert upscale_file(field, tmp_path / "b.png", UpscaleRequest(3.0), None) == (27, 21)
     assert read_source_image(tmp_path / "b.png").pixels.dtype == np.uint16
+
+
+def test_a_saved_field_carries_all_that_is_kept(tmp_path):
+    camera = Image.Exif()
+    camera[ExifTags.Base.Make] = "Camera"
+    about = Metadata(
+        profile=None,
+        exif=camera.tobytes().removeprefix(b"Exif\0\0"),
+        dpi=(300.0, 72.5),
+        xmp=b"<x/>",
+        iptc=b"\x1c\x02",
+        texts=(("Title", "Ōba"), ("Title", "")),
+        geo=GeoReference(
+            (10.0, 10.0, 0.0), (0.0, 0.0, 0.0, 5e5, 46e5 + 1 / 3, 0.0), (), (1, 1), (6.5,), "WGS|"
+        ),
+        encoding=Encoding(transfer="pq", said_by="its cICP chunk", cicp=(9, 16, 0, 1)),
+    )
+    field = GaussianField(torch.rand(1, 5, 2), torch.ones(1, 5, 3), torch.rand(1, 5, 3), size=(8, 12))
+    save_field(SavedField(field, np.dtype("uint16"), about), tmp_path / "a.safetensors")
+    assert load_field(tmp_path / "a.safetensors").metadata == about
+    upscale_file(
+        tmp_path / "a.safetensors", tmp_path / "b.tif", UpscaleRequest(2.0, window=(6, 4, 6, 2)), None
+    )
+    tags = tifffile.TiffFile(tmp_path / "b.tif").pages.first.tags
+    assert tags[33550].value == (5, 5, 0)
+    assert tags[33922].value == pytest.approx((0, 0, 0, 5e5 + 60, 46e5 + 1 / 3 - 40, 0), rel=1e-15)
 
 
 def test_fields_of_others_are_rendered_and_broken_ones_named(tmp_path):
