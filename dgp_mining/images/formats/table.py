@@ -94,6 +94,11 @@ def _targa(head: bytes) -> bool:
     return len(head) >= 18 and head[1] in (0, 1) and head[2] in (0, 1, 2, 3, 9, 10, 11, 32, 33)
 
 
+_RAW_SUFFIXES = (
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25", ".kdc", ".mef"),
+    *(".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+)
+
 FORMATS = (
     Format(  # its first 128 bytes may be those of a TIFF file (PS3.10, 7.1)
         "DICOM",
@@ -107,6 +112,20 @@ FORMATS = (
     ),
     Format("PNG", (".png", ".apng"), "png", starts_with(b"\x89PNG\r\n\x1a\n")),
     Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jls"), "jpeg", starts_with(b"\xff\xd8\xff")),
+    # Most of them look like TIFF, whose first page is then a thumbnail.
+    Format(
+        "camera raw",
+        _RAW_SUFFIXES,
+        "camera_raw",
+        starts_with(
+            *(b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILM", b"FOVb", b"\0MRM"),
+            *(b"II\x1a\0\0\0HEAPCCDR", b"\0\0\0\x18ftypcrx "),
+        ),
+        package="rawpy",
+        imported="rawpy",
+        extra="science",
+        by_suffix=True,
+    ),
     Format("TIFF", (".tif", ".tiff", ".btf"), "tiff", starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     Format("BMP", (".bmp", ".dib"), "bmp", starts_with(b"BM")),
     Format("QOI", (".qoi",), "qoi", starts_with(b"qoif")),
