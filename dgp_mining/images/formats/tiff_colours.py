@@ -72,6 +72,9 @@ def lab_levels(photometric: int, bits: int, alpha: bool) -> Levels:
     """
     if bits == 8:
         return Levels(0, 255)
+    if bits == 32:  # floats: L* from 0 to 100, a* and b* as they are
+        black, white = (0.0, -128.0, -128.0), (100.0, 127.0, 127.0)
+        return Levels((*black, 0.0), (*white, 1.0), "clip") if alpha else Levels(black, white, "clip")
     lightness = 0xFF00 if photometric == tifffile.PHOTOMETRIC.ICCLAB else 0xFFFF
     whites = (lightness, 0xFF00, 0xFF00, *((0xFFFF,) if alpha else ()))
     return Levels((0,) * len(whites), whites, "clip")
@@ -81,8 +84,11 @@ def unsigned_lab(photometric: int, samples: np.ndarray) -> np.ndarray:
     """L*, a*, b* [..., 1 or 3] of 8 or 16 bits with -128 for the least a* and b* as 0; [..., 3] unsigned.
 
     CIELab stores a* and b* as signed numbers (TIFF 6.0, section 23), ICCLab already as these. An image of L*
-    alone is neutral.
+    alone is neutral. Floats are returned as they are.
     """
+    if samples.dtype.kind == "f":
+        neutral = np.zeros((*samples.shape[:-1], 3 - samples.shape[-1]), samples.dtype)
+        return np.concatenate([samples, neutral], axis=-1)
     samples = samples.view(f"u{samples.dtype.itemsize}")
     middle = samples.dtype.type(1 << (8 * samples.dtype.itemsize - 1))
     if samples.shape[-1] == 1:

@@ -66,6 +66,9 @@ def choose_pages(path: Path, tiff: tifffile.TiffFile, reading: Reading) -> Chose
     chosen = _of_volume(path, page, reading)
     mask = next((mask for mask in masks if _belongs(mask, page)), None)
     notes = frame_note(number, len(full), "pages")
+    said = (tiff.imagej_metadata or {}).get("images", 1)
+    if isinstance(said, int) and said > max(len(full), 1):  # more than tifffile found, or it were a stack
+        notes = (*notes, f"its description names {said} images, but it holds {len(full)}")
     if page.subfiletype & _REDUCED:
         notes = (*notes, "it holds only reduced-resolution pages, of which the largest is read")
     return ChosenPages(chosen.planes, mask, (*notes, *chosen.notes))

@@ -46,6 +46,7 @@ _LAB = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
 _LOG = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
 _RAW = (PHOTOMETRIC.CFA, PHOTOMETRIC.LINEAR_RAW)
 _FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4)
+_JPEG = (COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
 _SGILOG = (34676, 34677)
 _RGB_OUT = frozenset({6, 7, 22610, 33007, 34892, 34927, 34933, 34934, 50001, 50002, 52546})
 """Compressions whose decoders convert YCbCr to RGB: JPEG, JPEG XR, WebP, PNG, JPEG XL."""
@@ -164,11 +165,19 @@ def _check(path: Path, page: tifffile.TiffPage, photometric: int) -> None:
     if page.dtype is None:
         kind = f"SampleFormat {int(page.sampleformat)}, {page.bitspersample} bits"
         raise ImageError(f"{path} holds numbers of an unknown kind ({kind}): convert it.")
-    if photometric in (*_LAB, PHOTOMETRIC.YCBCR, PHOTOMETRIC.PALETTE):
-        depths = {PHOTOMETRIC.YCBCR: (8, 12) if page.compression == COMPRESSION.JPEG else (8,)}
-        read = depths.get(PHOTOMETRIC(photometric), (8, 16) if photometric in _LAB else range(1, 17))
-        if page.bitspersample not in read or page.dtype.kind == "f":
-            raise ImageError(f"{path} has {_name(photometric)} of {page.bitspersample} bits: convert it.")
+    floating, bits = page.dtype.kind == "f", page.bitspersample
+    twelve = page.compression == COMPRESSION.JPEG and page.samplesperpixel == 3 and page.planarconfig == 1
+    read = {
+        PHOTOMETRIC.PALETTE: bits <= 16 and not floating,
+        PHOTOMETRIC.YCBCR: (bits == 8 or (bits == 12 and twelve)) and not floating,
+        PHOTOMETRIC.CIELAB: bits == 32 if floating else bits in (8, 16),
+        PHOTOMETRIC.ICCLAB: bits in (8, 16) and not floating,
+    }
+    if not read.get(PHOTOMETRIC(photometric), True):
+        kind = "floats" if floating else "integers"
+        raise ImageError(
+            f"{path} has {_name(photometric)} of {kind} of {bits} bits, which is not read: convert it."
+        )
     if page.compression != COMPRESSION.NONE:
         try:
             tifffile.TIFF.DECOMPRESSORS[page.compression]
@@ -218,8 +227,7 @@ def _with_levels(
         levels = Levels(0.0, 1.0, "tone")
         return replace(layout, bits=32, floating=True, levels=levels, encoding=LINEAR)
     if layout.photometric in _LAB:
-        levels = lab_levels(layout.photometric, layout.bits, has_alpha)
-        return replace(layout, levels=levels, floating=False)
+        return replace(layout, levels=lab_levels(layout.photometric, layout.bits, has_alpha))
     if layout.floating:
         levels = UNIT
     elif page.sampleformat not in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.VOID):
@@ -271,9 +279,7 @@ def plane_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
         colours = palette_of(path, page).colours[colours[..., 0]]
     elif layout.photometric in _LAB:
         colours = unsigned_lab(layout.photometric, colours)
-    elif layout.photometric == PHOTOMETRIC.YCBCR and (
-        page.planarconfig == 2 or page.compression not in _RGB_OUT
-    ):
+    elif _is_ycbcr(page, layout):
         colours = rgb_from_ycbcr(page, colours)
     if layout.alpha_sample is None:
         return colours
@@ -297,6 +303,7 @@ def _stored_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
     elif layout.photometric == PHOTOMETRIC.YCBCR and page.is_subsampled and page.compression not in _RGB_OUT:
         return subsampled_ycbcr(path, page)
     else:
+        _leave_jpeg_as_stored(page, layout)
         pixels = plane.page.asarray()
     if "Z" in page.axes:
         pixels = pixels.take(plane.depth, axis=page.axes.index("Z"))
@@ -309,6 +316,29 @@ def _stored_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
             return pixels
         case axes:
             raise ImageError(f"{path} has the axes {axes}, but one image is needed: convert it.")
+
+
+def _leave_jpeg_as_stored(page: tifffile.TiffPage, layout: Layout) -> None:
+    """Keep libjpeg from guessing the colours of JPEG data that says nothing of them.
+
+    It takes three components for YCbCr and makes RGB of them, even those of Lab or of bands; libtiff writes
+    them as they are (TIFF Technical Note 2). With a JFIF header they are YCbCr indeed.
+    """
+    if page.compression not in _JPEG or page.planarconfig != 1:
+        return
+    known = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
+    if page.samplesperpixel == 3 and layout.photometric not in known and not page.is_jfif:
+        page.photometric, page.extrasamples = int(PHOTOMETRIC.RGB), ()
+    elif page.samplesperpixel > 3 and not page.extrasamples and layout.photometric in known:
+        page.extrasamples = (0,) * (page.samplesperpixel - 3)
+
+
+def _is_ycbcr(page: tifffile.TiffPage, layout: Layout) -> bool:
+    """Whether decoded samples are YCbCr still, rather than RGB that the decoder has made of it."""
+    if layout.photometric != PHOTOMETRIC.YCBCR:
+        return False
+    with_more = page.compression in _JPEG and page.samplesperpixel > 3  # which libjpeg leaves as it is
+    return page.planarconfig == 2 or page.compression not in _RGB_OUT or with_more
 
 
 def _name(photometric: int) -> str:

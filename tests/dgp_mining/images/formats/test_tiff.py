@@ -237,6 +237,19 @@ def test_cie_lab_of_eight_and_sixteen_bits(path: Path) -> None:
                 assert image.file.model == Model.LAB
 
 
+def test_cie_lab_of_floats_is_taken_as_it_is(path: Path) -> None:
+    tifffile.imwrite(path, np.tile(np.float32([50, 40, -60]), (7, 9, 1)), photometric="cielab")
+    lab = read_stored(path).pixels[3, 3] * [100, 255, 255] - [0, 128, 128]
+    np.testing.assert_allclose(lab, [50, 40, -60], atol=1e-4)
+
+
+def test_lab_in_jpeg_is_not_taken_for_ycbcr(path: Path) -> None:
+    lab = np.repeat(np.repeat(noise(4, 4, 3) // 2, 16, 0), 16, 1)
+    Image.fromarray(lab, "LAB").save(path, compression="jpeg", quality=100)
+    expected = np.asarray(Image.open(path)) ^ np.uint8([0, 128, 128])
+    assert np.abs(read_stored(path).pixels.astype(int) - expected).max() <= 1
+
+
 def test_lightness_alone_is_neutral(path: Path) -> None:
     write_tiff(path, (7, 9), bytes([128]) * 63, [8], 8)
     np.testing.assert_array_equal(read_stored(path).pixels[0, 0], [128, 128, 128])
@@ -324,7 +337,7 @@ def test_linear_light_of_logluv_is_decoded(path: Path) -> None:
         ([8], 1, {259: (SHORT, [9999])}, "compressed with number 9999"),
         ([64], 1, {339: (SHORT, [6])}, "complex numbers"),
         ([8, 8], 2, {}, None),
-        ([16, 16, 16], 6, {}, "YCbCr of 16 bits"),
+        ([16, 16, 16], 6, {}, "YCbCr of integers of 16 bits"),
         ([8, 8, 8], 5, {}, "3 samples, but CMYK needs 4"),
     ],
 )
