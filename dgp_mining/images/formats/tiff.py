@@ -18,8 +18,9 @@ from ..limits import ImageError
 from ..reading import Reading
 from .geotiff import BandScale, band_scale, georeference, holds_data, nodata_of
 from .ome import is_spread_over_files, significant_bits
+from .tiff_encoding import encoding_of
 from .tiff_pages import ChosenPages, choose_pages, data_end
-from .tiff_samples import Layout, layout_of, plane_samples
+from .tiff_samples import LIGHT, Layout, layout_of, plane_samples
 
 tifffile.logger().setLevel("CRITICAL")  # we report a file's faults in one sentence
 
@@ -58,6 +59,10 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
                 *notes,
                 f"its scale {_listed(scale.scale)} and offset {_listed(scale.offset)} are applied",
             )
+        encoding = layout.encoding
+        if layout.model in (Model.RGB, Model.GREY) and layout.photometric not in LIGHT and not several:
+            encoding, unsaid = encoding_of(tiff, page, layout.model)
+            notes = (*notes, *unsaid)
         orientation = page.tags.valueof(_ORIENTATION)
         return ImageFile(
             path=path,
@@ -70,7 +75,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             bits=32 if scale else layout.bits,
             floating=layout.floating or scale is not None,
             levels=UNIT if scale else layout.levels,
-            encoding=layout.encoding,
+            encoding=encoding,
             orientation=orientation if isinstance(orientation, int) else 1,
             notes=notes,
             decode=lambda: _decode(path, reading),

@@ -43,7 +43,8 @@ _COLOURS: Mapping[int, tuple[Model, int]] = {
 """The model that each photometric interpretation is decoded to, and its number of stored samples."""
 _GREY = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE)
 _LAB = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
-_LOG = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
+LIGHT = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
+"""Photometric interpretations that are linear light."""
 _RAW = (PHOTOMETRIC.CFA, PHOTOMETRIC.LINEAR_RAW)
 _FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4)
 _JPEG = (COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
@@ -102,7 +103,7 @@ def layout_of(path: Path, page: tifffile.TiffPage, significant: int | None, read
         )
     colours, alpha_sample, alpha, more = _roles(page, count)
     notes = (*notes, *more)
-    if model in (Model.GREY, Model.CHANNELS) and photometric not in _LOG:
+    if model in (Model.GREY, Model.CHANNELS) and photometric not in LIGHT:
         model = Model.GREY if len(colours) == 1 else Model.CHANNELS
     layout = Layout(
         model=model,
@@ -156,7 +157,7 @@ def _check(path: Path, page: tifffile.TiffPage, photometric: int) -> None:
         raise ImageError(
             f"{path} has {page.samplesperpixel} channels, but at most {MAX_CHANNELS} are read: split it."
         )
-    if photometric in _LOG:
+    if photometric in LIGHT:
         if page.compression not in _SGILOG:
             raise ImageError(
                 f"{path} has LogLuv colours without SGI's compression, which is not read: convert it."
@@ -223,7 +224,7 @@ def _with_levels(
         palette = palette_of(path, page)
         notes = (*layout.notes, *palette.notes)
         return replace(layout, bits=palette.bits, levels=full_range(palette.bits), notes=notes)
-    if layout.photometric in _LOG:
+    if layout.photometric in LIGHT:
         levels = Levels(0.0, 1.0, "tone")
         return replace(layout, bits=32, floating=True, levels=levels, encoding=LINEAR)
     if layout.photometric in _LAB:
@@ -269,7 +270,7 @@ def _significant(page: tifffile.TiffPage, described: int | None) -> tuple[int, t
 def plane_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
     """Decode a plane to [H, W, channels (+ alpha)], not scaled. Raises ImageError and tifffile's errors."""
     page = plane.directory
-    if layout.photometric in _LOG:
+    if layout.photometric in LIGHT:
         return light_from_logluv(path, page.index, layout.channels)
     samples = _stored_samples(path, plane, layout)
     if samples.dtype == np.bool_:
