@@ -83,6 +83,8 @@ def _check(path: Path, header: Header, reading: Reading) -> None:
         raise ImageError(f"{path} is a damaged JPEG ({header.bits} bits): replace or remove it.")
     if not 2 <= header.bits <= 16:
         raise ImageError(f"{path} is a damaged JPEG ({header.bits} bits): replace or remove it.")
+    if header.frame == _JPEG_LS and header.subsampled:
+        raise ImageError(f"{path} is JPEG-LS with subsampled components, which is not read: convert it.")
     count = len(header.components)
     if count not in _MODELS or (header.frame == _JPEG_LS and count == 4):
         raise ImageError(f"{path} is a JPEG of {count} components of unknown meaning: convert it.")
@@ -126,6 +128,11 @@ def _decode(path: Path, header: Header) -> Samples:
     content = path.read_bytes()
     if header.frame != _JPEG_LS and not is_whole(content, header):
         raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
-    decode = imagecodecs.jpegls_decode if header.frame == _JPEG_LS else imagecodecs.jpeg8_decode
-    pixels = np.asarray(decode(content))
+    if header.frame == _JPEG_LS:
+        pixels = np.asarray(imagecodecs.jpegls_decode(content))
+    elif header.frame == _LOSSLESS and len(header.components) == 3 and header.adobe != 1:
+        # RGB also behind a JFIF segment, for which libjpeg-turbo would refuse it: no other lossless exists.
+        pixels = np.asarray(imagecodecs.jpeg8_decode(content, colorspace="rgb", outcolorspace="rgb"))
+    else:
+        pixels = np.asarray(imagecodecs.jpeg8_decode(content))
     return Samples(pixels.reshape(*pixels.shape[:2], -1))

@@ -37,6 +37,8 @@ class Header:
     width: int
     components: bytes
     """Identifier of each component."""
+    subsampled: bool
+    """Whether the components have different sampling factors."""
     start: int
     """Offset of the first scan."""
     adobe: int | None
@@ -85,6 +87,7 @@ def read_header(path: Path) -> Header:
         height=height,
         width=width,
         components=frame[7 : 7 + 3 * count : 3],
+        subsampled=len(set(frame[8 : 7 + 3 * count : 3])) > 1,
         start=start,
         adobe=next((p[11] for p in parts.get(_APP14, []) if p[:5] == b"Adobe" and len(p) > 11), None),
         density=next(

@@ -78,6 +78,23 @@ def test_lossless_of_every_depth_is_read_exactly(path: Path, bits: int, channels
     assert image_size(path) == read.shape[:2] == (9, 11)
 
 
+def test_lossless_rgb_behind_a_jfif_segment_is_rgb(path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (9, 11, 3), np.uint8)
+    lossless = without_segment(imagecodecs.jpeg8_encode(values, lossless=True), 0xEE)
+    for names in (b"RGB", b"\1\2\3", b"\0\1\2"):
+        renamed = lossless
+        for old, new in zip(b"RGB", names, strict=True):
+            renamed = renamed.replace(bytes([old, 0x11, 0]), bytes([new, 0x11, 0]))
+        scan = renamed.index(b"\xff\xda\0\x0c") + 5
+        renamed = (
+            renamed[:scan]
+            + b"".join(bytes([new, renamed[scan + 2 * i + 1]]) for i, new in enumerate(names))
+            + renamed[scan + 6 :]
+        )
+        path.write_bytes(with_segments(renamed, (0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0")))
+        assert np.array_equal(read_stored(path).pixels, values)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_jpeg_ls_is_read_exactly(path: Path, channels: int, dtype: type) -> None:
@@ -234,6 +251,7 @@ def frame(marker: int, bits: int, height: int, width: int, components: int) -> b
         (frame(0xC5, 8, 8, 8, 3), r"is a hierarchical JPEG \(SOF5\)"),
         (frame(0xCB, 8, 8, 8, 3), r"is a lossless with arithmetic coding JPEG \(SOF11\)"),
         (frame(0xC0, 8, 8, 8, 2), "is a JPEG of 2 components of unknown meaning"),
+        (frame(0xF7, 8, 8, 8, 3).replace(b"\2\x11", b"\2\x22"), "is JPEG-LS with subsampled components"),
         (frame(0xC0, 9, 8, 8, 3), "is a damaged JPEG"),
         (frame(0xC0, 8, 60_000, 60_000, 3), "has more than"),
         (b"\xff\xd8\xff\xd9", "is a damaged JPEG"),
