@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from tifffile import COMPRESSION
 
-from ..attachments import Attachments, resolution, tiff_exif
+from ..attachments import Attachments, iptc_records, resolution, tiff_exif
 from ..image_file import UNIT, Alpha, ImageFile, Levels, Model, Samples
 from ..limits import ImageError
 from ..reading import Reading
@@ -20,11 +22,11 @@ from .geotiff import BandScale, band_scale, georeference, holds_data, nodata_of
 from .ome import is_spread_over_files, significant_bits
 from .tiff_encoding import encoding_of
 from .tiff_pages import ChosenPages, choose_pages, data_end
-from .tiff_samples import LIGHT, Layout, layout_of, plane_samples
+from .tiff_samples import LIGHT, Layout, enum_name, layout_of, plane_samples
 
 tifffile.logger().setLevel("CRITICAL")  # we report a file's faults in one sentence
 
-_ORIENTATION, _XMP, _IPTC = 274, 700, 33723
+_ORIENTATION, _XMP, _IPTC, _PHOTOSHOP = 274, 700, 33723, 34377
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             decode=lambda: _decode(path, reading),
             attachments=lambda: _attachments(path, reading),
             valid=_maybe_valid(path, described, reading),
+            more={"compression": enum_name(COMPRESSION, page.compression)},
         )
 
 
@@ -207,25 +210,25 @@ def _valid(path: Path, described: _Described, pixels: np.ndarray, reading: Readi
 def _attachments(path: Path, reading: Reading) -> Attachments:
     with tifffile.TiffFile(path, _multifile=False) as tiff:
         page = choose_pages(path, tiff, reading).planes[0].directory
-        geo, xmp, iptc = georeference(page), page.tags.valueof(_XMP), page.tags.valueof(_IPTC)
+        geo, xmp = georeference(page), _content(page, _XMP)
+        iptc = _content(page, _IPTC) or iptc_records(_content(page, _PHOTOSHOP) or b"")
         try:
-            exif = tiff_exif(tiff, page)
-            content, dpi = exif.tobytes().removeprefix(b"Exif\0\0"), resolution({}, exif)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Pillow, on tags of other types than it expects
+                exif = tiff_exif(tiff, page)
+                content, dpi = exif.tobytes().removeprefix(b"Exif\0\0"), resolution({}, exif)
         except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
-            return Attachments(
-                xmp=_as_bytes(xmp), iptc=_as_bytes(iptc), geo=geo, problem="its EXIF is damaged"
-            )
-        return Attachments(content, _as_bytes(xmp), _as_bytes(iptc), dpi=dpi, geo=geo)
+            return Attachments(xmp=xmp, iptc=iptc, geo=geo, problem="its EXIF is damaged")
+        return Attachments(content, xmp, iptc, dpi=dpi, geo=geo)
 
 
-def _as_bytes(value: object) -> bytes | None:
-    """The content of a tag that holds bytes, whatever type it declares."""
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, tuple) and all(isinstance(number, int) for number in value):
-        whole = 4 if max(value, default=0) > 255 else 1
-        return b"".join(int(number).to_bytes(whole, "little") for number in value)
-    return value if isinstance(value, bytes) and value else None
+def _content(page: tifffile.TiffPage, code: int) -> bytes | None:
+    """The bytes of a tag, whatever type it declares; None if there are none."""
+    tag = page.tags.get(code)
+    if tag is None:
+        return None
+    page.parent.filehandle.seek(tag.valueoffset)
+    return bytes(page.parent.filehandle.read(tag.valuebytecount)) or None
 
 
 def _is_cut_short(tiff: tifffile.TiffFile, chosen: ChosenPages) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -60,10 +60,13 @@ def choose_pages(path: Path, tiff: tifffile.TiffFile, reading: Reading) -> Chose
         return _of_stack(path, tiff, series, reading)
     full, masks = _full_pages(path, tiff)
     number = reading.slice or 0
-    if number >= len(full) and len(full) > 1:
-        raise ImageError(f"{path} has {len(full)} pages, so slice={number} is not among them.")
-    page = full[number if len(full) > 1 else 0]
-    chosen = _of_volume(path, page, reading)
+    if len(full) == 1 and full[0].imagedepth > 1:
+        number = 0  # which counts along its depth
+    if number >= len(full):
+        what = "page" if len(full) == 1 else "pages"
+        raise ImageError(f"{path} has {len(full)} {what}, so slice={number} is not among them.")
+    page = full[number]
+    chosen = _of_volume(path, page, reading if len(full) == 1 else replace(reading, slice=None))
     mask = next((mask for mask in masks if _belongs(mask, page)), None)
     notes = frame_note(number, len(full), "pages")
     said = (tiff.imagej_metadata or {}).get("images", 1)
@@ -146,6 +149,8 @@ def _position(
         elif cut in _NAMES:
             raise ImageError(f"{path} has no axis {reading.axis}, but {cut.lower()}: use axis={cut.lower()}.")
     at = {axis: size // 2 if axis == "Z" else 0 for axis, size in sizes.items()}
+    if not cut and reading.slice:
+        raise ImageError(f"{path} has 1 page, so slice={reading.slice} is not among them.")
     if cut and reading.slice is not None:
         at[cut] = reading.slice
         if reading.slice >= sizes[cut]:

@@ -122,6 +122,8 @@ def layout_of(path: Path, page: tifffile.TiffPage, significant: int | None, read
 
 
 def _photometric(page: tifffile.TiffPage) -> tuple[int, tuple[str, ...]]:
+    if page.compression == COMPRESSION.APERIO_JP2000_YCBC and page.is_svs and page.samplesperpixel == 3:
+        return PHOTOMETRIC.YCBCR, ()  # whatever its tag says, as OpenSlide reads it
     if _PHOTOMETRIC in page.tags or page.compression == COMPRESSION.OJPEG:
         return int(page.photometric), ()
     # As libtiff assumes (tif_getimage.c, TIFFRGBAImageBegin).
@@ -179,14 +181,26 @@ def _check(path: Path, page: tifffile.TiffPage, photometric: int) -> None:
         raise ImageError(
             f"{path} has {_name(photometric)} of {kind} of {bits} bits, which is not read: convert it."
         )
+    if photometric == PHOTOMETRIC.YCBCR and page.is_subsampled and not _is_subsampling_read(page):
+        name = enum_name(COMPRESSION, page.compression)
+        raise ImageError(
+            f"{path} has subsampled YCbCr compressed with {name}, which is not read: convert it."
+        )
     if page.compression != COMPRESSION.NONE:
         try:
             tifffile.TIFF.DECOMPRESSORS[page.compression]
         except (KeyError, ImportError) as error:
-            name = _enum_name(COMPRESSION, page.compression)
+            name = enum_name(COMPRESSION, page.compression)
             raise ImageError(
                 f"{path} is compressed with {name}, which no installed library reads: convert it."
             ) from error
+
+
+def _is_subsampling_read(page: tifffile.TiffPage) -> bool:
+    """Whether YCbCr with fewer pixels of Cb and Cr is decoded: by libjpeg, or of bytes in one plane."""
+    if page.planarconfig != 1:
+        return False
+    return page.compression in _RGB_OUT or page.compression not in tifffile.TIFF.IMAGE_COMPRESSIONS
 
 
 def _roles(page: tifffile.TiffPage, count: int) -> tuple[tuple[int, ...], int | None, Alpha, tuple[str, ...]]:
@@ -344,10 +358,15 @@ def _is_ycbcr(page: tifffile.TiffPage, layout: Layout) -> bool:
 
 def _name(photometric: int) -> str:
     names = {8: "CIELab", 9: "ICCLab", 10: "ITULab", 5: "CMYK", 6: "YCbCr", 3: "palette"}
-    return names.get(photometric) or _enum_name(PHOTOMETRIC, photometric)
+    return names.get(photometric) or enum_name(PHOTOMETRIC, photometric)
 
 
-def _enum_name(kind: type[COMPRESSION] | type[PHOTOMETRIC], number: int) -> str:
+def enum_name(kind: type[COMPRESSION] | type[PHOTOMETRIC], number: int) -> str:
+    """Return the name of a tag's number.
+
+    >>> enum_name(COMPRESSION, 5), enum_name(COMPRESSION, 9999)
+    ('LZW', 'number 9999')
+    """
     try:
         return kind(number).name
     except ValueError:

@@ -17,7 +17,7 @@ from dgp_mining.images.reading import Reading
 from dgp_mining.images.stored import open_image, read_stored
 
 SHORT, LONG, RATIONAL = 3, 4, 5
-_BYTES = {1: 1, SHORT: 2, LONG: 4, RATIONAL: 4}
+_BYTES = {1: 1, 2: 1, SHORT: 2, LONG: 4, RATIONAL: 4}
 
 
 def noise(*shape: int, bits: int = 8) -> np.ndarray:
@@ -402,3 +402,43 @@ def test_a_tile_cannot_claim_more_memory_than_an_image(path: Path) -> None:
     write_tiff(path, (8, 8), bytes(64), [8], 1, tags)
     with pytest.raises(ImageError, match="more than 178,956,970 pixels"):
         decode_image(path)
+
+
+@pytest.mark.parametrize("kind", [1, LONG, 7], ids=["bytes", "longs", "undefined"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_what_belongs_to_the_image_is_kept_as_it_is_stored(path: Path, kind: int, order: str) -> None:
+    """IPTC records are stored under several types (as LONG by Photoshop), XMP as bytes."""
+    iptc = b"\x1c\x02\x05\x00\x03abc"
+    end = "little" if order == "<" else "big"
+    step = 4 if kind == LONG else 1
+    numbers = [int.from_bytes(iptc[at : at + step], end) for at in range(0, len(iptc), step)]  # type: ignore[arg-type]
+    more = {33723: (1 if kind == 7 else kind, numbers), 700: (1, list(b"<x:xmpmeta/>"))}
+    more |= {282: (RATIONAL, [300, 1]), 283: (RATIONAL, [200, 1]), 296: (SHORT, [2])}
+    write_tiff(path, (7, 9), bytes(63), [8], 1, more, order)
+    attached = open_image(path).attachments()
+    assert (attached.iptc, attached.xmp, attached.dpi) == (iptc, b"<x:xmpmeta/>", (300.0, 200.0))
+
+
+def test_iptc_among_photoshops_resources_is_found(path: Path) -> None:
+    resource = b"8BIM\x04\x04\0\0\0\0\0\x04abcd"
+    write_tiff(path, (7, 9), bytes(63), [8], 1, {34377: (1, list(resource))})
+    assert open_image(path).attachments().iptc == b"abcd"
+
+
+def test_slides_of_aperio_are_ycbcr_where_their_compression_says_so(path: Path) -> None:
+    """33003; OpenSlide converts them although their tag says RGB."""
+    ycbcr = np.repeat(np.repeat(noise(8, 8, 3), 8, 0), 8, 1)
+    content = bytes(imagecodecs.jpeg2k_encode(ycbcr, level=0, mct=False, codecformat="j2k"))
+    for description, converted in ((b"Aperio Image Library", True), (b"another", False)):
+        more = {259: (SHORT, [33003]), 270: (2, list(description + b"\0"))}
+        write_tiff(path, (64, 64), content, [8, 8, 8], 2, more)
+        expected = np.asarray(Image.fromarray(ycbcr, "YCbCr").convert("RGB")) if converted else ycbcr
+        assert np.abs(read_stored(path).pixels.astype(int) - expected).max() <= 1
+
+
+def test_subsampled_ycbcr_in_other_codecs_is_refused(path: Path) -> None:
+    content = bytes(imagecodecs.jpeg2k_encode(noise(16, 16, 3), level=0, codecformat="j2k"))
+    more = {259: (SHORT, [34712]), 530: (SHORT, [2, 2])}
+    write_tiff(path, (16, 16), content, [8, 8, 8], 6, more)
+    with pytest.raises(ImageError, match="has subsampled YCbCr compressed with JPEG2000"):
+        image_size(path)

@@ -196,3 +196,15 @@ def test_a_volume_in_one_page_is_cut(path: Path) -> None:
     stored = read_stored(path, Reading(slice=1))
     np.testing.assert_array_equal(stored.pixels[..., 0], volume[1])
     assert stored.notes == ("slice 1 (from 0) of its 4 along z is read",)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"imagej": True, "metadata": {"axes": "CYX"}}], ids=["page", "channels"]
+)
+def test_a_slice_of_what_is_not_sliced_is_refused(path: Path, options: dict[str, Any]) -> None:
+    tifffile.imwrite(
+        path, noise(3, 16, 17) if options else noise(16, 17), photometric="minisblack", **options
+    )
+    assert image_size(path, Reading(slice=0)) == (16, 17)
+    with pytest.raises(ImageError, match="has 1 page, so slice=1 is not among them"):
+        image_size(path, Reading(slice=1))
