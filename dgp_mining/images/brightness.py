@@ -34,7 +34,7 @@ def white_is_assumed(file: ImageFile | None) -> bool:
     return (
         file is not None
         and file.bits == _BITS
-        and not (file.floating or file.measured or file.levels_chosen)
+        and not (file.floating or file.measured or file.levels_chosen or file.levels_by_pixels)
         and file.levels == full_range(_BITS)
     )
 

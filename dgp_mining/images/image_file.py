@@ -109,6 +109,8 @@ class ImageFile:
     """Whether the numbers are measurements, to which the user's levels apply at 8 bits and fewer, too."""
     levels_chosen: bool = False
     """Whether the user chose `levels`, which then count instead of those of `Samples`."""
+    levels_by_pixels: str = ""
+    """What black and white are, in words, where `Samples.levels` may differ from `levels`."""
     alpha: Alpha = Alpha.NONE
     """Whether a last channel of `Samples.pixels` is transparency."""
     encoding: Encoding = SRGB

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .encoding import SRGB_CHROMATICITIES, Encoding
-from .image_file import Alpha, ImageFile, Levels, Model
+from .image_file import Alpha, ImageFile, Model
 from .reading import AS_STORED, Reading
 
 _TRANSFERS = {"srgb": "sRGB", "linear": "linear light", "bt709": "BT.709", "pq": "PQ", "hlg": "HLG"}
@@ -27,8 +27,10 @@ def kind_of(file: ImageFile) -> str:
 
 def levels_in_words(file: ImageFile, reading: Reading = AS_STORED) -> str:
     """Return how stored numbers become [0, 1], such as "white is 65,535"."""
+    if file.levels_by_pixels and not file.levels_chosen:
+        return file.levels_by_pixels
     if file.levels is None:
-        return "the value of white is known only from the pixels, if at all"
+        return "the value of white is unknown"
     black, white = _number(file.levels.black), _number(file.levels.white)
     said = f"white is {white}" if black == "0" else f"black is {black}, white is {white}"
     if file.levels.beyond == "tone":
@@ -81,9 +83,11 @@ def _text(tag: bytes) -> str:
     return "".join(c for c in text.strip("\0 ") if c.isprintable())[:60]
 
 
-def white_of(levels: Levels | None) -> float | None:
-    """Return the stored number that is white, the mean over channels; None if it is not known."""
-    return None if levels is None else float(np.mean(levels.white))
+def white_of(file: ImageFile) -> float | None:
+    """Return the stored number that is white, the mean over channels; None if only the pixels show it."""
+    if file.levels is None or (file.levels_by_pixels and not file.levels_chosen):
+        return None
+    return float(np.mean(file.levels.white))
 
 
 def _number(level: float | tuple[float, ...]) -> str:

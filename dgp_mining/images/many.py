@@ -22,6 +22,8 @@ def in_threads(
     >>> list(in_threads(abs, [-1, 2]))
     [1, 2]
     """
-    # Decoders change the warning filters, which is not thread-safe; they are restored here.
+    # Reading silences warnings, but that is not thread-safe: threads restore each other's filters. Here all
+    # are silenced, and the filters restored.
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+        warnings.simplefilter("ignore")
         yield from pool.map(action, items)

@@ -180,7 +180,7 @@ def _headed(reading: Reading) -> Callable[[Path], tuple[ImageFile | None, Survey
             channels=file.channels,
             bits=file.bits,
             floating=file.floating,
-            white=white_of(file.levels),
+            white=white_of(file),
             levels=levels_in_words(file, reading),
             encoding=colours_in_words(file),
             orientation=file.orientation,

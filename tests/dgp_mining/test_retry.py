@@ -15,6 +15,7 @@ import pytest
 from dgp_mining import retry as retry_module
 from dgp_mining.callbacks import Callback
 from dgp_mining.images.reader import ImageError, decode_image
+from dgp_mining.images.reading import Reading
 from dgp_mining.mining import mine
 from dgp_mining.planning import crop_loader
 from dgp_mining.planning.crop_loader import load_crops
@@ -41,11 +42,11 @@ def decoding(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Errors to raise, by file name, and under 'calls' how often each file was decoded."""
     script: dict[str, Any] = {"calls": Counter()}
 
-    def decode(path: Path) -> Any:
+    def decode(path: Path, reading: Reading) -> Any:
         script["calls"][path.name] += 1
         if to_come := script.get(path.name):
             raise to_come.pop(0)
-        return decode_image(path)
+        return decode_image(path, reading)
 
     monkeypatch.setattr(crop_loader, "decode_image", decode)
     return script

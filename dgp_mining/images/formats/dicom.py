@@ -20,7 +20,7 @@ from .dicom_frames import (
     transfer_syntax,
 )
 from .dicom_grey import Grey, grey_of
-from .measured import slice_number
+from .measured import OWN_RANGE, slice_number
 from .pillow_file import frame_note
 
 _TAGS = [
@@ -72,6 +72,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             floating=grey.floating,
             measured=True,
             levels=grey.header_levels(),
+            levels_by_pixels="" if grey.levels() else OWN_RANGE,
             decode=lambda: grey.samples(read_frame(path, header, frame), reading),
             valid=(lambda: _valid(path, header, frame, grey)) if masked else None,
         )

@@ -16,7 +16,7 @@ import numpy as np
 from ..image_file import ImageFile, Levels, Model, Samples, full_range
 from ..limits import ImageError
 from ..reading import Reading
-from .measured import finite, range_levels, slice_number
+from .measured import OWN_RANGE, finite, range_levels, slice_number
 from .pillow_file import frame_note
 
 _AXES = {"x": 0, "y": 1, "z": 2, "t": 3}
@@ -55,6 +55,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             floating=header["BITPIX"] < 0 or scaled,
             measured=True,
             levels=_levels(header),
+            levels_by_pixels="" if _levels(header) else OWN_RANGE,
             orientation=1 if str(header.get("ROWORDER", "")).strip().upper() == "TOP-DOWN" else 4,
             notes=plane.notes,
             decode=lambda: _decode(path, reading),

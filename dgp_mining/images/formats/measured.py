@@ -27,6 +27,10 @@ def slice_number(path: Path, reading: Reading, count: int, what: str, default: i
     return number
 
 
+OWN_RANGE = "its own minimum and maximum are black and white"
+"""`ImageFile.levels_by_pixels` of files that are read with `range_levels`."""
+
+
 def range_levels(data: np.ndarray, of: str) -> tuple[Levels, str]:
     """Return the levels from the least to the greatest of finite values, and the note that says so.
 

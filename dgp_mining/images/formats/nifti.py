@@ -16,7 +16,7 @@ import numpy as np
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
 from ..limits import ImageError, check_size
 from ..reading import Reading
-from .measured import finite, own_range, slice_number
+from .measured import OWN_RANGE, finite, own_range, slice_number
 from .pillow_file import frame_note
 from .table import GZIP
 
@@ -104,13 +104,21 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
         floating=data.dtype.kind == "f" or not _is_plain(data),
         measured=True,
         levels=_window(image.header),
+        levels_by_pixels="" if _window(image.header) else OWN_RANGE,
         notes=(*notes, *_spacing_note(image, cut)),
         decode=lambda: _decode(path, cut, reading),
     )
     if data.dtype.names is not None:  # RGB24 or RGBA32
         alpha = Alpha.STRAIGHT if len(data.dtype.names) == 4 else Alpha.NONE
         return replace(
-            file, model=Model.RGB, channels=3, alpha=alpha, bits=8, measured=False, levels=full_range(8)
+            file,
+            model=Model.RGB,
+            channels=3,
+            alpha=alpha,
+            bits=8,
+            measured=False,
+            levels=full_range(8),
+            levels_by_pixels="",
         )
     if data.dtype.kind == "c":
         raise ImageError(f"{path} holds complex numbers: store their magnitude.")

@@ -57,12 +57,22 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
         alpha=Alpha.STRAIGHT if transparent else Alpha.NONE,
         bits=8 if palette else chunks.depth,
         levels=levels,
+        levels_by_pixels=_levels_by_pixels(chunks, levels),
         encoding=encoding,
         orientation=exif_orientation(exif),
         notes=(*frame_note(frame, frames, "frames"), *notes),
         decode=functools.partial(_decode, path, chunks, frame),
         attachments=lambda: attachments(path, chunks),
     )
+
+
+def _levels_by_pixels(chunks: Chunks, levels: Levels) -> str:
+    """What is white if sBIT gives fewer bits than there are; see `as_significant`."""
+    bits = chunks.contents.get(b"sBIT", b"")[: 3 if chunks.kind & 2 else 1]
+    if chunks.kind & 1 or b"sBIT" in chunks.behind or not 0 < max(bits, default=0) < chunks.depth >= 8:
+        return ""
+    white = int(np.max(levels.white))
+    return f"white is {white:,}, or {(1 << max(bits)) - 1:,} if its numbers are not scaled up"
 
 
 def _frames(chunks: Chunks) -> int:

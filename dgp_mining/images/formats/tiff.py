@@ -77,6 +77,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             bits=32 if scale else layout.bits,
             floating=layout.floating or scale is not None,
             levels=UNIT if scale else layout.levels,
+            levels_by_pixels="" if scale else _levels_by_pixels(tiff, described),
             encoding=encoding,
             orientation=orientation if isinstance(orientation, int) else 1,
             notes=notes,
@@ -156,6 +157,20 @@ def _levels_of_pixels(
         note = f"ImageJ's display range of {_listed(shown[0])} to {_listed(shown[1])} is black to white"
         return Levels(darkest, brightest, "clip"), (note,)
     return None, ()
+
+
+def _levels_by_pixels(tiff: tifffile.TiffFile, described: _Described) -> str:
+    """What `_levels_of_pixels` may find, in words."""
+    layout, bits = described.layout, described.page.bitspersample
+    if layout.levels is None or layout.levels.beyond != "refuse":
+        return ""
+    if not layout.floating and layout.bits < bits <= 16:
+        white = int(max(np.max(layout.levels.black), np.max(layout.levels.white)))
+        reverse = "black" if np.mean(layout.levels.black) > np.mean(layout.levels.white) else "white"
+        return f"{reverse} is {white:,}, or {(1 << bits) - 1:,} if a number is greater"
+    if layout.floating and layout.alpha == Alpha.NONE and _imagej_range(tiff, described.bands):
+        return "white is 1, or what ImageJ shows as white if a number is greater"
+    return ""
 
 
 def _imagej_range(tiff: tifffile.TiffFile, bands: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:

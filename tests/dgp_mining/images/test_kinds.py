@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image, ImageCms
 
 from dgp_mining.images.encoding import LINEAR, Encoding
 from dgp_mining.images.image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
-from dgp_mining.images.kinds import colours_in_words, encoding_in_words, kind_of, levels_in_words
+from dgp_mining.images.kinds import colours_in_words, encoding_in_words, kind_of, levels_in_words, white_of
 from dgp_mining.images.reading import AS_STORED, Reading
 
 
@@ -47,11 +48,18 @@ def test_kinds(facts: dict[str, object], words: str) -> None:
             Reading(tone="reinhard"),
             "white is 1, and what is brighter is mapped by reinhard",
         ),
-        (None, AS_STORED, "the value of white is known only from the pixels, if at all"),
+        (None, AS_STORED, "the value of white is unknown"),
     ],
 )
 def test_levels(levels: Levels | None, reading: Reading, words: str) -> None:
     assert levels_in_words(image(levels=levels), reading) == words
+
+
+def test_where_the_pixels_decide_the_reader_of_the_format_says_how() -> None:
+    file = image(levels=full_range(16), levels_by_pixels="white is 65,535, or 4,095")
+    assert (levels_in_words(file), white_of(file)) == ("white is 65,535, or 4,095", None)
+    chosen = replace(file, levels=Levels(0, 9), levels_chosen=True)
+    assert (levels_in_words(chosen), white_of(chosen)) == ("white is 9 (as you chose)", 9)
 
 
 def test_levels_that_the_user_chose_are_named_as_such() -> None:
