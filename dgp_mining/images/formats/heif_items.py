@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..limits import ImageError
-from .iso_boxes import MAX_CONTENT, Box, boxes, content, file_end
+from .iso_boxes import MAX_BOXES, MAX_CONTENT, Box, boxes, content, file_end
 
 _ALPHA = (
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
@@ -307,14 +307,18 @@ def _places(iloc: bytes, idat: Box | None, end: int) -> dict[int, tuple[Box, ...
             raise ValueError("its table of items is damaged")
         return int.from_bytes(iloc[at - size : at])
 
-    places = {}
+    places, seen = {}, 0
     for _ in range(number(wide)):
         item = number(wide)
         method = number(2) & 15 if version else 0
         number(2)  # which file it lies in
         base = number(base_size)
         parts = []
-        for _ in range(number(2)):
+        count = number(2)
+        seen += 1 + count
+        if seen > MAX_BOXES:
+            raise ValueError("it has too many items")
+        for _ in range(count):
             number(index_size)
             start, length = base + number(offset_size), number(length_size)
             if method == 1 and idat is not None:

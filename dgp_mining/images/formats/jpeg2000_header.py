@@ -202,6 +202,8 @@ def _palette(box: bytes) -> Palette:
 
 
 def _mapping(box: bytes) -> tuple[Mapped, ...]:
+    if len(box) > 4 * _MAX_COMPONENTS:
+        raise ValueError("its component mapping is too long")
     return tuple(
         Mapped(component, column if kind == 1 else None)
         for component, kind, column in struct.iter_unpack(">HBB", box[: len(box) // 4 * 4])

@@ -150,6 +150,7 @@ FORMATS = (
         "jpeg2000",
         starts_with(b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
     ),
+    Format("JPEG XL", (".jxl",), "jpegxl", starts_with(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")),
     Format("AVIF", (".avif", ".avifs"), "avif", _iso_brand(b"avif", b"avis")),
     Format(
         "HEIF",
