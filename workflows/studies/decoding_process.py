@@ -59,7 +59,8 @@ def answer(name: str, path: Path) -> Answer:
 
 def serve(connection: Any) -> None:
     """Answer requests (name of a decoder, path) until the connection closes."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what is printed later, as by a library's own threads
+    for standard in (1, 2):  # what libraries print when they like, and not while they are asked
+        os.dup2(os.open(os.devnull, os.O_WRONLY), standard)
     with contextlib.suppress(EOFError):
         while True:
             connection.send(answer(*connection.recv()))

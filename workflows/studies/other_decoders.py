@@ -167,6 +167,42 @@ def by_tifffile(path: Path) -> Picture:
     return unit(pixels)
 
 
+def by_gdal(path: Path) -> Picture:
+    import rasterio
+
+    with rasterio.open(path) as opened:
+        pixels, tags = np.moveaxis(opened.read(), 0, 2), opened.tags(1, ns="IMAGE_STRUCTURE")
+        with contextlib.suppress(ValueError):  # no palette
+            colours = opened.colormap(1)
+            table = np.array([colours.get(i, (0, 0, 0, 0)) for i in range(max(colours) + 1)], np.uint8)
+            return unit(table[pixels[..., 0], :3])
+        white = 2 ** int(tags.get("NBITS", 0)) - 1
+        if white and pixels.dtype.kind == "u":
+            return Picture((pixels / white).astype(np.float32))
+        if opened.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES" and pixels.dtype.kind == "u":
+            pixels = np.iinfo(pixels.dtype).max - pixels
+    return unit(pixels)
+
+
+def by_itk(path: Path) -> Picture:
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    image = SimpleITK.ReadImage(str(path))
+    if image.GetDimension() == 4:
+        image = image[..., 0]
+    slices = SimpleITK.GetArrayFromImage(image)
+    if path.name.endswith((".nii", ".nii.gz")):  # columns from left to right, rows from the front to the back
+        slices = SimpleITK.GetArrayFromImage(SimpleITK.DICOMOrient(image, "LPS"))
+        return Picture(slices[len(slices) // 2, :, ::-1, None].astype(np.float32), physical=True)
+    first = slices[0] if image.GetDimension() == 3 else slices
+    return (
+        unit(first)
+        if first.dtype == np.uint8
+        else Picture(first[..., None].astype(np.float32), physical=True)
+    )
+
+
 def by_pydicom(path: Path) -> Picture:
     import pydicom
     from pydicom import pixels as px
@@ -204,7 +240,7 @@ def by_astropy(path: Path) -> Picture:
             ):
                 data = np.asarray(each.data, np.float32)
                 while data.ndim > 2:
-                    data = data[0]
+                    data = data[len(data) // 2]
                 return Picture(data[::-1, :, None], physical=True)
     raise ValueError("no unit of it is an image")
 
@@ -309,6 +345,12 @@ DECODERS = {
     "Pillow": Decoder(by_pillow, "PIL", "pillow"),
     "tifffile": Decoder(
         by_tifffile, "tifffile", "tifffile", (".tif", ".tiff"), ((0, b"II*\0"), (0, b"MM\0*"))
+    ),
+    "GDAL": Decoder(
+        by_gdal, "rasterio", "rasterio", (".tif", ".tiff", ".jp2", ".j2k"), ((0, b"II*\0"), (0, b"MM\0*"))
+    ),
+    "SimpleITK": Decoder(
+        by_itk, "SimpleITK", "SimpleITK", (".dcm", ".nii", ".nii.gz"), ((128, b"DICM"), (344, b"n+1\0"))
     ),
     "pydicom": Decoder(by_pydicom, "pydicom", "pydicom", (".dcm",), ((128, b"DICM"),)),
     "nibabel": Decoder(by_nibabel, "nibabel", "nibabel", (".nii", ".nii.gz"), ((344, b"n+1\0"),)),

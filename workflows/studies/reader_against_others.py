@@ -2,11 +2,11 @@
 
     python workflows/studies/reader_against_others.py FOLDER [FOLDER ...] [--json disagreements.json]
 
-Every picture is read by `dgp_mining.images.decode_image` and by libvips, OpenCV, Pillow and its field's own
-library (tifffile, pydicom, nibabel, astropy, OpenEXR, rawpy), as far as they are installed, in processes that
-may crash or be stopped after `--limit` seconds. Two decoders agree if no value differs by more than 2/255, or
-3/255 in lossy formats. Physical numbers (a CT's) are compared up to a linear map. Nothing is written except
-with `--json`, and the exit status is 0.
+Every picture is read by `dgp_mining.images.decode_image` and by libvips, OpenCV, Pillow and its field's
+libraries (tifffile, GDAL, pydicom, SimpleITK, nibabel, astropy, OpenEXR, rawpy), as far as they are
+installed, in processes that may crash or be stopped after `--limit` seconds. Two decoders agree if no value
+differs by more than 2/255, or 3/255 in lossy formats. Physical numbers (a CT's) are compared up to a linear
+map. Nothing is written except with `--json`, and the exit status is 0.
 
 The test pictures that come in the source archives of these libraries are a good start:
 
@@ -19,6 +19,7 @@ The test pictures that come in the source archives of these libraries are a good
 unpack each. The other decoders:
 
     pip install '.[science,heif]' pyvips-binary pyvips opencv-python-headless pillow-jxl-plugin
+    pip install rasterio SimpleITK
 """
 
 from __future__ import annotations
@@ -189,8 +190,8 @@ def comparison(mine: Picture, theirs: Picture, tolerance: float) -> str:
             return f"orientation: ours turned by {orientation}"
     if ours.shape[2] == 3 and largest(ours[..., ::-1], other, False) <= tolerance:
         return "colours: red and blue exchanged"
-    if not theirs.physical and largest(ours, other, True) <= tolerance:
-        slope, offset = linear_map(other, ours)
+    slope, offset = linear_map(other, ours)
+    if slope and not theirs.physical and largest(ours, other, True) <= tolerance:
         return f"white: ours = {slope:.4g} * theirs + {offset:.4g}"
     if not np.isfinite(other).all():
         return "values: theirs are not finite"
@@ -228,10 +229,12 @@ def largest(ours: np.ndarray, other: np.ndarray, up_to_a_linear_map: bool) -> fl
 
 def linear_map(other: np.ndarray, ours: np.ndarray) -> tuple[float, float]:
     """The least-squares (slope, offset) from the other's to our values that are not clipped."""
-    inside = (ours > 0) & (ours < 1) & np.isfinite(other)
+    held = np.isfinite(other)
+    inside = held & (ours > 0) & (ours < 1)
+    inside = inside if inside.any() else held
     x, y = other[inside].astype(np.float64), ours[inside].astype(np.float64)
     if x.size == 0 or x.min() == x.max():
-        return 1.0, 0.0
+        return 0.0, float(y.mean()) if y.size else 0.0
     slope = float(((x - x.mean()) * (y - y.mean())).mean() / x.var())
     return slope, float(y.mean() - slope * x.mean())
 
