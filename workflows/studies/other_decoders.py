@@ -155,6 +155,7 @@ def by_tifffile(path: Path) -> Picture:
     elif axes not in ("YX", "YXS"):
         raise ValueError(f"tifffile gives the axes {axes}")
     if photometric == PHOTOMETRIC.PALETTE and colours is not None:
+        pixels = pixels[..., 0] if pixels.ndim == 3 else pixels  # without alpha
         return unit(np.moveaxis(colours, 0, -1)[pixels])
     if pixels.dtype.kind == "u" and bits < 8 * pixels.dtype.itemsize:
         pixels = (pixels * (65535 / (2**bits - 1))).round().astype(np.uint16)
@@ -176,6 +177,8 @@ def by_gdal(path: Path) -> Picture:
             colours = opened.colormap(1)
             table = np.array([colours.get(i, (0, 0, 0, 0)) for i in range(max(colours) + 1)], np.uint8)
             return unit(table[pixels[..., 0], :3])
+        if opened.colorinterp[0].name == "cyan" and pixels.dtype in (np.uint8, np.uint16):
+            pixels = without_inks(pixels)
         white = 2 ** int(tags.get("NBITS", 0)) - 1
         if white and pixels.dtype.kind == "u":
             return Picture((pixels / white).astype(np.float32))
@@ -250,7 +253,11 @@ def by_openexr(path: Path) -> Picture:
 
     part = OpenEXR.File(str(path), separate_channels=True).parts[0]
     names = [name for name in ("R", "G", "B") if name in part.channels] or ["Y"]
-    return of_linear_light(np.stack([part.channels[name].pixels for name in names], -1))
+    light = np.stack([part.channels[name].pixels for name in names], -1).astype(np.float32)
+    if "A" in part.channels:  # colours are multiplied by it
+        alpha = part.channels["A"].pixels.astype(np.float32)[..., None]
+        light = np.divide(light, alpha, out=np.zeros_like(light), where=alpha > 0)
+    return of_linear_light(light)
 
 
 def by_rawpy(path: Path) -> Picture:
@@ -271,6 +278,7 @@ def peak() -> float:
 
 def by_us(path: Path) -> Picture:
     """Our reader, and what it would give without the steps that other decoders leave out."""
+    from dgp_mining.images.colour import to_srgb
     from dgp_mining.images.image_file import Alpha
     from dgp_mining.images.reader import decode_image, image_size, turn
     from dgp_mining.images.stored import read_stored
@@ -286,7 +294,8 @@ def by_us(path: Path) -> Picture:
     colours = kept[..., :-1] if stored.alpha else kept
     variants = {"without converting colours": colours} if not file.encoding.is_srgb else {}
     if stored.alpha and file.alpha == Alpha.ASSOCIATED:
-        variants["with colours still multiplied by alpha"] = colours * kept[..., -1:]
+        multiplied = to_srgb(colours * kept[..., -1:], file.model, file.encoding, lambda note: None)
+        variants["with colours still multiplied by alpha"] = multiplied
     if file.orientation != 1:
         variants["without turning"] = turn(decoded.pixels, back)
         variants["without turning or converting colours"] = turn(colours, back)

@@ -184,15 +184,15 @@ def comparison(mine: Picture, theirs: Picture, tolerance: float) -> str:
     if aligned is None:
         return f"channels: {other.shape[2]}, ours {ours.shape[2]}"
     ours, other = aligned
+    slope, offset = linear_map(other, ours)
+    if slope and not theirs.physical and largest(ours, other, True) <= tolerance:
+        return f"white: ours = {slope:.4g} * theirs + {offset:.4g}"
     for orientation in range(2, 9):
         turned = turn(ours, orientation)
         if turned.shape == other.shape and largest(turned, other, theirs.physical) <= tolerance:
             return f"orientation: ours turned by {orientation}"
     if ours.shape[2] == 3 and largest(ours[..., ::-1], other, False) <= tolerance:
         return "colours: red and blue exchanged"
-    slope, offset = linear_map(other, ours)
-    if slope and not theirs.physical and largest(ours, other, True) <= tolerance:
-        return f"white: ours = {slope:.4g} * theirs + {offset:.4g}"
     if not np.isfinite(other).all():
         return "values: theirs are not finite"
     apart = np.abs(ours - fitted(other, ours) if theirs.physical else ours - other).max(2)
