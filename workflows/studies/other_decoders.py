@@ -1,8 +1,8 @@
 """How other libraries read a picture, each in a process that may crash, and in a form that can be compared.
 
-Every decoder takes a path and returns a `Picture`: the first page or frame, upright and converted to sRGB
-where the library does either, integers divided by the largest of their type. `reader_against_others.py`
-compares them.
+Every decoder takes a path and returns a `Picture`: the first page or frame (of DICOM, NIfTI and FITS the
+middle one), upright and converted to sRGB where the library does either, integers divided by the largest of
+their type. `reader_against_others.py` compares them.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def by_pydicom(path: Path) -> Picture:
     from pydicom import pixels as px
 
     data = pydicom.dcmread(path, force=True)
-    numbers = px.pixel_array(data, index=0)
+    numbers = px.pixel_array(data, index=int(data.get("NumberOfFrames") or 1) // 2)
     if data.PhotometricInterpretation == "PALETTE COLOR":
         return unit(px.apply_color_lut(numbers, data))
     if numbers.ndim == 3:

@@ -44,7 +44,7 @@ from dgp_mining.images.limits import ImageError
 
 EXACT, LOSSY = 2.01 / 255, 3.01 / 255
 """Largest differences of decoders that agree."""
-LOSSY_FORMATS = frozenset({"JPEG", "WebP", "AVIF", "HEIC", "JPEG XL", "JPEG 2000", "DICOM", "TIFF"})
+LOSSY_FORMATS = frozenset({"JPEG", "WebP", "AVIF", "HEIF", "JPEG XL", "JPEG 2000", "DICOM", "TIFF"})
 PHYSICAL_FORMATS = frozenset({"DICOM", "FITS", "NIfTI"})
 """Their numbers are compared up to a linear map with every decoder: black and white are ours."""
 SLOW, LARGE = 5.0, 40.0

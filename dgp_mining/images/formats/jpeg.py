@@ -50,6 +50,8 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             notes.append(
                 "it does not say how its inks are stored: 0 is taken for full ink, as Adobe stores them"
             )
+    if header.frame == _LOSSLESS and model == Model.RGB and header.adobe is None and header.density:
+        notes.append("its JFIF header says YCbCr, which lossless JPEG seldom holds: it is taken for RGB")
     return ImageFile(
         path=path,
         format="JPEG-LS" if header.frame == _JPEG_LS else "JPEG",

@@ -93,6 +93,10 @@ def test_lossless_rgb_behind_a_jfif_segment_is_rgb(path: Path) -> None:
         )
         path.write_bytes(with_segments(renamed, (0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0")))
         assert np.array_equal(read_stored(path).pixels, values)
+        # An encoder of ultrasound images stores YCbCr there, as JFIF says.
+        assert read_stored(path).notes[0].startswith("its JFIF header says YCbCr")
+        path.write_bytes(renamed)
+        assert read_stored(path).notes == ()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
