@@ -16,6 +16,9 @@ from .limits import ImageError
 MOST_KINDS = 6
 """Suffixes that `counted` names; the others are only counted."""
 
+_ZARR = frozenset({"zarr.json", ".zgroup", ".zarray", ".zattrs"})
+"""Files that a Zarr store has, of either format."""
+
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -85,6 +88,8 @@ def list_folder(folder: str | Path, may_be_empty: bool = False) -> Listing:
         if folder.exists():
             raise ImageError(f"{folder} is a file: images= takes a folder.")
         raise ImageError(f"The folder {folder} does not exist: name a folder of images with images=.")
+    if suffix_of(folder.name) in FOLDER_SUFFIXES and _is_image_folder(folder):
+        raise ImageError(f"{folder} is one image: name the folder that holds it with images=.")
     found: dict[bool, list[str]] = {True: [], False: []}
     for name, is_image in _files(folder, "", set()):
         found[is_image].append(name)
@@ -131,10 +136,15 @@ def _files(folder: Path, below: str, entered: set[str]) -> Iterator[tuple[str, b
     except OSError:
         yield below, True
         return
+    names = {entry.name for entry in entries}
+    if below and names & _ZARR:
+        yield below, False
+        return
     for entry in entries:
         name = f"{below}/{entry.name}" if below else entry.name
-        if entry.name.startswith("."):
-            continue
+        stem, suffix = os.path.splitext(entry.name)
+        if entry.name.startswith(".") or (suffix == ".img" and f"{stem}.hdr" in names):
+            continue  # of a pair of NIfTI files, the header is listed
         if _is_folder(entry):
             if suffix_of(entry.name) in FOLDER_SUFFIXES:
                 yield name, _is_image_folder(Path(entry.path))

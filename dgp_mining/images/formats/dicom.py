@@ -33,8 +33,9 @@ _TAGS = [
     *(f"{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
     *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
     *("ICCProfile", "TotalPixelMatrixColumns", "TotalPixelMatrixRows"),
+    *("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing", 0x60000010),
 ]
-"""Keywords of the attributes that are read; others are passed over."""
+"""Keywords of the attributes that are read; others are passed over. The last is the first overlay's rows."""
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
@@ -51,6 +52,9 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     notes = frame_note(frame, frames, "frames")
     if int(header.get("TotalPixelMatrixColumns") or 0) > header.Columns:
         notes += ("its frames are the tiles of a larger image",)
+    if 0x60000010 in header:
+        notes += ("its overlays are left out",)
+    notes += _spacing_note(header)
     kind = str(header.get("PhotometricInterpretation", "")).strip()
     common: dict[str, Any] = {
         "path": path,
@@ -106,10 +110,8 @@ def _header(path: Path) -> Any:
     empty = held < 0 and not is_deflated(header)
     if header.get("Rows") is None or header.get("Columns") is None or empty:
         kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
-        what = (
-            f"DICOM of the kind {UID(kind).name}, which holds no pixels" if kind else "DICOM without pixels"
-        )
-        raise ImageError(f"{path} is {what}: remove it.")
+        what = f"DICOM ({UID(kind).name})" if kind else "DICOM"
+        raise ImageError(f"{path} is {what} without pixels: remove it.")
     check_size(path, int(header.Rows), int(header.Columns))
     if not header.get("PhotometricInterpretation"):
         raise ImageError(f"{path} does not say its photometric interpretation: replace or remove it.")
@@ -119,6 +121,17 @@ def _header(path: Path) -> Any:
     check_compression(path, header)
     check_length(path, header, held)
     return header
+
+
+def _spacing_note(header: Any) -> tuple[str, ...]:
+    """The note on pixels that are no squares (10.7.1.3, C.7.6.3.1.7)."""
+    spacing = header.get("PixelSpacing") or header.get("ImagerPixelSpacing") or header.get("PixelAspectRatio")
+    if not spacing or len(spacing) != 2 or min(map(float, spacing)) <= 0:
+        return ()
+    height, width = map(float, spacing)
+    if max(height, width) / min(height, width) <= 1.01:
+        return ()
+    return (f"its pixels are {height / width:.3g} times as high as wide, and are not resampled",)
 
 
 def _valid(path: Path, header: Any, frame: int, grey: Grey) -> np.ndarray:

@@ -199,6 +199,17 @@ def test_padding_holds_no_data(path: Path) -> None:
     np.testing.assert_allclose(decode_image(path).pixels[..., 0], [[0, 0], [0, 1]], atol=1e-6)
 
 
+def test_overlays_and_pixels_that_are_no_squares_are_said(path: Path) -> None:
+    data = write(path, random(0, 256, np.uint8, 9, 12), PixelSpacing=[3, 2])
+    data.add_new(0x60000010, "US", 9)
+    data.save_as(path)
+    notes = decode_image(path).notes
+    assert notes[:2] == (
+        "its overlays are left out",
+        "its pixels are 1.5 times as high as wide, and are not resampled",
+    )
+
+
 def test_of_several_frames_the_middle_one_is_read_or_the_one_asked_for(path: Path) -> None:
     pixels = random(0, 256, np.uint8, 5, 9, 12)
     write(path, pixels, NumberOfFrames=5)
@@ -355,7 +366,7 @@ def test_what_holds_no_pixels_or_is_not_read_is_said(path: Path) -> None:
     del data.PixelData, data.Rows
     data.SOPClassUID = uid.ComprehensiveSRStorage
     data.save_as(path)
-    with pytest.raises(ImageError, match="of the kind Comprehensive SR Storage, which holds no pixels"):
+    with pytest.raises(ImageError, match=r"is DICOM \(Comprehensive SR Storage\) without pixels"):
         image_size(path)
     for more, reason in (
         ({"syntax": uid.MPEG4HP41, "PixelData": encapsulate([b"0000"])}, "compressed as MPEG-4.*not read"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dgp_mining.images.image_file import Alpha
-from dgp_mining.images.paths import list_images
+from dgp_mining.images.paths import list_folder, list_images
 from dgp_mining.images.reader import ImageError, decode_image, image_size
 from dgp_mining.images.reading import Reading
 from dgp_mining.images.stored import open_image, read_stored
@@ -64,6 +64,7 @@ def test_the_middle_axial_slice_runs_over_the_range_of_its_volume(
     image = kind(volume(dtype, 5, 6, 7), np.eye(4), dtype=np.dtype(dtype))
     nib.save(image, tmp_path / f"a{suffix}")
     (path,) = list_images(tmp_path)
+    assert list_folder(tmp_path).others == []  # nor is the .img of a pair
     read, values = decode_image(path), nib.load(path).get_fdata()
     expected = shown(path, 2, 3, values.min(), values.max())
     np.testing.assert_allclose(read.pixels[..., 0], expected, atol=1e-6)

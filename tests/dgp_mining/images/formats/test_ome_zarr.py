@@ -145,6 +145,12 @@ def test_pixels_that_are_not_numbers_hold_no_data(path: Path) -> None:
     np.testing.assert_array_equal(valid(), [[False, True], [True, True]])
 
 
+def test_an_image_that_is_taken_for_a_folder_of_images_is_named(path: Path) -> None:
+    write(path, values("u1", 9, 12), "yx")
+    with pytest.raises(ImageError, match="is one image: name the folder that holds it"):
+        list_images(path)
+
+
 def test_of_a_collection_the_first_image_is_read(path: Path) -> None:
     group = zarr.open_group(path, mode="w", zarr_format=2)
     group.attrs["bioformats2raw.layout"] = 3
@@ -160,6 +166,10 @@ def test_of_a_collection_the_first_image_is_read(path: Path) -> None:
 def test_other_zarr_stores_are_neither_images_nor_walked_into(tmp_path: Path) -> None:
     zarr.open_group(tmp_path / "dgp.zarr", mode="w").create_array("means", shape=(3,), dtype="f4")
     (tmp_path / "dgp.zarr" / "preview.png").touch()
+    zarr.open_group(tmp_path / "other", mode="w", zarr_format=2).create_array("a", shape=(3,), dtype="f4")[
+        :
+    ] = 1
+    (tmp_path / "other" / "preview.png").touch()
     (tmp_path / "broken.zarr").mkdir()
     (tmp_path / "broken.zarr" / "zarr.json").write_text("{")
     (tmp_path / "a.png").touch()
