@@ -107,6 +107,8 @@ class ImageFile:
     """Black and white; None: neither the file nor the user says, and the pixels cannot be used."""
     measured: bool = False
     """Whether the numbers are measurements, to which the user's levels apply at 8 bits and fewer, too."""
+    reversed: bool = False
+    """Whether small numbers are bright, where `levels` is None and cannot say it."""
     levels_chosen: bool = False
     """Whether the user chose `levels`, which then count instead of those of `Samples`."""
     levels_by_pixels: str = ""

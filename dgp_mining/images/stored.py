@@ -27,12 +27,14 @@ class StoredImage:
     """An image as it is stored, turned upright, its values scaled to the range of their type."""
 
     file: ImageFile
-    """What the header says."""
+    """What the header says; its levels are those that were applied."""
     pixels: np.ndarray
     """[H, W, C] uint8 or uint16 from 0 (black) to the largest value (white), or float32 in [0, 1]; straight
     alpha is last if there is any."""
     notes: tuple[str, ...]
     """For the user, such as "the first of its 3 pages is read"."""
+    valid: np.ndarray | None = None
+    """[H, W] bool: the pixels that hold data; None: all."""
 
     @property
     def alpha(self) -> bool:
@@ -63,10 +65,12 @@ def _as_chosen(file: ImageFile, reading: Reading) -> ImageFile:
         return file
     black, white = reading.levels
     beyond: Literal["clip", "tone"] = "clip"
+    small_is_bright = file.reversed
     if file.levels is not None:
-        if _first(file.levels.black) > _first(file.levels.white):  # small numbers are bright
-            black, white = white, black
+        small_is_bright = _first(file.levels.black) > _first(file.levels.white)
         beyond = "tone" if file.levels.beyond == "tone" else "clip"
+    if small_is_bright:
+        black, white = white, black
     levels = Levels(black, white, beyond)
     if file.alpha != Alpha.NONE and file.levels is not None:
         opaque = _last(file.levels.white), _last(file.levels.black)
@@ -114,7 +118,9 @@ def read_stored(path: str | Path, reading: Reading = AS_STORED) -> StoredImage:
             pixels = np.where(samples.valid[..., None], pixels, pixels.dtype.type(0))
         if file.alpha == Alpha.ASSOCIATED and not light:
             pixels = straight(pixels)
-        return StoredImage(file, turn(pixels, file.orientation), tuple(dict.fromkeys(notes)))
+        valid = None if samples.valid is None else turn(samples.valid, file.orientation)
+        file = replace(file, levels=levels)
+        return StoredImage(file, turn(pixels, file.orientation), tuple(dict.fromkeys(notes)), valid)
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

@@ -88,7 +88,7 @@ def _of_values(stored: StoredImage, pixels: np.ndarray) -> Iterator[str]:
         and sorted((levels.black, levels.white)) not in ([0, usual.white], [0, most])
     ):
         yield f"its values {levels.black:g} to {levels.white:g} become 0 to {most:g}"
-    if stored.file.valid is not None:
+    if stored.valid is not None:
         yield "pixels without data are upscaled as black, and the value that marks them is not kept"
 
 

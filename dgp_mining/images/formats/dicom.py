@@ -20,10 +20,10 @@ from .dicom_frames import (
     transfer_syntax,
 )
 from .dicom_grey import Grey, grey_of
-from .measured import OWN_RANGE, slice_number
+from .measured import slice_number
 from .pillow_file import frame_note
 
-_TAGS = [
+_TAGS: list[Any] = [
     *("SOPClassUID", "Modality", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated"),
     *("BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration", "PhotometricInterpretation"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType"),
@@ -75,8 +75,9 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             bits=bits,
             floating=grey.floating,
             measured=True,
-            levels=grey.header_levels(),
-            levels_by_pixels="" if grey.levels() else OWN_RANGE,
+            levels=grey.levels(),
+            levels_by_pixels=grey.levels_in_words(),
+            reversed=grey.inverse,
             decode=lambda: grey.samples(read_frame(path, header, frame), reading),
             valid=(lambda: _valid(path, header, frame, grey)) if masked else None,
         )

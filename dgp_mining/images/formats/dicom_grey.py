@@ -15,7 +15,7 @@ import numpy as np
 from ..image_file import UNIT, Levels, Samples, full_range
 from ..limits import ImageError
 from ..reading import Reading
-from .measured import range_levels
+from .measured import OWN_RANGE, range_levels
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,13 @@ class Grey:
     def _shown(self, levels: Levels) -> Levels:
         return replace(levels, black=levels.white, white=levels.black) if self.inverse else levels
 
-    def header_levels(self) -> Levels:
-        """As `levels`; where only the pixels show them, any that say whether small numbers are bright."""
-        return self.levels() or self._shown(UNIT)
+    def levels_in_words(self) -> str:
+        """What decides on black and white if it is not `levels` alone; "" if it is."""
+        if isinstance(self.voi, Table):
+            return "its VOI lookup table says what is black and white"
+        if self.voi is not None and not self.voi.is_linear:
+            return f"its {self.voi.function.lower()} window says what is black and white"
+        return "" if self.levels() else OWN_RANGE
 
     def samples(self, stored: np.ndarray, reading: Reading) -> Samples:
         """Map a frame [H, W] of stored numbers, and say how."""

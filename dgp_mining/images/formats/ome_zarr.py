@@ -12,7 +12,7 @@ import numpy as np
 from ..image_file import ImageFile, Levels, Model, Samples, full_range
 from ..limits import ImageError, check_size
 from ..reading import Reading
-from .measured import finite, range_levels, slice_number
+from .measured import OWN_RANGE, finite, range_levels, slice_number
 from .pillow_file import frame_note
 from .zarr_attributes import ome_attributes, zarr_attributes
 
@@ -76,6 +76,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
         floating=dtype.kind == "f",
         measured=not rgb,
         levels=_levels(metadata, dtype, channels, rgb),
+        levels_by_pixels="" if _levels(metadata, dtype, channels, rgb) else OWN_RANGE,
         notes=(*notes, *plane.notes),
         decode=lambda: _decode(plane, metadata, reading, rgb),
         valid=(lambda: _valid(plane)) if dtype.kind == "f" else None,

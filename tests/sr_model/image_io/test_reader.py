@@ -192,3 +192,17 @@ def test_a_folder_without_images_names_the_argument(tmp_path: Path):
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(ImageError, match=rf"{folder.name}.*images="):
             images_in(folder, "images=")
+
+
+def test_the_range_that_only_pixels_show_is_said_and_so_are_pixels_without_data(tmp_path, caplog):
+    fits = pytest.importorskip("astropy.io.fits")
+    caplog.set_level(logging.WARNING)
+    values = np.float32([[1, 2], [3, 5]])
+    fits.PrimaryHDU(values).writeto(tmp_path / "a.fits")
+    read_source_image(tmp_path / "a.fits")
+    assert "its values 1 to 5 become 0 to 1" in caplog.text
+    assert "without data" not in caplog.text
+    values[0, 0] = np.nan
+    fits.PrimaryHDU(values).writeto(tmp_path / "b.fits")
+    read_source_image(tmp_path / "b.fits")
+    assert "pixels without data are upscaled as black" in caplog.text

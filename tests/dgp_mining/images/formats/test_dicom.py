@@ -143,6 +143,9 @@ def test_types_that_nobody_fills_run_over_their_frames_own_range(path: Path, dty
         read.pixels[..., 0], 1 - expected if kind == "MONOCHROME1" else expected, atol=1e-6
     )
     assert "its frame's own minimum" in read.notes[0]
+    chosen = decode_image(path, Reading(window=(1000, 2000))).pixels[..., 0]
+    expected = ((pixels - 1000.0) / 1000).clip(0, 1)
+    np.testing.assert_allclose(chosen, 1 - expected if kind == "MONOCHROME1" else expected, atol=1e-6)
 
 
 def lut(first: int, bits: int, entries: np.ndarray, vr: str = "OW") -> Any:
