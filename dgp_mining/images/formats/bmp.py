@@ -104,9 +104,8 @@ def _describe(path: Path, file: BinaryIO, header: _Header, start: int, offset: i
         masks=masks,
     )
     widths = [mask.bit_count() for mask in masks]
-    levels = Levels(0, 255)
-    if masks and widths != [8, 8, 8]:
-        levels = Levels(0, tuple(float(max(2**width - 1, 1)) for width in widths))
+    whites = tuple(float(max(2**width - 1, 1)) for width in widths) or (255.0,)
+    levels = Levels(0, whites[0] if len(set(whites)) == 1 else whites)
     grey = palette is not None and palette.shape[1] == 1
     encoding, notes = _encoding(path, file, header, start)
     return ImageFile(

@@ -41,7 +41,12 @@ def decode(path: Path, layout: Layout) -> Samples:
         if not whole:
             notes.append("pixels that its run lengths leave out take the number 0")
     else:
-        pixels = _raw(path, layout)
+        pixels, meaningless = _raw(path, layout)
+        if meaningless:
+            notes.append("its fourth bytes, to which its header gives no meaning, are left out")
+        if len(layout.masks) == 4 and not pixels[..., 3].any():
+            pixels[..., 3] = (1 << layout.masks[3].bit_count()) - 1
+            notes.append("its alpha is 0 everywhere and counts as opaque")
     if not layout.top_down:
         pixels = pixels[::-1]
     if layout.palette is not None:
@@ -53,7 +58,8 @@ def decode(path: Path, layout: Layout) -> Samples:
     return Samples(np.ascontiguousarray(pixels), tuple(notes))
 
 
-def _raw(path: Path, layout: Layout) -> np.ndarray:  # [H, W, C], rows in the order of the file
+def _raw(path: Path, layout: Layout) -> tuple[np.ndarray, bool]:
+    """The pixels [H, W, C], rows as in the file, and whether a fourth byte without meaning varies."""
     stride = (layout.width * layout.bits + 31) // 32 * 4
     needed = stride * (layout.height - 1) + (layout.width * layout.bits + 7) // 8
     with path.open("rb") as file:
@@ -64,10 +70,11 @@ def _raw(path: Path, layout: Layout) -> np.ndarray:  # [H, W, C], rows in the or
     rows = np.frombuffer(content.ljust(stride * layout.height, b"\0"), np.uint8).reshape(-1, stride)
     if layout.bits <= 8:
         bits = np.unpackbits(rows, axis=1).reshape(layout.height, -1, layout.bits)[:, : layout.width]
-        return np.packbits(bits, axis=2) >> (8 - layout.bits)
+        return np.packbits(bits, axis=2) >> (8 - layout.bits), False
     if layout.masks[2::-1] == (0xFF, 0xFF00, 0xFF0000) and len(layout.masks) == 3:
         size = layout.bits // 8
-        return rows[:, : layout.width * size].reshape(layout.height, layout.width, size)[..., 2::-1]
+        pixels = rows[:, : layout.width * size].reshape(layout.height, layout.width, size)
+        return pixels[..., 2::-1], size == 4 and bool(np.ptp(pixels[..., 3]))
     if layout.bits == 24:
         triples = rows[:, : layout.width * 3].reshape(layout.height, layout.width, 3)
         words = np.zeros((layout.height, layout.width, 4), np.uint8)
@@ -75,7 +82,7 @@ def _raw(path: Path, layout: Layout) -> np.ndarray:  # [H, W, C], rows in the or
         numbers = words.view("<u4")[..., 0]
     else:
         numbers = rows.view(f"<u{layout.bits // 8}")[:, : layout.width]
-    return np.stack([_masked(numbers, mask) for mask in layout.masks], 2)
+    return np.stack([_masked(numbers, mask) for mask in layout.masks], 2), False
 
 
 def _masked(numbers: np.ndarray, mask: int) -> np.ndarray:
@@ -91,47 +98,54 @@ def _run_lengths(path: Path, layout: Layout, content: bytes) -> tuple[np.ndarray
     What lies beyond the end of a row is left out, as all readers do.
     """
     size = 3 if layout.bits == 24 else 1
-    height, width = layout.height, layout.width
-    pixels = np.zeros((height, width, size), np.uint8)
-    known = np.zeros((height, width), bool)
-    x = y = at = 0
-
-    def put(values: np.ndarray) -> None:
-        nonlocal x
-        count = min(len(values), width - x)
-        if count > 0:
-            pixels[y, x : x + count] = values[:count]
-            known[y, x : x + count] = True
-        x += len(values)
-
-    while y < height:
-        count, code, *_ = content[at : at + 2].ljust(2, b"\0") + b"\0"
+    four = layout.bits == 4
+    height, length = layout.height, layout.width * size
+    rows: list[bytes] = []
+    row = bytearray()
+    whole = True
+    at = 0
+    while len(rows) < height:
         if at + 2 > len(content):
-            if known.all():
-                break
-            raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+            if len(rows) < height - 1 or len(row) < length:
+                raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+            break
+        count, code = content[at], content[at + 1]
         at += 2
         if count:
-            if layout.bits == 24:
-                run = content[at - 1 : at + 2]
-                at += 2
+            if four:
+                run = bytes((code >> 4, code & 15)) * ((count + 1) // 2)
+                row += run[:count]
+            elif size == 1:
+                row += content[at - 1 : at] * count
             else:
-                run = bytes([code >> 4, code & 15]) if layout.bits == 4 else bytes([code])
-            unit = np.frombuffer(run, np.uint8).reshape(-1, size)
-            put(np.resize(unit, (count, size)))
-        elif code == 0:
-            x, y = 0, y + 1
-        elif code == 1:
-            break
-        elif code == 2:
-            x, y = x + content[at], y + content[at + 1]
+                row += content[at - 1 : at + 2] * count
+                at += 2
+        elif code > 2:  # so many numbers one by one, which end on an even byte
+            taken = (code + 1) // 2 if four else code * size
+            numbers = content[at : at + taken]
+            if four:
+                numbers = bytes(half for byte in numbers for half in (byte >> 4, byte & 15))[:code]
+            row += numbers
+            at += taken + taken % 2
+        elif code == 2:  # a jump to the right and up
+            right, up = content[at], content[at + 1]
             at += 2
+            whole = whole and not (right or up)
+            x = len(row) + right * size
+            if up:
+                rows += [bytes(row), *[b""] * (up - 1)]
+                row = bytearray()
+            row += bytes(x - len(row))
         else:
-            length = (code + 1) // 2 if layout.bits == 4 else code * size
-            literal = np.frombuffer(content[at : at + length], np.uint8)
-            if layout.bits == 4:
-                literal = np.stack([literal >> 4, literal & 15], 1).reshape(-1)[:code]
-            put(literal[: len(literal) // size * size].reshape(-1, size))
-            at += length + length % 2  # a row of numbers ends on an even byte
-    # Of a palette's runs, sizes of 1 byte are numbers; of 24 bits, blue, green, red.
-    return (pixels[..., ::-1] if size == 3 else pixels), bool(known.all())
+            whole = whole and len(row) >= length
+            rows.append(bytes(row))
+            row = bytearray()
+            if code == 1:
+                break
+        del row[length:]
+    whole = whole and len(rows) + bool(row) >= height
+    content = b"".join(line[:length].ljust(length, b"\0") for line in [*rows, bytes(row)][:height])
+    pixels = np.frombuffer(content.ljust(height * length, b"\0"), np.uint8)
+    pixels = pixels.reshape(height, layout.width, size)
+    # Of 24 bits, blue, green, red.
+    return (pixels[..., ::-1] if size == 3 else pixels), whole

@@ -129,21 +129,26 @@ def _decode(path: Path, header: _Header, alpha: bool) -> Samples:
         raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
     pixels = pixels[: count * depth].reshape(header.height, header.width, depth)
     if header.kind == _MAPPED:
-        numbers = (pixels[..., 0] if depth == 1 else pixels.view("<u2")[..., 0]).astype(
-            np.int64
-        ) - header.first
+        numbers = pixels.view("<u2" if depth == 2 else "u1")[..., 0].astype(np.int64) - header.first
         if numbers.min() < 0 or numbers.max() >= header.colours:
             raise ValueError("a pixel names a colour beyond its colour map")
         pixels = np.frombuffer(table, np.uint8).reshape(-1, entry)[numbers]
+    notes = []
+    if pixels.shape[2] == 4 and not header.attributes and np.ptp(pixels[..., 3]):
+        notes.append("its fourth bytes, to which its header gives no meaning, are left out")
     if header.kind == _GREY:
         pixels = pixels if alpha else pixels[..., :1]
     else:
         pixels = _colours(np.ascontiguousarray(pixels), alpha)
+    if alpha and not pixels[..., -1].any():
+        notes.append("its alpha is 0 everywhere and counts as opaque")
+        pixels = pixels.copy()
+        pixels[..., -1] = 1 if entry == 2 or (depth == 2 and header.kind == _COLOUR) else 255
     if not header.top_down:
         pixels = pixels[::-1]
     if header.right_to_left:
         pixels = pixels[:, ::-1]
-    return Samples(np.ascontiguousarray(pixels))
+    return Samples(np.ascontiguousarray(pixels), tuple(notes))
 
 
 def _colours(pixels: np.ndarray, alpha: bool) -> np.ndarray:  # [H, W, bytes] -> [H, W, 3 or 4]

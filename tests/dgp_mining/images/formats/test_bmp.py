@@ -123,6 +123,19 @@ def test_each_mask_has_its_own_white(path: Path, bits: int, masks: tuple[int, ..
         np.testing.assert_allclose(decode_image(path).pixels, right[..., :3], atol=1e-6)
 
 
+def test_alpha_of_0_everywhere_is_opaque_and_bytes_without_meaning_are_said(path: Path) -> None:
+    raster = bytes([0, 0, 255, 0, 255, 0, 0, 0])
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    path.write_bytes(bmp(2, 1, 32, raster, compression=3, after=masks, size=56))
+    read = read_stored(path)
+    np.testing.assert_array_equal(read.pixels, [[[255, 0, 0, 255], [0, 0, 255, 255]]])
+    assert read.notes == ("its alpha is 0 everywhere and counts as opaque",)
+    path.write_bytes(bmp(2, 1, 32, bytes([0, 0, 255, 7, 255, 0, 0, 9])))
+    read = read_stored(path)
+    np.testing.assert_array_equal(read.pixels, [[[255, 0, 0], [0, 0, 255]]])
+    assert read.notes == ("its fourth bytes, to which its header gives no meaning, are left out",)
+
+
 def test_run_lengths_of_8_bits_with_jumps_and_literal_numbers(path: Path) -> None:
     runs = bytes([3, 1, 0, 3, 1, 2, 3, 0, 0, 0]) + bytes([0, 2, 2, 1, 2, 3, 0, 1])
     path.write_bytes(bmp(6, 3, 8, runs, compression=1, palette=PALETTE))

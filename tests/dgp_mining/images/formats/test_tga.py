@@ -131,6 +131,20 @@ def test_the_fourth_byte_is_what_attribute_bits_and_type_say(
     assert bool(read.notes) == (bits == 8 and attributes in (0, 1))
 
 
+@pytest.mark.parametrize("depth", [16, 32])
+def test_alpha_of_0_everywhere_is_opaque_and_bytes_without_meaning_are_said(path: Path, depth: int) -> None:
+    words = np.array([0x7C00, 0x001F], "<u2") if depth == 16 else np.array([0xFF0000, 0xFF], "<u4")
+    path.write_bytes(tga(2, 2, 1, depth, words.tobytes(), 32 | (1 if depth == 16 else 8)))
+    read = read_stored(path)
+    whole = 1 if read.pixels.dtype == np.float32 else 255
+    np.testing.assert_array_equal(read.pixels[0] / whole, [[1, 0, 0, 1], [0, 0, 1, 1]])
+    assert read.notes == ("its alpha is 0 everywhere and counts as opaque",)
+    path.write_bytes(tga(2, 2, 1, 32, bytes([0, 0, 255, 7, 255, 0, 0, 9])))
+    read = read_stored(path)
+    np.testing.assert_array_equal(read.pixels[0] / 255, [[1, 0, 0], [0, 0, 1]])
+    assert read.notes == ("its fourth bytes, to which its header gives no meaning, are left out",)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
