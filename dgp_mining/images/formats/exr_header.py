@@ -47,8 +47,11 @@ def read_parts(path: Path) -> list[Part]:
             raise ValueError(f"it has version {version & 255} of its format")
         parts = []
         while attributes := _attributes(file, size):
-            parts.append(_part(attributes, bool(version & _DEEP)))
-            if not version & _MULTIPART or len(parts) == _MAX_PARTS:
+            several = bool(version & _MULTIPART)
+            # In a file of one part, the version alone says so; its type attribute may be wrong.
+            deep = attributes.get("type", b"").startswith(b"deep") if several else bool(version & _DEEP)
+            parts.append(_part(attributes, deep))
+            if not several or len(parts) == _MAX_PARTS:
                 break
     if not parts:
         raise ValueError("its header is empty")
@@ -79,7 +82,7 @@ def _part(attributes: dict[str, bytes], deep: bool) -> Part:
         channels=_channels(attributes["channels"]),
         data=(left, top, right, bottom),
         display=struct.unpack("<4i", attributes["displayWindow"]),
-        deep=deep or attributes.get("type", b"").startswith(b"deep"),
+        deep=deep,
         attributes=attributes,
     )
 

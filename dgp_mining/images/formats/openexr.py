@@ -14,6 +14,7 @@ from ..image_file import Alpha, ImageFile, Levels, Model, Samples
 from ..limits import ImageError, check_size
 from ..reading import Reading
 from .exr_header import Part, read_parts
+from .pillow_file import frame_note
 
 _UINT, _HALF = 0, 1  # types of channels
 
@@ -93,9 +94,7 @@ def _layer(part: Part) -> _Chosen | None:
 
 
 def _notes(parts: list[Part], number: int, chosen: _Chosen) -> tuple[str, ...]:
-    notes = []
-    if len(parts) > 1:
-        notes.append(f"number {number} (from 0) of its {len(parts)} parts is read")
+    notes = list(frame_note(number, len(parts), "parts"))
     part = parts[number]
     if chosen.layer:
         notes.append(f"its layer {chosen.layer} is read")

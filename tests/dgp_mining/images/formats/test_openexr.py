@@ -158,6 +158,20 @@ def test_other_images_are_named(path: Path) -> None:
         image_size(path)
 
 
+def test_in_a_file_of_one_part_a_wrong_type_attribute_does_not_count(path: Path) -> None:
+    values = light(3, 4, 3)
+    write(path, {"RGB": values})
+    content = path.read_bytes()
+    end = content.index(b"scanlineimage")
+    path.write_bytes(
+        content[:end].removesuffix(struct.pack("<I", 13))
+        + struct.pack("<I", 12)
+        + b"deepscanline"
+        + content[end + 13 :]
+    )
+    assert image_size(path) == (3, 4)
+
+
 def test_damage_is_one_sentence(path: Path) -> None:
     write(path, {"RGB": light(20, 30, 3)})
     content = path.read_bytes()

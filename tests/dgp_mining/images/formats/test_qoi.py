@@ -38,6 +38,8 @@ def test_linear_light_is_as_the_header_says(tmp_path: Path) -> None:
     read = read_stored(path)
     assert read.file.encoding.transfer == "linear"
     assert read.notes == ("its header says that its values are linear light",)
+    right = 1.055 * (55 / 255) ** (1 / 2.4) - 0.055  # IEC 61966-2-1, 5.2
+    np.testing.assert_allclose(decode_image(path).pixels, right, atol=2 / 255)
 
 
 def test_damage_is_one_sentence(tmp_path: Path) -> None:

@@ -135,6 +135,27 @@ def test_the_tone_mapping_of_a_pixel_does_not_depend_on_the_others(path: Path) -
     np.testing.assert_allclose(mapped, light / (1 + light), rtol=1e-6)
 
 
+def test_light_becomes_srgb(path: Path) -> None:
+    stored, light = rgbe(4, 5)
+    path.write_bytes(picture(stored.tobytes(), "-Y 4 +X 5"))
+    # IEC 61966-2-1, 5.2
+    right = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    read = decode_image(path)
+    np.testing.assert_allclose(read.pixels, right, atol=1e-4)
+    assert read.notes == ("its format says linear light: converted to sRGB",)
+
+
+def test_other_primaries_become_those_of_srgb(path: Path) -> None:
+    stored = np.array([[[128, 128, 128, 128], [150, 140, 130, 128]]], np.uint8)
+    light = stored[..., :3] / 256
+    bt2020 = "PRIMARIES=0.708 0.292 0.170 0.797 0.131 0.046 0.3127 0.3290\n"
+    path.write_bytes(picture(stored.tobytes(), "-Y 1 +X 2", FORMAT + bt2020))
+    # ITU-R BT.2087-0, 4: BT.2020 to BT.709
+    matrix = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])
+    right = 1.055 * (light @ matrix.T) ** (1 / 2.4) - 0.055
+    np.testing.assert_allclose(decode_image(path).pixels, right, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
