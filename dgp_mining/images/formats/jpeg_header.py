@@ -21,8 +21,25 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _APP0, _APP1, _APP2, _APP13, _APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 _IN_SCAN = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
 """A marker that ends entropy-coded data: no stuffed zero, no restart."""
-_ICC, _EXIF, _PHOTOSHOP = b"ICC_PROFILE\0", b"Exif\0\0", b"Photoshop 3.0\0"
+_JFIF, _ADOBE, _ICC, _EXIF, _PHOTOSHOP = (
+    b"JFIF\0",
+    b"Adobe",
+    b"ICC_PROFILE\0",
+    b"Exif\0\0",
+    b"Photoshop 3.0\0",
+)
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_KEPT = {
+    _APP0: (_JFIF,),
+    _APP1: (_EXIF, _XMP),
+    _APP2: (_ICC,),
+    _APP13: (_PHOTOSHOP,),
+    _APP14: (_ADOBE,),
+    _COM: (b"",),
+}
+"""Starts of the segments that are read."""
+_MAX_SEGMENTS = 10_000
+_MAX_GARBAGE = 1 << 16  # bytes between segments, which decoders pass over
 
 
 @dataclass(frozen=True)
@@ -73,8 +90,10 @@ def read_header(path: Path) -> Header:
         for marker, offset, length in _segments(file):
             if marker in _FRAMES and not frame:
                 frame = bytes([marker]) + file.read(length)
-            elif marker in (_APP0, _APP1, _APP2, _APP13, _APP14, _COM):
-                parts.setdefault(marker, []).append(file.read(length))
+            elif marker in _KEPT:
+                name = file.read(min(length, 32))
+                if name.startswith(_KEPT[marker]):
+                    parts.setdefault(marker, []).append(name + file.read(length - len(name)))
             elif marker == _SOS:
                 start = offset
     if not start or len(frame) < 7 or len(frame) < 7 + 3 * frame[6]:
@@ -89,22 +108,13 @@ def read_header(path: Path) -> Header:
         components=frame[7 : 7 + 3 * count : 3],
         subsampled=len(set(frame[8 : 7 + 3 * count : 3])) > 1,
         start=start,
-        adobe=next((p[11] for p in parts.get(_APP14, []) if p[:5] == b"Adobe" and len(p) > 11), None),
-        density=next(
-            (
-                struct.unpack(">BHH", p[7:12])
-                for p in parts.get(_APP0, [])
-                if p[:5] == b"JFIF\0" and len(p) > 11
-            ),
-            None,
-        ),
+        adobe=next((part[11] for part in parts.get(_APP14, []) if len(part) > 11), None),
+        density=next((struct.unpack(">BHH", p[7:12]) for p in parts.get(_APP0, []) if len(p) > 11), None),
         exif=_after(_EXIF, parts.get(_APP1, [])),
         profile=profile,
         broken_profile=broken,
         xmp=_after(_XMP, parts.get(_APP1, [])),
-        iptc=iptc_records(
-            b"".join(p.removeprefix(_PHOTOSHOP) for p in parts.get(_APP13, []) if p.startswith(_PHOTOSHOP))
-        ),
+        iptc=iptc_records(b"".join(part.removeprefix(_PHOTOSHOP) for part in parts.get(_APP13, []))),
         comments=tuple(p.decode("latin-1").rstrip("\0") for p in parts.get(_COM, [])),
     )
 
@@ -114,14 +124,14 @@ def _segments(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
 
     `file` is at the content when a segment is returned.
     """
-    at = 0
-    while True:
+    at = garbage = segments = 0
+    while garbage < _MAX_GARBAGE and segments < _MAX_SEGMENTS:
         file.seek(at)
         code = file.read(2)
         if len(code) < 2:
             return
         if code[0] != 0xFF or code[1] in (0x00, 0xFF):  # fill bytes, or damage that decoders pass over
-            at += 1
+            at, garbage = at + 1, garbage + 1
             continue
         at += 2
         if code[1] in _ALONE:
@@ -129,6 +139,7 @@ def _segments(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
         length = int.from_bytes(file.read(2))
         if code[1] == _EOI or length < 2:
             return
+        segments += 1
         yield code[1], at + 2, length - 2
         if code[1] == _SOS:
             return
@@ -144,7 +155,7 @@ def _profile(parts: list[bytes]) -> tuple[bytes | None, bool]:
     pieces: dict[int, bytes] = {}
     count = 0
     for part in parts:
-        if part.startswith(_ICC) and len(part) > len(_ICC) + 2:
+        if len(part) > len(_ICC) + 2:
             number, count = part[len(_ICC)], part[len(_ICC) + 1]
             pieces.setdefault(number, part[len(_ICC) + 2 :])
     if not pieces:

@@ -107,7 +107,7 @@ def _encoding(chunks: Chunks) -> tuple[Encoding, list[str]]:
                 case b"iCCP":
                     encoding = Encoding(inflate(content.partition(b"\0")[2][1:]), said_by="its iCCP chunk")
                 case b"sRGB":
-                    encoding = SRGB
+                    encoding = Encoding(said_by="its sRGB chunk")
                 case _:
                     return _from_gamma(chunks, present), notes
         except ValueError as error:

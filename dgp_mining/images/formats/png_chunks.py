@@ -24,7 +24,8 @@ _KEPT = frozenset({*COLOURS, b"tRNS", b"sBIT", b"acTL", b"pHYs", b"eXIf"})
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _MAX_CHUNKS = 2_000_000
 _MAX_CONTENT = 1 << 26  # bytes of a chunk, and of what it inflates to
-_RAW = b"Raw profile type "  # ImageMagick's keyword for EXIF, IPTC and XMP
+_RAW = b"Raw profile type "  # ImageMagick's keywords, each with a name
+_RAW_NAMES = ("exif", "iptc", "8bim", "xmp")
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,11 @@ def attachments(path: Path, chunks: Chunks) -> Attachments:
 
 def _texts(path: Path, chunks: Chunks) -> Iterator[tuple[str, str]]:
     """Keyword and text of each text chunk (11.3.3); damaged ones are passed over."""
+    left = _MAX_CONTENT
     with path.open("rb", buffering=0) as file:
         for kind, offset, length in chunks.texts:
+            if left <= 0:
+                return
             try:
                 key, _, content = _content(path, file, kind, offset, length).partition(b"\0")
                 if kind == b"iTXt":
@@ -160,7 +164,9 @@ def _texts(path: Path, chunks: Chunks) -> Iterator[tuple[str, str]]:
                 else:
                     text = (inflate(content[1:]) if kind == b"zTXt" else content).decode("latin-1")
             except (ImageError, ValueError, IndexError):
+                left -= _MAX_CONTENT // 16  # so that not many are tried
                 continue
+            left -= len(text)
             yield key.decode("latin-1"), text
 
 
@@ -170,13 +176,15 @@ def _raw_profiles(path: Path, chunks: Chunks) -> dict[str, bytes]:
     with path.open("rb", buffering=0) as file:
         for kind, offset, length in chunks.texts:
             file.seek(offset)
-            if kind == b"iTXt" or not file.read(len(_RAW)).startswith(_RAW):
+            name = file.read(min(length, len(_RAW) + 5)).partition(b"\0")[0].decode("latin-1").lower()
+            name = name.removeprefix(_RAW.decode().lower())
+            if kind == b"iTXt" or name not in _RAW_NAMES or name in profiles:
                 continue
+            profiles[name] = b""
             try:
-                key, _, content = _content(path, file, kind, offset, length).partition(b"\0")
+                content = _content(path, file, kind, offset, length).partition(b"\0")[2]
                 lines = (inflate(content[1:]) if kind == b"zTXt" else content).split(b"\n", 3)
-                digits = bytes.fromhex(lines[3].decode("ascii"))
+                profiles[name] = bytes.fromhex(lines[3].decode("ascii"))
             except (ImageError, ValueError, IndexError):
                 continue
-            profiles.setdefault(key.removeprefix(_RAW).decode("latin-1").lower(), digits)
     return profiles

@@ -259,6 +259,10 @@ def frame(marker: int, bits: int, height: int, width: int, components: int) -> b
         (frame(0xC0, 9, 8, 8, 3), "is a damaged JPEG"),
         (frame(0xC0, 8, 60_000, 60_000, 3), "has more than"),
         (b"\xff\xd8\xff\xd9", "is a damaged JPEG"),
+        (
+            b"\xff\xd8\xff\xe0\0\2" + bytes(1 << 25),
+            "is a damaged JPEG",
+        ),  # zeros, as a broken disk leaves them
         (b"\xff\xd8\xff\xe0\xff\xff", "is a damaged JPEG"),
         (frame(0xC0, 8, 8, 8, 3)[:12], "is a damaged JPEG"),
     ],
