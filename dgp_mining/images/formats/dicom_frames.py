@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ _CODECS = {
     "1.2.840.10008.1.2.4.203": "jpeg2k_decode",
 }
 """Functions of imagecodecs that decode each transfer syntax (PS3.5, 10 and A.4)."""
+
+_JPEG_2000 = b"\xff\x4f\xff\x51"
+"""Start of its codestream, and of SIZ."""
 
 _PLUGIN = "imagecodecs"
 _PILLOW = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
@@ -96,12 +100,15 @@ def read_frame(path: Path, header: Any, number: int) -> np.ndarray:
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # we report a file's faults in one sentence
     syntax = transfer_syntax(header)
     plugin = _plugin(syntax, int(header.get("BitsStored") or 0))
-    if number_of_frames(header) > 1 and not is_deflated(header):
-        pixels = pixel_array(path, index=number, decoding_plugin=plugin, transfer_syntax_uid=syntax)
-    else:
-        whole = pydicom.dcmread(path, force=True)
-        options = as_pixel_options(whole)
-        pixels, _ = _decoder(syntax).as_array(whole, index=number, decoding_plugin=plugin, **options)
+    try:
+        if number_of_frames(header) > 1 and not is_deflated(header):
+            pixels = pixel_array(path, index=number, decoding_plugin=plugin, transfer_syntax_uid=syntax)
+        else:
+            whole = pydicom.dcmread(path, force=True)
+            options = as_pixel_options(whole)
+            pixels, _ = _decoder(syntax).as_array(whole, index=number, decoding_plugin=plugin, **options)
+    except RuntimeError as error:  # names the plugins that failed, each with its reason
+        raise ValueError(str(error).rpartition(f"{plugin}: ")[2]) from error
     return pixels.astype(pixels.dtype.newbyteorder("="))
 
 
@@ -134,6 +141,9 @@ def decode_frame(encoded: bytes, runner: Any) -> bytes:
     """
     from pydicom.pixels.common import PhotometricInterpretation
 
+    size = _codestream_size(encoded)
+    if size != (runner.rows, runner.columns):  # before memory is allocated for it
+        raise ValueError(f"the compressed frame is of {size[1]}x{size[0]} pixels")
     pixels = np.asarray(getattr(imagecodecs, _CODECS[runner.transfer_syntax])(encoded))
     # jpeg8_decode would convert colours, and pydicom does so again.
     if pixels.ndim == 3 and runner.transfer_syntax == "1.2.840.10008.1.2.4.51":
@@ -146,3 +156,18 @@ def decode_frame(encoded: bytes, runner: Any) -> bytes:
     ):  # the transforms of JPEG 2000 itself, which its decoder undoes
         runner.set_option("photometric_interpretation", PhotometricInterpretation.RGB)
     return pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
+
+
+def _codestream_size(encoded: bytes) -> tuple[int, int]:
+    """Return (height, width) that a JPEG, JPEG-LS or JPEG 2000 codestream says; (0, 0) if it says none."""
+    start = encoded.find(_JPEG_2000)
+    if start >= 0:  # SIZ (ITU-T T.800, A.5.1); some files have it in the boxes of JP2
+        ends = struct.unpack(">4I", encoded[start + 8 : start + 24].ljust(16, b"\0"))
+        return ends[1] - ends[3], ends[0] - ends[2]
+    start = 2
+    while encoded[start : start + 1] == b"\xff" and start + 9 <= len(encoded):
+        marker, length, _, height, width = struct.unpack(">xBHBHH", encoded[start : start + 9])
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):  # a frame header
+            return height, width
+        start += 1 if marker == 0xFF else 2 + length
+    return 0, 0

@@ -6,6 +6,7 @@ atlas: anterior or superior is up; left is left (the neurological convention), o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,6 +129,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
 def _opened(path: Path) -> Any:
     import nibabel
 
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what matters of a header is said by us
     image: Any = nibabel.load(path)
     if not hasattr(image, "affine") or int(image.header.get("intent_code", 0)) in _CIFTI_INTENTS:
         raise ImageError(f"{path} holds a matrix of CIFTI, not a picture: remove it.")

@@ -335,6 +335,16 @@ def test_jpeg_of_8_and_12_bits(path: Path) -> None:
         np.testing.assert_allclose(read, pixels / ((1 << bits) - 1), atol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("syntax", "encode"), CODECS[:-1], ids=[syntax.name[:12] for syntax, _ in CODECS[:-1]]
+)
+def test_a_compressed_frame_of_another_size_is_refused(path: Path, syntax: str, encode: Any) -> None:
+    pixels = random(0, 256, np.uint8, 9, 12)
+    write(path, pixels, syntax=syntax, PixelData=encapsulate([encode(pixels[:8])]))
+    with pytest.raises(ImageError, match="the compressed frame is of 12x8 pixels"):
+        decode_image(path)
+
+
 def test_files_are_known_by_content_and_without_suffix_or_preamble(tmp_path: Path) -> None:
     pixels = random(0, 256, np.uint8, 9, 12)
     for name in ("a.dcm", "IM000001", "1.2.840.77", "DICOMDIR", "b.IMA"):
