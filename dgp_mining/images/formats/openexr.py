@@ -11,7 +11,7 @@ import numpy as np
 
 from ..encoding import LINEAR, Encoding
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples
-from ..limits import ImageError, check_size
+from ..limits import MAX_CHANNELS, ImageError, check_size, max_pixels
 from ..reading import Reading
 from .exr_header import Part, read_parts
 from .pillow_file import frame_note
@@ -37,6 +37,8 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     height, width = bottom - top + 1, right - left + 1
     check_size(path, height, width)
     check_size(path, part.data[3] - part.data[1] + 1, part.data[2] - part.data[0] + 1)
+    if number and sum(_area(other) * len(other.channels) for other in parts) > MAX_CHANNELS * max_pixels():
+        raise ImageError(f"{path} has parts that are too large together: store them one by one.")
     channels = [part.channels[name] for name in chosen.names]
     if any(channel.sampling != (1, 1) for channel in channels):
         raise ImageError(f"{path} has channels with fewer pixels than the image: convert it.")
@@ -55,8 +57,13 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
         levels=None if whole else Levels(0, 1, beyond="tone"),
         encoding=_encoding(part),
         notes=_notes(parts, number, chosen),
-        decode=partial(_decode, path, part, number, len(parts), chosen),
+        decode=partial(_decode, path, part, number, chosen),
     )
+
+
+def _area(part: Part) -> int:
+    left, top, right, bottom = part.data
+    return max(right - left + 1, 0) * max(bottom - top + 1, 0)
 
 
 def _choose(path: Path, parts: list[Part], asked: int | None) -> tuple[int, _Chosen]:
@@ -122,8 +129,8 @@ def _encoding(part: Part) -> Encoding:
     )
 
 
-def _decode(path: Path, part: Part, number: int, parts: int, chosen: _Chosen) -> Samples:
-    stored = _stored(path, part, number, parts, chosen.names)
+def _decode(path: Path, part: Part, number: int, chosen: _Chosen) -> Samples:
+    stored = _stored(path, part, number, chosen.names)
     left, top, right, bottom = part.display
     data_left, data_top, data_right, data_bottom = part.data
     x0, x1 = max(left, data_left), min(right, data_right) + 1
@@ -145,16 +152,16 @@ def _decode(path: Path, part: Part, number: int, parts: int, chosen: _Chosen) ->
     return Samples(pixels, tuple(notes), valid=valid)
 
 
-def _stored(path: Path, part: Part, number: int, parts: int, names: tuple[str, ...]) -> np.ndarray:
+def _stored(path: Path, part: Part, number: int, names: tuple[str, ...]) -> np.ndarray:
     """The pixels [H, W, C] of the data window."""
     import OpenEXR
 
     shape = (part.data[3] - part.data[1] + 1, part.data[2] - part.data[0] + 1)
-    if parts > 1:
-        with OpenEXR.File(str(path), separate_channels=True) as file:
+    if number:
+        with OpenEXR.File(str(path), separate_channels=True) as file:  # reads every channel of every part
             channels = [np.array(file.channels(number)[name].pixels).reshape(shape) for name in names]
     else:
-        file = OpenEXR.InputFile(str(path))  # reads only the channels that are asked for
+        file = OpenEXR.InputFile(str(path))  # reads the channels of the first part that are asked for
         try:
             dtypes = ("<u4", "<f2", "<f4")
             channels = [

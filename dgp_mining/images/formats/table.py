@@ -90,6 +90,13 @@ def _bare_dib(head: bytes) -> bool:
     return int.from_bytes(head[:4], "little") in (12, 40, 52, 56, 108, 124)  # the size of its header
 
 
+def _radiance(head: bytes) -> bool:
+    # Some programs put their own name into the first line.
+    return head.startswith((b"#?RADIANCE", b"#?RGBE")) or (
+        head.startswith(b"#?") and b"\nFORMAT=32-bit_rle_" in head
+    )
+
+
 def _targa(head: bytes) -> bool:
     return len(head) >= 18 and head[1] in (0, 1) and head[2] in (0, 1, 2, 3, 9, 10, 11, 32, 33)
 
@@ -129,9 +136,7 @@ FORMATS = (
     Format("TIFF", (".tif", ".tiff", ".btf"), "tiff", starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     Format("BMP", (".bmp", ".dib"), "bmp", starts_with(b"BM")),
     Format("QOI", (".qoi",), "qoi", starts_with(b"qoif")),
-    Format(
-        "Radiance HDR", (".hdr", ".rgbe", ".xyze", ".pic"), "radiance", starts_with(b"#?RADIANCE", b"#?RGBE")
-    ),
+    Format("Radiance HDR", (".hdr", ".rgbe", ".xyze", ".pic"), "radiance", _radiance),
     Format(
         "OpenEXR",
         (".exr",),

@@ -35,7 +35,7 @@ def picture(raster: bytes, size: str, header: str = FORMAT, magic: str = "#?RADI
 
 
 @pytest.mark.parametrize("width", [3, 20])
-@pytest.mark.parametrize("magic", ["#?RADIANCE", "#?RGBE"])
+@pytest.mark.parametrize("magic", ["#?RADIANCE", "#?RGBE", "#?PROGRAM"])
 def test_pixels_stored_one_by_one(path: Path, width: int, magic: str) -> None:
     stored, light = rgbe(5, width)
     path.write_bytes(picture(stored.tobytes(), f"-Y 5 +X {width}", magic=magic))
