@@ -96,6 +96,7 @@ def test_pfm_starts_with_its_lowest_row(path: Path, order: str, channels: int) -
 def test_a_file_written_by_another_library_comes_back(tmp_path: Path) -> None:
     cv2 = pytest.importorskip("cv2")
     values = np.random.default_rng(0).integers(0, 65536, (4, 5, 3)).astype(np.uint16)
+    # Not PAM, in which OpenCV exchanges red and blue: findings/opencv-pam-red-is-blue.sh
     assert cv2.imwrite(str(tmp_path / "a.ppm"), values[..., ::-1])
     np.testing.assert_allclose(decode_image(tmp_path / "a.ppm").pixels, values / 65535, atol=1e-6)
     floats = (values / 65535).astype(np.float32)
