@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dgp_mining.images.colour import profile_of
 from dgp_mining.images.encoding import SRGB_CHROMATICITIES, Chromaticities, Encoding
 
 _PRIMARIES: dict[int, Chromaticities] = {
@@ -14,10 +15,20 @@ _PRIMARIES: dict[int, Chromaticities] = {
     12: (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
 }
 """Code points of ITU-T H.273, table 2: BT.709, BT.2020 and Display P3."""
-_TRANSFERS: dict[str | float, int] = {"bt709": 1, "linear": 8, "srgb": 13, "pq": 16, "hlg": 18}
+_TRANSFERS: dict[str | float, int] = {
+    "bt709": 1,
+    "smpte240": 7,
+    "linear": 8,
+    "srgb": 13,
+    "pq": 16,
+    "dci": 17,
+    "hlg": 18,
+}
 """Code points of ITU-T H.273, table 3."""
-HDR = ("pq", "hlg")
-"""Transfer functions whose values reach beyond white; no ICC profile of version 2 or 4.3 describes them."""
+_LOSSY = ("JPEG", "WebP")
+_NEARLY_LINEAR = 1.5
+"""Exponent below which 8 bits are too few for dark tones, and lossy compression, made for what eyes see, too
+coarse."""
 
 
 @dataclass(frozen=True)
@@ -36,35 +47,40 @@ class Statement:
     """Whether PNG's sRGB chunk says so."""
 
 
-def statement(
-    profile: bytes | None, encoding: Encoding, form: str, dtype: np.dtype, channels: int
-) -> Statement | None:
+def statement(profile: bytes | None, encoding: Encoding, form: str, channels: int) -> Statement | None:
     """Return how a file of the format `form` states a profile or, without one, an encoding.
 
-    None means that it cannot, and that the colours must be converted to sRGB: PQ and HLG in another format
-    than PNG, and linear light in 8 bits, of which too few would be left for the dark tones.
+    PNG has chunks for most encodings; elsewhere a profile is made that says the same. None means that there
+    is neither, and that the colours must be converted to sRGB: PQ and HLG in another format than PNG, and
+    linear light in a format that compresses with losses.
 
-    >>> statement(None, Encoding(transfer="pq", cicp=(9, 16, 0, 1)), "PNG", np.dtype("uint16"), 3).cicp
+    >>> statement(None, Encoding(transfer="pq", cicp=(9, 16, 0, 1)), "PNG", 3).cicp
     (9, 16, 0, 1)
-    >>> statement(None, Encoding(transfer="pq"), "JPEG", np.dtype("uint8"), 3) is None
+    >>> statement(None, Encoding(transfer="pq"), "JPEG", 3) is None
     True
     """
     if profile is not None:
         return Statement(profile)
-    if encoding.is_srgb and encoding.cicp is None:
-        return Statement(srgb=bool(encoding.said_by) and form == "PNG")
-    if encoding.transfer in ("linear", 1.0) and np.dtype(dtype) == np.uint8:
-        return None
-    if form == "PNG":
-        return _in_png(encoding)
-    return None
+    if form == "PNG" and (stated := _in_png(encoding)):
+        return stated
+    if encoding.is_srgb:
+        return Statement()
+    transfer = encoding.transfer
+    linear = transfer == "linear" or (not isinstance(transfer, str) and transfer < _NEARLY_LINEAR)
+    made = None if linear and form in _LOSSY else profile_of(encoding, 1 if channels <= 2 else 3)
+    return Statement(made) if made else None
 
 
 def _in_png(encoding: Encoding) -> Statement | None:
-    """PNG, third edition, 11.3.2: cICP, whose values are RGB over the full range, or gAMA and cHRM."""
+    """PNG, third edition, 11.3.2: cICP, whose values are RGB over the full range, or gAMA and cHRM.
+
+    None for an encoding that the chunks do not cover, or that needs none.
+    """
     if encoding.cicp is not None:
         return Statement(cicp=(encoding.cicp[0], encoding.cicp[1], 0, 1))
-    if encoding.transfer == "linear" or isinstance(encoding.transfer, float | int):
+    if encoding.is_srgb:
+        return Statement(srgb=True) if encoding.said_by else None
+    if encoding.transfer == "linear" or not isinstance(encoding.transfer, str):
         exponent = 1.0 if encoding.transfer == "linear" else float(encoding.transfer)
         return Statement(exponent=exponent, chromaticities=encoding.primaries)
     transfer = _TRANSFERS.get(encoding.transfer)

@@ -92,7 +92,7 @@ def text_chunk(keyword: str, text: str) -> tuple[bytes, bytes]:
     Long texts are compressed.
 
     >>> text_chunk("Title", "Zoë")
-    (b'tEXt', b'Title\x00Zo\xeb')
+    (b'tEXt', b'Title\\x00Zo\\xeb')
     """
     name = keyword.replace("\0", "").encode("latin-1", "replace")[:79] + b"\0"
     text = text.replace("\0", "")

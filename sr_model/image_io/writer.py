@@ -110,7 +110,7 @@ class Target:
     def colours(self) -> Statement | None:
         """What the file will say of its colours; None if it cannot say what `metadata` does of them."""
         about, form = self.metadata, format_of(self.path)
-        return statement(about.profile, about.encoding, form.name, self.written_dtype, self.channels)
+        return statement(about.profile, about.encoding, form.name, self.channels)
 
     @property
     def nbytes(self) -> int:

@@ -179,8 +179,6 @@ def _upscale(
         result = Target(target, *size, source.channels, source.dtype, about, request.quality)
         check_replaceable(target, source.path, request.overwrite)
         check_target(result, request.memory or free_memory())
-        if result.colours is None:
-            log.warning("%s: its colours are converted to sRGB", target)
     if request.save_field:
         check_suffix(request.save_field)
         check_replaceable(request.save_field, source.path, request.overwrite)
@@ -200,24 +198,27 @@ def _upscale(
     rendered = render_layers(layers, (result.height, result.width), dtype, progress)
     bands: Iterator[np.ndarray] = (band for _, band in rendered)
     if not stated:
-        bands = _in_srgb(bands, result)
+        bands = _in_srgb(bands, result, source.path, request.reading.tone)
         result = replace(result, metadata=result.metadata.in_srgb())
     write_image(result, bands)
     return result.height, result.width
 
 
-def _in_srgb(bands: Iterator[np.ndarray], target: Target) -> Iterator[np.ndarray]:
-    """Convert bands of floats, in the encoding of a target's metadata, to sRGB of its type."""
+def _in_srgb(bands: Iterator[np.ndarray], target: Target, source: Path, tone: str) -> Iterator[np.ndarray]:
+    """Convert bands of floats, in the encoding of a target's metadata, to sRGB of the target's type.
+
+    What was converted and why is logged after the last.
+    """
     model, alpha = Model.RGB if target.channels >= 3 else Model.GREY, target.channels % 2 == 0
-    said: dict[str, None] = {}
+    said: list[str] = []
     for band in bands:
         colours, rest = (band[..., :-1], band[..., -1:]) if alpha else (band, band[..., :0])
-        converted = to_srgb(
-            np.ascontiguousarray(colours), model, target.metadata.encoding, lambda note: said.setdefault(note)
-        )
+        encoding = target.metadata.encoding
+        converted = to_srgb(np.ascontiguousarray(colours), model, encoding, said.append, tone)
         yield quantise(np.concatenate([converted, rest], axis=2), target.written_dtype)
-    for note in said:
-        log.warning("%s: %s", target.path, note)
+    for note in dict.fromkeys(said):
+        if not any(other != note and other.startswith(note) for other in said):
+            log.warning("%s: %s", source, note)
 
 
 def _layers(
