@@ -61,17 +61,18 @@ def statement(profile: bytes | None, encoding: Encoding, form: str, channels: in
     """
     if profile is not None:
         return Statement(profile)
-    if form == "PNG" and (stated := _in_png(encoding)):
+    colours = 1 if channels <= 2 else 3
+    if form == "PNG" and (stated := _in_png(encoding, colours)):
         return stated
     if encoding.is_srgb:
         return Statement()
     transfer = encoding.transfer
     linear = transfer == "linear" or (not isinstance(transfer, str) and transfer < _NEARLY_LINEAR)
-    made = None if linear and form in _LOSSY else profile_of(encoding, 1 if channels <= 2 else 3)
+    made = None if linear and form in _LOSSY else profile_of(encoding, colours)
     return Statement(made) if made else None
 
 
-def _in_png(encoding: Encoding) -> Statement | None:
+def _in_png(encoding: Encoding, channels: int) -> Statement | None:
     """PNG, third edition, 11.3.2: cICP, whose values are RGB over the full range, or gAMA and cHRM.
 
     None for an encoding that the chunks do not cover, or that needs none.
@@ -82,7 +83,8 @@ def _in_png(encoding: Encoding) -> Statement | None:
         return Statement(srgb=True) if encoding.said_by else None
     if encoding.transfer == "linear" or not isinstance(encoding.transfer, str):
         exponent = 1.0 if encoding.transfer == "linear" else float(encoding.transfer)
-        return Statement(exponent=exponent, chromaticities=encoding.primaries)
+        # More programs understand a profile, which then counts; the chunks are for those that do not.
+        return Statement(profile_of(encoding, channels), exponent=exponent, chromaticities=encoding.primaries)
     transfer = _TRANSFERS.get(encoding.transfer)
     for code, primaries in _PRIMARIES.items():
         if transfer and np.allclose(primaries, encoding.primaries, atol=1e-3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,8 +57,7 @@ class Metadata:
         """The EXIF for an image of a new size; None if there is no EXIF."""
         if self.exif is None:
             return None
-        exif = Image.Exif()
-        exif.load(self.exif)
+        exif = loaded_exif(self.exif)
         details = exif.get_ifd(ExifTags.IFD.Exif)
         for tag, extent in (
             (ExifTags.Base.ExifImageWidth, width),
@@ -81,8 +81,7 @@ class Metadata:
         """The metadata after the colours were converted to sRGB."""
         exif = self.exif
         if exif is not None:
-            loaded = Image.Exif()
-            loaded.load(exif)
+            loaded = loaded_exif(exif)
             details = loaded.get_ifd(ExifTags.IFD.Exif)
             details.pop(ExifTags.IFD.Interop, None)  # R03 in it says Adobe RGB
             if ExifTags.Base.ColorSpace in details:
@@ -90,6 +89,20 @@ class Metadata:
             exif = loaded.tobytes().removeprefix(b"Exif\0\0")
         xmp = self.xmp and resized_xmp(self.xmp, None, None, to_srgb=True)
         return replace(self, profile=None, encoding=SRGB, exif=exif, xmp=xmp)
+
+
+def loaded_exif(content: bytes) -> Image.Exif:
+    """EXIF from the bytes of a small TIFF file. Raises all kinds of errors if it is damaged."""
+    exif = Image.Exif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of a missing offset that nothing needs
+        exif.load(content)
+        for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            if directory in exif:
+                exif.get_ifd(directory)
+        if ExifTags.IFD.Interop in exif.get_ifd(ExifTags.IFD.Exif):
+            exif.get_ifd(ExifTags.IFD.Interop)
+    return exif
 
 
 def portable_exif(exif: Image.Exif) -> bytes | None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from dgp_mining.images.colour import to_srgb
 from dgp_mining.images.encoding import SRGB, Encoding
@@ -22,7 +21,7 @@ from dgp_mining.images.reader import ImageError
 from dgp_mining.images.reading import AS_STORED, Reading
 from dgp_mining.images.stored import StoredImage, read_stored, sixteen_or_eight_bits
 
-from .metadata import Metadata, portable_exif, profile_fits
+from .metadata import Metadata, loaded_exif, portable_exif, profile_fits
 from .xmp import is_well_formed
 
 log = logging.getLogger(__name__)
@@ -105,9 +104,7 @@ def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Meta
     exif, xmp, geo = None, attached.xmp, attached.geo
     if attached.exif is not None:
         try:
-            loaded = Image.Exif()
-            loaded.load(attached.exif)
-            exif = portable_exif(loaded)
+            exif = portable_exif(loaded_exif(attached.exif))
         except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
             notes.append("its EXIF is damaged and is dropped")
     if xmp is not None and not is_well_formed(xmp):

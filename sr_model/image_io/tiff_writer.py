@@ -71,7 +71,10 @@ def write_tiff(
             ],
         )
     for tag in directories:
-        _append_directory(path, int(tag), exif.get_ifd(tag), big)
+        directory = dict(exif.get_ifd(tag))
+        if ExifTags.IFD.Interop in directory:  # so far an offset in the old file
+            directory[ExifTags.IFD.Interop] = dict(exif.get_ifd(ExifTags.IFD.Interop))
+        _append_directory(path, int(tag), directory, big)
 
 
 def tiles(bands: Iterator[np.ndarray], width: int) -> Iterator[np.ndarray]:
