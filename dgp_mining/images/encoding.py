@@ -18,7 +18,7 @@ class Encoding:
     profile: bytes | None = None
     """An ICC profile, which then counts alone."""
     transfer: str | float = "srgb"
-    """Name of the transfer function ("srgb", "linear", "bt709", "pq", "hlg"), or an exponent g: light is the
+    """Name of the transfer function (one of `icc.CURVES`, "pq" or "hlg"), or an exponent g: light is the
     value to the power of g."""
     primaries: Chromaticities = SRGB_CHROMATICITIES
     """Chromaticities of white and the primaries."""

@@ -100,7 +100,7 @@ def _encoding(header: Header, notes: list[str]) -> Encoding:
         notes.append("its colour profile is incomplete and is ignored")
     space, index = _colour_space(header.exif)
     if len(header.components) < 4:
-        if space == _ADOBE_RGB or (space == _UNCALIBRATED and index == "R03"):
+        if space == _ADOBE_RGB or (space in (None, _UNCALIBRATED) and index == "R03"):
             return ADOBE_RGB
         if space == _UNCALIBRATED:
             notes.append("its EXIF says that its colours are not calibrated: they are taken for sRGB")
