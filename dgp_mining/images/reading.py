@@ -20,9 +20,10 @@ class Reading:
     """
 
     white: float | None = None
-    """The stored number that is white, in images of more than 8 bits and of floats, after a scale and offset
-    that the file itself gives; of linear light (OpenEXR, Radiance), the value that is diffuse white. None:
-    what the file says, else the largest number that its bits hold, or 1.0 in floats."""
+    """The stored number that is white, in images of more than 8 bits, of floats and of measurements (DICOM,
+    NIfTI, FITS, OME-Zarr), after a scale and offset that the file itself gives; of linear light (OpenEXR,
+    Radiance), the value that is diffuse white. None: what the file says, else the largest number that its
+    bits hold, or 1.0 in floats, or the largest value of a measurement."""
     window: tuple[float, float] | None = None
     """The stored numbers that are black and white, in the same images; outer ones are clipped."""
     axis: str | None = None
@@ -30,7 +31,7 @@ class Reading:
     usually viewed along."""
     slice: int | None = None
     """Number, from 0, of the slice, frame or page that is read. None: the first of pages and frames, the
-    middle one of a volume."""
+    middle one of a volume, a cube or the frames of DICOM."""
     tone: str = "clip"
     """What becomes of linear light above white: one of TONES. "clip" makes it white; "reinhard" maps L, in
     units of white, to L / (1 + L) (Reinhard et al. 2002, eq. 3)."""
