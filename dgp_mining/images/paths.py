@@ -93,6 +93,11 @@ def list_folder(folder: str | Path, may_be_empty: bool = False) -> Listing:
     found: dict[bool, list[str]] = {True: [], False: []}
     for name, is_image in _files(folder, "", set()):
         found[is_image].append(name)
+    # The pixels of NIfTI's pairs are read by their headers.
+    pairs = {name[: -len(".hdr")] for name in found[True] if name.lower().endswith(".hdr")}
+    found[False] = [
+        name for name in found[False] if not (name.lower().endswith(".img") and name[: -len(".img")] in pairs)
+    ]
     if not (found[True] or may_be_empty):
         held = f"; {counted(found[False])}" if found[False] else ""
         kinds = ", ".join(sorted(SUFFIXES | FOLDER_SUFFIXES))

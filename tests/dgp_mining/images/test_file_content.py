@@ -69,9 +69,23 @@ def test_an_image_that_is_a_folder_is_all_its_files_under_their_names(tmp_path: 
     shutil.copytree(image, tmp_path / "b.zarr")
     assert sha256_of(image) == sha256_of(tmp_path / "b.zarr")
     before = sha256_of(image)
+    (image / "zarr.json").write_bytes(b"[]")
+    assert sha256_of(image) != before
+    before = sha256_of(image)
     (image / "0/c/1").rename(image / "0/c/2")
     assert sha256_of(image) != before
     assert found([image, tmp_path / "b.zarr"]) == {}
+
+
+def test_a_header_belongs_to_its_pixels(tmp_path: Path) -> None:
+    paths = written(tmp_path, **{"a.hdr": b"head", "b.hdr": b"head", "c.hdr": b"head"})
+    written(tmp_path, **{"a.img": b"one", "b.img": b"two", "c.IMG": b"one"})
+    assert [nbytes_of(path) for path in paths] == [7, 7, 7]
+    assert len({sha256_of(path) for path in paths}) == 2
+    assert found(paths) == {2: 0}
+    before = sha256_of(paths[0])
+    (tmp_path / "a.img").write_bytes(b"1ne")
+    assert sha256_of(paths[0]) != before
 
 
 def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:

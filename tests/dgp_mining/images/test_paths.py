@@ -69,6 +69,12 @@ def test_other_files_are_listed_too_but_not_hidden_ones(tmp_path: Path) -> None:
     assert found.others == ["README", "b.CR9", "more/notes.txt"]
 
 
+def test_the_pixels_of_a_pair_are_no_other_file(tmp_path: Path) -> None:
+    for name in ("brain.hdr", "brain.img", "disk.img"):
+        (tmp_path / name).touch()
+    assert list_folder(tmp_path).others == ["disk.img"]
+
+
 def test_a_folder_of_other_files_is_refused_with_their_kinds(tmp_path: Path) -> None:
     for name in ("a.cr9", "b.cr9", "c.txt"):
         (tmp_path / name).touch()
