@@ -29,7 +29,7 @@ def attachments(path: Path, header: Header) -> Attachments:
             problem = "its georeference is damaged"
     return Attachments(
         exif=boxes[_EXIF].removeprefix(b"Exif\0\0") if _EXIF in boxes else None,
-        xmp=boxes.get(_XMP),
+        xmp=boxes.get(_XMP) or _xmp_in_xml(path, header),
         iptc=boxes.get(_IPTC),
         dpi=header.dpi,
         geo=geo,
@@ -48,6 +48,13 @@ def orientation(path: Path, header: Header) -> int:
         return int(tags.get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged EXIF raises all kinds of errors
         return 1
+
+
+def _xmp_in_xml(path: Path, header: Header) -> bytes | None:
+    """The first XML box that is an XMP packet, as some encoders write it."""
+    with path.open("rb") as file:
+        texts = (content(file, box) for box in header.texts)
+        return next((text for text in texts if b"adobe:ns:meta/" in text[:1000]), None)
 
 
 def _uuids(path: Path, header: Header, wanted: tuple[bytes, ...]) -> dict[bytes, bytes]:

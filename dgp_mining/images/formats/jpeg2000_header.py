@@ -99,6 +99,8 @@ class Header:
     dpi: tuple[float, float] | None = None
     uuids: tuple[tuple[bytes, Box], ...] = ()
     """(identifier, content) of the UUID boxes."""
+    texts: tuple[Box, ...] = ()
+    """The XML boxes."""
 
 
 def read_header(path: Path) -> Header:
@@ -146,6 +148,7 @@ def _boxed(path: Path, file: BinaryIO, end: int) -> Header:
         definitions=_definitions(said.get(b"cdef", b"")),
         dpi=_dpi(said.get(b"resc") or said.get(b"resd") or b""),
         uuids=tuple(uuids),
+        texts=tuple(box for box in outer if box.kind == b"xml "),
     )
 
 

@@ -121,7 +121,12 @@ def _encoding(path: Path, header: Header, found: Sequence[Box]) -> Encoding:
     if header.xyb and _leaves_xyb_as_linear_srgb(colours):
         return Encoding(transfer="linear", said_by="its decoder")
     if colours.has_profile:
-        profile = read_profile(_codestream(path, found, _PROFILE), header.end)
+        try:
+            profile = read_profile(_codestream(path, found, _PROFILE), header.end)
+        except NotImplementedError as error:
+            raise ImageError(
+                f"{path} has a colour profile in a coding that is not read: convert it to sRGB."
+            ) from error
         if _PROFILES.get(profile[16:20]) != (1 if colours.space == GREY_SPACE else 3):
             raise ImageError(
                 f"{path} has a colour profile that is neither of grey nor RGB: convert it to RGB."

@@ -17,7 +17,10 @@ _POINTS = frozenset({b"rXYZ", b"gXYZ", b"bXYZ", b"kXYZ", b"wtpt", b"bkpt", b"lum
 
 
 def read_profile(codestream: bytes, start: int) -> bytes:
-    """Decode the ICC profile that starts at a bit of a codestream. Raises ValueError if it is damaged."""
+    """Decode the ICC profile that starts at a bit of a codestream.
+
+    Raises ValueError if it is damaged, NotImplementedError if it is coded as libjxl does not.
+    """
     bits = BitReader(codestream)
     bits.skip([start])
     size = bits.u64()
@@ -30,7 +33,6 @@ def read_profile(codestream: bytes, start: int) -> bytes:
         if number > 255:
             raise ValueError("its colour profile is damaged")
         coded.append(number)
-    decoder.finish()
     try:
         return _Unpacked(bytes(coded)).profile
     except IndexError as error:

@@ -63,7 +63,7 @@ def with_header(
     long_depth: bool = False,
     profile: bytes = b"",
 ) -> bytes:
-    """Put another header, and maybe a profile of RGB, before the frames of a codestream without profile."""
+    """Put another header, and maybe a profile, before the frames of a codestream without profile."""
     old = parse_header(codestream)
     fields = [(0xFF, 8), (0x0A, 8), (0, 1), (3, 2), (old.height - 1, 30), (0, 3), (3, 2), (old.width - 1, 30)]
     fields += [(0, 1), (1, 1), (orientation - 1, 3), (0, 3)]
@@ -77,7 +77,7 @@ def with_header(
     fields += [(count, 2)] if count < 2 else [(2, 2), (count - 2, 4)]
     for described in extras:
         fields += described
-    colour = [(0, 1), (1, 1), *choice(0)] if profile else colour
+    colour = [(0, 1), (1, 1), *choice(profile[16:20] == b"GRAY")] if profile else colour
     fields += [(old.xyb, 1), *colour, (1, 1), (0, 2), (1, 1), *(_coded_profile(profile) if profile else [])]
     number, at = 0, 0
     for value, size in fields:

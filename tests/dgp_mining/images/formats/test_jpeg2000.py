@@ -297,6 +297,10 @@ def test_what_lies_beyond_the_pixels_is_kept(path: Path) -> None:
     assert kept.exif is not None
     assert b"a picture" in kept.exif
     assert kept.xmp == xmp
+    path.write_bytes(
+        jp2(encoded(noise(6, 7)), enumerated(GREY), after=box(b"xml ", b"<a/>") + box(b"xml ", xmp))
+    )
+    assert open_image(path).attachments().xmp == xmp
     assert kept.dpi == pytest.approx((150, 300))
     assert kept.geo is not None
     assert (kept.geo.scale, kept.geo.tiepoints[3:5]) == ((2.0, 2.0, 0.0), (500.0, 700.0))

@@ -125,6 +125,13 @@ def test_a_profile_counts_for_what_is_stored_without_loss(path: Path) -> None:
     np.testing.assert_allclose(read_image(path)[0, 0] * 255, (0, 181, 42), atol=1)
 
 
+def test_a_grey_profile_keeps_one_channel(path: Path) -> None:
+    profile = bytes(imagecodecs.cms_profile("gray", gamma=1.0))
+    path.write_bytes(with_header(without_loss(np.full((16, 16), 128, np.uint8)), profile=profile))
+    assert read_image(path).shape == (16, 16, 1)
+    np.testing.assert_allclose(read_image(path) * 255, 188, atol=1.5)  # the sRGB curve
+
+
 @pytest.mark.parametrize("boxed", [False, True])
 @pytest.mark.parametrize("long_depth", [False, True])
 def test_xyb_with_a_profile_is_decoded_to_linear_light_without_losing_dark_tones(
