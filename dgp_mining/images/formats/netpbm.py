@@ -126,9 +126,7 @@ def _header(file: BinaryIO) -> _Header:
         return _pam_header(file)
     width, height = _whole(file), _whole(file)
     if magic in ("PF", "Pf"):
-        scale = float(_token(file))
-        if scale == 0 or not math.isfinite(scale):
-            raise ValueError("its scale factor must be a number other than 0")
+        scale = _scale(_token(file).decode("ascii", "replace"))
         return _Header(
             "PF" if magic == "PF" else "Pf",
             height,
@@ -159,7 +157,7 @@ def _pam_header(file: BinaryIO) -> _Header:
         # Several lines of a tuple type are one (pam(5)).
         fields[words[0]] = f"{fields[words[0]]} {value}" if words[0] in fields else value
     width, height, depth, maxval = (
-        int(fields.get(name, "0")) for name in ("WIDTH", "HEIGHT", "DEPTH", "MAXVAL")
+        _number(fields.get(name, "0")) for name in ("WIDTH", "HEIGHT", "DEPTH", "MAXVAL")
     )
     _check_maxval(maxval)
     if depth < 1:
@@ -173,10 +171,23 @@ def _check_maxval(maxval: int) -> None:
 
 
 def _whole(file: BinaryIO) -> int:
-    token = _token(file)
-    if not token.isdigit():
-        raise ValueError(f"its header holds {token.decode('ascii', 'replace')!r} in place of a number")
-    return int(token)
+    return _number(_token(file).decode("ascii", "replace"))
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"its header holds {text!r} in place of a number")
+    return int(text)
+
+
+def _scale(text: str) -> float:
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0
+    if scale == 0 or not math.isfinite(scale):
+        raise ValueError(f"its scale factor is {text!r}, but must be a number other than 0")
+    return scale
 
 
 def _token(file: BinaryIO) -> bytes:

@@ -216,3 +216,9 @@ def test_calibrated_colours_have_the_primaries_and_gamma_of_the_header(path: Pat
     for kind, fields in ((b"sRGB", points), (b"Win ", points), (bytes(4), b"")):
         path.write_bytes(bmp(1, 1, 24, bytes(4), size=124, after=v5(kind, fields)))
         assert open_image(path).encoding.is_srgb
+
+
+def test_a_few_run_lengths_do_not_make_a_huge_picture(path: Path) -> None:
+    path.write_bytes(bmp(10_000, 10_000, 8, bytes([0, 1]), compression=1, palette=PALETTE))
+    with pytest.raises(ImageError, match="ends before its pixels do"):
+        decode_image(path)
