@@ -390,3 +390,30 @@ def test_what_holds_no_pixels_or_is_not_read_is_said(path: Path) -> None:
         write(path, pixels, **more)  # type: ignore[arg-type]
         with pytest.raises(ImageError, match=reason):
             image_size(path)
+
+
+SAMPLES = sorted((Path(pydicom.__file__).parent / "data/test_files").glob("*.dcm"))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
+@pytest.mark.filterwarnings("ignore")
+def test_samples_of_pydicom_are_read_as_it_reads_them_or_by_neither(sample: Path) -> None:
+    try:
+        read = decode_image(sample).pixels.astype(np.float64)
+    except ImageError:
+        with pytest.raises((AttributeError, ValueError, RuntimeError, TypeError)):
+            _ = pydicom.dcmread(sample, force=True).pixel_array.shape
+        return
+    data = pydicom.dcmread(sample)
+    expected = data.pixel_array
+    if int(data.get("NumberOfFrames") or 1) > 1:
+        expected = expected[len(expected) // 2]
+    if data.PhotometricInterpretation == "PALETTE COLOR":
+        expected = apply_color_lut(expected, data)
+    if read.shape[2] == 3:
+        np.testing.assert_allclose(read, expected / np.float64(np.iinfo(expected.dtype).max), atol=1e-6)
+        return
+    expected = apply_voi_lut(apply_modality_lut(expected, data), data).astype(np.float64)[..., None]
+    slope, offset = np.polyfit(expected.ravel(), read.ravel(), 1)
+    assert slope > 0
+    np.testing.assert_allclose(read, slope * expected + offset, atol=1e-5)
