@@ -130,6 +130,18 @@ def test_many_bands_are_read_as_channels(path: Path, channels: int) -> None:
         np.testing.assert_array_equal(read_stored(path).pixels, values)
 
 
+def test_the_headers_of_the_first_layer_count_where_the_default_says_nothing(path: Path) -> None:
+    """JPX (T.801, M.11.6)."""
+    values = noise(6, 7, 3)
+    profile = bytes(imagecodecs.cms_profile("adobergb"))
+    group = box(b"cgrp", box(b"colr", b"\3\0\0", profile))
+    layer = box(b"jplh", group, definitions((0, 0, 3), (1, 0, 2), (2, 0, 1)))
+    path.write_bytes(jp2(encoded(values), after=layer + box(b"jplh", box(b"cgrp", enumerated(GREY)))))
+    stored = read_stored(path)
+    assert stored.file.encoding.profile == profile
+    np.testing.assert_array_equal(stored.pixels, values[..., ::-1])
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("swapped", [False, True])
 def test_a_palette_becomes_its_colours(path: Path, bits: int, swapped: bool) -> None:
