@@ -49,12 +49,14 @@ def grouped(problems: Iterable[tuple[str, str]]) -> list[str]:
 
     >>> grouped([("a.heic", "a.heic is HEIC: install it."), ("b.heic", "b.heic is HEIC: install it.")])
     ['2 images, the first a.heic: each is HEIC: install it.']
+    >>> grouped([("a.png", "a.png: its overlay is left out"), ("b.png", "b.png: its overlay is left out")])
+    ['2 images, the first a.png: its overlay is left out']
     >>> grouped([("a.png", "a.png is 9x9, too small."), ("b.png", "b.png is 8x7, too small.")])
     ['2 images alike, the first: a.png is 9x9, too small.']
     """
     groups: dict[str, list[tuple[str, str, str]]] = {}
     for path, text in problems:
-        rest = text.removeprefix(path).lstrip(": ") if text.startswith(path) else text
+        rest = text.removeprefix(path).removeprefix(":").strip()
         groups.setdefault(re.sub(r"\d+", "0", rest), []).append((path, text, rest))
     sentences = []
     for group in sorted(groups.values(), key=len, reverse=True):
@@ -62,7 +64,8 @@ def grouped(problems: Iterable[tuple[str, str]]) -> list[str]:
         if len(group) == 1:
             sentences.append(text)
         elif len({rest for _, _, rest in group}) == 1:
-            sentences.append(f"{count(len(group), 'image')}, the first {path}: each {rest}")
+            each = "each " if text.startswith(f"{path} ") else ""
+            sentences.append(f"{count(len(group), 'image')}, the first {path}: {each}{rest}")
         else:
             sentences.append(f"{count(len(group), 'image')} alike, the first: {text}")
     return sentences

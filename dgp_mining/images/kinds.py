@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
 import numpy as np
 
 from .encoding import SRGB_CHROMATICITIES, Encoding
-from .image_file import Alpha, ImageFile, Model
+from .image_file import Alpha, ImageFile, Levels, Model, full_range
 from .reading import AS_STORED, Reading
+
+MOST_LEVELS = 3
+"""Different whites and blacks of images that are the same otherwise, which `alike` keeps apart."""
 
 _TRANSFERS = {"srgb": "sRGB", "linear": "linear light", "bt709": "BT.709", "pq": "PQ", "hlg": "HLG"}
 
@@ -31,13 +37,38 @@ def levels_in_words(file: ImageFile, reading: Reading = AS_STORED) -> str:
         return file.levels_by_pixels
     if file.levels is None:
         return "the value of white is unknown"
-    black, white = _number(file.levels.black), _number(file.levels.white)
+    black, white = (_number(level) for level in _stored(file, file.levels))
     said = f"white is {white}" if black == "0" else f"black is {black}, white is {white}"
     if file.levels.beyond == "tone":
         said += ", and what is brighter " + {"clip": "is white too"}.get(
             reading.tone, f"is mapped by {reading.tone}"
         )
     return said + (" (as you chose)" if file.levels_chosen else "")
+
+
+def alike(described: Sequence[tuple[str, str]]) -> list[str]:
+    """Return (what an image is, its levels) as one text for each, such that few texts differ.
+
+    Of images that are the same otherwise and have more than MOST_LEVELS different levels, such as the windows
+    of a patient's slices, the most frequent ones stand for all.
+
+    >>> alike([("a", "white is 1"), ("b", "white is 2")])
+    ['a, white is 1', 'b, white is 2']
+    >>> alike([("a", f"white is {i}") for i in range(9)])[0]
+    'a, with 9 different whites and blacks, such as: white is 0'
+    """
+    levels: dict[str, Counter[str]] = defaultdict(Counter)
+    for kind, words in described:
+        levels[kind][words] += 1
+
+    def shown(kind: str, words: str) -> str:
+        if (number := len(levels[kind])) <= MOST_LEVELS:
+            return f"{kind}, {words}"
+        return (
+            f"{kind}, with {number} different whites and blacks, such as: {levels[kind].most_common(1)[0][0]}"
+        )
+
+    return [shown(*pair) for pair in described]
 
 
 def colours_in_words(file: ImageFile) -> str:
@@ -54,6 +85,8 @@ def encoding_in_words(encoding: Encoding) -> str:
     if encoding.profile is not None:
         name = _profile_name(encoding.profile)
         return f"ICC profile {name}" if name else "ICC profile"
+    if encoding.is_srgb:
+        return "sRGB"
     transfer = encoding.transfer
     words = _TRANSFERS.get(transfer, transfer) if isinstance(transfer, str) else f"gamma {transfer:.4g}"
     if max(abs(a - b) for a, b in zip(encoding.primaries, SRGB_CHROMATICITIES, strict=True)) >= 1e-3:
@@ -87,7 +120,14 @@ def white_of(file: ImageFile) -> float | None:
     """Return the stored number that is white, the mean over channels; None if only the pixels show it."""
     if file.levels is None or (file.levels_by_pixels and not file.levels_chosen):
         return None
-    return float(np.mean(file.levels.white))
+    return float(np.mean(_stored(file, file.levels)[1]))
+
+
+def _stored(file: ImageFile, levels: Levels) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
+    """Black and white as they are in the file; decoders scale 1, 2 and 4 bits up to 8."""
+    if file.bits < 8 and levels == full_range(8):
+        levels = full_range(file.bits)
+    return levels.black, levels.white
 
 
 def _number(level: float | tuple[float, ...]) -> str:

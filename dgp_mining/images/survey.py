@@ -14,7 +14,7 @@ from ..retry import retry
 from .brightness import too_dark, white_is_assumed
 from .file_content import copies, nbytes_of
 from .image_file import ImageFile
-from .kinds import colours_in_words, kind_of, levels_in_words, white_of
+from .kinds import alike, colours_in_words, kind_of, levels_in_words, white_of
 from .limits import ImageError
 from .many import Result, in_threads
 from .paths import list_folder, printable_name, unsafe_name
@@ -224,9 +224,10 @@ def _misnamed(folder: Path, others: list[str]) -> dict[str, str]:
 
 def kinds(images: list[Surveyed]) -> list[tuple[str, list[Surveyed]]]:
     """Group readable images that are read alike; (what they are, the images), the most frequent first."""
+    readable = [image for image in images if not image.error]
     groups: dict[str, list[Surveyed]] = {}
-    for image in images:
-        if not image.error:
-            groups.setdefault(f"{image.kind}, {image.encoding}, {image.levels}", []).append(image)
+    texts = alike([(f"{image.kind}, {image.encoding}", image.levels) for image in readable])
+    for text, image in zip(texts, readable, strict=True):
+        groups.setdefault(text, []).append(image)
     order = Counter({kind: len(group) for kind, group in groups.items()}).most_common()
     return [(kind, groups[kind]) for kind, _ in order]

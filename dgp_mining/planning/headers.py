@@ -37,8 +37,8 @@ class Header:
     """Bytes of the file."""
     problem: str = ""
     """Why it cannot be mined, one sentence; empty if it can."""
-    kind: str = ""
-    """How it is read, such as "8-bit RGB PNG, sRGB: white is 255"."""
+    kind: tuple[str, str] = ("", "")
+    """How it is read, such as ("8-bit RGB PNG, sRGB", "white is 255")."""
     white_is_assumed: bool = False
     """See `brightness.white_is_assumed`; False if it cannot be mined."""
     whole: np.ndarray | None = None
@@ -71,12 +71,12 @@ def faults(problems: Iterable[str]) -> list[str]:
 
 
 def _header(path: Path, name: str, settings: Settings) -> Header:
-    size, problem, kind, assumed = (0, 0), "", "", False
+    size, problem, kind, assumed = (0, 0), "", ("", ""), False
     whole: np.ndarray | None = None
     try:
         file = retry(lambda: open_image(path, settings.reading))
-        size, kind = file.size, f"{kind_of(file)}, {colours_in_words(file)}: "
-        kind += levels_in_words(file, settings.reading)
+        kind = f"{kind_of(file)}, {colours_in_words(file)}", levels_in_words(file, settings.reading)
+        size = file.size
         assumed = brightness.white_is_assumed(file)
         if min(size) < settings.crop:
             problem = (

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..images.brightness import too_dark
 from ..images.file_content import copies
+from ..images.kinds import alike
 from ..images.limits import ImageError
 from ..images.paths import counted, list_folder, printable_name, unsafe_name
 from .grid import crop_grid, seed_of
@@ -101,7 +102,7 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
         problems=problems,
         image=image,
         position=position,
-        kinds=Counter(headers[i].kind for i in np.unique(image)),
+        kinds=Counter(alike([headers[i].kind for i in np.unique(image)])),
         notes=tuple(notes),
     )
 

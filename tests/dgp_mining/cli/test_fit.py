@@ -192,11 +192,11 @@ def test_a_dry_run_says_how_images_are_read_and_what_is_not_read(photos: Path) -
     said = run(*options).stdout.splitlines()
     assert "1 image is a copy of another, and is mined once." in said
     assert "3 other files are not read: 2 .cr9, 1 .txt." in said
-    assert "6 x 8-bit RGB PNG, sRGB: white is 255" in said
-    assert "1 x 16-bit grey TIFF, sRGB: white is 65,535" in said
+    assert "6 x 8-bit RGB PNG, sRGB, white is 255" in said
+    assert "1 x 16-bit grey TIFF, sRGB, white is 65,535" in said
     assert said[3].endswith("is 9,000 of 65,535: if white is 10,000, say so with --white 10000.")
     chosen = run(*options, "--white", 10_000).stdout
-    assert "1 x 16-bit grey TIFF, sRGB: white is 10,000 (as you chose)" in chosen
+    assert "1 x 16-bit grey TIFF, sRGB, white is 10,000 (as you chose)" in chosen
     assert "say so" not in chosen
 
 

@@ -69,9 +69,14 @@ def test_levels_that_the_user_chose_are_named_as_such() -> None:
     )
 
 
+def test_bits_that_a_decoder_scales_up_are_named_as_stored() -> None:
+    file = image(bits=4, levels=full_range(8))
+    assert (levels_in_words(file), white_of(file)) == ("white is 15", 15)
+
+
 def test_encodings() -> None:
     wide = (0.3127, 0.3290, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046)
-    assert encoding_in_words(Encoding()) == "sRGB"
+    assert encoding_in_words(Encoding()) == encoding_in_words(Encoding(said_by="its sRGB chunk")) == "sRGB"
     assert encoding_in_words(LINEAR) == "linear light by its format"
     said = encoding_in_words(Encoding(transfer="pq", primaries=wide, said_by="its cICP chunk"))
     assert said == "PQ with other primaries by its cICP chunk"

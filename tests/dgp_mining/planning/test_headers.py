@@ -161,8 +161,8 @@ def test_a_plan_says_how_images_are_read_and_what_is_not_read(photos: Path) -> N
     (photos / "p0.heic9").touch()
     plan = planned(photos)
     assert plan.kinds == {
-        "8-bit RGB PNG, sRGB: white is 255": 6,
-        "16-bit grey TIFF, sRGB: white is 65,535": 1,
+        "8-bit RGB PNG, sRGB, white is 255": 6,
+        "16-bit grey TIFF, sRGB, white is 65,535": 1,
     }
     assert plan.notes == (
         "1 other file is not read: 1 .heic9.",
@@ -170,5 +170,5 @@ def test_a_plan_says_how_images_are_read_and_what_is_not_read(photos: Path) -> N
         "white=4095.",
     )
     chosen = planned(photos, white=4095)
-    assert chosen.kinds["16-bit grey TIFF, sRGB: white is 4,095 (as you chose)"] == 1
+    assert chosen.kinds["16-bit grey TIFF, sRGB, white is 4,095 (as you chose)"] == 1
     assert len(chosen.notes) == 1
