@@ -21,6 +21,11 @@ from .reading import AS_STORED, Reading
 
 log = logging.getLogger(__name__)
 
+_WHITE_IS_UNKNOWN = (
+    ", for which the value of white is unknown: give it with white=, or convert it to 8 bits, 16 bits or "
+    "floats in [0, 1]."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class StoredImage:
@@ -87,6 +92,15 @@ def _last(level: float | tuple[float, ...]) -> float:
     return level[-1] if isinstance(level, tuple) else level
 
 
+def check_levels(file: ImageFile) -> None:
+    """Raise ImageError if neither the file nor the user says which number is white, before it is decoded."""
+    if file.levels is None and not file.levels_by_pixels:
+        raise ImageError(
+            f"{file.path} holds {'floats' if file.floating else 'integers'} of {file.bits} bits"
+            + _WHITE_IS_UNKNOWN
+        )
+
+
 def read_stored(path: str | Path, reading: Reading = AS_STORED) -> StoredImage:
     """Read an image file of any format. Raises as `open_image` does, and for values of unknown meaning.
 
@@ -138,10 +152,7 @@ def _scaled(path: Path, samples: Samples, levels: Levels | None, notes: list[str
     if not data.size:
         return np.zeros(pixels.shape, np.float32)
     if levels is None:
-        raise ImageError(
-            f"{path} holds {pixels.dtype} values, for which the value of white is unknown: give it with "
-            "white=, or convert it to 8 bits, 16 bits or floats in [0, 1]."
-        )
+        raise ImageError(f"{path} holds {pixels.dtype} values{_WHITE_IS_UNKNOWN}")
     if pixels.dtype in (np.uint8, np.uint16):
         most = np.iinfo(pixels.dtype).max
         if (levels.black, levels.white) == (0, most):

@@ -20,7 +20,7 @@ from .many import Result, in_threads
 from .paths import list_folder, printable_name, unsafe_name
 from .reader import decode_image
 from .reading import AS_STORED, Reading
-from .stored import open_image
+from .stored import check_levels, open_image
 
 DECODERS = max(1, min(4, os.cpu_count() or 1))
 """Threads that decode pixels; each holds a whole image."""
@@ -166,6 +166,7 @@ def _headed(reading: Reading) -> Callable[[Path], tuple[ImageFile | None, Survey
     def look(path: Path) -> tuple[ImageFile | None, Surveyed]:
         try:
             file = retry(lambda: open_image(path, reading))
+            check_levels(file)
             nbytes = retry(lambda: nbytes_of(path))
         except (ImageError, OSError) as error:
             return None, Surveyed("", error=_sentence(path, error))

@@ -16,7 +16,7 @@ from ..images.image_file import ImageFile, turn
 from ..images.kinds import colours_in_words, kind_of, levels_in_words
 from ..images.limits import ImageError
 from ..images.many import in_threads
-from ..images.stored import open_image
+from ..images.stored import check_levels, open_image
 from ..retry import retry
 from .grid import crop_grid
 from .settings import Settings
@@ -77,6 +77,7 @@ def _header(path: Path, name: str, settings: Settings) -> Header:
         file = retry(lambda: open_image(path, settings.reading))
         kind = f"{kind_of(file)}, {colours_in_words(file)}", levels_in_words(file, settings.reading)
         size = file.size
+        check_levels(file)
         assumed = brightness.white_is_assumed(file)
         if min(size) < settings.crop:
             problem = (

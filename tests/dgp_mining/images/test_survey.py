@@ -68,6 +68,15 @@ def test_what_cannot_be_read_has_its_sentence_and_with_decode_damaged_pixels_do_
     assert "is not an image" in of(found, "text.png")["error"]
 
 
+def test_numbers_of_unknown_white_are_told_by_their_header(folder: Path) -> None:
+    tifffile.imwrite(folder / "counts.tif", np.full((8, 8), 70_000, np.uint32))
+    assert (
+        "integers of 32 bits, for which the value of white is unknown"
+        in of(survey(folder), "counts.tif")["error"]
+    )
+    assert of(survey(folder, Reading(white=1e5)), "counts.tif")["error"] == ""
+
+
 def test_a_copy_names_the_first_file_with_its_bytes(folder: Path) -> None:
     found = survey(folder)
     assert {image.path: image.duplicate_of for image in found.images if image.duplicate_of} == {

@@ -66,10 +66,13 @@ POISON: dict[str, tuple[Callable[[Path], object], str]] = {
     "nan.tif": (tiff(np.full((SIDE, SIDE), np.nan, np.float32)), "not finite"),
     "inf.tif": (tiff(np.full((SIDE, SIDE), np.inf, np.float64)), "not finite"),
     "kelvin.tif": (tiff(np.full((SIDE, SIDE), 293.15, np.float32)), "floats from 293.15"),
-    "signed.tif": (tiff(np.full((SIDE, SIDE), -5, np.int16)), "int16 values"),
+    "signed.tif": (
+        tiff(np.full((SIDE, SIDE), -5, np.int16)),
+        "integers of 16 bits, for which the value of white is unknown",
+    ),
     "counts.tif": (
         tiff(np.full((SIDE, SIDE), 70_000, np.uint32)),
-        "uint32 values, for which the value of white is unknown",
+        "integers of 32 bits, for which the value of white is unknown",
     ),
     "complex.tif": (tiff(np.full((SIDE, SIDE), 1j, np.complex64)), "complex numbers"),
     "bands.tif": (

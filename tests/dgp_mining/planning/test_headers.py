@@ -74,6 +74,13 @@ def test_what_cannot_be_mined_anyway_keeps_its_reason(photos: Path) -> None:
     assert len(faults(planned(photos).problems)) == 4
 
 
+def test_numbers_of_unknown_white_are_no_crops_that_fail_later(photos: Path) -> None:
+    tifffile.imwrite(photos / "counts.tif", np.full((32, 32), 70_000, np.uint32))
+    (problem,) = faults(planned(photos).problems)
+    assert "counts.tif holds integers of 32 bits, for which the value of white is unknown" in problem
+    assert faults(planned(photos, white=100_000).problems) == []
+
+
 # --- pixels without data ------------------------------------------------------------------------------------
 
 
