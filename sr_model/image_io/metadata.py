@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,11 @@ _KEPT = frozenset(
 )
 """Tags of TIFF's IFD 0 that say something about the photograph. Others describe the layout and the colours of
 the pixels in the file (orientation, 274, is applied when reading), or are containers of other metadata."""
+_LAYOUT_DESCRIPTIONS = re.compile(
+    r"\s*(ImageJ=|SCIFIO=|Aperio |\{\s*\"(shape|axes)\"|<\?xml[^>]*>\s*(<!--.*?-->\s*)?<OME|<OME)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How descriptions (270) begin that tell microscopes' programs of axes, planes and sizes."""
 _PLACES = (0x9214, 0xA214)
 """SubjectArea and SubjectLocation, which count in old pixels."""
 
@@ -106,12 +112,23 @@ def loaded_exif(content: bytes) -> Image.Exif:
 
 
 def portable_exif(exif: Image.Exif) -> bytes | None:
-    """An image's EXIF without the tags on the layout of its pixels; None if nothing is left."""
+    """An image's EXIF without what it says on the layout of its pixels; None if nothing is left."""
     for tag in set(exif) - _KEPT:
         del exif[tag]
+    if describes_layout(exif.get(ExifTags.Base.ImageDescription)):
+        del exif[ExifTags.Base.ImageDescription]
     if not len(exif):
         return None
     return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def describes_layout(description: object) -> bool:
+    """Whether the ImageDescription of a TIFF file is a program's, on axes, planes and sizes.
+
+    >>> describes_layout("ImageJ=1.53\\nslices=7"), describes_layout("ImageJ was used")
+    (True, False)
+    """
+    return isinstance(description, str) and _LAYOUT_DESCRIPTIONS.match(description) is not None
 
 
 def profile_fits(profile: bytes, channels: int) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import ExifTags
 
 from dgp_mining.images.colour import to_srgb
 from dgp_mining.images.encoding import SRGB, Encoding
@@ -21,7 +22,7 @@ from dgp_mining.images.reader import ImageError
 from dgp_mining.images.reading import AS_STORED, Reading
 from dgp_mining.images.stored import StoredImage, read_stored, sixteen_or_eight_bits
 
-from .metadata import Metadata, loaded_exif, portable_exif, profile_fits
+from .metadata import Metadata, describes_layout, loaded_exif, portable_exif, profile_fits
 from .xmp import is_well_formed
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,10 @@ def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Meta
     exif, xmp, geo = None, attached.xmp, attached.geo
     if attached.exif is not None:
         try:
-            exif = portable_exif(loaded_exif(attached.exif))
+            loaded = loaded_exif(attached.exif)
+            if describes_layout(loaded.get(ExifTags.Base.ImageDescription)):
+                notes.append("its description of axes, planes and sizes is not kept")
+            exif = portable_exif(loaded)
         except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
             notes.append("its EXIF is damaged and is dropped")
     if xmp is not None and not is_well_formed(xmp):

@@ -12,6 +12,7 @@ import tifffile
 from PIL import ExifTags, Image
 
 from dgp_mining.images.reader import decode_image
+from dgp_mining.images.reading import Reading
 from sr_model.image_io.jpeg_segments import metadata_segments, with_segments
 from sr_model.networks.base import Network
 from sr_model.upscaling.files import UpscaleRequest, upscale_file
@@ -123,6 +124,25 @@ def test_xmp_and_iptc_of_a_turned_photograph_travel(network, tmp_path, name):
         assert image.size == (16, 24)
         assert image.getexif()[ExifTags.Base.Make] == "Camera"
         assert image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"imagej": True, "metadata": {"axes": "ZYX"}},
+        {"ome": True, "metadata": {"axes": "ZYX"}},
+        {"metadata": {"axes": "ZYX"}},
+    ],
+)
+def test_a_result_does_not_claim_the_planes_of_its_source(network, tmp_path, caplog, how):
+    caplog.set_level(logging.WARNING)
+    tifffile.imwrite(tmp_path / "a.tif", np.full((3, 8, 12), 90, np.uint8), photometric="minisblack", **how)
+    first = UpscaleRequest(2.0, reading=Reading(slice=0))
+    upscale_file(tmp_path / "a.tif", tmp_path / "b.tif", first, network)
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
+        assert not any((tiff.is_imagej, tiff.is_ome, tiff.is_shaped))
+        assert tiff.series[0].shape == (16, 24)
+    assert "a.tif: its description of axes, planes and sizes is not kept" in caplog.text
 
 
 def test_texts_of_png_travel_to_png(network, tmp_path):
