@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags
 
+from dgp_mining.images.attachments import Attachments
 from dgp_mining.images.colour import to_srgb
 from dgp_mining.images.encoding import SRGB, Encoding
 from dgp_mining.images.image_file import UNIT, Model, full_range
@@ -26,6 +27,9 @@ from .metadata import Metadata, describes_layout, loaded_exif, portable_exif, pr
 from .xmp import is_well_formed
 
 log = logging.getLogger(__name__)
+
+_RICHER = ("DICOM", "FITS", "NIfTI", "MGH", "OME-Zarr", "OpenEXR", "Radiance HDR", "camera raw")
+"""Formats that hold more about a picture than any that is written does, or than is read."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ def _as_srgb(stored: StoredImage, pixels: np.ndarray, notes: list[str]) -> np.nd
 
 
 def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Metadata:
+    if stored.file.attachments is Attachments and stored.file.format in _RICHER:
+        notes.append(f"of what {stored.file.format} holds, only the pixels are kept")
     attached = stored.file.attachments()
     if attached.problem:
         notes.append(f"{attached.problem} and is dropped")

@@ -97,6 +97,16 @@ def test_palette_tiff_is_turned_once(tmp_path, orientation):
     assert np.array_equal(read_source_image(tmp_path / "a.tif").pixels, expected)
 
 
+def test_what_is_not_read_of_a_scientific_format_is_said(tmp_path, caplog):
+    (tmp_path / "a.hdr").write_bytes(
+        b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\nEXPOSURE=1\n\n-Y 8 +X 9\n" + bytes([90, 80, 70, 128]) * 72
+    )
+    picture = read_source_image(tmp_path / "a.hdr")
+    assert picture.pixels[0, 0] == pytest.approx(np.array([90, 80, 70]) / 256, abs=0.01)  # 2^(128 - 136)
+    assert picture.metadata.encoding.transfer == "linear"
+    assert "a.hdr: of what Radiance HDR holds, only the pixels are kept" in caplog.text
+
+
 def test_damaged_exif_costs_no_more_than_itself(tmp_path, caplog):
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Camera"
