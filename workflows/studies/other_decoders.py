@@ -198,12 +198,10 @@ def by_itk(path: Path) -> Picture:
     if path.name.endswith((".nii", ".nii.gz")):  # columns from left to right, rows from the front to the back
         slices = SimpleITK.GetArrayFromImage(SimpleITK.DICOMOrient(image, "LPS"))
         return Picture(slices[len(slices) // 2, :, ::-1, None].astype(np.float32), physical=True)
-    first = slices[0] if image.GetDimension() == 3 else slices
-    return (
-        unit(first)
-        if first.dtype == np.uint8
-        else Picture(first[..., None].astype(np.float32), physical=True)
-    )
+    middle = slices[len(slices) // 2] if image.GetDimension() > 2 else slices
+    if middle.dtype == np.uint8:
+        return unit(middle)
+    return Picture(middle.reshape(*middle.shape[:2], -1).astype(np.float32), physical=True)
 
 
 def by_pydicom(path: Path) -> Picture:

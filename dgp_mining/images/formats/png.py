@@ -18,7 +18,7 @@ from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
 from ..limits import ImageError, check_size
 from ..reading import Reading
 from .pillow_file import frame_note, open_pillow
-from .png_chunks import COLOURS, Chunks, attachments, exif_of, inflate, read_chunks
+from .png_chunks import COLOURS, Chunks, attachments, exif_of, inflate, read_chunks, without_animation
 
 logging.getLogger("imagecodecs").setLevel("CRITICAL")  # libpng's remarks on chunks, which are read here
 
@@ -151,8 +151,13 @@ def _from_gamma(chunks: Chunks, present: list[bytes]) -> Encoding:
 def _decode(path: Path, chunks: Chunks, frame: int) -> Samples:
     if frame:
         return Samples(_later_frame(path, chunks, frame))
+    if not chunks.pixels:
+        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
     # libpng takes palettes apart, scales 1, 2 and 4 bits to 8, and makes alpha of a transparent colour.
-    pixels = np.asarray(imagecodecs.png_decode(path.read_bytes()))
+    content = path.read_bytes()
+    if chunks.animated or b"acTL" in chunks.contents:
+        content = without_animation(content)
+    pixels = np.asarray(imagecodecs.png_decode(content))
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     significant = chunks.contents.get(b"sBIT", b"")
     if chunks.kind & 1 or b"sBIT" in chunks.behind or chunks.depth < 8:

@@ -46,6 +46,8 @@ class Chunks:
     """Whether the pixels of IDAT are the first frame of an animation."""
     texts: tuple[tuple[bytes, int, int], ...]
     """Kind, offset and length of each text chunk."""
+    pixels: bool = True
+    """Whether it has a chunk of pixels that is not cut off."""
 
 
 def read_chunks(path: Path) -> Chunks:
@@ -83,7 +85,7 @@ def read_chunks(path: Path) -> Chunks:
     width, height, depth, colour = struct.unpack(">IIBB", header[:10])
     if depth not in _DEPTHS.get(colour, ()):
         raise ImageError(f"{path} is a damaged PNG: replace or remove it.")
-    return Chunks(width, height, depth, colour, contents, frozenset(behind), animated, tuple(texts))
+    return Chunks(width, height, depth, colour, contents, frozenset(behind), animated, tuple(texts), pixels)
 
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
@@ -97,6 +99,16 @@ def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
             return
         yield head[4:], at + 8, length
         at += 12 + length
+
+
+def without_animation(content: bytes) -> bytes:
+    """Return a PNG file without the chunks of APNG, whose faults do not touch its still image."""
+    kept, end = [content[:_SIGNATURE]], _SIGNATURE
+    for kind, offset, length in _chunks(io.BytesIO(content)):
+        end = offset + length + 4
+        if kind not in (b"acTL", b"fcTL", b"fdAT"):
+            kept.append(content[offset - 8 : end])
+    return b"".join([*kept, content[end:]])
 
 
 def _content(path: Path, file: IO[bytes], kind: bytes, offset: int, length: int) -> bytes:

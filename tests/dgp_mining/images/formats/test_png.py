@@ -293,6 +293,24 @@ def test_of_an_animation_the_first_frame_is_read_and_others_by_number(path: Path
         open_image(path, Reading(slice=3))
 
 
+def test_a_damaged_animation_does_not_touch_the_still_image(path: Path) -> None:
+    row = bytes([10, 20, 30])
+    huge = struct.pack(">II", 1 << 31, 0)  # PNG's numbers have 31 bits
+    early = struct.pack(">I", 0) + zlib.compress(b"\0" + row)  # a frame without its fcTL
+    path.write_bytes(png([row], 3, 8, 0, (b"acTL", huge), (b"fdAT", early)))
+    assert (decode_image(path).pixels[0, :, 0] * 255).round().tolist() == [10, 20, 30]
+
+
+def test_a_png_without_pixels_is_refused(path: Path) -> None:
+    whole = png([bytes(3)], 3, 8, 0)
+    at = whole.index(b"IDAT") - 4
+    for content in (whole[:at], whole[:at] + chunk(b"IEND", b"")):
+        path.write_bytes(content)
+        assert image_size(path) == (1, 3)
+        with pytest.raises(ImageError, match=r"a\.png ends before its pixels do"):
+            decode_image(path)
+
+
 def test_texts_xmp_iptc_and_resolution_are_attached(path: Path) -> None:
     records = b"\x1c\x02\x78\0\x03sea"
     resource = b"8BIM\4\4\0\0" + struct.pack(">I", len(records)) + records
@@ -318,7 +336,7 @@ def test_a_damaged_file_is_refused(path: Path) -> None:
     wrong = good.replace(struct.pack(">I", 100_000), struct.pack(">I", 90_000))
     for content, reason in (
         (wrong, r"is a damaged PNG \(checksum of gAMA\)"),
-        (good[:-20], "cannot be decoded"),
+        (good[:-20], "ends before its pixels do"),
         (good[:20], "is a damaged PNG: "),
         (good[:24] + b"\3" + good[25:], r"is a damaged PNG \(checksum of IHDR\)"),
         (good[:8] + chunk(b"CgBI", bytes(4)) + good[8:], "is a PNG of Apple's own kind"),
