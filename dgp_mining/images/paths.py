@@ -100,8 +100,9 @@ def list_folder(folder: str | Path, may_be_empty: bool = False) -> Listing:
     ]
     if not (found[True] or may_be_empty):
         held = f"; {counted(found[False])}" if found[False] else ""
-        kinds = ", ".join(sorted(SUFFIXES | FOLDER_SUFFIXES))
-        raise ImageError(f"The folder {folder} holds no images ({kinds}){held}: name another with images=.")
+        raise ImageError(
+            f"The folder {folder} holds no images that can be read{held}: name another with images=."
+        )
     return Listing(sorted(found[True]), sorted(found[False]))
 
 
