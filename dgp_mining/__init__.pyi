@@ -3,6 +3,7 @@ from .callbacks import TqdmCallback as TqdmCallback
 from .fitting.fit import Fit as Fit
 from .fitting.fit import fit_image as fit_image
 from .images.limits import ImageError as ImageError
+from .images.survey import survey as survey
 from .mining import mine as mine
 from .planning.settings import Settings as Settings
 from .planning.settings import StoreSettings as StoreSettings

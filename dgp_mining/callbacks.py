@@ -14,10 +14,10 @@ from .workers.messages import Progress
 class Callback(ProgressCallback):
     """Receives the events of a run; override the methods of interest, the others do nothing.
 
-    `mine` calls all methods except `on_progress`, which `merge`, `verify`, `summarise`, `build_dictionary`
-    and `write_report` call. All are called in the caller's process and thread, except that `on_message` is
-    called in another thread after Ctrl-C. An exception that a method raises ends the run; finished chunks are
-    kept.
+    `mine` calls all methods except `on_progress`, which `survey`, `merge`, `verify`, `summarise`,
+    `build_dictionary` and `write_report` call. All are called in the caller's process and thread, except that
+    `on_message` is called in another thread after Ctrl-C. An exception that a method raises ends the run;
+    finished chunks are kept.
 
     >>> from dgp_mining.store.part import Chunk
     >>> class Counter(Callback):

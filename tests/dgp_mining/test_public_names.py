@@ -9,7 +9,7 @@ import dgp_mining
 
 NAMES = {
     *("Callback", "Dictionary", "Fit", "Settings", "Store", "StoreSettings", "TqdmCallback"),
-    *("build_dictionary", "fit_image", "merge", "mine", "summarise", "verify", "write_report"),
+    *("build_dictionary", "fit_image", "merge", "mine", "summarise", "survey", "verify", "write_report"),
     *("DictionaryError", "ImageError", "ReportError", "RunError", "StoreError"),
 }
 

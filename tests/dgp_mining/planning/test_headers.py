@@ -15,6 +15,7 @@ from dgp_mining.images.image_file import ImageFile, turn
 from dgp_mining.images.limits import ImageError
 from dgp_mining.images.stored import open_image
 from dgp_mining.planning import headers
+from dgp_mining.planning.crop_loader import load_crops
 from dgp_mining.planning.headers import faults, is_copy
 from dgp_mining.planning.plan import Plan, make_plan
 from dgp_mining.planning.settings import Settings, resolve_settings
@@ -147,6 +148,25 @@ def test_an_image_without_a_whole_crop_has_its_sentence(photos: Path, masks: Mas
 def test_a_mask_of_another_size_is_one_sentence(photos: Path, masks: Masks) -> None:
     masks.valid["p0.png"] = np.ones((80, 95), bool)
     assert "a mask of another size" in faults(planned(photos).problems)[0]
+
+
+def test_the_missing_pixels_of_a_geotiff_are_in_no_crop_and_no_obstacle(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((64, 80), np.float32)
+    pixels[20:40, 20:40] = -9999
+    missing = [(42113, "s", 0, "-9999", True)]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, extratags=missing)
+    tifffile.imwrite(tmp_path / "b.tif", np.full((64, 80), -9999, np.float32), extratags=missing)
+    plan = planned(tmp_path)
+    found = crops_of(plan)
+    assert 0 < len(found["a.tif"]) < 4 * 5
+    for row, column in found["a.tif"]:
+        assert (pixels[row : row + 16, column : column + 16] >= 0).all()
+    loaded = list(load_crops(tmp_path, [("a.tif", *at) for at in found["a.tif"]], 16))
+    assert not any(crop.error for crop in loaded)
+    row, column = loaded[0].position
+    np.testing.assert_array_equal(loaded[0].pixels[..., 0], pixels[row : row + 16, column : column + 16])
+    (problem,) = faults(plan.problems)
+    assert "b.tif has no crop of 16x16 without pixels that hold no data" in problem
 
 
 def test_the_blank_pixels_of_a_fits_image_are_in_no_crop(tmp_path: Path) -> None:
