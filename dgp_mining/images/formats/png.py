@@ -151,8 +151,8 @@ def _from_gamma(chunks: Chunks, present: list[bytes]) -> Encoding:
 def _decode(path: Path, chunks: Chunks, frame: int) -> Samples:
     if frame:
         return Samples(_later_frame(path, chunks, frame))
-    if not chunks.pixels:
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+    if chunks.empty:
+        raise ImageError(f"{path} has no pixels: replace or remove it.")
     # libpng takes palettes apart, scales 1, 2 and 4 bits to 8, and makes alpha of a transparent colour.
     content = path.read_bytes()
     if chunks.animated or b"acTL" in chunks.contents:

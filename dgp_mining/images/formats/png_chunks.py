@@ -46,8 +46,8 @@ class Chunks:
     """Whether the pixels of IDAT are the first frame of an animation."""
     texts: tuple[tuple[bytes, int, int], ...]
     """Kind, offset and length of each text chunk."""
-    pixels: bool = True
-    """Whether it has a chunk of pixels that is not cut off."""
+    empty: bool
+    """Whether it comes to its end without a chunk of pixels."""
 
 
 def read_chunks(path: Path) -> Chunks:
@@ -59,7 +59,7 @@ def read_chunks(path: Path) -> Chunks:
     contents: dict[bytes, bytes] = {}
     behind: set[bytes] = set()
     texts: list[tuple[bytes, int, int]] = []
-    header, pixels, animated = b"", False, False
+    header, pixels, animated, empty = b"", False, False, False
     with path.open("rb", buffering=0) as file:
         for kind, offset, length in _chunks(file):
             if not header:
@@ -79,13 +79,14 @@ def read_chunks(path: Path) -> Chunks:
                 if pixels:
                     behind.add(kind)
             elif kind == b"IEND":
+                empty = not pixels
                 break
     if len(header) != 13:
         raise ImageError(f"{path} is a damaged PNG: replace or remove it.")
     width, height, depth, colour = struct.unpack(">IIBB", header[:10])
     if depth not in _DEPTHS.get(colour, ()):
         raise ImageError(f"{path} is a damaged PNG: replace or remove it.")
-    return Chunks(width, height, depth, colour, contents, frozenset(behind), animated, tuple(texts), pixels)
+    return Chunks(width, height, depth, colour, contents, frozenset(behind), animated, tuple(texts), empty)
 
 
 def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:

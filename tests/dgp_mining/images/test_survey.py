@@ -64,7 +64,7 @@ def test_what_cannot_be_read_has_its_sentence_and_with_decode_damaged_pixels_do_
     assert [image.path for image in survey(folder).unreadable] == ["text.png"]
     found = survey(folder, decode=True)
     assert [image.path for image in found.unreadable] == ["cut.png", "text.png"]
-    assert "ends before its pixels do" in of(found, "cut.png")["error"]
+    assert "cannot be decoded" in of(found, "cut.png")["error"]
     assert "is not an image" in of(found, "text.png")["error"]
 
 

@@ -303,12 +303,9 @@ def test_a_damaged_animation_does_not_touch_the_still_image(path: Path) -> None:
 
 def test_a_png_without_pixels_is_refused(path: Path) -> None:
     whole = png([bytes(3)], 3, 8, 0)
-    at = whole.index(b"IDAT") - 4
-    for content in (whole[:at], whole[:at] + chunk(b"IEND", b"")):
-        path.write_bytes(content)
-        assert image_size(path) == (1, 3)
-        with pytest.raises(ImageError, match=r"a\.png ends before its pixels do"):
-            decode_image(path)
+    path.write_bytes(whole[: whole.index(b"IDAT") - 4] + chunk(b"IEND", b""))
+    with pytest.raises(ImageError, match=r"a\.png has no pixels"):
+        decode_image(path)
 
 
 def test_texts_xmp_iptc_and_resolution_are_attached(path: Path) -> None:
@@ -336,7 +333,7 @@ def test_a_damaged_file_is_refused(path: Path) -> None:
     wrong = good.replace(struct.pack(">I", 100_000), struct.pack(">I", 90_000))
     for content, reason in (
         (wrong, r"is a damaged PNG \(checksum of gAMA\)"),
-        (good[:-20], "ends before its pixels do"),
+        (good[:-20], "cannot be decoded"),
         (good[:20], "is a damaged PNG: "),
         (good[:24] + b"\3" + good[25:], r"is a damaged PNG \(checksum of IHDR\)"),
         (good[:8] + chunk(b"CgBI", bytes(4)) + good[8:], "is a PNG of Apple's own kind"),
