@@ -14,7 +14,7 @@ from ..encoding import SRGB_CHROMATICITIES, Chromaticities, Encoding
 from ..image_file import Model
 from .jpeg import ADOBE_RGB
 
-_TRANSFER, _WHITE, _PRIMARIES, _EXIF = 301, 318, 319, 34665
+_TRANSFER, _WHITE, _PRIMARIES, _EXIF, _PROFILE = 301, 318, 319, 34665, 34675
 _UNCALIBRATED, _ADOBE_RGB = 0xFFFF, 2  # EXIF's ColorSpace; the second is not of the standard
 _CLOSE = 0.004
 """Curves of light that differ by no more than this, about 1/255, count as the same."""
@@ -28,8 +28,8 @@ def encoding_of(
     The first of these counts: an ICC profile; EXIF's Adobe RGB (DCF 2.0, 7.3.2); PrimaryChromaticities,
     WhitePoint and TransferFunction (TIFF 6.0, section 20).
     """
-    if page.iccprofile:
-        return Encoding(page.iccprofile, said_by="its ICC profile"), ()
+    if profile := profile_of(page):
+        return Encoding(profile, said_by="its ICC profile"), ()
     space = _exif_space(tiff, page) if model == Model.RGB else None
     if space == _ADOBE_RGB:
         return ADOBE_RGB, ()
@@ -47,6 +47,12 @@ def encoding_of(
     if space == _UNCALIBRATED and not said:
         notes = (*notes, "its EXIF says that its colours are not calibrated: they are taken for sRGB")
     return Encoding(transfer=transfer, primaries=primaries, said_by=said_by), notes
+
+
+def profile_of(page: tifffile.TiffPage) -> bytes | None:
+    """Return the ICC profile of a page (InterColorProfile; ICC.1, B.4); None if there is none."""
+    profile = page.tags.valueof(_PROFILE)
+    return profile if isinstance(profile, bytes) and profile else None
 
 
 def _exif_space(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> int | None:

@@ -23,6 +23,7 @@ from .tiff_colours import (
     subsampled_ycbcr,
     unsigned_lab,
 )
+from .tiff_encoding import profile_of
 from .tiff_pages import Plane
 
 _ALPHA = {1: Alpha.ASSOCIATED, 2: Alpha.STRAIGHT}  # ExtraSamples (TIFF 6.0, section 18)
@@ -46,9 +47,10 @@ _LAB = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
 LIGHT = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
 """Photometric interpretations that are linear light."""
 _RAW = (PHOTOMETRIC.CFA, PHOTOMETRIC.LINEAR_RAW)
-_FAX = (COMPRESSION.CCITTRLE, COMPRESSION.CCITTFAX3, COMPRESSION.CCITTFAX4)
-_JPEG = (COMPRESSION.JPEG, COMPRESSION.ALT_JPEG, COMPRESSION.JPEG_LOSSY)
+_FAX = (2, 3, 4)  # values of Compression, whose names differ between versions of tifffile
+_OLD_JPEG, _JPEG = 6, (7, 33007, 34892)
 _SGILOG = (34676, 34677)
+_APERIO_YCBCR = 33003
 _RGB_OUT = frozenset({6, 7, 22610, 33007, 34892, 34927, 34933, 34934, 50001, 50002, 52546})
 """Compressions whose decoders convert YCbCr to RGB: JPEG, JPEG XR, WebP, PNG, JPEG XL."""
 
@@ -112,7 +114,7 @@ def layout_of(path: Path, page: tifffile.TiffPage, significant: int | None, read
         bits=page.bitspersample,
         floating=page.sampleformat == SAMPLEFORMAT.IEEEFP,
         levels=None,
-        encoding=Encoding(page.iccprofile or None),
+        encoding=Encoding(profile_of(page)),
         photometric=photometric,
         colours=colours,
         alpha_sample=alpha_sample,
@@ -122,9 +124,9 @@ def layout_of(path: Path, page: tifffile.TiffPage, significant: int | None, read
 
 
 def _photometric(page: tifffile.TiffPage) -> tuple[int, tuple[str, ...]]:
-    if page.compression == COMPRESSION.APERIO_JP2000_YCBC and page.is_svs and page.samplesperpixel == 3:
+    if page.compression == _APERIO_YCBCR and page.is_svs and page.samplesperpixel == 3:
         return PHOTOMETRIC.YCBCR, ()  # whatever its tag says, as OpenSlide reads it
-    if _PHOTOMETRIC in page.tags or page.compression == COMPRESSION.OJPEG:
+    if _PHOTOMETRIC in page.tags or page.compression == _OLD_JPEG:
         return int(page.photometric), ()
     # As libtiff assumes (tif_getimage.c, TIFFRGBAImageBegin).
     if page.samplesperpixel >= 3:
@@ -169,7 +171,7 @@ def _check(path: Path, page: tifffile.TiffPage, photometric: int) -> None:
         kind = f"SampleFormat {int(page.sampleformat)}, {page.bitspersample} bits"
         raise ImageError(f"{path} holds numbers of an unknown kind ({kind}): convert it.")
     floating, bits = page.dtype.kind == "f", page.bitspersample
-    twelve = page.compression == COMPRESSION.JPEG and page.samplesperpixel == 3 and page.planarconfig == 1
+    twelve = page.compression == 7 and page.samplesperpixel == 3 and page.planarconfig == 1
     read = {
         PHOTOMETRIC.PALETTE: bits <= 16 and not floating,
         PHOTOMETRIC.YCBCR: (bits == 8 or (bits == 12 and twelve)) and not floating,
@@ -186,7 +188,7 @@ def _check(path: Path, page: tifffile.TiffPage, photometric: int) -> None:
         raise ImageError(
             f"{path} has subsampled YCbCr compressed with {name}, which is not read: convert it."
         )
-    if page.compression != COMPRESSION.NONE:
+    if page.compression != 1:
         try:
             tifffile.TIFF.DECOMPRESSORS[page.compression]
         except (KeyError, ImportError) as error:

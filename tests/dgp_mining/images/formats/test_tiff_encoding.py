@@ -50,7 +50,7 @@ def with_profile(path: Path, numbers: tuple[float, ...], exponent: float) -> np.
     profile = imagecodecs.cms_profile(
         "rgb", primaries=points, whitepoint=[0.3127, 0.329, 1.0], gamma=exponent
     )
-    tifffile.imwrite(path, COLOURS, photometric="rgb", iccprofile=bytes(profile))
+    Image.fromarray(COLOURS).save(path, icc_profile=bytes(profile))
     return decode_image(path).pixels
 
 
