@@ -46,7 +46,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
 
 def _decode(path: Path, picture: Picture) -> Samples:
     opened = pillow_heif.open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=False)
-    pixels = np.asarray(opened)
+    pixels = np.array(opened)  # a view would outlive what it looks at
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     if picture.grey and pixels.shape[2] >= 3:  # libheif repeats grey that has alpha
         pixels = pixels[..., [0, -1]] if picture.alpha else pixels[..., :1]

@@ -6,6 +6,7 @@ associated alpha as it is.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,8 @@ from .jpegxl_icc import read_profile
 
 _HEADER = 1 << 16  # bytes; names of extra channels may be long
 _PROFILE = 1 << 22  # bytes of a compressed ICC profile; those of printers have some 100,000
+# One grey pixel, the number 1 of 10 bits.
+_ONE_OF_TEN_BITS = bytes.fromhex("ff0a001014142d02080401001c004b188b15c2100e")
 _PROFILES = {b"GRAY": 1, b"RGB ": 3}
 
 
@@ -146,8 +149,14 @@ def _leaves_xyb_as_linear_srgb(colours: Colours) -> bool:
 
 def _levels(depth: Depth, encoding: Encoding) -> Levels:
     if not depth.floating and depth.bits <= 16:
-        return full_range(depth.bits)
+        return full_range((8 if depth.bits <= 8 else 16) if _fills_its_type() else depth.bits)
     return Levels(UNIT.black, UNIT.white, beyond="tone" if encoding.transfer == "linear" else "clip")
+
+
+@functools.cache
+def _fills_its_type() -> bool:
+    """Whether fewer bits are decoded to the whole range of 8 or 16, as by imagecodecs before 2024.9.22."""
+    return int(imagecodecs.jpegxl_decode(_ONE_OF_TEN_BITS).max()) > 1
 
 
 def _notes(header: Header) -> tuple[str, ...]:
