@@ -13,6 +13,7 @@ from dgp_mining.images.limits import max_pixels, too_large
 from dgp_mining.images.reader import ImageError, image_size
 
 from ..image_io.reader import images_in
+from ..image_io.wholeness import is_whole
 from ..image_io.writer import FORMATS
 from ..networks.base import Network
 from ..scaling import Scale
@@ -204,8 +205,9 @@ def _fault_of_result(source: Path, target: Path, request: UpscaleRequest) -> str
         found = image_size(target)
     except ImageError as error:
         if expected[0] * expected[1] > max_pixels() and str(error) == str(too_large(target)):
-            return ""  # it is written row by row, and may be larger than what is read
-        return "is no whole image"
+            found = expected  # it is written row by row, and may be larger than what is read
+        else:
+            return "is no whole image"
     if found != expected:
         return f"has {found[1]}x{found[0]} pixels, not {expected[1]}x{expected[0]}"
-    return ""
+    return "" if is_whole(target) else "is no whole image"

@@ -46,6 +46,20 @@ def test_what_is_damaged_or_of_another_size_is_made_again_and_said(network, phot
     ]
 
 
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "tiff"])
+def test_a_result_that_is_cut_short_is_made_again(network, photographs, tmp_path, form):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    (photographs / "0.png").rename(folder / "0.png")
+    ((_, into, _),) = upscale_folder(folder, tmp_path / "out", 2.0, network, form)
+    whole = into.read_bytes()
+    for length, outcome in ((len(whole), None), (len(whole) - 10, (80, 96)), (len(whole) // 2, (80, 96))):
+        into.write_bytes(whole[:length])
+        ((*_, found),) = upscale_folder(folder, tmp_path / "out", SKIP, network, form)
+        assert found == outcome
+        assert into.read_bytes() == whole
+
+
 def test_a_result_larger_than_what_is_read_is_done(network, photographs, tmp_path, monkeypatch):
     list(upscale_folder(photographs, tmp_path / "out", 2.0, network))
     monkeypatch.setenv(MAX_PIXELS_VARIABLE, str(48 * 40))
