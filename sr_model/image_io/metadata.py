@@ -125,6 +125,8 @@ def portable_exif(exif: Image.Exif) -> bytes | None:
 def describes_layout(description: object) -> bool:
     """Whether the ImageDescription of a TIFF file is a program's, on axes, planes and sizes.
 
+    Such a description must not be passed on.
+
     >>> describes_layout("ImageJ=1.53\\nslices=7"), describes_layout("ImageJ was used")
     (True, False)
     """

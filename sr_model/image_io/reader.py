@@ -28,6 +28,9 @@ from .xmp import is_well_formed
 
 log = logging.getLogger(__name__)
 
+_SHAPE = re.compile(r'\{"shape": \[[\d, ]*\]\}\0*')
+"""tifffile's description of an array, whose loss is none."""
+
 _RICHER = ("DICOM", "FITS", "NIfTI", "MGH", "OME-Zarr", "OpenEXR", "Radiance HDR", "camera raw")
 """Formats that hold more about a picture than any that is written does, or than is read."""
 
@@ -112,7 +115,8 @@ def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Meta
     if attached.exif is not None:
         try:
             loaded = loaded_exif(attached.exif)
-            if describes_layout(loaded.get(ExifTags.Base.ImageDescription)):
+            described = loaded.get(ExifTags.Base.ImageDescription)
+            if describes_layout(described) and not _SHAPE.fullmatch(described):
                 notes.append("its description of axes, planes and sizes is not kept")
             exif = portable_exif(loaded)
         except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
