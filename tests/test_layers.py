@@ -25,6 +25,7 @@ LAYERS = {
         signals:
         terminal:
         command_line:
+        reading_options: command_line
         covariance:
         retry:
         shipped:
@@ -39,8 +40,8 @@ LAYERS = {
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers
         mining: signals retry planning store workers callbacks
-        cli: duration terminal command_line retry progress images planning store workers prior report \
-            callbacks estimate mining
+        cli: duration terminal command_line reading_options retry progress images planning store workers \
+            prior report callbacks estimate mining
     """,
     "sr_model": """
         memory:
@@ -78,6 +79,7 @@ BELOW = {
         "dgp_mining.covariance",
         "dgp_mining.shipped",
         "dgp_mining.command_line",
+        "dgp_mining.reading_options",
         "dgp_mining.signals",
         "dgp_mining.terminal",
         "dgp_mining.duration",

@@ -20,8 +20,8 @@ from ..command_line import (
     seed_option,
     store_option,
 )
+from ..reading_options import parse_window, reading_options
 from .group import Command
-from .reading_options import parse_window, reading_options
 
 if TYPE_CHECKING:
     from ..planning.settings import Settings

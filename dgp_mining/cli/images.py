@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from ..command_line import FINISHED_WITH_FAILURES, in_options, json_option, option
+from ..reading_options import parse_window, reading_options
 from .group import Command
-from .reading_options import parse_window, reading_options
 
 
 @click.command(cls=Command)

@@ -54,17 +54,6 @@ def window(text: str) -> tuple[float, float, float, float]:
     return x, y, width, height
 
 
-def levels(text: str) -> tuple[float, float]:
-    """Two ascending numbers, black and white, separated by a comma."""
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        low = high = math.nan
-    if not -math.inf < low < high < math.inf:
-        raise click.BadParameter(f"{text!r} is not two ascending numbers such as 0,10000: black and white.")
-    return low, high
-
-
 def _plain(text: str) -> str:
     """The text of an option with every cross as a small x."""
     return text.strip().lower().replace("×", "x")

@@ -18,6 +18,8 @@ from dgp_mining.command_line import (
     overwrite_option,
 )
 from dgp_mining.images.reader import ImageError
+from dgp_mining.images.reading import Reading
+from dgp_mining.reading_options import reading_options, two_numbers
 from dgp_mining.terminal import ProgressLine, count, notify
 
 from ..image_io.writer import FORMATS
@@ -27,7 +29,6 @@ from ..upscaling.files import ResultExists, UpscaleRequest
 from . import types
 from .command import Command
 from .options import model_option
-from .reading import chosen_reading, reading_options
 
 
 class FormerOutput(FormerArgument):
@@ -98,7 +99,7 @@ class FormerOutput(FormerArgument):
     metavar="FILE",
     help="Also keep the Gaussians in this .safetensors file, to zoom into them later.",
 )
-@reading_options()
+@reading_options("--levels")
 @option(
     "--tile",
     type=click.IntRange(16),
@@ -125,7 +126,7 @@ def main(
     skip_existing: bool,
     save_field: Path | None,
     white: float | None,
-    levels: tuple[float, float] | None,
+    levels: str | None,
     axis: str | None,
     slice: int | None,
     tone: str,
@@ -150,7 +151,10 @@ def main(
         raise click.UsageError(
             f"Give --skip-existing or {'--overwrite' if overwrite else '--save-field'}, not both."
         )
-    reading = chosen_reading(white, levels, axis, slice, tone)
+    try:
+        reading = Reading(white, two_numbers(levels, "--levels") if levels else None, axis, slice, tone)
+    except ValueError as error:  # which names window=, here a part of the image
+        raise click.UsageError(str(error).replace("window=", "--levels")) from error
     budget = int(memory * 1e9) if memory else None
     request = UpscaleRequest(
         scale, size, window, tile, budget, quality, overwrite, save_field, reading, skip_existing

@@ -116,7 +116,7 @@ def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Meta
         try:
             loaded = loaded_exif(attached.exif)
             described = loaded.get(ExifTags.Base.ImageDescription)
-            if describes_layout(described) and not _SHAPE.fullmatch(described):
+            if describes_layout(described) and not _SHAPE.fullmatch(str(described)):
                 notes.append("its description of axes, planes and sizes is not kept")
             exif = portable_exif(loaded)
         except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
