@@ -107,8 +107,11 @@ def _decode(path: Path, reading: Reading) -> Samples:
         if _is_cut_short(tiff, described.pages):
             raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
         planes = [plane_samples(path, plane, described.layout) for plane in described.pages.planes]
-        pixels = np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]
-        valid, notes = _valid(path, described, pixels, reading), _notes(described)
+        pixels, stored = (
+            np.concatenate(parts, axis=2) if len(planes) > 1 else parts[0]
+            for parts in zip(*planes, strict=True)
+        )
+        valid, notes = _valid(path, described, stored, reading), _notes(described)
         if valid is not None and valid.all():
             valid = None
         if valid is not None:
@@ -202,22 +205,20 @@ def _maybe_valid(path: Path, described: _Described, reading: Reading) -> Callabl
     return valid
 
 
-def _valid(path: Path, described: _Described, pixels: np.ndarray, reading: Reading) -> np.ndarray | None:
+def _valid(path: Path, described: _Described, stored: np.ndarray, reading: Reading) -> np.ndarray | None:
     """[H, W] bool: which pixels hold data by the mask and the number for missing data; None: all."""
     valid = None
     if mask := described.pages.mask:
-        stored = mask.asarray()
-        if stored.shape != pixels.shape[:2]:
+        masked = mask.asarray()
+        if masked.shape != stored.shape[:2]:
             raise ImageError(f"{path} has a damaged transparency mask: replace it.")
-        valid = stored != 0
+        valid = masked != 0
     if described.nodata is not None:
         levels = reading.levels or (
             described.layout.levels and (described.layout.levels.black, described.layout.levels.white)
         )
         black, white = levels or (np.inf, -np.inf)
-        data = holds_data(
-            pixels[..., : described.bands], described.nodata, float(np.min(black)), float(np.max(white))
-        )
+        data = holds_data(stored, described.nodata, float(np.min(black)), float(np.max(white)))
         valid = data if valid is None else valid & data
     return valid
 

@@ -283,15 +283,19 @@ def _significant(page: tifffile.TiffPage, described: int | None) -> tuple[int, t
     return stored, ()
 
 
-def plane_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
-    """Decode a plane to [H, W, channels (+ alpha)], not scaled. Raises ImageError and tifffile's errors."""
+def plane_samples(path: Path, plane: Plane, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Decode a plane to [H, W, channels (+ alpha)], not scaled, and to the stored colours [H, W, samples].
+
+    Raises ImageError and tifffile's errors.
+    """
     page = plane.directory
     if layout.photometric in LIGHT:
-        return light_from_logluv(path, page.index, layout.channels)
+        light = light_from_logluv(path, page.index, layout.channels)
+        return light, light
     samples = _stored_samples(path, plane, layout)
     if samples.dtype == np.bool_:
         samples = samples.astype(np.uint8)
-    colours = samples[..., list(layout.colours)]
+    stored = colours = samples[..., list(layout.colours)]
     if layout.photometric == PHOTOMETRIC.PALETTE:
         colours = palette_of(path, page).colours[colours[..., 0]]
     elif layout.photometric in _LAB:
@@ -299,12 +303,12 @@ def plane_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
     elif _is_ycbcr(page, layout):
         colours = rgb_from_ycbcr(page, colours)
     if layout.alpha_sample is None:
-        return colours
+        return colours, stored
     alpha = samples[..., [layout.alpha_sample]]
     if layout.photometric == PHOTOMETRIC.PALETTE:  # whose colours have other bits than its indices
         scale = ((1 << layout.bits) - 1) / ((1 << page.bitspersample) - 1)
         alpha = (alpha * scale).round().astype(colours.dtype)
-    return np.concatenate([colours, alpha.astype(colours.dtype)], axis=2)
+    return np.concatenate([colours, alpha.astype(colours.dtype)], axis=2), stored
 
 
 def _stored_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:

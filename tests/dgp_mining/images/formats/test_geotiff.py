@@ -68,6 +68,16 @@ def test_a_number_that_can_be_a_value_is_missing_only_in_all_bands(path: Path) -
     assert valid()[3, 4]
 
 
+def test_the_missing_data_of_a_palette_is_an_index(path: Path) -> None:
+    values = np.array([[0, 1, 7, 255]], np.uint8)
+    colours = np.tile(np.arange(256, dtype=np.uint16)[::-1] * 257, (3, 1))
+    tags = [(42113, ASCII, 0, "7", True)]
+    tifffile.imwrite(path, values, photometric="palette", colormap=colours, extratags=tags, metadata=None)
+    valid = open_image(path).valid
+    assert valid is not None
+    np.testing.assert_array_equal(valid(), [[True, True, False, True]])
+
+
 def test_an_image_without_any_data_is_black(path: Path) -> None:
     write(path, np.full((5, 6), np.nan, np.float32), "nan")
     assert not decode_image(path).pixels.any()
