@@ -99,7 +99,7 @@ def _describe(path: Path, file: BinaryIO, header: _Header, start: int, offset: i
         bits=header.bits,
         kind=kind,
         top_down=header.height < 0,
-        offset=offset if offset >= start + header.size else file.tell(),
+        offset=max(offset, file.tell()),  # never within the header or the palette
         palette=palette,
         masks=masks,
     )

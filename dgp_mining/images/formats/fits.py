@@ -150,7 +150,10 @@ def _decode(path: Path, reading: Reading) -> Samples:
         hdu = file[_first_image(path, file)]
         header = hdu.header
         plane = _plane(path, header, hdu.shape, reading)
-        stored = np.array(hdu.section[plane.index])
+        try:
+            stored = np.array(hdu.section[plane.index])
+        except TypeError as error:  # numpy's on a buffer that is too small
+            raise ImageError(f"{path} ends before its pixels do: replace or remove it.") from error
         others = len(list(_images(file))) - 1
     notes = (f"the first of its {others + 1} images is read",) if others else ()
     stored = np.moveaxis(stored, 0, 2) if plane.channels == 3 else stored[..., None]

@@ -69,6 +69,13 @@ def test_what_another_writer_writes_comes_back(path: Path, mode: str) -> None:
     assert open_image(path).attachments().dpi == pytest.approx((300, 300), abs=0.1)
 
 
+def test_pixels_never_begin_in_the_palette(path: Path) -> None:
+    numbers = np.array([[0, 1, 2, 3]], np.uint8)
+    content = bmp(4, 1, 8, numbers.tobytes(), palette=PALETTE)
+    path.write_bytes(content[:10] + struct.pack("<I", 54) + content[14:])  # a writer that forgot it
+    np.testing.assert_array_equal(decode_image(path).pixels * 255, np.array(PALETTE)[numbers])
+
+
 def test_rows_may_run_from_the_top_and_a_dib_needs_no_file_header(tmp_path: Path, path: Path) -> None:
     numbers = np.array([[0, 1, 2, 3], [3, 3, 3, 0]], np.uint8)
     content = bmp(4, -2, 8, numbers.tobytes(), palette=PALETTE)
