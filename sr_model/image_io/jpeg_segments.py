@@ -1,4 +1,4 @@
-"""Segments of a JPEG file for metadata that Pillow does not write: XMP and IPTC."""
+"""Segments of a JPEG file for metadata that Pillow does not write: XMP, IPTC and comments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_BYTES = 65_533
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
 _IPTC_RESOURCE = 0x0404
-_APP0, _APP1, _APP13, _APP15 = 0xE0, 0xE1, 0xED, 0xEF
+_APP0, _APP1, _APP13, _APP15, _COM = 0xE0, 0xE1, 0xED, 0xEF, 0xFE
 
 
 def xmp_segment(packet: bytes) -> bytes:
@@ -19,9 +19,22 @@ def xmp_segment(packet: bytes) -> bytes:
 
 
 def iptc_segment(records: bytes) -> bytes:
-    """The content of APP13: IPTC as a Photoshop image resource without a name, padded to an even length."""
+    """The content of APP13 with IPTC."""
+    return _PHOTOSHOP + iptc_resource(records)
+
+
+def iptc_resource(records: bytes) -> bytes:
+    """IPTC as a Photoshop image resource without a name, padded to an even length."""
     resource = b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(records))
-    return _PHOTOSHOP + resource + records + bytes(len(records) % 2)
+    return resource + records + bytes(len(records) % 2)
+
+
+def comment_segment(text: str) -> bytes:
+    """The content of a comment: Latin-1 where that holds it, else UTF-8; the standard leaves it open."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 def with_segments(jpeg: bytes, segments: Sequence[tuple[int, bytes]]) -> bytes:
@@ -39,9 +52,12 @@ def with_segments(jpeg: bytes, segments: Sequence[tuple[int, bytes]]) -> bytes:
     return jpeg[:place] + b"".join(added) + jpeg[place:]
 
 
-def metadata_segments(xmp: bytes | None, iptc: bytes | None) -> list[tuple[int, bytes]]:
-    """The segments (marker, content) of a packet and records that fit; see MOST_BYTES."""
+def metadata_segments(
+    xmp: bytes | None, iptc: bytes | None, comments: Sequence[str] = ()
+) -> list[tuple[int, bytes]]:
+    """The segments (marker, content) of a packet, records and comments that fit; see MOST_BYTES."""
     segments = [(_APP1, xmp_segment(xmp))] if xmp else []
     if iptc:
         segments.append((_APP13, iptc_segment(iptc)))
+    segments += [(_COM, comment_segment(text)) for text in comments]
     return [(marker, content) for marker, content in segments if len(content) <= MOST_BYTES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ _LAYOUT_DESCRIPTIONS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """How descriptions (270) begin that tell microscopes' programs of axes, planes and sizes."""
+_LAYOUT_KEYWORDS = re.compile(r"tiff:|png:|exif:(Pixel|Orientation|ExifImage)", re.IGNORECASE)
 _PLACES = (0x9214, 0xA214)
 """SubjectArea and SubjectLocation, which count in old pixels."""
 
@@ -53,7 +54,7 @@ class Metadata:
     iptc: bytes | None = None
     """IPTC-IIM records."""
     texts: tuple[tuple[str, str], ...] = ()
-    """Keywords and texts of PNG."""
+    """Keywords and texts, as of PNG; a comment of JPEG has the keyword Comment."""
     geo: GeoReference | None = None
     """Where on the earth the pixels lie."""
     encoding: Encoding = SRGB
@@ -120,6 +121,15 @@ def portable_exif(exif: Image.Exif) -> bytes | None:
     if not len(exif):
         return None
     return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+def portable_texts(texts: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Texts without those in which ImageMagick repeats the size and layout of the file.
+
+    >>> portable_texts([("Title", "Owl"), ("exif:PixelXDimension", "40"), ("tiff:alpha", "none")])
+    (('Title', 'Owl'),)
+    """
+    return tuple((keyword, text) for keyword, text in texts if not _LAYOUT_KEYWORDS.match(keyword))
 
 
 def describes_layout(description: object) -> bool:

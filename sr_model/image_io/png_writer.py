@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .colours import Statement
+from .jpeg_segments import iptc_resource
 from .metadata import Metadata
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: grey, grey + alpha, RGB, RGBA
@@ -81,9 +82,19 @@ def _about(metadata: Metadata, width: int, height: int) -> Iterable[tuple[bytes,
         yield b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")
     if xmp := metadata.sized_xmp(width, height):
         yield b"iTXt", _XMP.encode() + bytes(5) + xmp  # XMP part 3, 1.1.5: never compressed
+    if metadata.iptc:
+        yield b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(raw_profile("iptc", metadata.iptc))
     for keyword, text in metadata.texts:
         if not keyword.startswith(_WRITTEN_ELSEWHERE):
             yield text_chunk(keyword, text)
+
+
+def raw_profile(name: str, records: bytes) -> bytes:
+    """IPTC as ImageMagick writes it into PNG, which has no place of its own: a text of hexadecimal digits."""
+    content = iptc_resource(records)
+    digits = content.hex()
+    lines = [digits[start : start + 72] for start in range(0, len(digits), 72)]
+    return "\n".join(["", name, f"{len(content):8d}", *lines, ""]).encode()
 
 
 def text_chunk(keyword: str, text: str) -> tuple[bytes, bytes]:

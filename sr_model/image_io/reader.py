@@ -23,7 +23,7 @@ from dgp_mining.images.reader import ImageError
 from dgp_mining.images.reading import AS_STORED, Reading
 from dgp_mining.images.stored import StoredImage, read_stored, sixteen_or_eight_bits
 
-from .metadata import Metadata, describes_layout, loaded_exif, portable_exif, profile_fits
+from .metadata import Metadata, describes_layout, loaded_exif, portable_exif, portable_texts, profile_fits
 from .xmp import is_well_formed
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Meta
         dpi=attached.dpi,
         xmp=xmp,
         iptc=attached.iptc,
-        texts=attached.texts,
+        texts=portable_texts(attached.texts),
         geo=geo,
         encoding=replace(encoding, profile=None),
     )

@@ -16,7 +16,14 @@ from dgp_mining.images.reader import ImageError
 from splat2d.atomic_write import atomic_write
 
 from .colours import Statement, statement
-from .jpeg_segments import MOST_BYTES, iptc_segment, metadata_segments, with_segments, xmp_segment
+from .jpeg_segments import (
+    MOST_BYTES,
+    comment_segment,
+    iptc_segment,
+    metadata_segments,
+    with_segments,
+    xmp_segment,
+)
 from .metadata import Metadata
 from .png_writer import write_png
 from .tiff_writer import write_tiff
@@ -50,7 +57,9 @@ class Format:
 FORMATS = {
     form.name.lower(): form
     for form in (
-        Format("PNG", (".png",), ("uint8", "uint16"), True, True, (1 << 31) - 1, frozenset({"texts"})),
+        Format(
+            "PNG", (".png",), ("uint8", "uint16"), True, True, (1 << 31) - 1, frozenset({"IPTC", "texts"})
+        ),
         Format("JPEG", (".jpg", ".jpeg"), ("uint8",), False, False, 65_500, frozenset({"IPTC"})),
         Format("WebP", (".webp",), ("uint8",), True, False, 16_383),
         Format(
@@ -155,8 +164,9 @@ def _lost(target: Target, form: Format) -> list[str]:
         lost.append("georeference")
     if about.iptc and "IPTC" not in form.keeps:
         lost.append("IPTC")
-    if about.texts and "texts" not in form.keeps:
-        lost.append(f"PNG texts ({', '.join(dict.fromkeys(keyword for keyword, _ in about.texts))})")
+    keywords = [keyword for keyword, _ in about.texts if not (form.name == "JPEG" and _is_comment(keyword))]
+    if keywords and "texts" not in form.keeps:
+        lost.append(f"texts ({', '.join(dict.fromkeys(keywords))})")
     if form.name == "JPEG":
         lost += [f"{what} of more than {MOST_BYTES:,} bytes" for what in _too_long(about)]
     return lost
@@ -168,8 +178,17 @@ def _too_long(about: Metadata) -> list[str]:
         "EXIF": len(about.exif or b"") + len(_EXIF),
         "XMP": len(xmp_segment(about.xmp or b"")),
         "IPTC": len(iptc_segment(about.iptc or b"")),
+        "comment": max((len(comment_segment(text)) for text in _comments(about)), default=0),
     }
     return [what for what, length in lengths.items() if length > MOST_BYTES]
+
+
+def _comments(about: Metadata) -> list[str]:
+    return [text for keyword, text in about.texts if _is_comment(keyword)]
+
+
+def _is_comment(keyword: str) -> bool:
+    return keyword.lower() == "comment"
 
 
 def write_image(target: Target, bands: Iterator[np.ndarray]) -> None:
@@ -215,7 +234,7 @@ def _write_with_pillow(path: Path, form: Format, pixels: np.ndarray, target: Tar
     image.save(content, form.name, quality=target.quality, **{k: v for k, v in kept.items() if v}, **more)
     written = content.getvalue()
     if form.name == "JPEG":
-        written = with_segments(written, metadata_segments(xmp, about.iptc))
+        written = with_segments(written, metadata_segments(xmp, about.iptc, _comments(about)))
     path.write_bytes(written)
 
 

@@ -15,6 +15,7 @@ from dgp_mining.images.attachments import GeoReference
 from dgp_mining.images.encoding import Encoding
 from sr_model.image_io.metadata import Metadata, portable_exif
 from sr_model.image_io.png_writer import text_chunk
+from sr_model.image_io.reader import read_source_image
 from sr_model.image_io.writer import Target, check_target, write_image
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -57,6 +58,28 @@ def test_xmp_is_found_by_pillow_and_says_that_pixels_are_upright(tmp_path, name)
             assert image.info["xmp"] == UPRIGHT
         assert image.info["icc_profile"] == PROFILE
         assert image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+
+
+def test_iptc_in_png_is_as_imagemagick_writes_it(tmp_path):
+    content = chunks(written(tmp_path / "a.png", Metadata(iptc=IPTC)))[b"zTXt"]
+    keyword, _, text = content.partition(b"\0")
+    assert keyword == b"Raw profile type iptc"
+    nothing, name, length, *digits, end = zlib.decompress(text[1:]).decode().split("\n")
+    profile = bytes.fromhex("".join(digits))
+    assert (nothing, name, int(length), end) == ("", "iptc", len(profile), "")
+    assert profile == b"8BIM\4\4\0\0\0\0" + struct.pack(">H", len(IPTC)) + IPTC + bytes(len(IPTC) % 2)
+    assert read_source_image(tmp_path / "a.png").metadata.iptc == IPTC
+
+
+def test_comments_of_jpeg_stay_comments(tmp_path, caplog):
+    texts = (("Comment", "made in Zürich"), ("comment", "長い"), ("Title", "Owl"))
+    target = Target(tmp_path / "a.jpg", 6, 9, 3, np.dtype("uint8"), Metadata(texts=texts))
+    check_target(target, 10**9)
+    assert caplog.messages == [f"{tmp_path / 'a.jpg'}: JPEG keeps no texts (Title)"]
+    content = written(tmp_path / "a.jpg", Metadata(texts=texts)).read_bytes()
+    assert b"\xff\xfe\0\x10made in Z\xfcrich\xff\xfe\0\x08" + "長い".encode() in content
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.size == (9, 6)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
@@ -107,10 +130,10 @@ def test_webp_has_the_resolution_in_exif(tmp_path):
 @pytest.mark.parametrize(
     ("name", "lost"),
     [
-        ("a.png", "PNG keeps no georeference, and no IPTC"),
-        ("a.jpg", "JPEG keeps no georeference, and no PNG texts (Title, Author)"),
-        ("a.webp", "WebP keeps no georeference, and no IPTC, and no PNG texts (Title, Author)"),
-        ("a.tif", "TIFF keeps no PNG texts (Title, Author)"),
+        ("a.png", "PNG keeps no georeference"),
+        ("a.jpg", "JPEG keeps no georeference, and no texts (Title, Author)"),
+        ("a.webp", "WebP keeps no georeference, and no IPTC, and no texts (Title, Author)"),
+        ("a.tif", "TIFF keeps no texts (Title, Author)"),
     ],
 )
 def test_what_is_not_kept_is_said_in_one_line(tmp_path, caplog, name, lost):
