@@ -24,7 +24,7 @@ from .settings import Settings
 _MASKS = threading.BoundedSemaphore(4)
 """Held while the pixels that hold data are found, for which some formats decode the whole image."""
 
-_MINED_ONCE = ": it is mined once."
+_IS_COPY, _MINED_ONCE = " is a copy of ", ": it is mined once."
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,16 @@ def read_headers(paths: Sequence[Path], names: Sequence[str], settings: Settings
 
 def copy_of(path: Path, original: str) -> str:
     """Return the sentence in `Plan.problems` for a file with the same content as the image `original`."""
-    return f"{path} is a copy of {original}{_MINED_ONCE}"
+    return f"{path}{_IS_COPY}{original}{_MINED_ONCE}"
+
+
+def original_of(problem: str) -> str:
+    """Return the image that a copy is a copy of, from its sentence; "" if it is no copy.
+
+    >>> original_of(copy_of(Path("photos/b.png"), "a.png"))
+    'a.png'
+    """
+    return problem.rpartition(_IS_COPY)[2].removesuffix(_MINED_ONCE) if is_copy(problem) else ""
 
 
 def is_copy(problem: str) -> bool:

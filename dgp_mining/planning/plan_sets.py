@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .headers import is_copy, original_of
 from .plan import Plan
 from .settings import StoreSettings
 
@@ -58,16 +59,23 @@ def sorted_crops(plan: Plan) -> np.ndarray:
 def missing_crops(plan: Plan, stored: Plan) -> Plan:
     """Return the crops of `plan` that `stored` lacks, with their images and any newly found unusable images.
 
-    `max_crops` limits both together. If there is room only for some of the crops, because the stored ones
+    An image with a copy that was mined before it came, under another name, is not mined again. `max_crops`
+    limits both together. If there is room only for some of the crops, because the stored ones
     were chosen from other images, they are drawn at random with the run's seed.
     """
     here, there = crop_keys(plan, stored)
-    crops = np.flatnonzero(~np.isin(here, there))
+    described = _described(stored, text=False)
+    usable = {name for name, *_, problem in described if not problem}  # a store may hold both of two copies
+    again = {
+        original_of(problem)
+        for name, problem in zip(plan.names, plan.problems, strict=True)
+        if is_copy(problem) and name in usable
+    }
+    repeated = np.array([name in again - usable for name in plan.names], bool)
+    crops = np.flatnonzero(~np.isin(here, there) & ~repeated[plan.image])
     if (most := plan.settings.max_crops) is not None and len(crops) > (room := max(0, most - stored.crops)):
         crops = np.sort(np.random.default_rng(plan.settings.seed).choice(crops, room, replace=False))
-    described = _described(stored, text=False)
     unusable = {about for about in described if about[-1]}
-    usable = {name for name, *_, problem in described if not problem}  # a store may hold both of two copies
     wanted = set(plan.image[crops].tolist())
     wanted |= {
         i

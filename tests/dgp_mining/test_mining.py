@@ -328,3 +328,19 @@ def test_a_store_that_mined_copies_before_they_were_noticed_is_resumed_and_not_c
     after = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, strict=True)
     assert (len(after), len(after.parts)) == (9, 1)
     assert (after.status == DONE).all()
+
+
+def test_a_copy_that_comes_later_is_not_mined_again_though_its_name_is_shorter(
+    flat: Path, tmp_path: Path, fitter: str
+) -> None:
+    mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
+    shutil.copy(flat / "10.png", flat / "1.png")
+    Image.new("RGB", (32, 32), (90, 90, 90)).save(flat / "2.png")
+    after = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, strict=True)
+    assert len(after) == 9
+    assert {after.plan.names[image] for image in after.plan.image} == {
+        "2.png",
+        *(f"{value}.png" for value in range(10, 90, 10)),
+    }
+    again = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, strict=True)
+    assert (len(again), len(again.parts)) == (9, 2)
