@@ -7,6 +7,7 @@ definitions, palettes, profiles and more than 8 bits differs and is partly wrong
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..encoding import SRGB, Encoding
+from ..h273 import encoding_of, is_known
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples
 from ..limits import ImageError, check_size
 from ..reading import Reading
@@ -41,6 +43,7 @@ _PROFILES = {b"GRAY": (Model.GREY, 1), b"RGB ": (Model.RGB, 3), b"CMYK": (Model.
 _PREMULTIPLIED = 2
 _COLOUR, _OPACITY = 0, (1, _PREMULTIPLIED)
 _WHOLE_IMAGE = 0
+_RGB_MATRIX, _BT601_MATRIX = (0, 2), (5, 6)  # ITU-T H.273, table 4; 2 is unspecified
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ class _Space:
     colours: int
     encoding: Encoding = SRGB
     ycc: bool = False
-    """Whether the channels are sYCC, which the decoder turns into RGB."""
+    """Whether the channels are YCbCr as of sYCC, which the decoder turns into RGB."""
     white_is_zero: bool = False
+    narrow: bool = False
+    """Whether numbers have the range of television (ITU-T H.273), 16 to 235 in 8 bits."""
     lab: Colour | None = None
     note: str = ""
 
@@ -121,10 +126,10 @@ def _space(path: Path, header: Header, channels: int) -> _Space:
     """The first colour specification that is understood and fits the number of channels."""
     unread = ""
     for colour in header.colours:
-        space = _specified(header, colour)
+        space = _parameterized(colour, channels) if colour.method == 5 else _specified(header, colour)
         if space is not None and space.colours <= channels:
             return space
-        unread = unread or _UNREAD.get(colour.enumerated, "")
+        unread = unread or _UNREAD.get(colour.enumerated, "") or _unread_parameters(colour)
     if unread:
         raise ImageError(f"{path} has {unread} colours, which are not read: convert it to sRGB.")
     note = ""
@@ -161,6 +166,34 @@ def _specified(header: Header, colour: Colour) -> _Space | None:
         case 18:
             return _Space(Model.RGB, 3, ycc=True)
     return None
+
+
+def _parameters(colour: Colour) -> tuple[int, int, int, int]:
+    """The code points of a parameterized colour space (T.814, D.4.3), the full-range flag last."""
+    primaries, transfer, matrix, flags = struct.unpack(">HHHB", colour.rest[:7])
+    return primaries, transfer, matrix, flags >> 7
+
+
+def _parameterized(colour: Colour, channels: int) -> _Space | None:
+    """The colour space that code points of ITU-T H.273 name; None if they are not read."""
+    if _unread_parameters(colour, channels):
+        return None
+    codes = _parameters(colour)
+    model, colours = (Model.GREY, 1) if channels < 3 else (Model.RGB, 3)
+    encoding = encoding_of(codes, "its colour specification") or SRGB
+    ycc = model == Model.RGB and codes[2] in _BT601_MATRIX
+    return _Space(model, colours, encoding, ycc=ycc, narrow=codes[3] == 0)
+
+
+def _unread_parameters(colour: Colour, channels: int = 3) -> str:
+    """What is not read of a parameterized colour space; "" if all is, or if it is none."""
+    if colour.method != 5:
+        return ""
+    codes = _parameters(colour)
+    if not is_known(codes):
+        return f"unknown (ITU-T H.273, {codes[0]}/{codes[1]})"
+    read = codes[2] in _RGB_MATRIX or (codes[2] in _BT601_MATRIX and codes[3] == 1)
+    return "" if read or channels < 3 else "YCbCr"
 
 
 def _lab_note(parameters: bytes) -> str:
@@ -235,6 +268,11 @@ def _levels(space: _Space, layout: _Layout, depths: list[tuple[int, bool]]) -> L
         return Levels(tuple(black), tuple(white), beyond="clip")
     if space.white_is_zero and layout.model == Model.GREY:
         black[0], white[0] = white[0], black[0]
+    if space.narrow and layout.model != Model.CHANNELS:
+        for index in range(space.colours):
+            unit = (white[index] - black[index] + 1) / 256
+            black[index], white[index] = black[index] + 16 * unit, black[index] + 235 * unit
+        return Levels(tuple(black), tuple(white), beyond="clip")
     if len(set(black)) == len(set(white)) == 1:
         return Levels(int(black[0]), int(white[0]))
     return Levels(tuple(black), tuple(white))

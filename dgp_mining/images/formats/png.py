@@ -44,7 +44,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     transparent = bool(chunks.kind & 4) or (b"tRNS" in chunks.contents and b"tRNS" not in chunks.behind)
     encoding, notes = _encoding(chunks)
     levels = full_range(depth)
-    if encoding.cicp is not None and encoding.cicp[3] == 0:
+    if _is_narrow(chunks):
         levels = _narrow_range(depth, 3 if colour else 1, transparent)
     exif = exif_of(path, chunks)
     return ImageFile(
@@ -81,6 +81,14 @@ def _frames(chunks: Chunks) -> int:
     if len(control) != 8 or b"acTL" in chunks.behind:
         return 1
     return max(1, int.from_bytes(control[:4])) + (not chunks.animated)
+
+
+def _is_narrow(chunks: Chunks) -> bool:
+    """Whether a cICP chunk that counts says a narrow range, even if it leaves the colours to others."""
+    codes = tuple(chunks.contents.get(b"cICP", b""))
+    if len(codes) != 4 or b"cICP" in chunks.behind:
+        return False
+    return codes[2:] == (0, 0) and is_known((codes[0], codes[1], 0, 0))
 
 
 def _narrow_range(depth: int, channels: int, transparent: bool) -> Levels:

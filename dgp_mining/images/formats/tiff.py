@@ -143,23 +143,46 @@ def _levels_of_pixels(
     layout, data = described.layout, pixels if valid is None else pixels[valid]
     if not data.size or layout.levels is None or layout.levels.beyond != "refuse":
         return None, ()
+    if not layout.floating and layout.bits < described.page.bitspersample <= 16:
+        return _greater_than_claimed(described, data)
     black, white = np.min(layout.levels.black), np.max(layout.levels.white)
     low, high = float(data.min()), float(data.max())
     if min(black, white) <= low and high <= max(black, white):
         return None, ()
-    if not layout.floating and layout.bits < described.page.bitspersample <= 16:
-        stored = (1 << described.page.bitspersample) - 1
-        reverse = np.mean(layout.levels.black) > np.mean(layout.levels.white)
-        levels = Levels(stored, 0) if reverse else Levels(0, stored)
-        return levels, (f"it holds {high:g}, so that {stored} is taken for white after all",)
     shown = _imagej_range(tiff, described.bands)
     if layout.floating and shown and layout.alpha == Alpha.NONE:
         darkest, brightest = shown
-        if np.mean(layout.levels.black) > np.mean(layout.levels.white):
+        if _is_reversed(layout.levels):
             darkest, brightest = brightest, darkest
         note = f"ImageJ's display range of {_listed(shown[0])} to {_listed(shown[1])} is black to white"
         return Levels(darkest, brightest, "clip"), (note,)
     return None, ()
+
+
+def _greater_than_claimed(described: _Described, data: np.ndarray) -> tuple[Levels | None, tuple[str, ...]]:
+    """Levels where pixels are greater than a white below what is stored; alpha has its own, if it has any."""
+    levels, bands = described.layout.levels, described.bands
+    if levels is None or described.layout.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        return None, ()
+    stored, notes = (1 << described.page.bitspersample) - 1, []
+    white, opaque = (max(np.ravel(levels.black)[i], np.ravel(levels.white)[i]) for i in (0, -1))
+    if (high := data[..., :bands].max()) > white:
+        notes.append(f"it holds {high:g}, so that {stored} is taken for white after all")
+        white = stored
+    if data.shape[-1] > bands and (high := data[..., bands:].max()) > opaque:
+        notes.append(f"its alpha holds {high:g}, so that {stored} is taken for opaque")
+        opaque = stored
+    if not notes:
+        return None, ()
+    black, white = (white, 0) if _is_reversed(levels) else (0, white)
+    if data.shape[-1] == bands:
+        return Levels(float(black), float(white)), tuple(notes)
+    return Levels((black,) * bands + (0,), (white,) * bands + (opaque,)), tuple(notes)
+
+
+def _is_reversed(levels: Levels) -> bool:
+    """Whether small numbers are bright."""
+    return bool(np.ravel(levels.black)[0] > np.ravel(levels.white)[0])
 
 
 def _levels_by_pixels(tiff: tifffile.TiffFile, described: _Described) -> str:
@@ -167,9 +190,13 @@ def _levels_by_pixels(tiff: tifffile.TiffFile, described: _Described) -> str:
     layout, bits = described.layout, described.page.bitspersample
     if layout.levels is None or layout.levels.beyond != "refuse":
         return ""
-    if not layout.floating and layout.bits < bits <= 16:
-        white = int(max(np.max(layout.levels.black), np.max(layout.levels.white)))
-        reverse = "black" if np.mean(layout.levels.black) > np.mean(layout.levels.white) else "white"
+    if (
+        not layout.floating
+        and layout.bits < bits <= 16
+        and layout.photometric != tifffile.PHOTOMETRIC.PALETTE
+    ):
+        white = int(max(np.ravel(layout.levels.black)[0], np.ravel(layout.levels.white)[0]))
+        reverse = "black" if _is_reversed(layout.levels) else "white"
         return f"{reverse} is {white:,}, or {(1 << bits) - 1:,} if a number is greater"
     if layout.floating and layout.alpha == Alpha.NONE and _imagej_range(tiff, described.bands):
         return "white is 1, or what ImageJ shows as white if a number is greater"

@@ -58,14 +58,16 @@ def profile_of(page: tifffile.TiffPage) -> bytes | None:
 def _exif_space(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> int | None:
     """EXIF's ColorSpace; that of Adobe RGB also where the interoperability index alone says so."""
     details = page.tags.valueof(_EXIF)
-    space = details.get("ColorSpace") if isinstance(details, dict) else None
-    if space == _UNCALIBRATED:
+    if not isinstance(details, dict):
+        return None
+    space = details.get("ColorSpace")
+    if space in (None, _UNCALIBRATED):
         try:
             index = tiff_exif(tiff, page).get_ifd(ExifTags.IFD.Interop).get(1)
         except Exception:  # of damaged EXIF, all kinds
-            return _UNCALIBRATED
+            return space
         text = index.decode("latin-1") if isinstance(index, bytes) else str(index)
-        return _ADOBE_RGB if text.strip("\0 ") == "R03" else _UNCALIBRATED
+        return _ADOBE_RGB if text.strip("\0 ") == "R03" else space
     return space if isinstance(space, int) else None
 
 

@@ -250,7 +250,7 @@ def _with_levels(
     elif page.sampleformat not in (SAMPLEFORMAT.UINT, SAMPLEFORMAT.VOID):
         return layout
     else:
-        bits, notes = _significant(page, significant)
+        bits, notes = _significant(page, layout.colours, significant)
         layout = replace(layout, bits=bits, notes=(*layout.notes, *notes))
         if bits > 16:
             if reading.levels is None or layout.photometric != PHOTOMETRIC.MINISWHITE:
@@ -258,16 +258,30 @@ def _with_levels(
             levels = Levels(*reading.levels)
         else:
             levels = full_range(bits)
-    if layout.photometric == PHOTOMETRIC.MINISWHITE:
-        levels = Levels(levels.white, levels.black, levels.beyond)
-        if has_alpha:  # which is not reversed
-            black, white = float(np.mean(levels.black)), float(np.mean(levels.white))
-            levels = Levels((black,) * layout.channels + (white,), (white,) * layout.channels + (black,))
-    return replace(layout, levels=levels)
+    colours = Levels(levels.white, levels.black) if layout.photometric == PHOTOMETRIC.MINISWHITE else levels
+    opaque = _opaque(page, layout, float(np.mean(levels.white)))
+    if has_alpha and (colours, opaque) != (levels, levels.white):  # alpha is not reversed
+        black, white = float(np.mean(colours.black)), float(np.mean(colours.white))
+        none = min(black, white)
+        colours = Levels((black,) * layout.channels + (none,), (white,) * layout.channels + (opaque,))
+    return replace(layout, levels=colours)
 
 
-def _significant(page: tifffile.TiffPage, described: int | None) -> tuple[int, tuple[str, ...]]:
-    """The significant bits of unsigned integers, and where that is said.
+def _opaque(page: tifffile.TiffPage, layout: Layout, white: float) -> float:
+    """The stored number of opaque alpha: what MaxSampleValue says of it if it is 2^n - 1, else `white`."""
+    value = page.tags.valueof(_MAX_SAMPLE_VALUE)
+    if layout.floating or layout.bits > 16 or not isinstance(value, tuple) or layout.alpha_sample is None:
+        return white
+    most = value[layout.alpha_sample] if layout.alpha_sample < len(value) else 0
+    if not isinstance(most, int) or not white <= most < 1 << page.bitspersample or most & (most + 1):
+        return white
+    return float(most)
+
+
+def _significant(
+    page: tifffile.TiffPage, colours: tuple[int, ...], described: int | None
+) -> tuple[int, tuple[str, ...]]:
+    """The significant bits of unsigned integers in the samples `colours`, and where that is said.
 
     MaxSampleValue (TIFF 6.0, section 8) is "the maximum component value used": 2^n - 1 with n > 8 stands for
     n bits in a wider type, as cameras write it; any other number is taken for the image's brightest value.
@@ -276,7 +290,8 @@ def _significant(page: tifffile.TiffPage, described: int | None) -> tuple[int, t
     if described is not None and 0 < described < stored:
         return described, (f"its OME description says that {described} bits are significant",)
     value = page.tags.valueof(_MAX_SAMPLE_VALUE)
-    values = set(value) if isinstance(value, tuple) else {value}
+    listed = value if isinstance(value, tuple) else (value,)
+    values = set(listed[: colours[-1] + 1]) if colours[-1] < len(listed) else set(listed)
     most = values.pop() if len(values) == 1 else None
     if isinstance(most, int) and 255 < most < (1 << stored) - 1 and most & (most + 1) == 0:
         return most.bit_length(), (f"its MaxSampleValue says that {most} is white",)

@@ -90,6 +90,47 @@ def test_the_first_colour_specification_that_is_understood_counts(path: Path) ->
         open_image(path)
 
 
+def parameterized(*codes: int) -> bytes:
+    return box(b"colr", b"\5\0\0", struct.pack(">HHHB", *codes[:3], codes[3] << 7))
+
+
+def test_code_points_say_the_colours(path: Path) -> None:
+    """As a profile with the same primaries and curve does (T.814, D.4.3; ITU-T H.273)."""
+    values = noise(6, 7, 3) // 2 + 50
+    p3 = imagecodecs.cms_profile(
+        "rgb", whitepoint=[0.3127, 0.329, 1.0], primaries=[0.68, 0.32, 0.265, 0.69, 0.15, 0.06], gamma=2.2
+    )
+    path.write_bytes(jp2(encoded(values), box(b"colr", b"\2\0\0", p3)))
+    expected = read_image(path)
+    path.write_bytes(jp2(encoded(values), parameterized(12, 4, 0, 1)))  # P3 with a gamma of 2.2
+    decoded = decode_image(path)
+    np.testing.assert_allclose(decoded.pixels, expected, atol=2 / 255)
+    assert decoded.notes[0].startswith("its colour specification says a gamma of 2.2 and other primaries")
+    path.write_bytes(jp2(encoded(values), parameterized(1, 13, 0, 1)))
+    np.testing.assert_array_equal(read_stored(path).pixels, values)
+    assert read_stored(path).notes == ()
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+def test_code_points_may_say_a_narrow_range(path: Path, bits: int) -> None:
+    unit = 1 << (bits - 8)
+    values = np.array([[0, 16 * unit, 126 * unit, 235 * unit]], np.uint8 if bits == 8 else np.uint16)
+    path.write_bytes(jp2(encoded(values.repeat(4, 0), bits), parameterized(1, 13, 0, 0)))
+    np.testing.assert_allclose(read_image(path)[0, :, 0], [0, 0, 110 / 219, 1], atol=1e-5)
+
+
+def test_code_points_of_ycbcr(path: Path) -> None:
+    values = noise(6, 7, 3)
+    path.write_bytes(jp2(encoded(values), enumerated(SYCC)))
+    expected = read_image(path)
+    path.write_bytes(jp2(encoded(values), parameterized(1, 13, 5, 1)))  # the same
+    np.testing.assert_array_equal(read_image(path), expected)
+    for codes, what in (((9, 16, 9, 0), "YCbCr"), ((1, 9, 0, 1), r"unknown \(ITU-T H.273, 1/9\)")):
+        path.write_bytes(jp2(encoded(values), parameterized(*codes)))
+        with pytest.raises(ImageError, match=rf"a\.jp2 has {what} colours, which are not read"):
+            open_image(path)
+
+
 def test_channels_come_in_the_order_of_their_definition(path: Path) -> None:
     values = noise(6, 7, 4)
     stored = encoded(values)

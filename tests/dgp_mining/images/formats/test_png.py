@@ -221,9 +221,10 @@ def test_hlg_is_converted_as_a_display_of_1000_cd_m2_shows_it(path: Path) -> Non
     np.testing.assert_allclose(decode_image(path).pixels[0, :, 1] * 255, [grey, 255], atol=2.5)
 
 
-def test_a_narrow_range_ends_at_16_and_235_but_not_in_alpha(path: Path) -> None:
+@pytest.mark.parametrize("codes", [(1, 13), (2, 2)], ids=["sRGB", "unspecified"])
+def test_a_narrow_range_ends_at_16_and_235_but_not_in_alpha(path: Path, codes: tuple[int, int]) -> None:
     rows = [bytes([16, 235, 0, 128, 8, 250, 126, 255])]
-    path.write_bytes(png(rows, 2, 8, 6, (b"cICP", bytes([1, 13, 0, 0]))))
+    path.write_bytes(png(rows, 2, 8, 6, (b"cICP", bytes([*codes, 0, 0]))))
     stored = read_stored(path)
     expected = [[0, 1, 0, 128 / 255], [0, 1, 110 / 219, 1]]
     np.testing.assert_allclose(stored.pixels[0], expected, atol=1e-6)

@@ -89,11 +89,14 @@ def test_a_curve_that_is_no_power_is_said(path: Path) -> None:
     assert "its TransferFunction is no power of the values and is not applied" in decode_image(path).notes
 
 
-@pytest.mark.parametrize(("space", "index"), [(0xFFFF, "R03"), (2, None), (0xFFFF, None), (1, None)])
-def test_a_camera_says_adobe_rgb_by_exif(path: Path, space: int, index: str | None) -> None:
+@pytest.mark.parametrize(
+    ("space", "index"), [(0xFFFF, "R03"), (None, "R03"), (2, None), (0xFFFF, None), (1, None)]
+)
+def test_a_camera_says_adobe_rgb_by_exif(path: Path, space: int | None, index: str | None) -> None:
     expected = with_profile(path, ADOBE, 563 / 256)
     exif = Image.Exif()
-    exif.get_ifd(0x8769)[0xA001] = space
+    if space is not None:
+        exif.get_ifd(0x8769)[0xA001] = space
     if index:
         exif.get_ifd(0x8769)[0xA005] = {1: index}
     # Pillow saves no directory of interoperability in TIFF, but in EXIF, which is TIFF without an image.

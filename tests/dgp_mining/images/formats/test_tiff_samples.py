@@ -1,0 +1,54 @@
+"""Alpha keeps its own white in TIFF files whose colours have fewer significant bits than are stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from dgp_mining.images.stored import read_stored
+
+SHORT = 3
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.tif"
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite", "rgb"])
+@pytest.mark.parametrize(
+    ("opaque", "said"),
+    [
+        (65535, (4095, 65535)),  # each sample has its own
+        (65535, (4095,)),  # of colours alone
+        (65535, 4095),  # one for all, which alpha exceeds
+        (4095, (4095, 4095)),
+    ],
+)
+def test_a_maximum_of_colours_is_not_that_of_alpha(
+    path: Path, photometric: str, opaque: int, said: int | tuple[int, ...]
+) -> None:
+    count = 3 if photometric == "rgb" else 1
+    colours = np.random.default_rng(0).integers(0, 4096, (5, 7, count), np.uint16)
+    colours[0, 0] = 4095
+    alpha = np.full((5, 7, 1), opaque, np.uint16)
+    alpha[1] = opaque // 3
+    values = (said,) if isinstance(said, int) else (said[0],) * count + said[1:]
+    tifffile.imwrite(
+        path,
+        np.concatenate([colours, alpha], axis=2),
+        photometric=photometric,
+        planarconfig="contig",
+        extrasamples=["unassalpha"],
+        extratags=[(281, SHORT, len(values), values, True)],
+        metadata=None,
+    )
+    read = read_stored(path)
+    pixels = read.pixels / (np.iinfo(read.pixels.dtype).max if read.pixels.dtype.kind == "u" else 1)
+    right = 1 - colours / 4095 if photometric == "miniswhite" else colours / 4095
+    np.testing.assert_allclose(pixels[..., :-1], right, atol=1e-5)
+    np.testing.assert_allclose(pixels[..., -1:], alpha / opaque, atol=1e-5)
+    assert any("alpha holds 65535" in note for note in read.notes) == (opaque > 4095 and len(values) <= count)
