@@ -27,7 +27,7 @@ from .tiff_encoding import profile_of
 from .tiff_pages import Plane
 
 _ALPHA = {1: Alpha.ASSOCIATED, 2: Alpha.STRAIGHT}  # ExtraSamples (TIFF 6.0, section 18)
-_MAX_SAMPLE_VALUE, _INK_SET, _PHOTOMETRIC = 281, 332, 262
+_PHOTOMETRIC, _MAX_SAMPLE_VALUE, _INK_SET, _EXTRA_SAMPLES = 262, 281, 332, 338
 _MAX_SAMPLES = 64
 """Upper limit of samples, colours and others, so that what is left out fits into memory, too."""
 
@@ -97,7 +97,7 @@ def layout_of(path: Path, page: tifffile.TiffPage, significant: int | None, read
     if photometric in _LAB and page.samplesperpixel == 1:
         count = 1
     if photometric == PHOTOMETRIC.SEPARATED and page.tags.valueof(_INK_SET, 1) != 1:
-        model, count = Model.CHANNELS, page.samplesperpixel
+        model, count = Model.CHANNELS, max(page.samplesperpixel - len(page.extrasamples), 1)
         notes = (*notes, "its inks are others than CMYK and are kept as channels")
     if page.samplesperpixel < count:
         raise ImageError(
@@ -208,10 +208,14 @@ def _is_subsampling_read(page: tifffile.TiffPage) -> bool:
 def _roles(page: tifffile.TiffPage, count: int) -> tuple[tuple[int, ...], int | None, Alpha, tuple[str, ...]]:
     """Which samples are colours and which is alpha, its kind, and notes on those that are left out.
 
-    Of grey and bands, all samples but alpha are channels: satellites and microscopes store them so.
+    Of grey and bands, all samples but alpha are channels: satellites and microscopes store them so. A fourth
+    sample next to RGB without the tag ExtraSamples, as OpenCV writes it, is taken for alpha, as Pillow does.
     """
+    notes: tuple[str, ...] = ()
     samples = page.samplesperpixel
     kinds = tuple(int(kind) for kind in page.extrasamples)
+    if _EXTRA_SAMPLES not in page.tags and count == 3 and samples == 4:
+        kinds, notes = (2,), ("nothing says what its fourth sample is; alpha is assumed",)
     # ExtraSamples describes the last samples.
     extras = {samples - len(kinds) + i: kind for i, kind in enumerate(kinds) if samples - len(kinds) + i >= 0}
     alphas = [sample for sample, kind in extras.items() if kind in _ALPHA and sample > 0]
@@ -222,10 +226,12 @@ def _roles(page: tifffile.TiffPage, count: int) -> tuple[tuple[int, ...], int | 
         colours = tuple(sample for sample in range(samples) if sample not in alphas)
     used = alphas[0] if alphas else None
     unknown = samples - len(colours) - len(alphas)
-    notes: tuple[str, ...] = ()
     if unknown:
         what = "1 extra sample" if unknown == 1 else f"{unknown} extra samples"
-        notes = (f"its {what} of unknown meaning {'is' if unknown == 1 else 'are'} left out",)
+        notes = (
+            *notes,
+            f"its {what} of unknown meaning {'is' if unknown == 1 else 'are'} left out",
+        )
     if len(alphas) > 1:
         notes = (*notes, f"the first of its {len(alphas)} alpha channels counts")
     return colours, used, Alpha.NONE if used is None else _ALPHA[extras[used]], notes

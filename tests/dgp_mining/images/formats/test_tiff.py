@@ -442,3 +442,14 @@ def test_subsampled_ycbcr_in_other_codecs_is_refused(path: Path) -> None:
     write_tiff(path, (16, 16), content, [8, 8, 8], 6, more)
     with pytest.raises(ImageError, match="has subsampled YCbCr compressed with JPEG2000"):
         image_size(path)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_fourth_sample_of_which_nothing_is_said_is_taken_for_alpha(path: Path, bits: int) -> None:
+    """OpenCV writes alpha so."""
+    values = noise(7, 9, 4, bits=bits)
+    write_tiff(path, (7, 9), values.tobytes(), [bits] * 4, 2)
+    stored = read_stored(path)
+    np.testing.assert_array_equal(stored.pixels, values)
+    assert stored.file.alpha == Alpha.STRAIGHT
+    assert stored.notes == ("nothing says what its fourth sample is; alpha is assumed",)
