@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,19 @@ def test_reasons_that_many_images_share_are_said_once(photos: Path) -> None:
     said = run("fit", "--images", photos, "--crop", 32, "--max-crops", 2, "--dry-run").stdout
     assert f"skipped: 12 images, the first {photos}/bad00.png: each is not an image" in said
     assert "bad01" not in said
+
+
+def test_images_whose_package_is_missing_say_in_one_line_what_to_install(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for number in range(9):
+        (photos / f"{number}.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    said = run("fit", "--images", photos, "--crop", 32, "--max-crops", 2, "--dry-run").stdout.splitlines()
+    assert [line for line in said if "heic" in line] == [
+        f"skipped: 9 images, the first {photos}/0.heic: each is HEIF, which pillow-heif reads: install it "
+        "with pip install 'dgp-mining[heif]'."
+    ]
 
 
 def test_a_missing_or_empty_folder_or_one_of_small_images_is_one_sentence(
