@@ -14,7 +14,7 @@ from .formats.table import SUFFIXES as SUFFIXES
 from .limits import ImageError
 
 MOST_KINDS = 6
-"""Suffixes that `counted` names; the others are only counted."""
+"""Suffixes that `counted` names; if there are two others or more, they are only counted."""
 
 _ZARR = frozenset({"zarr.json", ".zgroup", ".zarray", ".zattrs"})
 """Files that a Zarr store has, of either format."""
@@ -114,10 +114,10 @@ def counted(names: Iterable[str]) -> str:
     """
     numbers = Counter(map(_kind, names))
     kinds = sorted(numbers, key=lambda suffix: (not suffix, -numbers[suffix], suffix))
-    shown = [f"{numbers[kind]:,} {kind or 'without a suffix'}" for kind in kinds[:MOST_KINDS]]
-    if len(kinds) > MOST_KINDS:
-        rest = sum(numbers[kind] for kind in kinds[MOST_KINDS:])
-        shown.append(f"{rest:,} of {len(kinds) - MOST_KINDS} more kinds")
+    named = len(kinds) if len(kinds) <= MOST_KINDS + 1 else MOST_KINDS
+    shown = [f"{numbers[kind]:,} {kind or 'without a suffix'}" for kind in kinds[:named]]
+    if others := kinds[named:]:
+        shown.append(f"{sum(numbers[kind] for kind in others):,} of {len(others)} more kinds")
     total = numbers.total()
     return f"{total:,} other {'file is' if total == 1 else 'files are'} not read: {', '.join(shown)}"
 

@@ -89,6 +89,10 @@ def test_a_folder_of_other_files_is_refused_with_their_kinds(tmp_path: Path) -> 
         (["a.txt"], "1 other file is not read: 1 .txt"),
         (["a.B", "sub/c.b", "d.a"], "3 other files are not read: 2 .b, 1 .a"),
         (["1.2.840.10008", "README", "Fig. 3 (old)"], "3 other files are not read: 3 without a suffix"),
+        (
+            [f"x.k{i}" for i in range(6)] + ["README"],
+            "7 other files are not read: 1 .k0, 1 .k1, 1 .k2, 1 .k3, 1 .k4, 1 .k5, 1 without a suffix",
+        ),
         (["a\x1b.\x1b[2J"], "1 other file is not read: 1 without a suffix"),
         (
             [f"x.k{i}" for i in range(9)] + ["y.k8"],
