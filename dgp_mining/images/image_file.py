@@ -131,12 +131,12 @@ class ImageFile:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the upright image."""
-        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
+        return (self.width, self.height) if self.orientation in (5, 6, 7, 8) else (self.height, self.width)
 
 
 def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Apply an EXIF orientation, 1 to 8, to pixels [H, W, ...]; other numbers change nothing."""
-    if orientation >= 5:
+    if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]

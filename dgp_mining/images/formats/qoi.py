@@ -7,7 +7,6 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 
-from ..encoding import SRGB, Encoding
 from ..image_file import Alpha, ImageFile, Model, Samples, full_range
 from ..limits import ImageError, check_size
 from ..reading import Reading
@@ -34,9 +33,10 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
         alpha=Alpha.STRAIGHT if channels == 4 else Alpha.NONE,
         bits=8,
         levels=full_range(8),
-        encoding=Encoding(transfer="linear", said_by="its header") if head[13] == 1 else SRGB,
-        # The library imagecodecs writes this by default, whatever it is given.
-        notes=("its header says that its values are linear light",) if head[13] == 1 else (),
+        # "Purely informative" by the specification; Pillow and imagecodecs write 1 whatever they are given.
+        notes=("its header says linear light, as writers do for any values: it is taken for sRGB",)
+        if head[13] == 1
+        else (),
         decode=lambda: _decode(path),
     )
 

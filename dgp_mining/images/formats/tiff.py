@@ -79,7 +79,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             levels=UNIT if scale else layout.levels,
             levels_by_pixels="" if scale else _levels_by_pixels(tiff, described),
             encoding=encoding,
-            orientation=orientation if isinstance(orientation, int) else 1,
+            orientation=orientation if orientation in range(1, 9) else 1,
             notes=notes,
             decode=lambda: _decode(path, reading),
             attachments=lambda: _attachments(path, reading),

@@ -1,4 +1,4 @@
-"""Alpha keeps its own white in TIFF files whose colours have fewer significant bits than are stored."""
+"""Alpha keeps its own white where colours have fewer significant bits; no orientation but 1 to 8 counts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from dgp_mining.images.reader import image_size
 from dgp_mining.images.stored import read_stored
 
 SHORT = 3
@@ -52,3 +53,11 @@ def test_a_maximum_of_colours_is_not_that_of_alpha(
     np.testing.assert_allclose(pixels[..., :-1], right, atol=1e-5)
     np.testing.assert_allclose(pixels[..., -1:], alpha / opaque, atol=1e-5)
     assert any("alpha holds 65535" in note for note in read.notes) == (opaque > 4095 and len(values) <= count)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_changes_nothing(path: Path, orientation: int) -> None:
+    values = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    tifffile.imwrite(path, values, extratags=[(274, SHORT, 1, orientation, True)])
+    assert image_size(path) == (5, 7)
+    np.testing.assert_array_equal(read_stored(path).pixels[..., 0], values)
