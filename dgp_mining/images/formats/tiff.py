@@ -1,6 +1,7 @@
 """TIFF and BigTIFF (TIFF 6.0, and what GeoTIFF, OME-TIFF, ImageJ and others add to it), read with tifffile.
 
-`tiff_pages` chooses the pages, `tiff_samples` says what their samples are and decodes them.
+`tiff_pages` chooses the pages, `tiff_kinds` says which kinds are read, `tiff_samples` what their samples are,
+and decodes them, `tiff_colours` converts what is not grey, RGB or ink.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from ..reading import Reading
 from .geotiff import BandScale, band_scale, georeference, holds_data, nodata_of
 from .ome import is_spread_over_files, significant_bits
 from .tiff_encoding import encoding_of
+from .tiff_kinds import LIGHT, enum_name
 from .tiff_pages import ChosenPages, choose_pages, data_end
-from .tiff_samples import LIGHT, Layout, enum_name, layout_of, plane_samples
+from .tiff_samples import Layout, layout_of, plane_samples
 
 tifffile.logger().setLevel("CRITICAL")  # we report a file's faults in one sentence
 

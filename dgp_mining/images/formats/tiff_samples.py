@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import tifffile
-from tifffile import COMPRESSION, PHOTOMETRIC, SAMPLEFORMAT
+from tifffile import PHOTOMETRIC, SAMPLEFORMAT
 
 from ..encoding import LINEAR, Encoding
 from ..image_file import UNIT, Alpha, Levels, Model, full_range
-from ..limits import MAX_CHANNELS, ImageError, check_size
+from ..limits import ImageError
 from ..reading import Reading
 from .tiff_colours import (
     lab_levels,
@@ -24,35 +22,22 @@ from .tiff_colours import (
     unsigned_lab,
 )
 from .tiff_encoding import profile_of
+from .tiff_kinds import (
+    APERIO_YCBCR,
+    COLOURS,
+    FAX,
+    JPEG,
+    LAB,
+    LIGHT,
+    OLD_JPEG,
+    RGB_OUT,
+    check_kind,
+    photometric_name,
+)
 from .tiff_pages import Plane
 
 _ALPHA = {1: Alpha.ASSOCIATED, 2: Alpha.STRAIGHT}  # ExtraSamples (TIFF 6.0, section 18)
 _PHOTOMETRIC, _MAX_SAMPLE_VALUE, _INK_SET, _EXTRA_SAMPLES = 262, 281, 332, 338
-_MAX_SAMPLES = 64
-"""Upper limit of samples, colours and others, so that what is left out fits into memory, too."""
-
-_COLOURS: Mapping[int, tuple[Model, int]] = {
-    PHOTOMETRIC.RGB: (Model.RGB, 3),
-    PHOTOMETRIC.PALETTE: (Model.RGB, 1),
-    PHOTOMETRIC.SEPARATED: (Model.CMYK, 4),
-    PHOTOMETRIC.YCBCR: (Model.RGB, 3),
-    PHOTOMETRIC.CIELAB: (Model.LAB, 3),
-    PHOTOMETRIC.ICCLAB: (Model.LAB, 3),
-    PHOTOMETRIC.LOGL: (Model.GREY, 1),
-    PHOTOMETRIC.LOGLUV: (Model.RGB, 3),
-}
-"""The model that each photometric interpretation is decoded to, and its number of stored samples."""
-_GREY = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE)
-_LAB = (PHOTOMETRIC.CIELAB, PHOTOMETRIC.ICCLAB)
-LIGHT = (PHOTOMETRIC.LOGL, PHOTOMETRIC.LOGLUV)
-"""Photometric interpretations that are linear light."""
-_RAW = (PHOTOMETRIC.CFA, PHOTOMETRIC.LINEAR_RAW)
-_FAX = (2, 3, 4)  # values of Compression, whose names differ between versions of tifffile
-_OLD_JPEG, _JPEG = 6, (7, 33007, 34892)
-_SGILOG = (34676, 34677)
-_APERIO_YCBCR = 33003
-_RGB_OUT = frozenset({6, 7, 22610, 33007, 34892, 34927, 34933, 34934, 50001, 50002, 52546})
-"""Compressions whose decoders convert YCbCr to RGB: JPEG, JPEG XR, WebP, PNG, JPEG XL."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +75,19 @@ def layout_of(path: Path, page: tifffile.TiffPage, significant: int | None, read
     Raises ImageError for what is not read, in words that say what it is.
     """
     photometric, notes = _photometric(page)
-    _check(path, page, photometric)
-    model, count = _COLOURS.get(photometric, (Model.GREY, page.samplesperpixel))
+    check_kind(path, page, photometric)
+    model, count = COLOURS.get(photometric, (Model.GREY, page.samplesperpixel))
     if photometric == PHOTOMETRIC.RGB and (page.samplesperpixel < 3 or page.is_lsm):
         model, count = Model.CHANNELS, page.samplesperpixel  # a microscope's channels
-    if photometric in _LAB and page.samplesperpixel == 1:
+    if photometric in LAB and page.samplesperpixel == 1:
         count = 1
     if photometric == PHOTOMETRIC.SEPARATED and page.tags.valueof(_INK_SET, 1) != 1:
         model, count = Model.CHANNELS, max(page.samplesperpixel - len(page.extrasamples), 1)
         notes = (*notes, "its inks are others than CMYK and are kept as channels")
     if page.samplesperpixel < count:
         raise ImageError(
-            f"{path} has {page.samplesperpixel} samples, but {_name(photometric)} needs {count}: replace it."
+            f"{path} has {page.samplesperpixel} samples, but {photometric_name(photometric)} needs {count}: "
+            "replace it."
         )
     colours, alpha_sample, alpha, more = _roles(page, count)
     notes = (*notes, *more)
@@ -124,85 +110,16 @@ def layout_of(path: Path, page: tifffile.TiffPage, significant: int | None, read
 
 
 def _photometric(page: tifffile.TiffPage) -> tuple[int, tuple[str, ...]]:
-    if page.compression == _APERIO_YCBCR and page.is_svs and page.samplesperpixel == 3:
+    if page.compression == APERIO_YCBCR and page.is_svs and page.samplesperpixel == 3:
         return PHOTOMETRIC.YCBCR, ()  # whatever its tag says, as OpenSlide reads it
-    if _PHOTOMETRIC in page.tags or page.compression == _OLD_JPEG:
+    if _PHOTOMETRIC in page.tags or page.compression == OLD_JPEG:
         return int(page.photometric), ()
     # As libtiff assumes (tif_getimage.c, TIFFRGBAImageBegin).
     if page.samplesperpixel >= 3:
         return PHOTOMETRIC.RGB, ("it does not say what its samples are; RGB is assumed",)
-    if page.compression in _FAX:
+    if page.compression in FAX:
         return PHOTOMETRIC.MINISWHITE, ("it does not say whether 0 is black; white is assumed",)
     return PHOTOMETRIC.MINISBLACK, ("it does not say whether 0 is black; black is assumed",)
-
-
-def _check(path: Path, page: tifffile.TiffPage, photometric: int) -> None:
-    """Raise ImageError for pages that are not read."""
-    depth = max(page.imagedepth, 1)
-    check_size(path, page.imagelength * depth, page.imagewidth)
-    if page.is_tiled:
-        check_size(path, page.tilelength * max(page.tiledepth, 1), page.tilewidth)
-    if photometric in _RAW:
-        raise ImageError(
-            f"{path} holds camera raw data ({_name(photometric)}), not an image: develop it first."
-        )
-    if photometric not in _COLOURS and photometric not in _GREY:
-        raise ImageError(
-            f"{path} has colours of the kind {_name(photometric)}, which is not read: convert it."
-        )
-    if page.sampleformat in (SAMPLEFORMAT.COMPLEXINT, SAMPLEFORMAT.COMPLEXIEEEFP):
-        raise ImageError(f"{path} holds complex numbers, which are no image: store their magnitude.")
-    if isinstance(bits := cast(int | tuple[int, ...], page.bitspersample), tuple):
-        listed = ", ".join(map(str, bits))
-        raise ImageError(f"{path} stores its samples with different numbers of bits ({listed}): convert it.")
-    if page.planarconfig not in (1, 2):
-        raise ImageError(f"{path} has a damaged PlanarConfiguration tag: replace it.")
-    if page.samplesperpixel > _MAX_SAMPLES:
-        raise ImageError(
-            f"{path} has {page.samplesperpixel} channels, but at most {MAX_CHANNELS} are read: split it."
-        )
-    if photometric in LIGHT:
-        if page.compression not in _SGILOG:
-            raise ImageError(
-                f"{path} has LogLuv colours without SGI's compression, which is not read: convert it."
-            )
-        return
-    if page.dtype is None:
-        kind = f"SampleFormat {int(page.sampleformat)}, {page.bitspersample} bits"
-        raise ImageError(f"{path} holds numbers of an unknown kind ({kind}): convert it.")
-    floating, bits = page.dtype.kind == "f", page.bitspersample
-    twelve = page.compression == 7 and page.samplesperpixel == 3 and page.planarconfig == 1
-    read = {
-        PHOTOMETRIC.PALETTE: bits <= 16 and not floating,
-        PHOTOMETRIC.YCBCR: (bits == 8 or (bits == 12 and twelve)) and not floating,
-        PHOTOMETRIC.CIELAB: bits == 32 if floating else bits in (8, 16),
-        PHOTOMETRIC.ICCLAB: bits in (8, 16) and not floating,
-    }
-    if not read.get(PHOTOMETRIC(photometric), True):
-        kind = "floats" if floating else "integers"
-        raise ImageError(
-            f"{path} has {_name(photometric)} of {kind} of {bits} bits, which is not read: convert it."
-        )
-    if photometric == PHOTOMETRIC.YCBCR and page.is_subsampled and not _is_subsampling_read(page):
-        name = enum_name(COMPRESSION, page.compression)
-        raise ImageError(
-            f"{path} has subsampled YCbCr compressed with {name}, which is not read: convert it."
-        )
-    if page.compression != 1:
-        try:
-            tifffile.TIFF.DECOMPRESSORS[page.compression]
-        except (KeyError, ImportError) as error:
-            name = enum_name(COMPRESSION, page.compression)
-            raise ImageError(
-                f"{path} is compressed with {name}, which no installed library reads: convert it."
-            ) from error
-
-
-def _is_subsampling_read(page: tifffile.TiffPage) -> bool:
-    """Whether YCbCr with fewer pixels of Cb and Cr is decoded: by libjpeg, or of bytes in one plane."""
-    if page.planarconfig != 1:
-        return False
-    return page.compression in _RGB_OUT or page.compression not in tifffile.TIFF.IMAGE_COMPRESSIONS
 
 
 def _roles(page: tifffile.TiffPage, count: int) -> tuple[tuple[int, ...], int | None, Alpha, tuple[str, ...]]:
@@ -219,7 +136,7 @@ def _roles(page: tifffile.TiffPage, count: int) -> tuple[tuple[int, ...], int | 
     # ExtraSamples describes the last samples.
     extras = {samples - len(kinds) + i: kind for i, kind in enumerate(kinds) if samples - len(kinds) + i >= 0}
     alphas = [sample for sample, kind in extras.items() if kind in _ALPHA and sample > 0]
-    if count < samples or page.photometric in _COLOURS:
+    if count < samples or page.photometric in COLOURS:
         colours = tuple(range(count))
         alphas = [sample for sample in alphas if sample >= count]
     else:
@@ -249,7 +166,7 @@ def _with_levels(
     if layout.photometric in LIGHT:
         levels = Levels(0.0, 1.0, "tone")
         return replace(layout, bits=32, floating=True, levels=levels, encoding=LINEAR)
-    if layout.photometric in _LAB:
+    if layout.photometric in LAB:
         return replace(layout, levels=lab_levels(layout.photometric, layout.bits, has_alpha))
     if layout.floating:
         levels = UNIT
@@ -319,7 +236,7 @@ def plane_samples(path: Path, plane: Plane, layout: Layout) -> tuple[np.ndarray,
     stored = colours = samples[..., list(layout.colours)]
     if layout.photometric == PHOTOMETRIC.PALETTE:
         colours = palette_of(path, page).colours[colours[..., 0]]
-    elif layout.photometric in _LAB:
+    elif layout.photometric in LAB:
         colours = unsigned_lab(layout.photometric, colours)
     elif _is_ycbcr(page, layout):
         colours = rgb_from_ycbcr(page, colours)
@@ -342,7 +259,7 @@ def _stored_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
             raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
         file.seek(plane.offset)
         pixels = file.read_array(dtype, count).reshape(page.shape)
-    elif layout.photometric == PHOTOMETRIC.YCBCR and page.is_subsampled and page.compression not in _RGB_OUT:
+    elif layout.photometric == PHOTOMETRIC.YCBCR and page.is_subsampled and page.compression not in RGB_OUT:
         return subsampled_ycbcr(path, page)
     else:
         _leave_jpeg_as_stored(page, layout)
@@ -366,7 +283,7 @@ def _leave_jpeg_as_stored(page: tifffile.TiffPage, layout: Layout) -> None:
     It takes three components for YCbCr and makes RGB of them, even those of Lab or of bands; libtiff writes
     them as they are (TIFF Technical Note 2). With a JFIF header they are YCbCr indeed.
     """
-    if page.compression not in _JPEG or page.planarconfig != 1:
+    if page.compression not in JPEG or page.planarconfig != 1:
         return
     known = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR)
     if page.samplesperpixel == 3 and layout.photometric not in known and not page.is_jfif:
@@ -379,22 +296,5 @@ def _is_ycbcr(page: tifffile.TiffPage, layout: Layout) -> bool:
     """Whether decoded samples are YCbCr still, rather than RGB that the decoder has made of it."""
     if layout.photometric != PHOTOMETRIC.YCBCR:
         return False
-    with_more = page.compression in _JPEG and page.samplesperpixel > 3  # which libjpeg leaves as it is
-    return page.planarconfig == 2 or page.compression not in _RGB_OUT or with_more
-
-
-def _name(photometric: int) -> str:
-    names = {8: "CIELab", 9: "ICCLab", 10: "ITULab", 5: "CMYK", 6: "YCbCr", 3: "palette"}
-    return names.get(photometric) or enum_name(PHOTOMETRIC, photometric)
-
-
-def enum_name(kind: type[COMPRESSION] | type[PHOTOMETRIC], number: int) -> str:
-    """Return the name of a tag's number.
-
-    >>> enum_name(COMPRESSION, 5), enum_name(COMPRESSION, 9999)
-    ('LZW', 'number 9999')
-    """
-    try:
-        return kind(number).name
-    except ValueError:
-        return f"number {number}"
+    with_more = page.compression in JPEG and page.samplesperpixel > 3  # which libjpeg leaves as it is
+    return page.planarconfig == 2 or page.compression not in RGB_OUT or with_more
