@@ -88,7 +88,7 @@ def list_folder(folder: str | Path, may_be_empty: bool = False) -> Listing:
         if folder.exists():
             raise ImageError(f"{folder} is a file: images= takes a folder.")
         raise ImageError(f"The folder {folder} does not exist: name a folder of images with images=.")
-    if suffix_of(folder.name) in FOLDER_SUFFIXES and _is_image_folder(folder):
+    if is_image_folder(folder):
         raise ImageError(f"{folder} is one image: name the folder that holds it with images=.")
     found: dict[bool, list[str]] = {True: [], False: []}
     for name, is_image in _files(folder, "", set()):
@@ -165,6 +165,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
+
+
+def is_image_folder(path: Path) -> bool:
+    """Whether a folder is itself an image, of a format whose images are folders (OME-Zarr)."""
+    return path.is_dir() and suffix_of(path.name) in FOLDER_SUFFIXES and _is_image_folder(path)
 
 
 def _is_image_folder(path: Path) -> bool:

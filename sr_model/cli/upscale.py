@@ -17,6 +17,7 @@ from dgp_mining.command_line import (
     out_option,
     overwrite_option,
 )
+from dgp_mining.images.paths import is_image_folder
 from dgp_mining.images.reader import ImageError
 from dgp_mining.images.reading import Reading
 from dgp_mining.reading_options import reading_options, two_numbers
@@ -24,7 +25,7 @@ from dgp_mining.terminal import ProgressLine, count, notify
 
 from ..image_io.writer import FORMATS
 from ..scaling import RequestedSize, Scale
-from ..upscaling.batch import Outcome, upscale_folder, upscale_images, upscale_unless_done
+from ..upscaling.batch import Outcome, stem_of, upscale_folder, upscale_images, upscale_unless_done
 from ..upscaling.files import ResultExists, UpscaleRequest
 from . import types
 from .command import Command
@@ -161,7 +162,7 @@ def main(
     )
     line = ProgressLine()
     into = None if out is None else Path(out)
-    if more or source.is_dir():
+    if more or (source.is_dir() and not is_image_folder(source)):
         if save_field or window:
             several = "there are several" if more else "INPUT is a folder"
             raise click.UsageError(f"--save-field and --window are for a single image, and {several}.")
@@ -176,11 +177,12 @@ def main(
         return
     if out and into and request.makes_image and out.endswith(("/", os.sep)):
         into.mkdir(parents=True, exist_ok=True)
-        into /= f"{source.stem}{FORMATS[form or 'png'].suffixes[0]}"
+        into /= f"{stem_of(source)}{FORMATS[form or 'png'].suffixes[0]}"
     if form and into and into.suffix.lower() not in FORMATS[form].suffixes:
         raise click.UsageError(f"--format {form} does not agree with the ending of {into}.")
     if into is None and request.makes_image:
-        into = source.with_name(f"{source.stem}_{_name(scale, size)}{FORMATS[form or 'png'].suffixes[0]}")
+        ending = FORMATS[form or "png"].suffixes[0]
+        into = source.with_name(f"{stem_of(source)}_{_name(scale, size)}{ending}")
     done = upscale_unless_done(source, into, request, model, line)
     line.clear()
     if save_field:

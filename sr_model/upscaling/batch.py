@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dgp_mining.images.formats.table import FOLDER_SUFFIXES, SUFFIXES, suffix_of
 from dgp_mining.images.limits import max_pixels, too_large
+from dgp_mining.images.paths import is_image_folder
 from dgp_mining.images.reader import ImageError, image_size
 
 from ..image_io.reader import images_in
@@ -106,7 +108,7 @@ def upscale_images(
     paths = list({Path(image).resolve(): Path(image) for image in images}.values())
     named: dict[str, Path] = {}
     for path in paths:
-        if path.is_dir():
+        if path.is_dir() and not is_image_folder(path):
             raise ImageError(f"{path} is a folder: name it alone, or name images only.")
         if (other := named.setdefault(path.name, path)) != path:
             raise ImageError(
@@ -128,7 +130,7 @@ def targets(names: Sequence[Path], suffix: str) -> list[Path]:
     >>> [str(name) for name in targets([Path("a.png"), Path("a.jpg"), Path("b/a.png")], ".webp")]
     ['a.png.webp', 'a.jpg.webp', 'b/a.webp']
     """
-    short = [name.with_suffix(suffix) for name in names]
+    short = [name.with_name(stem_of(name) + suffix) for name in names]
     while True:
         times = Counter(short)
         longer = [
@@ -138,6 +140,16 @@ def targets(names: Sequence[Path], suffix: str) -> list[Path]:
         if longer == short:
             return short
         short = longer
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of an image or saved field without its suffix, if it has one.
+
+    >>> [stem_of(Path(name)) for name in ("a/b.c.png", "brain.nii.gz", "1.2.840.10008", "a.safetensors")]
+    ['b.c', 'brain', '1.2.840.10008', 'a']
+    """
+    suffix = suffix_of(path.name)
+    return path.name[: -len(suffix)] if suffix in SUFFIXES | FOLDER_SUFFIXES | {SUFFIX} else path.name
 
 
 def _upscale_each(

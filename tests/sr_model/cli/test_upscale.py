@@ -358,6 +358,20 @@ def test_a_single_result_that_exists_is_left_too(checkpoint, small):
     refused(run(*one, "--skip-existing", "--save-field", "f.safetensors"), 2, "--save-field")
 
 
+def test_an_image_that_is_a_folder_is_one_image(checkpoint, photographs):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group("a.zarr", mode="w", zarr_format=3)
+    group.create_array("0", shape=(6, 8), dtype="uint8")[...] = np.full((6, 8), 90, np.uint8)
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}
+    result = run(upscale, "a.zarr", "--scale", 2, "--model", checkpoint)
+    assert result.exit_code == 0, result.output
+    assert size("a_x2.png") == (16, 12)
+    result = run(upscale, "a.zarr", photographs / "0.png", "--out", "b", "--scale", 2, "--model", checkpoint)
+    assert result.exit_code == 0, result.output
+    assert size("b/a.png") == (16, 12)
+
+
 def test_numbers_are_read_as_chosen_and_said(checkpoint):
     numbers = np.linspace(0, 10_000, 48).astype(np.uint16).reshape(6, 8)
     tifffile.imwrite("reflectance.tif", numbers, photometric="minisblack")
