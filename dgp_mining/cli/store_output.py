@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from ..duration import duration
+from ..images.reading import AS_STORED
 from ..store.verify import Verification
 from ..terminal import count, listed
 
@@ -18,7 +20,7 @@ def status_text(summary: dict[str, Any]) -> str:
         f"({duration(summary['seconds'])} of fitting)",
         f"images    {summary['images'] or 'of several folders'}",
         f"settings  crop {settings['crop']}, density {settings['density']:g}, recipe {settings['recipe']}, "
-        f"{settings['iterations']} iterations, seed {settings['seed']}",
+        f"{settings['iterations']} iterations, seed {settings['seed']}{_reading(settings)}",
     ]
     if recent := summary["recent"]:
         rate = recent["crops_per_second"]
@@ -39,6 +41,25 @@ def status_text(summary: dict[str, Any]) -> str:
     lines += listed([f"failed: {failure['error']}" for failure in summary["failures"]])
     lines += listed([f"skipped: {skipped['error']}" for skipped in summary["skipped"]])
     return "\n".join(lines)
+
+
+def _reading(settings: dict[str, Any]) -> str:
+    """Return the choices on how images are read, such as ", white 10000"; older stores have none."""
+    chosen = {key: settings.get(key, usual) for key, usual in asdict(AS_STORED).items()}
+    return "".join(
+        f", {key} {_short(value)}" for key, value in chosen.items() if value != getattr(AS_STORED, key)
+    )
+
+
+def _short(value: Any) -> str:
+    """A setting as it is given on the command line.
+
+    >>> _short(10000.0), _short([-5.0, 900.5]), _short("reinhard")
+    ('10000', '-5,900.5', 'reinhard')
+    """
+    if isinstance(value, list):
+        return ",".join(map(_short, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def copies_text(copies: int) -> str:

@@ -237,6 +237,7 @@ def test_the_reading_is_recorded_and_another_does_not_resume_the_store(
     options += ["--scheduler", "sync"]
     assert run(*options, "--white", 10_000).exit_code == 0
     assert Store.open(tmp_path / "a.zarr").settings.reading.white == 10_000
+    assert "iterations, seed 0, white 10000\n" in run("status", "--store", tmp_path / "a.zarr").stdout
     shown = fitted_crop(Store.open(tmp_path / "a.zarr"), 0)
     assert shown.pixels is not None
     assert np.unique(shown.pixels).tolist() == pytest.approx([0.9])
