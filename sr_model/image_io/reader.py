@@ -24,7 +24,7 @@ from dgp_mining.images.reading import AS_STORED, Reading
 from dgp_mining.images.stored import StoredImage, read_stored, sixteen_or_eight_bits
 
 from .metadata import Metadata, describes_layout, loaded_exif, portable_exif, portable_texts, profile_fits
-from .xmp import is_well_formed
+from .xmp import is_well_formed, without_other_parts
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +124,11 @@ def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Meta
     if xmp is not None and not is_well_formed(xmp):
         notes.append("its XMP is damaged and is dropped")
         xmp = None
+    if xmp is not None:
+        xmp, removed = without_other_parts(xmp)
+        notes += [
+            f"what its XMP says of a {what} is not kept" for what in removed if what != "further images"
+        ]
     if geo is not None and stored.file.orientation != 1:
         notes.append("its georeference is dropped, since it counts in pixels that are not upright")
         geo = None

@@ -8,6 +8,14 @@ from xml.etree import ElementTree
 _TIFF = "http://ns.adobe.com/tiff/1.0/"
 _EXIF = "http://ns.adobe.com/exif/1.0/"
 _NOTE = "http://ns.adobe.com/xmp/note/"
+_OF_OTHER_PARTS = {
+    "http://ns.adobe.com/hdr-gain-map/1.0/": ("gain map", rb"\w+"),
+    "http://ns.google.com/photos/1.0/container/": ("further images", rb"\w+"),
+    "http://ns.google.com/photos/1.0/camera/": ("motion photo", rb"(?:MotionPhoto|MicroVideo)\w*"),
+    "http://ns.google.com/photos/1.0/depthmap/": ("depth map", rb"\w+"),
+    "http://ns.google.com/photos/1.0/panorama/": ("panorama", rb"\w+"),
+}
+"""By namespace: what its properties (those with such names) describe in pixels or bytes of the old file."""
 _SPACES = re.compile(rb"""xmlns:([\w.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
@@ -43,6 +51,25 @@ def resized_xmp(packet: bytes, width: int | None, height: int | None, to_srgb: b
         changed = re.sub(rb"""\s%b\s*=\s*("[^"]*"|'[^']*')""" % extended, b"", changed)
         changed = re.sub(rb"<%b>[^<]*</%b>" % (extended, extended), b"", changed)
     return changed if is_well_formed(changed) else None
+
+
+def without_other_parts(packet: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Remove the properties of other images in the file, which a result does not have, and of panoramas.
+
+    Returns the packet, and what was removed, such as "gain map". If a property cannot be cut out, nothing is.
+    """
+    changed = packet
+    removed: list[str] = []
+    for prefix, one, other in _SPACES.findall(packet):
+        what, names = _OF_OTHER_PARTS.get((one or other).decode("utf-8", "replace"), ("", b""))
+        if not what:
+            continue
+        name = re.escape(prefix) + b":" + names
+        shorter = re.sub(rb"<(%b)(?:\s[^>]*)?(?:/>|(?<!/)>.*?</\1\s*>)" % name, b"", changed, flags=re.DOTALL)
+        shorter = re.sub(rb"""\s%b\s*=\s*("[^"]*"|'[^']*')""" % name, b"", shorter)
+        if shorter != changed:
+            changed, removed = shorter, [*removed, what]
+    return (changed, tuple(removed)) if is_well_formed(changed) else (packet, ())
 
 
 def is_well_formed(packet: bytes) -> bool:

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sr_model.image_io.xmp import is_well_formed, resized_xmp
+from sr_model.image_io.xmp import is_well_formed, resized_xmp, without_other_parts
 
 PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -62,3 +62,23 @@ def test_converted_colours_are_said():
 def test_what_is_no_packet_is_not_passed_on(packet):
     assert not is_well_formed(packet)
     assert resized_xmp(packet, 160, 120) is None
+
+
+def test_a_result_does_not_claim_the_other_images_of_its_source():
+    packet = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
+  xmlns:Container="http://ns.google.com/photos/1.0/container/" xmlns:GCamera="http://ns.google.com/photos/1.0/camera/"
+  xmlns:Item="http://ns.google.com/photos/1.0/container/item/" xmlns:GPano='http://ns.google.com/photos/1.0/panorama/'
+  hdrgm:Version="1.0" GCamera:MotionPhoto="1" GCamera:Kept="2" tiff:Make="Phone">
+ <Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="GainMap"
+   Item:Length="1234"/></rdf:li></rdf:Seq></Container:Directory>
+ <GPano:FullPanoWidthPixels>4000</GPano:FullPanoWidthPixels><tiff:Model>M</tiff:Model>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+    changed, removed = without_other_parts(packet)
+    assert sorted(removed) == ["further images", "gain map", "motion photo", "panorama"]
+    left = properties(changed)
+    assert left.pop(TIFF + "Make") == "Phone"
+    assert left.pop(TIFF + "Model") == "M"
+    assert left.pop("{http://ns.google.com/photos/1.0/camera/}Kept") == "2"
+    assert {name for name in left if "google" in name or "gain" in name} == set()
+    assert without_other_parts(PACKET) == (PACKET, ())
