@@ -98,13 +98,22 @@ def _encoding(header: Header, notes: list[str]) -> Encoding:
         return Encoding(header.profile, said_by="its ICC profile")
     if header.broken_profile:
         notes.append("its colour profile is incomplete and is ignored")
-    space, index = _colour_space(header.exif)
     if len(header.components) < 4:
-        if space == _ADOBE_RGB or (space in (None, _UNCALIBRATED) and index == "R03"):
+        if says_adobe_rgb(header.exif):
             return ADOBE_RGB
-        if space == _UNCALIBRATED:
+        if _colour_space(header.exif)[0] == _UNCALIBRATED:
             notes.append("its EXIF says that its colours are not calibrated: they are taken for sRGB")
     return SRGB
+
+
+def says_adobe_rgb(exif: bytes | None) -> bool:
+    """Whether an EXIF says Adobe RGB, as cameras do (DCF 2.0, 7.3.2).
+
+    >>> says_adobe_rgb(None)
+    False
+    """
+    space, index = _colour_space(exif)
+    return space == _ADOBE_RGB or (space in (None, _UNCALIBRATED) and index == "R03")
 
 
 def _colour_space(exif: bytes | None) -> tuple[int | None, str]:

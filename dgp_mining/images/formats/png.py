@@ -17,6 +17,7 @@ from ..h273 import encoding_of, is_known
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
 from ..limits import ImageError, check_size
 from ..reading import Reading
+from .jpeg import says_adobe_rgb
 from .pillow_file import frame_note, open_pillow
 from .png_chunks import COLOURS, Chunks, attachments, exif_of, inflate, read_chunks, without_animation
 
@@ -47,6 +48,8 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     if _is_narrow(chunks):
         levels = _narrow_range(depth, 3 if colour else 1, transparent)
     exif = exif_of(path, chunks)
+    if encoding == SRGB and says_adobe_rgb(exif):  # "of historical value only" (eXIf)
+        notes.append("its EXIF says Adobe RGB, which does not count in PNG: it is taken for sRGB")
     return ImageFile(
         path=path,
         format="PNG",

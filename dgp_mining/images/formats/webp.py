@@ -15,6 +15,7 @@ from ..encoding import Encoding
 from ..image_file import Alpha, ImageFile, Model, Samples, full_range
 from ..limits import ImageError, check_size
 from ..reading import Reading
+from .jpeg import says_adobe_rgb
 from .pillow_file import frame_note, open_pillow
 
 _ALPHA = 0x10  # a flag of VP8X
@@ -39,6 +40,10 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     if frame >= max(header.frames, 1):
         raise ImageError(f"{path} has {max(header.frames, 1)} frames, so slice={frame} is not among them.")
     exif = header.chunks.get("EXIF", b"").removeprefix(b"Exif\0\0") or None
+    profile = header.chunks.get("ICCP") or None
+    notes = frame_note(frame, header.frames, "frames")
+    if profile is None and says_adobe_rgb(exif):  # without a profile, it is sRGB (RFC 9649)
+        notes = (*notes, "its EXIF says Adobe RGB, which does not count in WebP: it is taken for sRGB")
     return ImageFile(
         path=path,
         format="WebP",
@@ -49,9 +54,9 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
         alpha=Alpha.STRAIGHT if header.alpha else Alpha.NONE,
         bits=8,
         levels=full_range(8),
-        encoding=Encoding(header.chunks.get("ICCP") or None),
+        encoding=Encoding(profile),
         orientation=exif_orientation(exif),
-        notes=frame_note(frame, header.frames, "frames"),
+        notes=notes,
         decode=partial(_decode, path, frame, header.alpha),
         attachments=partial(exif_attachments, exif, None, xmp=header.chunks.get("XMP ")),
     )
