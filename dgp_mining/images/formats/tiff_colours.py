@@ -158,10 +158,23 @@ def _corners(page: tifffile.TiffPage, rows: int, columns: int) -> Iterator[tuple
 def light_from_logluv(path: Path, index: int, channels: int) -> np.ndarray:
     """Decode LogL or LogLuv (Larson 1998) with libtiff: [H, W, 1 or 3] linear light, sRGB primaries."""
     decoded = np.asarray(imagecodecs.tiff_decode(path.read_bytes(), index=index))
-    xyz = decoded.reshape(*decoded.shape[:2], -1).astype(np.float64)
-    if xyz.shape[2] != channels or decoded.dtype.kind != "f":
+    decoded = decoded.reshape(*decoded.shape[:2], -1)
+    if decoded.shape[2] != channels:
         raise ValueError("libtiff does not decode its LogLuv")
+    if channels == 1 and decoded.dtype.itemsize == 2:  # imagecodecs asks for floats of LogLuv only
+        return _light_from_logl(decoded)
+    if decoded.dtype.kind != "f":
+        raise ValueError("libtiff does not decode its LogLuv")
+    xyz = decoded.astype(np.float64)
     return (xyz if channels == 1 else xyz @ _RGB_FROM_XYZ.T).astype(np.float32)
+
+
+def _light_from_logl(stored: np.ndarray) -> np.ndarray:
+    """Light of 16-bit LogL: a sign, and 256 steps for each power of two from 2^-64 (Larson 1998, eq. 2)."""
+    numbers = stored.view(np.uint16)
+    logarithm = numbers & 0x7FFF
+    light = np.where(logarithm > 0, np.exp2((logarithm + 0.5) / 256 - 64), 0)
+    return np.where(numbers & 0x8000, -light, light).astype(np.float32)
 
 
 def _numbers(page: tifffile.TiffPage, tag: int, default: tuple[float, ...]) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Alpha keeps its own white where colours have fewer significant bits; no orientation but 1 to 8 counts."""
+"""White of alpha where colours have fewer significant bits; orientations that are none; LogL."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from test_tiff import write_tiff
 
 from dgp_mining.images.reader import image_size
 from dgp_mining.images.stored import read_stored
@@ -61,3 +62,13 @@ def test_an_orientation_that_does_not_exist_changes_nothing(path: Path, orientat
     tifffile.imwrite(path, values, extratags=[(274, SHORT, 1, orientation, True)])
     assert image_size(path) == (5, 7)
     np.testing.assert_array_equal(read_stored(path).pixels[..., 0], values)
+
+
+def test_logl_is_light_without_colour(path: Path) -> None:
+    """L = 2^((Le + 0.5) / 256 - 64) (Larson 1998); libtiff writes it with 16-bit integers in its tags."""
+    numbers = [0, 63 * 256, 62 * 256 + 128, 63 * 256 | 0x8000]
+    planes = b"".join(bytes([4, *(number >> shift & 255 for number in numbers)]) for shift in (8, 0))
+    tags = {259: (SHORT, [34676]), 339: (SHORT, [2])}
+    write_tiff(path, (1, 4), planes, [16], 32844, tags)
+    pixels = read_stored(path).pixels[0, :, 0]
+    np.testing.assert_allclose(pixels, [0, 0.5, 0.25 * 2**0.5, 0], rtol=0.002)
