@@ -67,8 +67,13 @@ def choose_pages(path: Path, tiff: tifffile.TiffFile, reading: Reading) -> Chose
         raise ImageError(f"{path} has {len(full)} {what}, so slice={number} is not among them.")
     page = full[number]
     chosen = _of_volume(path, page, reading if len(full) == 1 else replace(reading, slice=None))
+    own = [below for below in _below(tiff, page) if _is_mask(below)]
+    own = [mask for mask in own + masks * (len(full) == 1) if not mask.subfiletype & _REDUCED]
     mask = next((mask for mask in masks if _belongs(mask, page)), None)
+    mask = mask or next((mask for mask in own if _is_as_large(mask, page)), None)
     notes = frame_note(number, len(full), "pages")
+    if own and mask is None:
+        notes = (*notes, "its transparency mask has another size and is left out")
     said = (tiff.imagej_metadata or {}).get("images", 1)
     if isinstance(said, int) and said > max(len(full), 1):  # more than tifffile found, or it were a stack
         notes = (*notes, f"its description names {said} images, but it holds {len(full)}")
@@ -242,5 +247,9 @@ def _is_mask(page: tifffile.TiffPage) -> bool:
 
 def _belongs(mask: tifffile.TiffPage, page: tifffile.TiffPage) -> bool:
     """Whether a mask is that of a page: of the same size, and behind it."""
-    same = (mask.imagelength, mask.imagewidth) == (page.imagelength, page.imagewidth)
-    return same and mask.index > page.index and not mask.subfiletype & _REDUCED
+    behind = mask.index > page.index and not mask.subfiletype & _REDUCED
+    return behind and _is_as_large(mask, page)
+
+
+def _is_as_large(mask: tifffile.TiffPage, page: tifffile.TiffPage) -> bool:
+    return (mask.imagelength, mask.imagewidth) == (page.imagelength, page.imagewidth)

@@ -165,8 +165,8 @@ def _with_levels(
         return replace(layout, bits=palette.bits, levels=full_range(palette.bits), notes=notes)
     if layout.photometric in LIGHT:
         levels = Levels(0.0, 1.0, "tone")
-        white = ("the white of its LogLuv is taken for D65",) if layout.model == Model.RGB else ()
-        notes = (*layout.notes, *white)
+        said = ("the white of its LogLuv is taken for D65",) if layout.model == Model.RGB else ()
+        notes = (*layout.notes, *said)
         return replace(layout, bits=32, floating=True, levels=levels, encoding=LINEAR, notes=notes)
     if layout.photometric in LAB:
         return replace(layout, levels=lab_levels(layout.photometric, layout.bits, has_alpha))

@@ -72,6 +72,29 @@ def test_overviews_and_masks_are_no_pages(path: Path) -> None:
     np.testing.assert_array_equal(stored.file.valid(), mask)
 
 
+@pytest.mark.parametrize("where", ["before", "below"])
+def test_the_only_mask_counts_wherever_it_lies(path: Path, where: str) -> None:
+    image, mask = noise(64, 48, 3), np.zeros((64, 48), bool)
+    mask[10:30, 5:40] = True
+    with tifffile.TiffWriter(path) as tiff:
+        if where == "before":
+            tiff.write(mask, photometric="mask", subfiletype=4, metadata=None)
+        tiff.write(image, photometric="rgb", subifds=int(where == "below"), metadata=None)
+        if where == "below":
+            tiff.write(mask, photometric="mask", subfiletype=4, metadata=None)
+    np.testing.assert_array_equal(read_stored(path).pixels, np.where(mask[..., None], image, 0))
+
+
+def test_a_mask_of_another_size_is_said(path: Path) -> None:
+    image = noise(64, 48, 3)
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(image, photometric="rgb", metadata=None)
+        tiff.write(np.zeros((128, 96), bool), photometric="mask", subfiletype=4, metadata=None)
+    stored = read_stored(path)
+    np.testing.assert_array_equal(stored.pixels, image)
+    assert stored.notes == ("its transparency mask has another size and is left out",)
+
+
 def test_an_overview_in_a_subifd_is_no_page(path: Path) -> None:
     image = noise(64, 48, 3)
     write_pages(path, (image, {"subifds": 1}), (image[::2, ::2].copy(), {"subfiletype": 1}))
