@@ -15,6 +15,7 @@ MOST_LEVELS = 3
 """Different whites and blacks of images that are the same otherwise, which `alike` keeps apart."""
 
 _TRANSFERS = {"srgb": "sRGB", "linear": "linear light", "bt709": "BT.709", "pq": "PQ", "hlg": "HLG"}
+_WITHOUT_PROFILE = {Model.CMYK: "inks without a profile", Model.LAB: "Lab of D50"}
 
 
 def kind_of(file: ImageFile) -> str:
@@ -32,13 +33,16 @@ def kind_of(file: ImageFile) -> str:
 
 
 def levels_in_words(file: ImageFile, reading: Reading = AS_STORED) -> str:
-    """Return how stored numbers become [0, 1], such as "white is 65,535"."""
+    """Return how stored numbers become [0, 1], such as "white is 65,535"; of Lab, those of L*."""
     if file.levels_by_pixels and not file.levels_chosen:
         return file.levels_by_pixels
     if file.levels is None:
         return "the value of white is unknown"
-    black, white = (_number(level) for level in _stored(file, file.levels))
-    said = f"white is {white}" if black == "0" else f"black is {black}, white is {white}"
+    black, white = (_number(level) for level in _of_colours(file, file.levels))
+    if file.model == Model.CMYK:
+        said = f"full ink is {white}" if black == "0" else f"no ink is {black}, full ink is {white}"
+    else:
+        said = f"white is {white}" if black == "0" else f"black is {black}, white is {white}"
     if file.levels.beyond == "tone":
         said += ", and what is brighter " + {"clip": "is white too"}.get(
             reading.tone, f"is mapped by {reading.tone}"
@@ -73,6 +77,8 @@ def alike(described: Sequence[tuple[str, str]]) -> list[str]:
 
 def colours_in_words(file: ImageFile) -> str:
     """Return how values become colours, as `encoding_in_words`; bands are none."""
+    if file.encoding.profile is None and file.model in _WITHOUT_PROFILE:
+        return _WITHOUT_PROFILE[file.model]
     return "bands as they are" if file.model == Model.CHANNELS else encoding_in_words(file.encoding)
 
 
@@ -120,14 +126,20 @@ def white_of(file: ImageFile) -> float | None:
     """Return the stored number that is white, the mean over channels; None if only the pixels show it."""
     if file.levels is None or (file.levels_by_pixels and not file.levels_chosen):
         return None
-    return float(np.mean(_stored(file, file.levels)[1]))
+    black, white = _of_colours(file, file.levels)
+    return float(np.mean(black if file.model == Model.CMYK else white))  # of CMYK, no ink is white
 
 
-def _stored(file: ImageFile, levels: Levels) -> tuple[float | tuple[float, ...], float | tuple[float, ...]]:
-    """Black and white as they are in the file; decoders scale 1, 2 and 4 bits up to 8."""
+def _of_colours(file: ImageFile, levels: Levels) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Black and white as they are in the file, without those of alpha, or of a* and b*.
+
+    Decoders scale 1, 2 and 4 bits up to 8.
+    """
     if file.bits < 8 and levels == full_range(8):
         levels = full_range(file.bits)
-    return levels.black, levels.white
+    count = 1 if file.model == Model.LAB else None if file.alpha == Alpha.NONE else file.channels
+    black, white = (tuple(np.ravel(level)[:count].tolist()) for level in (levels.black, levels.white))
+    return black, white
 
 
 def _number(level: float | tuple[float, ...]) -> str:

@@ -55,6 +55,22 @@ def test_levels(levels: Levels | None, reading: Reading, words: str) -> None:
     assert levels_in_words(image(levels=levels), reading) == words
 
 
+def test_levels_are_those_of_colours_not_of_alpha() -> None:
+    grey = image(alpha=Alpha.STRAIGHT, levels=Levels((255, 0), (0, 255)))
+    assert (levels_in_words(grey), white_of(grey)) == ("black is 255, white is 0", 0)
+    lab = image(model=Model.LAB, channels=3, levels=Levels((0, -128, -128), (100, 127, 127)))
+    assert (levels_in_words(lab), white_of(lab)) == ("white is 100", 100)
+    assert colours_in_words(lab) == "Lab of D50"
+
+
+def test_levels_of_inks_are_named_as_such() -> None:
+    inks = image(model=Model.CMYK, channels=4, levels=full_range(8), bits=8)
+    assert (levels_in_words(inks), white_of(inks)) == ("full ink is 255", 0)
+    assert colours_in_words(inks) == "inks without a profile"
+    reversed_ = replace(inks, levels=Levels(4095, 0))
+    assert (levels_in_words(reversed_), white_of(reversed_)) == ("no ink is 4,095, full ink is 0", 4095)
+
+
 def test_where_the_pixels_decide_the_reader_of_the_format_says_how() -> None:
     file = image(levels=full_range(16), levels_by_pixels="white is 65,535, or 4,095")
     assert (levels_in_words(file), white_of(file)) == ("white is 65,535, or 4,095", None)
