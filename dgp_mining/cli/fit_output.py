@@ -53,8 +53,9 @@ class ConsoleCallback(Callback):
         for note in progress.notes:
             kind = re.sub(r"\d+", "", note.partition(": ")[2])
             if kind not in self.noted:  # a thousand images may have an alpha channel: one line is enough
+                once = "" if self.noted else f" (Each note is shown once; {self.log.path} has all images.)"
                 self.noted.add(kind)
-                self.line.interject(f"{note}. {self.log.path} names all such images.")
+                self.line.interject(f"{note}.{once}")
 
     def on_message(self, text: str) -> None:
         """Print a message above the progress."""

@@ -30,8 +30,9 @@ def survey_text(found: Survey) -> str:
         lines.append(f"{counted(found.others)}.")
     if found.misnamed:
         path, form = next(iter(found.misnamed.items()))
+        such = "such as " if len(found.misnamed) > 1 else ""
         lines.append(
-            f"{len(found.misnamed):,} of them would be read with the right suffix, such as {path}, which is "
+            f"{len(found.misnamed):,} of them would be read with the right suffix: {such}{path}, which is "
             f"{form}."
         )
     return "\n".join([*lines, *(f"warning: {text}" for text in found.warnings)])

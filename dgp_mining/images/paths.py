@@ -38,6 +38,17 @@ def unsafe_name(name: str) -> str | None:
     return None
 
 
+def real_path(path: str | Path) -> Path:
+    """Return the absolute path of a file without links, as `Path.resolve`.
+
+    A link to itself keeps its path; `Path.resolve` raises RuntimeError for it in Python before 3.13.
+
+    >>> real_path("/a/../b").as_posix()[-2:]
+    '/b'
+    """
+    return Path(os.path.realpath(path))
+
+
 def printable_name(name: str) -> str:
     """Replace unprintable characters and backslashes in `name`, so that it can be shown and stored.
 

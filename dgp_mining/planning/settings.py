@@ -190,8 +190,15 @@ def _differences(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
         if isinstance(there, dict) and isinstance(here, dict):
             sentences += [f"{key} {text}" for text in _differences(there, here)]
         elif there != here:
-            sentences.append(f"{key} is {there} there and {here} here")
+            sentences.append(f"{key} is {_spelt(there)} there and {_spelt(here)} here")
     return sentences
+
+
+def _spelt(value: Any) -> str:
+    """A setting as it is given: no number has a needless ".0", and None was not given."""
+    if isinstance(value, list):
+        return ",".join(map(_spelt, value))
+    return "not given" if value is None else str(value).removesuffix(".0")
 
 
 def _check_keys(found: Mapping[str, Any], expected: Any, optional: tuple[str, ...] = ()) -> None:

@@ -110,7 +110,8 @@ def reason(name: str, text: str) -> str:
     """Reduce an error message about the image `name` to its kind, without name, numbers and advice."""
     _, _, rest = text.rpartition(name)
     rest = re.sub(r" is \d+x\d+,", " is", rest.lstrip(": "))
-    rest = re.sub(r" ?\([^)]*\)", "", rest)
+    while (shorter := re.sub(r" ?\([^()]*\)", "", rest)) != rest:  # the innermost brackets first
+        rest = shorter
     return re.split(r": |\.$", rest.strip())[0]
 
 

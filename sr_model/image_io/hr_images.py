@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dgp_mining.images.paths import real_path
 from dgp_mining.images.reader import ImageError
 
 from .reader import images_in
@@ -93,7 +94,7 @@ def find_hr_images(
     paths = images_in(root, argument)
     if without is not None:
         apart = Path(without).resolve()
-        paths = [path for path in paths if not path.resolve().is_relative_to(apart)]
+        paths = [path for path in paths if not real_path(path).is_relative_to(apart)]
         if not paths:
             raise ImageError(f"All images of {root} are in {without}: name another folder with {argument}.")
     low: dict[str, list[Path]] = {}

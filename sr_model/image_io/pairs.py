@@ -15,6 +15,7 @@ from fractions import Fraction
 from math import floor
 from pathlib import Path
 
+from dgp_mining.images.paths import real_path
 from dgp_mining.images.reader import ImageError, image_size
 
 from ..scaling import scale_between
@@ -103,14 +104,14 @@ def find_pairs(images: Sequence[Path], folders: Sequence[str | Path], argument: 
         ImageError: for a folder that does not exist or holds no images.
     """
     low = {folder: images_in(folder, argument) for folder in map(Path, folders)}
-    listed = {path.resolve() for path in images}
-    both = {path for paths in low.values() for path in paths if path.resolve() in listed}
+    listed = {real_path(path) for path in images}
+    both = {path for paths in low.values() for path in paths if real_path(path) in listed}
     low = {
         folder: [path for path in paths if path not in both or is_low_resolution(path)]
         for folder, paths in low.items()
     }
-    marked = {path.resolve() for path in both if is_low_resolution(path)}
-    high = [path for path in images if path.resolve() not in marked]
+    marked = {real_path(path) for path in both if is_low_resolution(path)}
+    high = [path for path in images if real_path(path) not in marked]
     partners, refused = _partners(high, low)
     pairs: list[Pair] = []
     for hr in high:

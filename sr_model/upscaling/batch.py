@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dgp_mining.images.formats.table import FOLDER_SUFFIXES, SUFFIXES, suffix_of
 from dgp_mining.images.limits import max_pixels, too_large
-from dgp_mining.images.paths import is_image_folder
+from dgp_mining.images.paths import is_image_folder, real_path
 from dgp_mining.images.reader import ImageError, image_size
 
 from ..image_io.reader import images_in
@@ -76,7 +76,7 @@ def upscale_folder(
         raise ImageError(f"{target} is the folder of the images themselves: name another output.")
     check_folder(target)
     made = target.resolve()
-    images = [path for path in images_in(source, "source=") if not path.resolve().is_relative_to(made)]
+    images = [path for path in images_in(source, "source=") if not real_path(path).is_relative_to(made)]
     yield from _upscale_each(
         [(path, path.relative_to(source)) for path in images], target, request, model, form, progress
     )
@@ -105,7 +105,7 @@ def upscale_images(
     [('a.png', (16, 12)), ('b.png', (16, 12))]
     """
     target = Path(target)
-    paths = list({Path(image).resolve(): Path(image) for image in images}.values())
+    paths = list({real_path(image): Path(image) for image in images}.values())
     named: dict[str, Path] = {}
     for path in paths:
         if path.is_dir() and not is_image_folder(path):

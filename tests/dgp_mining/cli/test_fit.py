@@ -241,7 +241,7 @@ def test_the_reading_is_recorded_and_another_does_not_resume_the_store(
     shown = fitted_crop(Store.open(tmp_path / "a.zarr"), 0)
     assert shown.pixels is not None
     assert np.unique(shown.pixels).tolist() == pytest.approx([0.9])
-    assert "white is 10000.0 there and None here" in one_sentence(run(*options), 1)
+    assert "white is 10000 there and not given here" in one_sentence(run(*options), 1)
 
 
 def test_reasons_that_many_images_share_are_said_once(photos: Path) -> None:

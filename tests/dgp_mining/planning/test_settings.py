@@ -102,7 +102,7 @@ def test_an_older_store_is_resumed_by_runs_that_read_as_it_did_and_by_no_others(
     assert differences(older, resolve_settings(Settings(crop=32))) == []
     assert differences(older, resolve_settings(Settings(crop=32, white=10_000, tone="reinhard"))) == [
         "tone is clip there and reinhard here",
-        "white is None there and 10000.0 here",
+        "white is not given there and 10000 here",
     ]
 
 

@@ -12,6 +12,7 @@ from dgp_mining.cli import main
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.store.store import Chunk
+from dgp_mining.store.summary import reason
 
 
 def run(*arguments: object) -> Result:
@@ -42,3 +43,10 @@ def test_status_exits_with_3_only_for_what_is_finished_with_failures(
     running = run("status", "--store", path, "--json")
     assert running.exit_code == 0
     assert json.loads(running.stdout)["recent"]["crops_per_second"] > 0
+
+
+def test_a_reason_has_no_brackets_even_if_they_hold_others() -> None:
+    error = (
+        "a.jpg cannot be decoded (image file is truncated (11 bytes not processed)): replace or remove it."
+    )
+    assert reason("a.jpg", error) == "cannot be decoded"

@@ -93,3 +93,9 @@ def test_many_folders_are_counted(root: Path) -> None:
     make(root, " ".join(f"HR/x{scale}/a.png" for scale in range(10, 30)))
     with pytest.raises(ImageError, match=r"HR/x17 and 12 more"):
         find_hr_images(root)
+
+
+def test_a_link_to_itself_is_listed_like_any_image_that_cannot_be_read(root: Path) -> None:
+    make(root, "a.png")
+    (root / "self.png").symlink_to("self.png")
+    assert len(find_hr_images(root, without=root.parent / "other").paths) == 2

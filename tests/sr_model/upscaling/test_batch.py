@@ -99,3 +99,14 @@ def test_images_that_would_take_each_others_place_are_refused(network, photograp
         with pytest.raises(ImageError, match=mentions):
             list(upscale_images(images, out, 2.0, network))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_link_to_itself_is_an_error_of_its_own(network, photographs, tmp_path):
+    link = photographs / "self.png"
+    link.symlink_to("self.png")
+    outcomes = [outcome for *_, outcome in upscale_folder(photographs, tmp_path / "out", 2.0, network)]
+    assert outcomes[:4] == [(80, 96)] * 4
+    assert "self.png" in str(outcomes[4])
+    images = [photographs / "0.png", link]
+    (_, (_, _, error)) = upscale_images(images, tmp_path / "more", 2.0, network)
+    assert isinstance(error, ImageError)
