@@ -116,7 +116,8 @@ def _from_encoding(
 ) -> np.ndarray:
     """Convert from primaries and a transfer function, with a note that says what in the file names them."""
     who = encoding.said_by or "its format"
-    said = f"{who} says {_transfer_name(encoding)}"
+    several = " and " in who
+    said = f"{who} {'say' if several else 'says'} {_transfer_name(encoding)}"
     if model == Model.RGB and encoding.primaries != SRGB_CHROMATICITIES:
         said += " and other primaries than sRGB has"
     if encoding.transfer in ("pq", "hlg"):
@@ -130,7 +131,8 @@ def _from_encoding(
         return pixels
     profile = profile_of(encoding, pixels.shape[2])
     if profile is None:
-        notify(f"{who} names impossible colours, and is ignored")
+        names, is_ = ("name", "are") if several else ("names", "is")
+        notify(f"{who} {names} impossible colours and {is_} ignored")
         return pixels
     if _is_srgb(profile, model):
         return pixels

@@ -12,6 +12,7 @@ import imagecodecs
 import numpy as np
 
 from ..attachments import exif_orientation
+from ..colour import profile_of
 from ..encoding import SRGB, Chromaticities, Encoding
 from ..h273 import encoding_of, is_known
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
@@ -24,7 +25,8 @@ from .png_chunks import COLOURS, Chunks, attachments, exif_of, inflate, read_chu
 logging.getLogger("imagecodecs").setLevel("CRITICAL")  # libpng's remarks on chunks, which are read here
 
 _GAMMA_TOLERANCE = 0.05
-"""A gAMA chunk this near to 1/2.2 stands for sRGB, as in libpng (PNG_GAMMA_THRESHOLD)."""
+"""A gAMA chunk this near to 1/2.2 stands for sRGB, as in libpng (PNG_GAMMA_THRESHOLD), if primaries do not
+say otherwise."""
 
 
 def open_file(path: Path, reading: Reading) -> ImageFile:
@@ -120,7 +122,7 @@ def _encoding(chunks: Chunks) -> tuple[Encoding, list[str]]:
                 case b"sRGB":
                     encoding = Encoding(said_by="its sRGB chunk")
                 case _:
-                    return _from_gamma(chunks, present), notes
+                    return _from_gamma(chunks, present, notes), notes
         except ValueError as error:
             notes.append(f"its {kind.decode()} chunk is ignored ({error})")
             continue
@@ -143,19 +145,25 @@ def _from_cicp(content: bytes) -> Encoding | None:
     return encoding_of(codes, "its cICP chunk")
 
 
-def _from_gamma(chunks: Chunks, present: list[bytes]) -> Encoding:
-    """gAMA and cHRM (11.3.2.2 and 11.3.2.1). A chunk that is impossible counts as missing."""
-    encoding = SRGB
-    if b"gAMA" in present:
-        gamma = int.from_bytes(chunks.contents[b"gAMA"]) / 100_000
-        if 0.05 <= gamma <= 20 and abs(gamma * 2.2 - 1) > _GAMMA_TOLERANCE:
-            encoding = Encoding(transfer=1 / gamma, said_by="its gAMA chunk")
-    content = chunks.contents.get(b"cHRM", b"")
+def _from_gamma(chunks: Chunks, present: list[bytes], notes: list[str]) -> Encoding:
+    """gAMA and cHRM (11.3.2.2 and 11.3.2.1). A chunk that is impossible counts as missing.
+
+    A gamma near 1/2.2 stands for sRGB only with its primaries: with those of Adobe RGB, it is what it says.
+    """
+    encoding, content = SRGB, chunks.contents.get(b"cHRM", b"")
     if b"cHRM" in present and len(content) == 32:
         white_x, white_y, *rgb = (value / 100_000 for value in struct.unpack(">8I", content))
         points: Chromaticities = (white_x, white_y, rgb[0], rgb[1], rgb[2], rgb[3], rgb[4], rgb[5])
-        said = "its gAMA and cHRM chunks" if encoding.said_by else "its cHRM chunk"
-        encoding = replace(encoding, primaries=points, said_by=said)
+        encoding = Encoding(primaries=points, said_by="its cHRM chunk")
+        if profile_of(encoding) is None:
+            notes.append("its cHRM chunk names impossible colours and is ignored")
+            encoding = SRGB
+    others = not encoding.is_srgb and bool(chunks.kind & 2)
+    if b"gAMA" in present:
+        gamma = int.from_bytes(chunks.contents[b"gAMA"]) / 100_000
+        if 0.05 <= gamma <= 20 and (others or abs(gamma * 2.2 - 1) > _GAMMA_TOLERANCE):
+            said = "its gAMA and cHRM chunks" if others else "its gAMA chunk"
+            encoding = replace(encoding, transfer=1 / gamma, said_by=said)
     return encoding
 
 

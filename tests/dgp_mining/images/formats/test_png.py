@@ -165,11 +165,22 @@ def test_other_primaries_are_converted(path: Path) -> None:
     chrm = struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
     gama = struct.pack(">I", round(100_000 / 2.19921875))
     path.write_bytes(one_pixel(8, RGB, [60, 180, 60], (b"gAMA", gama), (b"cHRM", chrm)))
-    # A gamma this near to 2.2 is that of sRGB: (0, 181, 42) but for the difference of the two curves.
     decoded = decode_image(path)
-    np.testing.assert_allclose(decoded.pixels.ravel() * 255, [0, 181, 42], atol=8)
-    assert decoded.notes[0].startswith(
-        "its cHRM chunk says the transfer function of sRGB and other primaries"
+    np.testing.assert_allclose(decoded.pixels.ravel() * 255, [0, 181, 42], atol=1)
+    assert decoded.notes[0].startswith("its gAMA and cHRM chunks say a gamma of 2.199 and other primaries")
+    grey = one_pixel(8, GREY, [60], (b"gAMA", gama), (b"cHRM", chrm))  # which has no primaries
+    path.write_bytes(grey)
+    np.testing.assert_allclose(decode_image(path).pixels.ravel() * 255, [60], atol=1e-3)
+
+
+def test_impossible_primaries_leave_a_gamma_as_it_is(path: Path) -> None:
+    gama = (b"gAMA", struct.pack(">I", 100_000))
+    path.write_bytes(one_pixel(8, RGB, [64] * 3, gama, (b"cHRM", bytes(32))))
+    decoded = decode_image(path)
+    np.testing.assert_allclose(decoded.pixels.ravel() * 255, 137.2, atol=0.8)
+    assert decoded.notes == (
+        "its cHRM chunk names impossible colours and is ignored",
+        "its gAMA chunk says a gamma of 1: converted to sRGB",
     )
 
 
@@ -235,7 +246,7 @@ def test_colour_chunks_that_cannot_be_used_are_said(path: Path) -> None:
         ([(b"cICP", bytes([9, 16, 9, 1]))], "its cICP chunk is ignored (its matrix is not that of RGB)"),
         ([(b"cICP", bytes([1, 9, 0, 1]))], "its cICP chunk is ignored (code points 1 and 9 are not read)"),
         ([(b"iCCP", b"x\0\0not deflated")], "its iCCP chunk is ignored (Error -3 while decompressing data"),
-        ([(b"cHRM", bytes(32))], "its cHRM chunk names impossible colours, and is ignored"),
+        ([(b"cHRM", bytes(32))], "its cHRM chunk names impossible colours and is ignored"),
     ):
         path.write_bytes(one_pixel(8, RGB, [10, 100, 200], *chunks))
         decoded = decode_image(path)
