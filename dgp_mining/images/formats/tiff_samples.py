@@ -13,6 +13,7 @@ from ..encoding import LINEAR, Encoding
 from ..image_file import UNIT, Alpha, Levels, Model, full_range
 from ..limits import ImageError
 from ..reading import Reading
+from .tiff_codestream import bits_of_codestream
 from .tiff_colours import (
     lab_levels,
     light_from_logluv,
@@ -220,6 +221,8 @@ def _significant(
     most = values.pop() if len(values) == 1 else None
     if isinstance(most, int) and 255 < most < (1 << stored) - 1 and most & (most + 1) == 0:
         return most.bit_length(), (f"its MaxSampleValue says that {most} is white",)
+    if stored > 8 and 8 < (bits := bits_of_codestream(page) or stored) < stored:
+        return bits, (f"its compressed data has {bits} bits, so that {(1 << bits) - 1} is white",)
     return stored, ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -72,3 +73,19 @@ def test_logl_is_light_without_colour(path: Path) -> None:
     write_tiff(path, (1, 4), planes, [16], 32844, tags)
     pixels = read_stored(path).pixels[0, :, 0]
     np.testing.assert_allclose(pixels, [0, 0.5, 0.25 * 2**0.5, 0], rtol=0.002)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("compression", [7, 34712])
+def test_white_is_that_of_the_compressed_data_if_the_tags_say_more_bits(
+    path: Path, bits: int, compression: int
+) -> None:
+    values = np.random.default_rng(0).integers(0, 1 << bits, (16, 16, 3), np.uint16)
+    if compression == 7:
+        data = imagecodecs.jpeg8_encode(values, lossless=True, bitspersample=bits)
+    else:
+        data = imagecodecs.jpeg2k_encode(values, level=0, codecformat="j2k", bitspersample=bits)
+    write_tiff(path, (16, 16), bytes(data), [16] * 3, 2, {259: (SHORT, [compression])})
+    read = read_stored(path)
+    np.testing.assert_allclose(read.pixels / 65535 if bits == 16 else read.pixels, values / (2**bits - 1))
+    assert read.notes == (() if bits == 16 else ("its compressed data has 12 bits, so that 4095 is white",))
