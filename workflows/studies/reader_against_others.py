@@ -219,12 +219,15 @@ def with_channels(other: np.ndarray, ours: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def largest(ours: np.ndarray, other: np.ndarray, up_to_a_linear_map: bool) -> float:
-    """The largest difference; physical numbers that are not finite stand for no data, and have none."""
-    if up_to_a_linear_map:
-        held = np.isfinite(other)
-        ours, other = ours[held], other[held]
-    difference = np.abs(ours - (fitted(other, ours) if up_to_a_linear_map else other)).max(initial=0.0)
-    return float(difference) if np.isfinite(difference) else np.inf
+    """The largest difference; up to a linear map, in units of our range, and where theirs are finite."""
+    if not up_to_a_linear_map:
+        difference = np.abs(ours - other).max(initial=0.0)
+        return float(difference) if np.isfinite(difference) else np.inf
+    held = np.isfinite(other)  # others stand for no data
+    ours, other = ours[held], other[held]
+    if ours.size == 0:
+        return 0.0  # nothing to compare
+    return float(np.abs(ours - fitted(other, ours)).max() / (np.ptp(ours) or 1.0))
 
 
 def linear_map(other: np.ndarray, ours: np.ndarray) -> tuple[float, float]:
