@@ -8,7 +8,8 @@ installed, in processes that may crash or be stopped after `--limit` seconds. Tw
 differs by more than 2/255, or 3/255 in lossy formats. Physical numbers (a CT's) are compared up to a linear
 map. Nothing is written except with `--json`, and the exit status is 0.
 
-The test pictures that come in the source archives of these libraries are a good start:
+`reader_against_others.md` has the result for the test pictures that come in the source archives of these
+libraries, and says why the disagreements that remain are right. To get them:
 
     for name in pillow scikit-image imagecodecs pydicom nibabel astropy pillow-heif pillow-jxl-plugin openexr
     do
@@ -16,7 +17,7 @@ The test pictures that come in the source archives of these libraries are a good
     done
 
 (where that tries to build a package, its page on pypi.org has the archive under "Download files"), then
-unpack each. The other decoders:
+unpack each; tifffile's has none, but its tests write some. The other decoders:
 
     pip install '.[science,heif]' pyvips-binary pyvips opencv-python-headless pillow-jxl-plugin
     pip install rasterio SimpleITK
