@@ -1,4 +1,4 @@
-"""Whether 16-bit images use their range: no header says that reflectance ends at 10,000 of 65,535."""
+"""Whether images of 15 and 16 bits use their range: no header says that reflectance ends at 10,000."""
 
 from __future__ import annotations
 
@@ -17,53 +17,55 @@ from .stored import open_image
 LOOKED_AT = 8
 """Images of a folder that are decoded to look for bright pixels."""
 
-DARK = 0.25
-"""Share of white that the brightest pixel must reach."""
+DARK = 1 << 14
+"""What the brightest pixel must reach: a quarter of the range of 16 bits."""
 
 HUGE = 1 << 27
 """Stored numbers of an image, 256 MB, above which it is not decoded for this."""
 
-_BITS = 16
-_WHITE = (1 << _BITS) - 1
+_BITS = (15, 16)
+"""Bits that are written for numbers which end below; satellites' JPEG 2000 has 15."""
 _USUAL = (255, 1023, 4095, 10_000, 16_383)
 """White of 8, 10, 12 and 14 bits in 16, and of satellites' reflectance."""
 
 
 def white_is_assumed(file: ImageFile | None) -> bool:
-    """Whether white is the largest number of 16 bits only because nothing says otherwise."""
+    """Whether white is the largest number of 15 or 16 bits only because nothing says otherwise."""
     return (
         file is not None
-        and file.bits == _BITS
+        and file.bits in _BITS
         and not (file.floating or file.measured or file.levels_chosen or file.levels_by_pixels)
-        and file.levels == full_range(_BITS)
+        and file.levels == full_range(file.bits)
     )
 
 
 def too_dark(paths: Sequence[Path], reading: Reading, seed: int = 0) -> str:
-    """Return a warning if 16-bit images, all with assumed white, are so dark that white is likely another.
+    """Return a warning if images, all with assumed white, are so dark that white is likely another.
 
     At most LOOKED_AT of them, drawn with the seed, are decoded. Returns "" if there is nothing to say, or if
     none can be decoded.
     """
     chosen = np.random.default_rng(seed).permutation(len(paths))[:LOOKED_AT]
-    found: list[int] = []
+    found: list[tuple[int, int]] = []
     for path in (paths[i] for i in sorted(chosen.tolist())):
-        if (brightest := _brightest(path, reading)) is not None:
-            found.append(brightest)
-        if found and found[-1] >= DARK * _WHITE:
+        if (looked_at := _brightest(path, reading)) is not None:
+            found.append(looked_at)
+        if found and found[-1][1] >= DARK:
             return ""
-    if (brightest := max(found, default=0)) == 0:
+    bits, brightest = (max(numbers) for numbers in zip(*found, strict=True)) if found else (0, 0)
+    if brightest == 0:
         return ""
-    of = "its 16-bit images" if len(found) == len(paths) else f"{len(found)} of its 16-bit images"
+    kind = f"its {bits}-bit images"
+    of = kind if len(found) == len(paths) else f"{len(found)} of {kind}"
     likely = min(white for white in _USUAL if white >= brightest)
     return (
-        f"The brightest pixel of {of} is {brightest:,} of {_WHITE:,}: if white is {likely:,}, say so with "
-        f"white={likely}."
+        f"The brightest pixel of {of} is {brightest:,} of {(1 << bits) - 1:,}: if white is {likely:,}, say "
+        f"so with white={likely}."
     )
 
 
-def _brightest(path: Path, reading: Reading) -> int | None:
-    """Return the largest stored number, without alpha; None if the image is huge or cannot be decoded."""
+def _brightest(path: Path, reading: Reading) -> tuple[int, int] | None:
+    """Return the bits and the largest number, without alpha; None if the image is huge or not decoded."""
     try:
         file = retry(lambda: open_image(path, reading))
         if file.height * file.width * file.channels > HUGE:
@@ -74,6 +76,6 @@ def _brightest(path: Path, reading: Reading) -> int | None:
             return None
         pixels = samples.pixels[..., : file.channels]
         data = pixels if samples.valid is None else pixels[samples.valid]
-        return int(data.max(initial=0))
+        return file.bits, int(data.max(initial=0))
     except (ImageError, OSError):
         return None

@@ -110,8 +110,8 @@ def survey(
     """Look at all images of a folder and its subfolders; their headers, or with `decode` their pixels, too.
 
     Files of the same size are compared with each other. Without `decode`, at most `brightness.LOOKED_AT`
-    16-bit images are decoded, to see whether they use their range. Raises ImageError if the folder does not
-    exist; an image that cannot be read has its sentence in `Surveyed.error`.
+    images of 15 and 16 bits are decoded, to see whether they use their range. Raises ImageError if the folder
+    does not exist; an image that cannot be read has its sentence in `Surveyed.error`.
 
     >>> import tempfile
     >>> from PIL import Image

@@ -214,7 +214,8 @@ def _significant(
     """
     stored = int(page.bitspersample)
     if described is not None and 0 < described < stored:
-        return described, (f"its OME description says that {described} bits are significant",)
+        count = "1 bit is" if described == 1 else f"{described} bits are"
+        return described, (f"its OME description says that {count} significant",)
     value = page.tags.valueof(_MAX_SAMPLE_VALUE)
     listed = value if isinstance(value, tuple) else (value,)
     values = set(listed[: colours[-1] + 1]) if colours[-1] < len(listed) else set(listed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -28,6 +29,17 @@ def test_the_likely_white_of_dark_images_is_named(tmp_path: Path, brightest: int
     assert too_dark(paths, AS_STORED) == (
         f"The brightest pixel of its 16-bit images is {brightest:,} of 65,535: if white is {white:,}, say so "
         f"with white={white}."
+    )
+
+
+def test_satellites_of_15_bits_are_noticed_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.jp2"
+    pixels = np.full((8, 8), 9_873, np.uint16)
+    path.write_bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", bitspersample=15))
+    assert white_is_assumed(open_image(path))
+    assert too_dark([path], AS_STORED) == (
+        "The brightest pixel of its 15-bit images is 9,873 of 32,767: if white is 10,000, say so with "
+        "white=10000."
     )
 
 
