@@ -34,7 +34,7 @@ def status_text(summary: dict[str, Any]) -> str:
             lines.append(f"{label:<9} {spelt} dB")
     for what, unit in (("failed", "crop"), ("skipped", "image")):
         if reasons := summary["reasons"][what]:
-            counted = "; ".join(f"{count(n, unit)}: {reason}" for reason, n in reasons.items())
+            counted = "; ".join(f"{count(n, unit)}: {reason.removeprefix('is ')}" for reason, n in reasons.items())
             lines.append(f"{what:<10}{counted}")
     if copies := summary["copies"]:
         lines.append(f"copies    {copies_text(len(copies))}")
