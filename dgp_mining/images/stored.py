@@ -129,6 +129,8 @@ def read_stored(path: str | Path, reading: Reading = AS_STORED) -> StoredImage:
         if light:
             pixels = _toned(pixels, file.alpha, reading.tone, notes)
         if samples.valid is not None:
+            if without := 1 - float(samples.valid.mean()):
+                notes.append(f"{without:.2%} of its pixels hold no data")
             pixels = np.where(samples.valid[..., None], pixels, pixels.dtype.type(0))
         if file.alpha == Alpha.ASSOCIATED and not light:
             pixels = straight(pixels)

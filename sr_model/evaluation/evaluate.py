@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from dgp_mining.images.reader import ImageError, image_size, read_rgb
+from dgp_mining.images.reader import ImageError, image_size
 
+from ..image_io.reader import read_eight_bits
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
 from ..upscaling.tiling import ProgressCallback, bytes_per_pixel, no_progress
@@ -118,6 +118,7 @@ def evaluate(
         ValueError: for an unknown protocol, no scale, or a scale that is not a finite number above 0.
 
     >>> import tempfile
+    >>> import numpy as np
     >>> from PIL import Image
     >>> folder = Path(tempfile.mkdtemp())
     >>> pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
@@ -250,10 +251,10 @@ class _Evaluation:
 def read_pixels(path: Path) -> Tensor:
     """Read an image as [3, H, W] uint8. Raises ImageError, naming it, if it cannot be read."""
     try:
-        pixels = read_rgb(path)
+        pixels = read_eight_bits(path)
     except OSError as error:  # of the disk or network, after which other images may still be readable
         raise ImageError(f"{path} cannot be read ({error.strerror or error}).") from error
-    return torch.from_numpy((pixels * 255 + 0.5).astype(np.uint8)).permute(2, 0, 1)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def check_memory(path: Path, network: Network, scale: float) -> None:

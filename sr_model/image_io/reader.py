@@ -19,7 +19,7 @@ from dgp_mining.images.colour import to_srgb
 from dgp_mining.images.encoding import SRGB, Encoding
 from dgp_mining.images.image_file import UNIT, Model, full_range
 from dgp_mining.images.paths import list_images
-from dgp_mining.images.reader import ImageError
+from dgp_mining.images.reader import ImageError, read_rgb
 from dgp_mining.images.reading import AS_STORED, Reading
 from dgp_mining.images.stored import StoredImage, read_stored, sixteen_or_eight_bits
 
@@ -77,6 +77,28 @@ def read_source_image(path: str | Path, reading: Reading = AS_STORED) -> SourceI
     for note in dict.fromkeys(notes):
         log.warning("%s: %s", path, _of_request(note))
     return SourceImage(np.ascontiguousarray(pixels), metadata)
+
+
+def read_eight_bits(path: str | Path) -> np.ndarray:
+    """Read an image to train on or to measure, as the file itself says: [H, W, 3] uint8, sRGB.
+
+    Raises as `dgp_mining.images.read_rgb`, but its messages advise no choices, since none can be made here.
+    """
+    try:
+        pixels = read_rgb(path)
+    except ImageError as error:
+        raise ImageError(_without_choices(str(error))) from error
+    return np.ascontiguousarray((pixels * 255 + 0.5).astype(np.uint8))
+
+
+def _without_choices(text: str) -> str:
+    """A message of the reader without the advice to say how numbers are read.
+
+    >>> _without_choices("a.tif holds X: give it with white=, or convert it to 8 bits.")
+    'a.tif holds X: convert it to 8 bits.'
+    """
+    text = re.sub(r"give it with white=, or (?=convert)", "", text)
+    return re.sub(r", or say with white= or window= which are black and white", "", text)
 
 
 def _of_request(text: str) -> str:

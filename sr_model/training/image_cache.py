@@ -24,10 +24,11 @@ from types import ModuleType
 
 import numpy as np
 
-from dgp_mining.images.reader import ImageError, image_size, read_rgb
+from dgp_mining.images.reader import ImageError, image_size
 from dgp_mining.terminal import count
 from splat2d.atomic_write import atomic_write
 
+from ..image_io.reader import read_eight_bits
 from ..memory import free_memory
 from .errors import TrainingError
 
@@ -213,6 +214,6 @@ def _decode(path: Path, size: tuple[int, int]) -> np.ndarray | ImageError:  # [H
             f"and {free / 1e9:,.1f} GB are free: cut it into smaller images."
         )
     try:
-        return np.ascontiguousarray((read_rgb(path) * 255 + 0.5).astype(np.uint8))
+        return read_eight_bits(path)
     except ImageError as error:
         return error

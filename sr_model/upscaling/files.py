@@ -97,7 +97,7 @@ class Source:
     @staticmethod
     def read(path: Path, reading: Reading = AS_STORED) -> Source:
         """Read an image file, by the choices of `reading`, or a saved field. Raises ImageError, naming it."""
-        if not path.exists():
+        if not (path.exists() or path.is_symlink()):  # of a broken link, reading says that it is one
             raise ImageError(f"{path} does not exist: name an image, a folder of images or a saved field.")
         if path.suffix == SUFFIX:
             saved = load_field(path)

@@ -148,7 +148,7 @@ def _decode(path: Path, part: Part, number: int, chosen: _Chosen) -> Samples:
     valid = np.zeros(pixels.shape[:2], bool)
     pixels[y0 - top : y1 - top, x0 - left : x1 - left] = inside
     valid[y0 - top : y1 - top, x0 - left : x1 - left] = True
-    notes.append(f"{1 - valid.mean():.2%} of it lies outside of its data window and holds no data")
+    notes.append("its display window reaches beyond its data window")
     return Samples(pixels, tuple(notes), valid=valid)
 
 

@@ -116,8 +116,6 @@ def _decode(path: Path, reading: Reading) -> Samples:
         valid, notes = _valid(path, described, stored, reading), _notes(described)
         if valid is not None and valid.all():
             valid = None
-        if valid is not None:
-            notes = (*notes, f"{1 - float(valid.mean()):.2%} of its pixels hold no data")
         if scale := described.scale:
             ones = (1.0,) * (pixels.shape[2] - len(scale.scale))  # alpha
             most = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
@@ -257,6 +255,9 @@ def _attachments(path: Path, reading: Reading) -> Attachments:
         page = choose_pages(path, tiff, reading).planes[0].directory
         geo, xmp = georeference(page), _content(page, _XMP)
         iptc = _content(page, _IPTC) or iptc_records(_content(page, _PHOTOSHOP) or b"")
+        if tiff.is_bigtiff and tiff.byteorder == ">":  # of which Pillow reads no EXIF
+            unread = "its EXIF, if it has any, is not read from a big-endian BigTIFF"
+            return Attachments(xmp=xmp, iptc=iptc, geo=geo, problem=unread)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of Pillow, on tags of other types than it expects

@@ -45,7 +45,7 @@ def test_floats_without_data_are_black_and_the_others_are_scaled(
     holding(monkeypatch, tmp_path / "a", Samples(pixels, valid=VALID), levels=Levels(0, 10))
     read = read_stored(tmp_path / "a")
     np.testing.assert_array_equal(read.pixels[..., 0], np.float32([[0, 0], [0.5, 1]]))
-    assert read.notes == ()
+    assert read.notes == ("25.00% of its pixels hold no data",)
 
 
 def test_integers_keep_their_type_and_reversed_ones_are_black_too(

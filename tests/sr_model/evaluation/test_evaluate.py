@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dgp_mining.images.reader import ImageError, read_rgb
+from dgp_mining.images.reader import ImageError
 from sr_model import PROTOCOLS, ContinuousSR, evaluate
 from sr_model.evaluation import evaluate as evaluation
 from sr_model.evaluation.evaluate import Skipped
@@ -18,6 +18,7 @@ from sr_model.evaluation.metrics import luma, psnr
 from sr_model.evaluation.perceptual import Perceptual
 from sr_model.evaluation.protocol import Comparison, mean_score
 from sr_model.evaluation.saved_pictures import SavedPictures
+from sr_model.image_io.reader import read_eight_bits
 
 SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
 needs_set5 = pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
@@ -82,9 +83,9 @@ def test_a_disk_that_fails_for_one_image_does_not_end_the_evaluation(
     def failing(path: Path):
         if path.name == "1.png":
             raise OSError(errno.EIO, "Input/output error", str(path))
-        return read_rgb(path)
+        return read_eight_bits(path)
 
-    monkeypatch.setattr(evaluation, "read_rgb", failing)
+    monkeypatch.setattr(evaluation, "read_eight_bits", failing)
     skipped: list[Skipped] = []
     assert len(list(evaluate(network, photographs, 2, on_skip=skipped.append))) == 3
     assert "1.png cannot be read (Input/output error)" in skipped[0].reason

@@ -10,7 +10,7 @@ import tifffile
 from PIL import ExifTags, Image, ImageCms
 
 from dgp_mining.images.reader import ImageError
-from sr_model.image_io.reader import images_in, read_source_image
+from sr_model.image_io.reader import images_in, read_eight_bits, read_source_image
 
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -216,3 +216,25 @@ def test_the_range_that_only_pixels_show_is_said_and_so_are_pixels_without_data(
     fits.PrimaryHDU(values).writeto(tmp_path / "b.fits")
     read_source_image(tmp_path / "b.fits")
     assert "pixels without data are upscaled as black" in caplog.text
+
+
+def test_where_nothing_can_be_chosen_no_choice_is_advised(tmp_path):
+    tifffile.imwrite(tmp_path / "whole.tif", np.zeros((4, 4), np.int32))
+    with pytest.raises(ImageError, match=r"white is unknown: convert it to 8 bits"):
+        read_eight_bits(tmp_path / "whole.tif")
+    tifffile.imwrite(tmp_path / "floats.tif", np.full((4, 4), 9, np.float32))
+    with pytest.raises(ImageError, match=r"scale them into \[0, 1\]\.$"):
+        read_eight_bits(tmp_path / "floats.tif")
+
+
+def test_eight_bits_are_srgb_and_grey_is_repeated(tmp_path):
+    pixels = noise(4, 5)
+    tifffile.imwrite(tmp_path / "grey.tif", pixels.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(read_eight_bits(tmp_path / "grey.tif"), np.stack([pixels] * 3, axis=2))
+
+
+def test_exif_that_pillow_does_not_read_is_not_called_damaged(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    tifffile.imwrite(tmp_path / "a.tif", noise(4, 4), bigtiff=True, byteorder=">")
+    assert read_source_image(tmp_path / "a.tif").metadata.exif is None
+    assert "its EXIF, if it has any, is not read from a big-endian BigTIFF and is dropped" in caplog.text

@@ -11,8 +11,8 @@ import tifffile
 from PIL import Image
 
 from dgp_mining.images.paths import list_images
-from dgp_mining.images.reader import read_rgb
 from sr_model import TrainingError
+from sr_model.image_io.reader import read_eight_bits
 from sr_model.training import image_cache as caching
 from sr_model.training.image_cache import decoded_images
 
@@ -24,9 +24,9 @@ def count(monkeypatch) -> list[Path]:
 
     def read(path):
         decoded_paths.append(path)
-        return read_rgb(path)
+        return read_eight_bits(path)
 
-    monkeypatch.setattr(caching, "read_rgb", read)
+    monkeypatch.setattr(caching, "read_eight_bits", read)
     return decoded_paths
 
 
@@ -78,7 +78,7 @@ def test_half_a_file_is_made_anew(photographs: Path, tmp_path: Path, count):
 def ask(folder: Path, cache: Path, begin, answers) -> None:
     """Decode in a process of its own; send how many images were read, and a sum over their pixels."""
     reads = []
-    caching.read_rgb = lambda path: (reads.append(path), read_rgb(path))[1]
+    caching.read_eight_bits = lambda path: (reads.append(path), read_eight_bits(path))[1]
     begin.wait()
     found = decoded_images(list_images(folder), cache)
     answers.put((len(reads), sum(int(image.sum()) for image in found.images)))

@@ -109,4 +109,4 @@ def test_a_link_to_itself_is_an_error_of_its_own(network, photographs, tmp_path)
     assert "self.png" in str(outcomes[4])
     images = [photographs / "0.png", link]
     (_, (_, _, error)) = upscale_images(images, tmp_path / "more", 2.0, network)
-    assert isinstance(error, ImageError)
+    assert str(error) == f"{link} is a link that leads back to itself: remove it."

@@ -101,7 +101,9 @@ def test_pixels_without_data_are_black_and_no_part_of_the_range(path: Path, hole
         fits.PrimaryHDU(data, fits.Header([("BLANK", -32768)])).writeto(path)
     else:
         fits.PrimaryHDU(np.float32([[np.nan if hole == "NaN" else -np.inf, 4], [6, 8]])).writeto(path)
-    np.testing.assert_allclose(decode_image(path).pixels[..., 0], [[0.5, 1], [0, 0]])
+    decoded = decode_image(path)
+    np.testing.assert_allclose(decoded.pixels[..., 0], [[0.5, 1], [0, 0]])
+    assert "25.00% of its pixels hold no data" in decoded.notes
     valid = open_image(path).valid
     assert valid is not None
     np.testing.assert_array_equal(valid(), [[False, True], [True, True]])  # not turned

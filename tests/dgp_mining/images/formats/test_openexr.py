@@ -75,7 +75,8 @@ def test_the_image_is_the_display_window(path: Path) -> None:
     np.testing.assert_array_equal(read.pixels, right)
     assert read.notes == (
         "what lies outside of its display window is left out",
-        "46.67% of it lies outside of its data window and holds no data",
+        "its display window reaches beyond its data window",
+        "46.67% of its pixels hold no data",
     )
     write(path, {"RGB": values}, dataWindow=box(0, 0, 5, 3), displayWindow=box(9, 9, 12, 12))
     with pytest.raises(ImageError, match="no pixels in its display window"):
