@@ -34,8 +34,8 @@ def status_text(summary: dict[str, Any]) -> str:
             lines.append(f"{label:<9} {spelt} dB")
     for what, unit in (("failed", "crop"), ("skipped", "image")):
         if reasons := summary["reasons"][what]:
-            counted = "; ".join(f"{count(n, unit)}: {reason.removeprefix('is ')}" for reason, n in reasons.items())
-            lines.append(f"{what:<10}{counted}")
+            counted = [f"{count(n, unit)}: {reason.removeprefix('is ')}" for reason, n in reasons.items()]
+            lines.append(f"{what:<10}{'; '.join(counted)}")
     if copies := summary["copies"]:
         lines.append(f"copies    {copies_text(len(copies))}")
     lines += listed([f"failed: {failure['error']}" for failure in summary["failures"]])
