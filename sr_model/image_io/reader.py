@@ -17,6 +17,7 @@ from PIL import ExifTags
 from dgp_mining.images.attachments import Attachments
 from dgp_mining.images.colour import to_srgb
 from dgp_mining.images.encoding import SRGB, Encoding
+from dgp_mining.images.formats.jpeg import says_adobe_rgb
 from dgp_mining.images.image_file import UNIT, Model, full_range
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError, read_rgb
@@ -154,7 +155,7 @@ def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Meta
     if geo is not None and stored.file.orientation != 1:
         notes.append("its georeference is dropped, since it counts in pixels that are not upright")
         geo = None
-    return Metadata(
+    metadata = Metadata(
         profile=encoding.profile,
         exif=exif,
         dpi=attached.dpi,
@@ -164,6 +165,9 @@ def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Meta
         geo=geo,
         encoding=replace(encoding, profile=None),
     )
+    if encoding.is_srgb and says_adobe_rgb(exif):  # which does not count where it was read, but would there
+        metadata = replace(metadata.in_srgb(), encoding=metadata.encoding)
+    return metadata
 
 
 def image_files(images: str | Path | Sequence[str | Path], argument: str) -> list[Path]:

@@ -54,7 +54,7 @@ def write_tiff(
             extrasamples=["unassalpha"] if channels in (2, 4) else None,
             tile=(SIDE, SIDE),
             compression="zlib",
-            predictor=True,
+            predictor=width > 1,  # tifffile takes the differences of a single column along it
             buffersize=_WAITING,
             iccprofile=profile,
             resolution=metadata.dpi,

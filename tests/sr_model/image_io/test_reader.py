@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms
 
+from dgp_mining.images.formats.jpeg import says_adobe_rgb
 from dgp_mining.images.reader import ImageError
 from sr_model.image_io.reader import images_in, read_eight_bits, read_source_image
 
@@ -151,6 +152,20 @@ def test_colours_stay_in_their_own_profile(tmp_path):
     picture = read_source_image(tmp_path / "a.png")
     assert np.array_equal(picture.pixels, image)
     assert picture.metadata.profile == profile
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.jpg"])
+def test_exif_says_of_colours_what_was_read(tmp_path, name):
+    """PNG and WebP are sRGB whatever their EXIF says; in the EXIF of a JPEG it would count (DCF 2.0)."""
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = 0xFFFF
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.IFD.Interop] = {1: "R03"}
+    Image.new("RGB", (8, 8), (60, 180, 60)).save(tmp_path / name, exif=exif)
+    metadata = read_source_image(tmp_path / name).metadata
+    assert metadata.exif is not None
+    assert b"a maker" in metadata.exif
+    assert says_adobe_rgb(metadata.exif) == (not metadata.encoding.is_srgb) == (name == "a.jpg")
 
 
 def test_a_profile_of_other_channels_is_dropped_and_said(tmp_path, caplog):
