@@ -84,7 +84,10 @@ def read_picture(path: Path) -> Picture | None:
     Raises ImageError, ValueError, struct.error and OSError.
     """
     with path.open("rb") as file:
-        meta = next((box for box in boxes(file, 0, file_end(file)) if box.kind == b"meta"), None)
+        outer = list(boxes(file, 0, file_end(file)))
+        meta = next((box for box in outer if box.kind == b"meta"), None)
+        if meta is None and all(box.kind != b"moov" for box in outer):
+            raise ValueError("it holds neither a picture nor a film")
         if meta is None:
             return None
         return _picture(path, _read_meta(file, meta))

@@ -127,7 +127,7 @@ def _space(path: Path, header: Header, channels: int) -> _Space:
     unread = ""
     for colour in header.colours:
         space = _parameterized(colour, channels) if colour.method == 5 else _specified(header, colour)
-        if space is not None and space.colours <= channels:
+        if space is not None and space.colours <= channels and not _is_grey_profile(colour, channels):
             return space
         unread = unread or _UNREAD.get(colour.enumerated, "") or _unread_parameters(colour)
     if unread:
@@ -142,6 +142,11 @@ def _space(path: Path, header: Header, channels: int) -> _Space:
     if header.palette is None and _chroma_is_halved(header.siz.components):
         return _Space(Model.RGB, 3, ycc=True, note="its colours are taken for YCbCr, as two are halved")
     return _Space(Model.RGB, 3, note=note)
+
+
+def _is_grey_profile(colour: Colour, channels: int) -> bool:
+    """Whether a profile of grey stands for three channels or more; the enumerated grey may mean bands."""
+    return colour.method in (2, 3) and colour.rest[16:20] == b"GRAY" and channels > 2
 
 
 def _specified(header: Header, colour: Colour) -> _Space | None:

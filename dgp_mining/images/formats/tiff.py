@@ -131,9 +131,10 @@ def _notes(described: _Described) -> tuple[str, ...]:
         count == 0
         for plane in described.pages.planes
         for count in plane.page.databytecounts
-        if plane.offset is None
+        if plane.offset is None and not (plane.page.is_contiguous and plane.page.dataoffsets[0])
     )
-    return (f"{missing} of its strips or tiles are not stored and are empty",) if missing else ()
+    are = "is" if missing == 1 else "are"
+    return (f"{missing} of its strips or tiles {are} not stored and {are} empty",) if missing else ()
 
 
 def _levels_of_pixels(

@@ -185,3 +185,9 @@ def test_what_ends_early_or_promises_too_much_is_refused(path: Path) -> None:
     path.write_bytes(whole.replace(struct.pack(">II", 65, 64), struct.pack(">II", 1 << 20, 1 << 20)))
     with pytest.raises(ImageError, match=r"more than .* pixels"):
         image_size(path)
+
+
+def test_a_file_that_ends_in_its_first_box_is_no_film(path: Path) -> None:
+    path.write_bytes(bytes(imagecodecs.avif_encode(np.zeros((8, 8, 3), np.uint8)))[:24])
+    with pytest.raises(ImageError, match="it holds neither a picture nor a film"):
+        open_image(path)

@@ -151,4 +151,4 @@ def test_tiles_that_are_not_stored_are_empty_and_said(path: Path) -> None:
     decoded = decode_image(path)
     values[:16, 16:32] = 0
     np.testing.assert_allclose(decoded.pixels[..., 0], values / 255, atol=1e-6)
-    assert decoded.notes == ("1 of its strips or tiles are not stored and are empty",)
+    assert decoded.notes == ("1 of its strips or tiles is not stored and is empty",)

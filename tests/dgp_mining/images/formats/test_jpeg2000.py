@@ -90,6 +90,17 @@ def test_the_first_colour_specification_that_is_understood_counts(path: Path) ->
         open_image(path)
 
 
+def test_a_grey_profile_makes_no_bands_of_colours(path: Path) -> None:
+    values, grey = noise(6, 7, 3), imagecodecs.cms_profile("gray", gamma=1.0)
+    path.write_bytes(jp2(encoded(values), box(b"colr", b"\2\0\0", grey)))
+    read = read_stored(path)
+    np.testing.assert_array_equal(read.pixels, values)
+    assert (read.file.model, read.file.encoding.is_srgb) == (Model.RGB, True)
+    assert read.notes == ("its colour specification is not understood, and sRGB is assumed",)
+    path.write_bytes(jp2(encoded(values), enumerated(GREY)))  # as GDAL writes three bands
+    assert read_stored(path).file.model == Model.CHANNELS
+
+
 def parameterized(*codes: int) -> bytes:
     return box(b"colr", b"\5\0\0", struct.pack(">HHHB", *codes[:3], codes[3] << 7))
 

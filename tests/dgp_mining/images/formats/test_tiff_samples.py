@@ -89,3 +89,12 @@ def test_white_is_that_of_the_compressed_data_if_the_tags_say_more_bits(
     read = read_stored(path)
     np.testing.assert_allclose(read.pixels / 65535 if bits == 16 else read.pixels, values / (2**bits - 1))
     assert read.notes == (() if bits == 16 else ("its compressed data has 12 bits, so that 4095 is white",))
+
+
+def test_a_strip_that_is_stored_is_not_called_empty(path: Path) -> None:
+    """Some writers leave StripByteCounts at 0; the pixels are where StripOffsets says."""
+    values = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    write_tiff(path, (5, 7), values.tobytes(), [8], 1, {279: (4, [0])})
+    read = read_stored(path)
+    np.testing.assert_array_equal(read.pixels[..., 0], values)
+    assert read.notes == ()
