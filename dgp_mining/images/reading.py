@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
+
+from .limits import ImageError
 
 TONES = ("clip", "reinhard")
 """Names of the tone mappings of linear light above white."""
@@ -58,6 +62,17 @@ class Reading:
         if self.white is not None:
             return (0.0, float(self.white))
         return self.window and (float(self.window[0]), float(self.window[1]))
+
+
+def no_such_slice(path: Path, number: int, units: str, asked: int | None) -> ImageError:
+    """The error if `asked`, a Reading's `slice`, is none of the `number` slices, frames or pages of a file.
+
+    >>> str(no_such_slice(Path("a.gif"), 1, "frames", 3))
+    'a.gif has 1 frame, so slice=3 is not among them.'
+    """
+    if number == 1:
+        units = re.sub(r"(?<=[a-z])s\b", "", units, count=1)
+    return ImageError(f"{path} has {number:,} {units}, so slice={asked} is not among them.")
 
 
 AS_STORED = Reading()

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..image_file import Alpha, ImageFile, Model, Samples, full_range
 from ..limits import ImageError, check_size
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 from .heif_colours import attachments, encoding, notes
 from .heif_items import Window, cropped, read_picture
 from .iso_boxes import find
@@ -27,7 +27,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
         raise ImageError(f"{path} is a film without a still picture, which is not read: convert it.")
     frame, frames = reading.slice or 0, _frames(path)
     if frame >= frames:
-        raise ImageError(f"{path} has {frames} frames, so slice={frame} is not among them.")
+        raise no_such_slice(path, frames, "frames", frame)
     window = picture.window
     check_size(path, frames * window.height, window.width)  # all frames are decoded
     return ImageFile(

@@ -13,7 +13,7 @@ import numpy as np
 from ..encoding import Encoding
 from ..image_file import ImageFile, Model, Samples, full_range
 from ..limits import ImageError
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 
 _ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 """LibRaw's flips (4: exchange rows and columns, then 2: upside down, 1: right to left) as EXIF says them."""
@@ -22,7 +22,7 @@ _ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 def open_file(path: Path, reading: Reading) -> ImageFile:
     """Describe a raw file of a camera; it is not developed yet. Raises ImageError."""
     if reading.slice:
-        raise ImageError(f"{path} has 1 image, so slice={reading.slice} is not among them.")
+        raise no_such_slice(path, 1, "images", reading.slice)
     with _opened(path) as raw:
         sizes, colours = raw.sizes, raw.num_colors
     height, width = sizes.iheight, sizes.iwidth

@@ -13,7 +13,7 @@ import numpy as np
 from ..encoding import Encoding
 from ..image_file import Alpha, ImageFile, Model, Samples, full_range
 from ..limits import ImageError, check_size
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 from .pillow_file import frame_note, open_pillow
 
 _PROFILE = b"ICCRGBG1012"  # the application extension with an ICC profile (ICC.1, B.6)
@@ -112,7 +112,7 @@ def _read(path: Path, file: BinaryIO, number: int) -> tuple[_Screen, list[_Frame
             case b"" | b";":
                 if not frames:
                     raise ImageError(f"{path} holds no image: remove it.")
-                raise ImageError(f"{path} has {len(frames)} frames, so slice={number} is not among them.")
+                raise no_such_slice(path, len(frames), "frames", number)
             case _:  # padding, as other readers take it
                 pass
     return screen, frames

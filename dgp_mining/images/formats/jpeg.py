@@ -13,7 +13,7 @@ from ..attachments import exif_orientation
 from ..encoding import SRGB, Encoding
 from ..image_file import ImageFile, Levels, Model, Samples, full_range
 from ..limits import ImageError, check_size
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 from .jpeg_header import Header, is_whole, read_header
 from .pillow_file import open_pillow
 
@@ -75,7 +75,7 @@ def _check(path: Path, header: Header, reading: Reading) -> None:
         raise ImageError(f"{path} is a JPEG that says its height only behind its pixels (DNL): convert it.")
     check_size(path, header.height, header.width)
     if reading.slice:
-        raise ImageError(f"{path} has 1 frame, so slice={reading.slice} is not among them.")
+        raise no_such_slice(path, 1, "frames", reading.slice)
     if header.frame not in _SEQUENTIAL | {_LOSSLESS, _JPEG_LS}:
         kind = "lossless with arithmetic coding" if header.frame == 0xCB else "hierarchical"
         raise ImageError(

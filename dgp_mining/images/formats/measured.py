@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..image_file import Levels
-from ..limits import ImageError
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 
 
 def slice_number(path: Path, reading: Reading, count: int, what: str, default: int) -> int:
@@ -23,7 +22,7 @@ def slice_number(path: Path, reading: Reading, count: int, what: str, default: i
     """
     number = default if reading.slice is None else reading.slice
     if not 0 <= number < count:
-        raise ImageError(f"{path} has {count} {what}, so slice={number} is not among them.")
+        raise no_such_slice(path, count, what, number)
     return number
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..image_file import UNIT, Alpha, ImageFile, Levels, Model, Samples
 from ..limits import ImageError, check_size
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 from .pillow_file import frame_note
 
 _MAX_TOKEN = 40  # bytes of a number in a header
@@ -56,7 +56,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     headers = _headers(path)
     number = reading.slice or 0
     if number >= len(headers):
-        raise ImageError(f"{path} holds {len(headers)} images, so slice={number} is not among them.")
+        raise no_such_slice(path, len(headers), "images", number)
     header = headers[number]
     check_size(path, header.height, header.width)
     model, channels, alpha, notes = _meaning(header)

@@ -12,7 +12,7 @@ import numpy as np
 from ..encoding import LINEAR, Encoding
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples
 from ..limits import MAX_CHANNELS, ImageError, check_size, max_pixels
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 from .exr_header import Part, read_parts
 from .pillow_file import frame_note
 
@@ -69,7 +69,7 @@ def _area(part: Part) -> int:
 def _choose(path: Path, parts: list[Part], asked: int | None) -> tuple[int, _Chosen]:
     """The part that is read, and its channels. Raises ImageError."""
     if asked is not None and asked >= len(parts):
-        raise ImageError(f"{path} has {len(parts)} parts, so slice={asked} is not among them.")
+        raise no_such_slice(path, len(parts), "parts", asked)
     numbers = range(len(parts)) if asked is None else [asked]
     for number in numbers:
         if not parts[number].deep and (chosen := _layer(parts[number])):

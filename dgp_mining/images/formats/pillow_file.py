@@ -12,7 +12,7 @@ from ..attachments import Attachments, pillow_attachments
 from ..encoding import Encoding
 from ..image_file import Alpha, ImageFile, Model, Samples, full_range
 from ..limits import ImageError, check_size, max_pixels
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 
 _MODES = {
     "1": "L",
@@ -64,7 +64,7 @@ def describe(path: Path, name: str, form: str, reading: Reading) -> ImageFile:
         # Of an MPO, the other frames are previews or the other eye.
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         if frame >= frames:
-            raise ImageError(f"{path} has {frames} frames, so slice={frame} is not among them.")
+            raise no_such_slice(path, frames, "frames", frame)
         mode = decoded_mode(path, image)
         model, channels, alpha = _KINDS[mode]
         return ImageFile(

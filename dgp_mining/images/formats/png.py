@@ -17,7 +17,7 @@ from ..encoding import SRGB, Chromaticities, Encoding
 from ..h273 import encoding_of, is_known
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
 from ..limits import ImageError, check_size
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 from .jpeg import says_adobe_rgb
 from .pillow_file import frame_note, open_pillow
 from .png_chunks import COLOURS, Chunks, attachments, exif_of, inflate, read_chunks, without_animation
@@ -35,9 +35,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     check_size(path, chunks.height, chunks.width)
     frame, frames = reading.slice or 0, _frames(chunks)
     if frame >= frames:
-        raise ImageError(
-            f"{path} has {frames} frame{'s' * (frames > 1)}, so slice={frame} is not among them."
-        )
+        raise no_such_slice(path, frames, "frames", frame)
     if frame and chunks.depth == 16:
         raise ImageError(
             f"{path} has frames of 16 bits, of which the first alone is read: convert the others."

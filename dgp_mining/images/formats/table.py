@@ -48,6 +48,8 @@ class Format:
     """Whether an image is a folder; `recognises` then gets the JSON file of its attributes in Zarr."""
     suffixless: bool = False
     """Whether names often have no suffix, so that `list_images` looks into files without one."""
+    only_first: bool = False
+    """Whether of a file one image is read, so that a choice of another is refused."""
 
     def open_file(self, path: Path, reading: Reading) -> ImageFile:
         """Read the header of a file of this format. Raises ImageError and the errors of the decoder."""
@@ -61,6 +63,10 @@ class Format:
                 ) from error
         module = importlib.import_module(f"{__package__}.{self.module}")
         opened: ImageFile = module.open_file(path, reading)
+        if self.only_first and reading.slice:
+            raise ImageError(
+                f"{path} is {self.name}, of which only the first image is read, not slice={reading.slice}."
+            )
         return opened
 
 
@@ -134,9 +140,9 @@ FORMATS = (
         by_suffix=True,
     ),
     Format("TIFF", (".tif", ".tiff", ".btf"), "tiff", starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    Format("BMP", (".bmp", ".dib"), "bmp", starts_with(b"BM")),
-    Format("QOI", (".qoi",), "qoi", starts_with(b"qoif")),
-    Format("Radiance HDR", (".hdr", ".rgbe", ".xyze", ".pic"), "radiance", _radiance),
+    Format("BMP", (".bmp", ".dib"), "bmp", starts_with(b"BM"), only_first=True),
+    Format("QOI", (".qoi",), "qoi", starts_with(b"qoif"), only_first=True),
+    Format("Radiance HDR", (".hdr", ".rgbe", ".xyze", ".pic"), "radiance", _radiance, only_first=True),
     Format(
         "OpenEXR",
         (".exr",),
@@ -154,8 +160,11 @@ FORMATS = (
         (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".jph", ".jhc"),
         "jpeg2000",
         starts_with(b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"),
+        only_first=True,
     ),
-    Format("JPEG XL", (".jxl",), "jpegxl", starts_with(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")),
+    Format(
+        "JPEG XL", (".jxl",), "jpegxl", starts_with(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"), only_first=True
+    ),
     Format("AVIF", (".avif", ".avifs"), "avif", _iso_brand(b"avif", b"avis")),
     Format(
         "HEIF",
@@ -165,6 +174,7 @@ FORMATS = (
         package="pillow-heif",
         imported="pillow_heif",
         extra="heif",
+        only_first=True,
     ),
     Format(  # without preamble: a first element of group 2 or 8, of either byte order
         "DICOM",
@@ -215,8 +225,9 @@ FORMATS = (
         "bmp",
         starts_with(*(bytes([n, 0, 0, 0]) for n in (12, 40, 52, 56, 108, 124))),
         by_suffix=True,
+        only_first=True,
     ),
-    Format("TGA", (".tga", ".icb", ".vda", ".vst"), "tga", _targa, by_suffix=True),
+    Format("TGA", (".tga", ".icb", ".vda", ".vst"), "tga", _targa, by_suffix=True, only_first=True),
 )
 """Every format, the ones that content tells apart first."""
 

@@ -12,7 +12,7 @@ from typing import cast
 import tifffile
 
 from ..limits import ImageError
-from ..reading import Reading
+from ..reading import Reading, no_such_slice
 from .pillow_file import frame_note
 
 Page = tifffile.TiffPage | tifffile.TiffFrame
@@ -63,8 +63,7 @@ def choose_pages(path: Path, tiff: tifffile.TiffFile, reading: Reading) -> Chose
     if len(full) == 1 and full[0].imagedepth > 1:
         number = 0  # which counts along its depth
     if number >= len(full):
-        what = "page" if len(full) == 1 else "pages"
-        raise ImageError(f"{path} has {len(full)} {what}, so slice={number} is not among them.")
+        raise no_such_slice(path, len(full), "pages", number)
     page = full[number]
     chosen = _of_volume(path, page, reading if len(full) == 1 else replace(reading, slice=None))
     own = [below for below in _below(tiff, page) if _is_mask(below)]
@@ -155,12 +154,11 @@ def _position(
             raise ImageError(f"{path} has no axis {reading.axis}, but {cut.lower()}: use axis={cut.lower()}.")
     at = {axis: size // 2 if axis == "Z" else 0 for axis, size in sizes.items()}
     if not cut and reading.slice:
-        raise ImageError(f"{path} has 1 page, so slice={reading.slice} is not among them.")
+        raise no_such_slice(path, 1, "pages", reading.slice)
     if cut and reading.slice is not None:
         at[cut] = reading.slice
         if reading.slice >= sizes[cut]:
-            what = _NAMES.get(cut, "pages")
-            raise ImageError(f"{path} has {sizes[cut]} {what}, so slice={reading.slice} is not among them.")
+            raise no_such_slice(path, sizes[cut], _NAMES.get(cut, "pages"), reading.slice)
     notes = (
         slice_note(at[axis], sizes[axis])
         if axis == "Z"

@@ -13,8 +13,8 @@ import numpy as np
 from ..attachments import exif_attachments, exif_orientation
 from ..encoding import Encoding
 from ..image_file import Alpha, ImageFile, Model, Samples, full_range
-from ..limits import ImageError, check_size
-from ..reading import Reading
+from ..limits import check_size
+from ..reading import Reading, no_such_slice
 from .jpeg import says_adobe_rgb
 from .pillow_file import frame_note, open_pillow
 
@@ -38,7 +38,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     check_size(path, header.height, header.width)
     frame = reading.slice or 0
     if frame >= max(header.frames, 1):
-        raise ImageError(f"{path} has {max(header.frames, 1)} frames, so slice={frame} is not among them.")
+        raise no_such_slice(path, max(header.frames, 1), "frames", frame)
     exif = header.chunks.get("EXIF", b"").removeprefix(b"Exif\0\0") or None
     profile = header.chunks.get("ICCP") or None
     notes = frame_note(frame, header.frames, "frames")
