@@ -14,13 +14,13 @@ from .group import Command
 
 
 @click.command(cls=Command)
-@click.argument("folder", metavar="DIR")
+@click.argument("images", metavar="DIR")  # the name that messages have for it
 @option(
     "--decode", is_flag=True, help="Also decode the pixels of every image, which finds damage inside files."
 )
 @reading_options()
 @json_option()
-def images(folder: str, decode: bool, as_json: bool, **options: Any) -> None:
+def images(images: str, decode: bool, as_json: bool, **options: Any) -> None:
     """Check a folder of images before a run.
 
     Shows what the images in DIR and its subfolders are taken for, how their numbers become black and white,
@@ -39,7 +39,7 @@ def images(folder: str, decode: bool, as_json: bool, **options: Any) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with progress() as callback:
-        found = survey(folder, reading, decode=decode, callback=callback)
+        found = survey(images, reading, decode=decode, callback=callback)
     click.echo(json.dumps(found.to_json(), indent=2) if as_json else in_options(survey_text(found)))
     if found.unreadable:
         sys.exit(FINISHED_WITH_FAILURES)

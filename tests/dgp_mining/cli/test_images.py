@@ -47,7 +47,7 @@ def test_every_option_reaches_the_library(calls: list[dict[str, Any]]) -> None:
 def test_wrong_usage_names_the_option() -> None:
     assert "--white" in one_sentence(run("images", ".", "--white", 0), 2)
     assert "--window" in one_sentence(run("images", ".", "--window", "1"), 2)
-    assert "does not exist" in one_sentence(run("images", "none"), 1)
+    assert "does not exist: name a folder of images with DIR." in one_sentence(run("images", "none"), 1)
 
 
 def test_a_folder_is_shown_in_a_line_for_each_kind_and_reason(photos: Path) -> None:
