@@ -17,7 +17,7 @@ from dgp_mining.command_line import (
     out_option,
     overwrite_option,
 )
-from dgp_mining.images.paths import is_image_folder
+from dgp_mining.images.paths import is_image_folder, printable_name
 from dgp_mining.images.reader import ImageError
 from dgp_mining.images.reading import Reading
 from dgp_mining.reading_options import reading_options, two_numbers
@@ -188,7 +188,7 @@ def main(
     if save_field:
         click.echo(f"{save_field}: the field")
     if request.makes_image:
-        click.echo(f"{into}: {_outcome(done)}")
+        click.echo(printable_name(f"{into}: {_outcome(done)}"))
 
 
 def _folder_of_several(images: Sequence[Path], out: Path | None) -> Path:
@@ -216,18 +216,19 @@ def _follow(
         if isinstance(result, ImageError):
             failed += 1
             existing += isinstance(result, ResultExists)
-            notify(f"failed: {in_options(str(result))}")
+            notify(printable_name(f"failed: {in_options(str(result))}"))
         else:
             before += result is None
-            click.echo(f"{target}: {_outcome(result)}")
+            click.echo(printable_name(f"{target}: {_outcome(result)}"))
     if skip_existing:
         counts = {"upscaled": images - failed - before, "done before": before, "broken": failed}
         notify(", ".join(f"{number:,} {what}" for what, number in counts.items() if number) + ".")
     elif failed:
         if existing:
             notify(f"{count(existing, 'result')} left as before: see --skip-existing and --overwrite.")
-        others = f"the others are in {folder}" if failed < images else "none is upscaled"
-        notify(f"{failed} of {count(images, 'image')} failed; {others}.")
+        if broken := failed - existing:
+            others = f"the others are in {folder}" if broken < images else "none is upscaled"
+            notify(f"{broken} of {count(images, 'image')} failed; {others}.")
     if failed:
         raise SystemExit(FINISHED_WITH_FAILURES)
 

@@ -346,8 +346,16 @@ def test_a_batch_that_is_repeated_counts_what_is_done_and_what_is_broken(checkpo
     assert mended.stderr.endswith("1 upscaled, 3 done before.\n")
     plain = run(*batch)
     assert plain.exit_code == 3
-    assert "4 results left as before: see --skip-existing and --overwrite.\n" in plain.stderr
+    assert plain.stderr.endswith("4 results left as before: see --skip-existing and --overwrite.\n")
     refused(run(*batch, "--skip-existing", "--overwrite"), 2, "--skip-existing or --overwrite, not both")
+
+
+def test_a_name_with_a_line_break_does_not_break_the_output(checkpoint, small):
+    Path(small).rename("new\nline.png")
+    result = run(upscale, "new\nline.png", "--out", "a/", "--scale", 2, "--model", checkpoint)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("\n") == 1
+    assert "new\N{REPLACEMENT CHARACTER}line.png: " in result.stdout
 
 
 def test_a_single_result_that_exists_is_left_too(checkpoint, small):
