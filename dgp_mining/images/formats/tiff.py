@@ -29,6 +29,7 @@ from .tiff_samples import Layout, layout_of, plane_samples
 tifffile.logger().setLevel("CRITICAL")  # we report a file's faults in one sentence
 
 _ORIENTATION, _XMP, _IPTC, _PHOTOSHOP = 274, 700, 33723, 34377
+_RPC = 50844  # RPCCoefficientTag, of GDAL's "RPCs in GeoTIFF"
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,8 @@ def _attachments(path: Path, reading: Reading) -> Attachments:
                 content, dpi = exif.tobytes().removeprefix(b"Exif\0\0"), resolution({}, exif)
         except Exception:  # Pillow reads much that it cannot write, and then raises all kinds of errors
             return Attachments(xmp=xmp, iptc=iptc, geo=geo, problem="its EXIF is damaged")
-        return Attachments(content, xmp, iptc, dpi=dpi, geo=geo)
+        sensor = "its RPC model of the sensor is of this size alone" if _RPC in page.tags else ""
+        return Attachments(content, xmp, iptc, dpi=dpi, geo=geo, problem=sensor)
 
 
 def _content(page: tifffile.TiffPage, code: int) -> bytes | None:

@@ -109,6 +109,15 @@ def test_texts_of_png_are_latin_or_unicode_short_or_long(tmp_path):
     assert kinds == [b"tEXt", b"iTXt", b"zTXt", b"iTXt"]
 
 
+def test_the_rpc_model_of_a_satellite_is_said_to_be_dropped(tmp_path, caplog):
+    coefficients = (50844, "d", 92, tuple(float(n) for n in range(92)), True)
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((8, 9, 3), np.uint8), photometric="rgb", extratags=[coefficients]
+    )
+    read_source_image(tmp_path / "a.tif")
+    assert "its RPC model of the sensor is of this size alone and is dropped" in caplog.text
+
+
 def test_the_georeference_is_in_the_tags_of_geotiff(tmp_path):
     tags = tifffile.TiffFile(written(tmp_path / "a.tif", ALL)).pages.first.tags
     assert tags[33550].value == GEO.scale
