@@ -40,7 +40,7 @@ def to_xyz(primaries: Chromaticities) -> np.ndarray:
 def adaptation(primaries: Chromaticities) -> np.ndarray:
     """Return Bradford's matrix [3, 3] from the white of `primaries` to D50 (ICC.1, annex E).
 
-    Raises ValueError if the white is none.
+    Raises ValueError if the chromaticities of white are impossible.
     """
     _check(primaries)
     x, y = primaries[:2]

@@ -134,7 +134,7 @@ def counted(names: Iterable[str]) -> str:
 
 
 def _kind(name: str) -> str:
-    """The suffix of a file; "" for what is none but a part of its name, as in '1.2.840' or 'Fig. 3 (old)'."""
+    """The suffix of a file; "" for what only looks like one, as in '1.2.840' or 'Fig. 3 (old)'."""
     suffix = suffix_of(name.rpartition("/")[2])
     return suffix if re.fullmatch(r"(\.[a-z0-9_~-]{1,10})+", suffix) and not suffix[1:].isdecimal() else ""
 
@@ -197,7 +197,7 @@ def _is_image_folder(path: Path) -> bool:
 def _is_without_suffix(entry: os.DirEntry[str]) -> bool:
     """Whether a file without a suffix, or with the digits of a DICOM UID for one, is an image by its content.
 
-    A DICOMDIR, which lists the images of a disc, is none.
+    A DICOMDIR, which lists the images of a disc, is not an image.
     """
     suffix = suffix_of(entry.name)
     if (suffix and not suffix[1:].isdecimal()) or entry.name == "DICOMDIR":

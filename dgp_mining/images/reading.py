@@ -65,7 +65,7 @@ class Reading:
 
 
 def no_such_slice(path: Path, number: int, units: str, asked: int | None) -> ImageError:
-    """The error if `asked`, a Reading's `slice`, is none of the `number` slices, frames or pages of a file.
+    """The error if `asked`, a Reading's `slice`, is beyond the `number` slices, frames or pages of a file.
 
     >>> str(no_such_slice(Path("a.gif"), 1, "frames", 3))
     'a.gif has 1 frame, so slice=3 is not among them.'

@@ -30,7 +30,7 @@ from .xmp import is_well_formed, without_other_parts
 log = logging.getLogger(__name__)
 
 _SHAPE = re.compile(r'\{"shape": \[[\d, ]*\]\}\0*')
-"""tifffile's description of an array, whose loss is none."""
+"""tifffile's description of an array, which nobody misses."""
 
 _RICHER = ("DICOM", "FITS", "NIfTI", "MGH", "OME-Zarr", "OpenEXR", "Radiance HDR", "camera raw")
 """Formats that hold more about a picture than any that is written does, or than is read."""

@@ -150,7 +150,7 @@ def _is_grey_profile(colour: Colour, channels: int) -> bool:
 
 
 def _specified(header: Header, colour: Colour) -> _Space | None:
-    """The colour space that a specification names; None if it is none that is read."""
+    """The colour space that a specification names; None if that one is not read."""
     if colour.method in (2, 3):  # a restricted or any ICC profile
         kind = _PROFILES.get(colour.rest[16:20])
         return kind and _Space(*kind, Encoding(colour.rest, said_by="its ICC profile"))
@@ -191,7 +191,7 @@ def _parameterized(colour: Colour, channels: int) -> _Space | None:
 
 
 def _unread_parameters(colour: Colour, channels: int = 3) -> str:
-    """What is not read of a parameterized colour space; "" if all is, or if it is none."""
+    """What is not read of a parameterized colour space; "" if all is, or for a space of another kind."""
     if colour.method != 5:
         return ""
     codes = _parameters(colour)

@@ -10,105 +10,17 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from tiff_files import LONG, RATIONAL, SHORT, noise, packed, write_tiff
 
 from dgp_mining.images.image_file import Alpha, Model
 from dgp_mining.images.reader import ImageError, decode_image, image_size
 from dgp_mining.images.reading import Reading
 from dgp_mining.images.stored import open_image, read_stored
 
-SHORT, LONG, RATIONAL = 3, 4, 5
-_BYTES = {1: 1, 2: 1, SHORT: 2, LONG: 4, RATIONAL: 4}
-
-
-def noise(*shape: int, bits: int = 8) -> np.ndarray:
-    dtype = np.uint8 if bits <= 8 else np.uint16
-    return np.random.default_rng(len(shape) + bits).integers(0, 1 << bits, shape, dtype)
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "a.tif"
-
-
-def packed(values: np.ndarray, bits: int) -> bytes:
-    """Rows of samples, the first bit of each being the most significant (TIFF 6.0, section 8)."""
-    rows = values.reshape(values.shape[0], -1)
-    spread = (rows[..., None] >> np.arange(bits)[::-1]) & 1
-    return b"".join(np.packbits(row.ravel().astype(np.uint8)).tobytes() for row in spread)
-
-
-def write_tiff(
-    path: Path,
-    size: tuple[int, int],
-    content: bytes,
-    bits: list[int],
-    photometric: int | None,
-    more: dict[int, tuple[int, list[int]]] | None = None,
-    order: str = "<",
-) -> None:
-    """Write one strip by the letter of TIFF 6.0, section 2; `more` gives the types and numbers of tags."""
-    end = "little" if order == "<" else "big"
-    tags: dict[int, tuple[int, list[int]]] = {
-        256: (SHORT, [size[1]]),
-        257: (SHORT, [size[0]]),
-        258: (SHORT, bits),
-        259: (SHORT, [1]),
-        273: (LONG, [8]),
-        277: (SHORT, [len(bits)]),
-        278: (SHORT, [size[0]]),
-        279: (LONG, [len(content)]),
-        **({} if photometric is None else {262: (SHORT, [photometric])}),
-        **(more or {}),
-    }
-    content += bytes(len(content) % 2)
-    start = 8 + len(content)  # of the directory
-    outside, entries = start + 2 + 12 * len(tags) + 4, b""
-    values = b""
-    for tag, (kind, numbers) in sorted(tags.items()):
-        value = b"".join(number.to_bytes(_BYTES[kind], end) for number in numbers)  # type: ignore[arg-type]
-        count = len(numbers) // (2 if kind == RATIONAL else 1)
-        if len(value) > 4:
-            values, value = values + value, (outside + len(values)).to_bytes(4, end)  # type: ignore[arg-type]
-        fields = (tag.to_bytes(2, end), kind.to_bytes(2, end), count.to_bytes(4, end))  # type: ignore[arg-type]
-        entries += b"".join(fields) + value.ljust(4, b"\0")
-    head = (b"II*\0" if order == "<" else b"MM\0*") + start.to_bytes(4, end)  # type: ignore[arg-type]
-    count_ = len(tags).to_bytes(2, end)  # type: ignore[arg-type]
-    path.write_bytes(head + content + count_ + entries + bytes(4) + values)
-
-
-@pytest.mark.parametrize("bits", [1, 2, 4, 5, 6, 9, 10, 12, 14, 15])
-@pytest.mark.parametrize("samples", [1, 3])
-@pytest.mark.parametrize(("order", "fill"), [("<", 1), (">", 1), ("<", 2)])
-def test_packed_samples_of_any_depth_reach_white(
-    path: Path, bits: int, samples: int, order: str, fill: int
-) -> None:
-    values = noise(7, 9, samples, bits=bits)
-    values[0, 0], values[-1, -1] = 0, (1 << bits) - 1
-    content = packed(values, bits)
-    if fill == 2:
-        content = bytes(imagecodecs.bitorder_encode(content))
-    kind = 2 if samples == 3 else 1
-    write_tiff(path, (7, 9), content, [bits] * samples, kind, {266: (SHORT, [fill])}, order)
-    np.testing.assert_allclose(decode_image(path).pixels, values / ((1 << bits) - 1), atol=1e-6)
-    assert open_image(path).bits == bits
-
-
-@pytest.mark.parametrize("compression", [5, 8, 50000, 32773])
-@pytest.mark.parametrize("bits", [4, 12])
-def test_packed_samples_are_read_from_compressed_tiles(path: Path, bits: int, compression: int) -> None:
-    values = noise(32, 64, bits=bits)
-    encode = tifffile.TIFF.COMPRESSORS[compression]
-    tiles = [encode(packed(tile, bits)) for row in np.split(values, 2) for tile in np.split(row, 2, 1)]
-    starts = [8 + sum(map(len, tiles[:number])) for number in range(4)]
-    more = {
-        259: (SHORT, [compression]),
-        322: (SHORT, [32]),
-        323: (SHORT, [16]),
-        324: (LONG, starts),
-        325: (LONG, [len(tile) for tile in tiles]),
-    }
-    write_tiff(path, (32, 64), b"".join(tiles), [bits], 1, more)
-    np.testing.assert_allclose(decode_image(path).pixels[..., 0], values / ((1 << bits) - 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("bits", [1, 4, 8, 12, 16])
@@ -269,29 +181,6 @@ def test_associated_alpha_is_divided_out_wherever_it_lies(path: Path) -> None:
     np.testing.assert_array_equal(stored.pixels[..., 3], alpha[0])
 
 
-@pytest.mark.parametrize("most", [1023, 4095, 16383])
-def test_a_maximum_of_all_ones_is_white(path: Path, most: int) -> None:
-    values = noise(7, 9, bits=16) % (most + 1)
-    tifffile.imwrite(path, values, extratags=[(281, SHORT, 1, most, True)])
-    decoded = decode_image(path)
-    np.testing.assert_allclose(decoded.pixels[..., 0], values / most, atol=1e-6)
-    assert decoded.notes == (f"its MaxSampleValue says that {most} is white",)
-
-
-def test_a_maximum_that_is_only_the_brightest_value_is_not_white(path: Path) -> None:
-    values = noise(7, 9, bits=12)
-    tifffile.imwrite(path, values, extratags=[(281, SHORT, 1, int(values.max()) & ~1, True)])
-    np.testing.assert_allclose(decode_image(path).pixels[..., 0], values / 65535, atol=1e-6)
-
-
-def test_a_maximum_that_pixels_exceed_does_not_count(path: Path) -> None:
-    values = noise(7, 9, bits=16)
-    tifffile.imwrite(path, values, extratags=[(281, SHORT, 1, 4095, True)])
-    decoded = decode_image(path)
-    np.testing.assert_allclose(decoded.pixels[..., 0], values / 65535, atol=1e-6)
-    assert "so that 65535 is taken for white after all" in decoded.notes[-1]
-
-
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint32])
 def test_a_window_gives_other_numbers_a_meaning(path: Path, dtype: type) -> None:
     tifffile.imwrite(path, np.array([[10, 60, 110]], dtype))
@@ -402,27 +291,6 @@ def test_a_tile_cannot_claim_more_memory_than_an_image(path: Path) -> None:
     write_tiff(path, (8, 8), bytes(64), [8], 1, tags)
     with pytest.raises(ImageError, match="more than 178,956,970 pixels"):
         decode_image(path)
-
-
-@pytest.mark.parametrize("kind", [1, LONG, 7], ids=["bytes", "longs", "undefined"])
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_what_belongs_to_the_image_is_kept_as_it_is_stored(path: Path, kind: int, order: str) -> None:
-    """IPTC records are stored under several types (as LONG by Photoshop), XMP as bytes."""
-    iptc = b"\x1c\x02\x05\x00\x03abc"
-    end = "little" if order == "<" else "big"
-    step = 4 if kind == LONG else 1
-    numbers = [int.from_bytes(iptc[at : at + step], end) for at in range(0, len(iptc), step)]  # type: ignore[arg-type]
-    more = {33723: (1 if kind == 7 else kind, numbers), 700: (1, list(b"<x:xmpmeta/>"))}
-    more |= {282: (RATIONAL, [300, 1]), 283: (RATIONAL, [200, 1]), 296: (SHORT, [2])}
-    write_tiff(path, (7, 9), bytes(63), [8], 1, more, order)
-    attached = open_image(path).attachments()
-    assert (attached.iptc, attached.xmp, attached.dpi) == (iptc, b"<x:xmpmeta/>", (300.0, 200.0))
-
-
-def test_iptc_among_photoshops_resources_is_found(path: Path) -> None:
-    resource = b"8BIM\x04\x04\0\0\0\0\0\x04abcd"
-    write_tiff(path, (7, 9), bytes(63), [8], 1, {34377: (1, list(resource))})
-    assert open_image(path).attachments().iptc == b"abcd"
 
 
 def test_slides_of_aperio_are_ycbcr_where_their_compression_says_so(path: Path) -> None:

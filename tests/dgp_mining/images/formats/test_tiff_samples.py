@@ -1,4 +1,4 @@
-"""White of alpha where colours have fewer significant bits; orientations that are none; LogL."""
+"""Samples of any depth, packed or not, and the number that is white; LogL; orientations that do not exist."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from test_tiff import write_tiff
+from tiff_files import LONG, SHORT, noise, packed, write_tiff
 
-from dgp_mining.images.reader import image_size
-from dgp_mining.images.stored import read_stored
-
-SHORT = 3
+from dgp_mining.images.reader import decode_image, image_size
+from dgp_mining.images.stored import open_image, read_stored
 
 
 @pytest.fixture
@@ -98,3 +96,61 @@ def test_a_strip_that_is_stored_is_not_called_empty(path: Path) -> None:
     read = read_stored(path)
     np.testing.assert_array_equal(read.pixels[..., 0], values)
     assert read.notes == ()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 5, 6, 9, 10, 12, 14, 15])
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize(("order", "fill"), [("<", 1), (">", 1), ("<", 2)])
+def test_packed_samples_of_any_depth_reach_white(
+    path: Path, bits: int, samples: int, order: str, fill: int
+) -> None:
+    values = noise(7, 9, samples, bits=bits)
+    values[0, 0], values[-1, -1] = 0, (1 << bits) - 1
+    content = packed(values, bits)
+    if fill == 2:
+        content = bytes(imagecodecs.bitorder_encode(content))
+    kind = 2 if samples == 3 else 1
+    write_tiff(path, (7, 9), content, [bits] * samples, kind, {266: (SHORT, [fill])}, order)
+    np.testing.assert_allclose(decode_image(path).pixels, values / ((1 << bits) - 1), atol=1e-6)
+    assert open_image(path).bits == bits
+
+
+@pytest.mark.parametrize("compression", [5, 8, 50000, 32773])
+@pytest.mark.parametrize("bits", [4, 12])
+def test_packed_samples_are_read_from_compressed_tiles(path: Path, bits: int, compression: int) -> None:
+    values = noise(32, 64, bits=bits)
+    encode = tifffile.TIFF.COMPRESSORS[compression]
+    tiles = [encode(packed(tile, bits)) for row in np.split(values, 2) for tile in np.split(row, 2, 1)]
+    starts = [8 + sum(map(len, tiles[:number])) for number in range(4)]
+    more = {
+        259: (SHORT, [compression]),
+        322: (SHORT, [32]),
+        323: (SHORT, [16]),
+        324: (LONG, starts),
+        325: (LONG, [len(tile) for tile in tiles]),
+    }
+    write_tiff(path, (32, 64), b"".join(tiles), [bits], 1, more)
+    np.testing.assert_allclose(decode_image(path).pixels[..., 0], values / ((1 << bits) - 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [1023, 4095, 16383])
+def test_a_maximum_of_all_ones_is_white(path: Path, most: int) -> None:
+    values = noise(7, 9, bits=16) % (most + 1)
+    tifffile.imwrite(path, values, extratags=[(281, SHORT, 1, most, True)])
+    decoded = decode_image(path)
+    np.testing.assert_allclose(decoded.pixels[..., 0], values / most, atol=1e-6)
+    assert decoded.notes == (f"its MaxSampleValue says that {most} is white",)
+
+
+def test_a_maximum_that_is_only_the_brightest_value_is_not_white(path: Path) -> None:
+    values = noise(7, 9, bits=12)
+    tifffile.imwrite(path, values, extratags=[(281, SHORT, 1, int(values.max()) & ~1, True)])
+    np.testing.assert_allclose(decode_image(path).pixels[..., 0], values / 65535, atol=1e-6)
+
+
+def test_a_maximum_that_pixels_exceed_does_not_count(path: Path) -> None:
+    values = noise(7, 9, bits=16)
+    tifffile.imwrite(path, values, extratags=[(281, SHORT, 1, 4095, True)])
+    decoded = decode_image(path)
+    np.testing.assert_allclose(decoded.pixels[..., 0], values / 65535, atol=1e-6)
+    assert "so that 65535 is taken for white after all" in decoded.notes[-1]
