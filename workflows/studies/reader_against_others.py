@@ -19,8 +19,7 @@ libraries, and says why the disagreements that remain are right. To get them:
 (where that tries to build a package, its page on pypi.org has the archive under "Download files"), then
 unpack each; tifffile's has none, but its tests write some. The other decoders:
 
-    pip install '.[science,heif]' pyvips-binary pyvips opencv-python-headless pillow-jxl-plugin
-    pip install rasterio SimpleITK
+    pip install -c constraints.txt '.[compare]'
 """
 
 from __future__ import annotations
