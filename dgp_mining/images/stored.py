@@ -226,12 +226,3 @@ def sixteen_or_eight_bits(image: StoredImage) -> np.ndarray:
         return image.pixels
     dtype = np.uint8 if image.file.bits <= 8 else np.uint16
     return (image.pixels * np.float32(np.iinfo(dtype).max) + np.float32(0.5)).astype(dtype)
-
-
-def is_colour(model: Model) -> bool:
-    """Whether an image of this model can be shown: grey or colours rather than bands.
-
-    >>> is_colour(Model.CMYK), is_colour(Model.CHANNELS)
-    (True, False)
-    """
-    return model != Model.CHANNELS
