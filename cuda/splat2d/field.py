@@ -16,6 +16,10 @@ from .atomic_write import atomic_write
 from .rendering import DEFAULT_CUTOFF, render, render_rows
 
 FORMAT = "splat2d-field/1"
+NEWER_FORMAT = "splat2d-field/2"
+"""Of fields not `averaged`, or `normalised`: a reader of version 1 would render them wrongly."""
+PIXEL_VARIANCE = 1 / 12
+"""Variance of the uniform distribution over a pixel's width, in pixels squared."""
 BAND_BYTES = 1 << 28
 """Default memory of one band of a streamed rendering."""
 
@@ -45,6 +49,12 @@ class GaussianField:
     """(height, width) of the canvas in the field's own units; not necessarily whole numbers."""
     counts: Tensor | None = None
     """[B] int64: row b uses its first counts[b] Gaussians; None: all rows use all N."""
+    averaged: bool = True
+    """Whether the Gaussians stand for averages over the pixels of `size`, as those fitted to an image do.
+    False: they stand for the scene itself, and every rendered pixel averages it over the pixel's own area."""
+    normalised: bool = False
+    """Whether a pixel is the mean of the colours there, weighted by their Gaussians, and not the sum: then
+    Gaussians of one colour render as that colour, at every scale."""
 
     def __post_init__(self) -> None:
         for name, last in (("means", 2), ("cholesky", 3), ("colors", None)):
@@ -66,7 +76,7 @@ class GaussianField:
         """Return field `index` of the batch as a batch of one, [1, n, ...], without the unused Gaussians."""
         n = self.means.shape[1] if self.counts is None else int(self.counts[index])
         means, cholesky, colors = (t[index : index + 1, :n] for t in (self.means, self.cholesky, self.colors))
-        return GaussianField(means, cholesky, colors, self.size)
+        return replace(self, means=means, cholesky=cholesky, colors=colors, counts=None)
 
     def scale(self, x: float, y: float | None = None) -> GaussianField:
         """Stretch by x horizontally and y (default: x) vertically: positions by s, covariances by s^2.
@@ -124,7 +134,9 @@ class GaussianField:
             for t in (self.means, self.cholesky, self.colors)
         )
         origin = means.new_tensor([x, y])
-        return GaussianField(means - origin, cholesky, colors, (height, width), counts)
+        return replace(
+            self, means=means - origin, cholesky=cholesky, colors=colors, size=(height, width), counts=counts
+        )
 
     def shift(self, x: float, y: float) -> GaussianField:
         """Move every Gaussian by (x, y) in the field's units; the canvas stays.
@@ -139,7 +151,8 @@ class GaussianField:
     def merge(fields: Sequence[GaussianField], size: tuple[float, float] | None = None) -> GaussianField:
         """Join the Gaussians of all `fields` (equal B and C) in one field of `size`, default the first's.
 
-        Raises ValueError for no fields, or for fields of different batch sizes or numbers of channels.
+        Raises ValueError for no fields, or for fields of different batch sizes or numbers of channels, or
+        that differ in `averaged` or `normalised`.
 
         >>> field = GaussianField(torch.ones(1, 1, 2), torch.ones(1, 1, 3), torch.ones(1, 1, 1), size=(4, 8))
         >>> GaussianField.merge([field, field.shift(2, 0)]).means.tolist()
@@ -149,6 +162,8 @@ class GaussianField:
             raise ValueError("merge needs at least one field")
         if len({len(f) for f in fields}) > 1 or len({f.colors.shape[2] for f in fields}) > 1:
             raise ValueError("merge needs fields of one batch size and one number of channels")
+        if len({(f.averaged, f.normalised) for f in fields}) > 1:
+            raise ValueError("merge needs fields that render alike: averaged and normalised must be equal")
         parts = [[f.row(b) for f in fields] for b in range(len(fields[0]))]
         counts = torch.tensor([sum(p.means.shape[1] for p in row) for row in parts])
         longest = int(counts.max())
@@ -162,7 +177,9 @@ class GaussianField:
             )
 
         ragged = counts.to(fields[0].means.device) if len(set(counts.tolist())) > 1 else None
-        return GaussianField(join("means"), join("cholesky"), join("colors"), size or fields[0].size, ragged)
+        means, cholesky, colors = join("means"), join("cholesky"), join("colors")
+        size = size or fields[0].size
+        return replace(fields[0], means=means, cholesky=cholesky, colors=colors, size=size, counts=ragged)
 
     def widen(self, x: float, y: float) -> GaussianField:
         """Blur with a Gaussian of variances x and y (units squared) along the axes.
@@ -192,10 +209,12 @@ class GaussianField:
     ) -> Tensor:
         """Render the canvas at `size` (height, width) pixels, default its own: [B, C, height, width].
 
-        Along an axis rendered at a scale s < 1, a pixel is 1/s of the field's own pixels wide. The image that
-        the field was fitted to is already an average over its own pixels, so `footprint` adds the difference
-        of the two boxes' variances, (1/s^2 - 1) / 12 of the field's units squared. Without it, each pixel is
-        a point sample and fine detail aliases. At s >= 1 it changes nothing. Errors: as `splat2d.render`.
+        Along an axis rendered at a scale s, a pixel is 1/s of the field's own pixels wide, and `footprint`
+        averages over it: it adds the variance of that box, 1/(12 s^2) of the field's units squared, to every
+        Gaussian. An `averaged` field already holds averages over its own pixels, so the variance of their box
+        is subtracted, (1/s^2 - 1) / 12, and nothing is added at s >= 1. Without `footprint`, each pixel is a
+        point sample and fine detail aliases. Errors: as `splat2d.render`; a `normalised` field has at most 7
+        channels.
 
         >>> cholesky = torch.tensor([[[0.5, 0.0, 0.5]]])
         >>> field = GaussianField(torch.full((1, 1, 2), 4.0), cholesky, torch.ones(1, 1, 1), size=(8, 8))
@@ -203,7 +222,8 @@ class GaussianField:
         True
         """
         size, field = self._placed(size, footprint)
-        return render(field.means, field.cholesky, field.colors, size, counts=self.counts, cutoff=cutoff)
+        pixels = render(field.means, field.cholesky, field.colors, size, counts=self.counts, cutoff=cutoff)
+        return divided_by_weight(pixels) if self.normalised else pixels
 
     def render_bands(
         self,
@@ -223,21 +243,33 @@ class GaussianField:
         [(0, 4), (4, 4), (8, 2)]
         """
         size, field = self._placed(size, footprint)
-        row_bytes = len(self) * self.colors.shape[2] * size[1] * self.colors.element_size()
+        row_bytes = len(self) * field.colors.shape[2] * size[1] * self.colors.element_size()
         rows = max(4, budget // max(1, row_bytes) // 4 * 4)
         for top in range(0, size[0], rows):
             window = (top, min(top + rows, size[0]))
             gaussians = (field.means, field.cholesky, field.colors)
-            yield top, render_rows(*gaussians, size, window, counts=self.counts, cutoff=cutoff)
+            band = render_rows(*gaussians, size, window, counts=self.counts, cutoff=cutoff)
+            yield top, divided_by_weight(band) if self.normalised else band
 
     def _placed(self, size: tuple[int, int] | None, footprint: bool) -> tuple[tuple[int, int], GaussianField]:
-        """Return the size in pixels, and the field in the units of those pixels."""
+        """Return the size in pixels, and the field in the units of those pixels, to be rendered as a sum."""
         height, width = size or (round(self.size[0]), round(self.size[1]))
         x, y = width / self.size[1], height / self.size[0]
-        field = self.scale(x, y)
-        if footprint and min(x, y) < 1:
-            field = field.widen(*(max(0.0, 1 - s * s) / 12 for s in (x, y)))
+        field = self.with_weights().scale(x, y)
+        variances = [PIXEL_VARIANCE * (max(0.0, 1 - s * s) if self.averaged else 1.0) for s in (x, y)]
+        if footprint and max(variances) > 0:
+            field = field.widen(*variances)
         return (height, width), field
+
+    def with_weights(self) -> GaussianField:
+        """Return a field whose sum `divided_by_weight` is this one: itself unless `normalised`.
+
+        Its last channel is 1 for every Gaussian.
+        """
+        if not self.normalised:
+            return self
+        ones = torch.ones_like(self.colors[..., :1])
+        return replace(self, colors=torch.cat([self.colors, ones], -1), normalised=False)
 
     def save(self, path: str | Path, **metadata: str) -> None:
         """Write a safetensors file atomically; `metadata` are additional strings for its header.
@@ -255,6 +287,9 @@ class GaussianField:
         if self.counts is not None:
             tensors["counts"] = self.counts
         header = {"format": FORMAT, "size": json.dumps([float(s) for s in self.size]), **metadata}
+        if (self.averaged, self.normalised) != (True, False):
+            rendering = {"averaged": self.averaged, "normalised": self.normalised}
+            header |= {"format": NEWER_FORMAT, "rendering": json.dumps(rendering)}
         stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         with atomic_write(path) as partial:
             save_file(stored, str(partial), metadata=header)
@@ -268,17 +303,27 @@ class GaussianField:
         try:
             with safe_open(str(path), framework="pt") as file:
                 header = file.metadata() or {}
-                if header.get("format") != FORMAT:
+                if header.get("format") not in (FORMAT, NEWER_FORMAT):
                     raise ValueError(f"{path} is not a Gaussian field (no '{FORMAT}' mark in its header)")
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
                 height, width = json.loads(header["size"])
+                rendering = json.loads(header.get("rendering", "{}"))
         except SafetensorError as error:
             raise ValueError(
                 f"{path} is not a Gaussian field (it is not a whole safetensors file)"
             ) from error
-        return GaussianField(**tensors, size=(height, width))
+        return GaussianField(**tensors, **rendering, size=(height, width))
 
     def _used(self) -> Tensor:  # [B, N] bool
         n = self.means.shape[1]
         index = torch.arange(n, device=self.means.device)[None].expand(len(self), n)
         return index < (n if self.counts is None else self.counts[:, None])
+
+
+def divided_by_weight(pixels: Tensor) -> Tensor:
+    """Divide rendered colours by the last channel, the sum of weights: [B, C + 1, H, W] -> [B, C, H, W].
+
+    A pixel that no Gaussian reaches is 0.
+    """
+    colors, weight = pixels[:, :-1], pixels[:, -1:]
+    return colors / torch.where(weight > 0, weight, 1.0)

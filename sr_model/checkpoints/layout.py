@@ -49,6 +49,8 @@ class Layout(Signature):
     """Subtracted from an image."""
     range: float = 1.0
     """Difference between white and black in the layout's images."""
+    first: str = ""
+    """Our name of the first layer, whose weights take up `range` if the network is not piecewise linear."""
     long_skip: bool = True
     """Whether EDSR adds its first features to its last ones."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ..encoders import EDSR, HAT, RDN, SwinIR
+from ..encoders import EDSR, HAT, RDN, SPAN, SwinIR
 from .layout import Layout, Signature
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
@@ -79,6 +79,18 @@ _EDSR = (
 )
 
 
+_SPAN = (
+    (r"conv_1\.eval_conv\.(.*)", r"first.\1"),
+    *(
+        (rf"block_{block + 1}\.c{layer + 1}_r\.eval_conv\.(.*)", rf"blocks.{block}.{name}.\1")
+        for block in range(6)
+        for layer, name in enumerate(("first", "second", "third"))
+    ),
+    (r"conv_2\.eval_conv\.(.*)", r"tail.\1"),
+    (r"conv_cat\.(.*)", r"fuse.\1"),
+)
+
+
 def _within(prefix: str, renames: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     return tuple((re.escape(prefix) + pattern, ours) for pattern, ours in renames)
 
@@ -143,6 +155,16 @@ LAYOUTS = (
         range=255.0,
     ),
     EDSR_PYTORCH,
+    Layout(
+        "SPAN (hongyuanyu/SPAN)",
+        ("conv_1.eval_conv.weight", "block_1.c1_r.eval_conv.weight", "conv_cat.weight"),
+        (r"upsampler\..*", r".*\.(?:sk|conv\.\d)\.(?:weight|bias)"),
+        encoder=SPAN,
+        renames=_SPAN,
+        mean=DIV2K_MEAN,
+        range=255.0,
+        first="first",
+    ),
     Layout(
         "EDSR (LIIF)",
         ("encoder.head.0.weight", "encoder.body.0.body.0.weight"),

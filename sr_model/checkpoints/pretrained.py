@@ -27,8 +27,9 @@ def load_encoder_weights(encoder: Encoder, path: str | Path, key: str = "") -> s
 
     The encoder then computes the published features, and subtracts the published mean from its images.
     Features of networks that read images up to 255 (or from -1 to 1) are converted to the unit of images in
-    [0, 1]: such networks are piecewise linear, so that dividing their biases divides their features. An
-    upsampler to another scale is left out, and the encoder keeps its own.
+    [0, 1]: piecewise linear networks by dividing their biases, which divides their features, others by
+    multiplying the weights of their first layer. An upsampler to another scale is left out, and the encoder
+    keeps its own.
 
     Args:
         encoder: of the same kind, width and depth.
@@ -84,8 +85,15 @@ def rename_weights(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, T
     weights = {"mean": torch.tensor(layout.mean).view(3, 1, 1)}
     for name, tensor in tensors.items():
         if ours := layout.rename(name):
-            weights[ours] = tensor.float() / (layout.range if name.endswith("bias") else 1.0)
+            weights[ours] = tensor.float() * _factor(ours, layout)
     return weights
+
+
+def _factor(ours: str, layout: Layout) -> float:
+    """Return the factor that converts a tensor of this name to the unit of images in [0, 1]."""
+    if layout.first:
+        return layout.range if ours == f"{layout.first}.weight" else 1.0
+    return 1 / layout.range if ours.endswith("bias") else 1.0
 
 
 def width_and_depth(weights: Mapping[str, Tensor]) -> tuple[int, int]:

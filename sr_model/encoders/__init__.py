@@ -10,9 +10,12 @@ from .edsr import EDSR
 from .encoder import Encoder, fill_windows
 from .hat import HAT
 from .rdn import RDN
+from .span import SPAN
 from .swinir import SwinIR
 
-__all__ = ["EDSR", "HAT", "RDN", "Encoder", "SwinIR", "check_encoder", "fill_windows", "make_encoder"]
+__all__ = [
+    "EDSR", "HAT", "RDN", "SPAN", "Encoder", "SwinIR", "check_encoder", "fill_windows", "make_encoder",
+]  # fmt: skip
 
 WIDTH_MULTIPLES = {"swinir": swinir.HEADS, "hat": math.lcm(hat.HEADS, hat.COMPRESSION, hat.SQUEEZE)}
 """Number of which the width must be a multiple, for encoders that split their channels."""
@@ -60,6 +63,8 @@ def make_encoder(settings: EncoderSettings, *, upsampling: int) -> Encoder:
             return EDSR(width, depth, settings.residual_scale, settings.long_skip)
         case "rdn":
             return RDN(width, depth)
+        case "span":
+            return SPAN(width, depth)
         case "swinir":
             return SwinIR(width, depth, upsampling=upsampling)
         case "hat":

@@ -41,6 +41,12 @@ class NetworkSettings:
     """Start as bicubic interpolation: prefiltered colours, no offsets, one round kernel."""
     margin: int
     """LR pixels beyond each border of the canvas that get Gaussians too."""
+    footprint: bool = False
+    """Whether a field stands for the scene, which every output pixel averages over its own area, rather than
+    for point samples of an image: one field then suits all scales."""
+    normalised: bool = False
+    """Whether a pixel is the mean of the colours there, weighted by their Gaussians, rather than their sum:
+    Gaussians of one colour then render as that colour, at every scale."""
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -81,6 +87,14 @@ class Network(nn.Module, ABC):
         Raises:
             ValueError: if the network is `conditioned` and `scale` is None.
         """
+
+    def field(self, means: Tensor, cholesky: Tensor, colours: Tensor, size: tuple[int, int]) -> GaussianField:
+        """Return the field of these Gaussians, to be rendered as the settings say."""
+        settings = self.settings
+        averaged = not settings.footprint
+        return GaussianField(
+            means, cholesky, colours, size, averaged=averaged, normalised=settings.normalised
+        )
 
     @property
     def free_positions(self) -> bool:

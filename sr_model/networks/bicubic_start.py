@@ -27,16 +27,17 @@ class BicubicStart(nn.Module):
 
     filter: Tensor  # [k^2, 1, taps, taps]
 
-    def __init__(self, cells: int, sigma: float) -> None:
+    def __init__(self, cells: int, sigma: float, normalised: bool = False) -> None:
         """Compute the filter.
 
         Args:
             cells: k, Gaussians per LR pixel and axis.
             sigma: standard deviation of each Gaussian, in cells.
+            normalised: whether rendering divides by the sum of weights (`GaussianField.normalised`).
         """
         super().__init__()
         self.cells = cells
-        taps = interpolating_filter(cells, sigma)
+        taps = interpolating_filter(cells, sigma, normalised)
         filter_2d = torch.einsum("py,qx->pqyx", taps, taps)  # [k, k, taps, taps]
         self.register_buffer("filter", filter_2d.flatten(0, 1)[:, None].float(), persistent=False)
 
@@ -46,7 +47,7 @@ class BicubicStart(nn.Module):
         return colours.view(*image.shape[:2], *colours.shape[-2:])
 
 
-def interpolating_filter(cells: int, sigma: float) -> Tensor:
+def interpolating_filter(cells: int, sigma: float, normalised: bool = False) -> Tensor:
     """Return one axis of the filter: each cell's weights of the LR pixels around its own.
 
     They follow from the response to a single bright pixel far from any border.
@@ -54,6 +55,7 @@ def interpolating_filter(cells: int, sigma: float) -> Tensor:
     Args:
         cells: k, Gaussians per LR pixel.
         sigma: standard deviation of each Gaussian, in cells.
+        normalised: whether rendering divides by the sum of weights.
 
     Returns:
         [k, 2 REACH + 1] float64.
@@ -65,5 +67,5 @@ def interpolating_filter(cells: int, sigma: float) -> Tensor:
     response = torch.linalg.solve(blur, bicubic).view(pixels, cells)[REACH : 3 * REACH + 1]
     weights = response.flip(0).T  # the response at distance +i is the weight of the pixel at distance -i
     # A unit grid of equal Gaussians sums to their integral, minus what lies beyond the renderer's cut-off.
-    mass = math.sqrt(2 * math.pi * (1 - math.exp(-(DEFAULT_CUTOFF**2) / 2))) * sigma
+    mass = 1.0 if normalised else math.sqrt(2 * math.pi * (1 - math.exp(-(DEFAULT_CUTOFF**2) / 2))) * sigma
     return weights / (weights.sum(1, keepdim=True) * mass)

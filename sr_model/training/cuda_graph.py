@@ -39,6 +39,7 @@ class GraphedNetwork(nn.Module):
         enabled = autocast is not None
         with torch.autocast(device.type, autocast or torch.bfloat16, enabled, cache_enabled=False):
             recorded = torch.cuda.make_graphed_callables(_Tensors(network), example, allow_unused_input=True)
+        self.network_field = network.field
         self.recorded = cast(nn.Module, recorded)
         self.peak_bytes = torch.cuda.max_memory_allocated(device)
         """Peak bytes of memory while recording, which the graphs keep; torch does not count them later."""
@@ -46,7 +47,7 @@ class GraphedNetwork(nn.Module):
     def forward(self, image: Tensor, scale: Tensor) -> GaussianField:
         """As the network's forward, with the same gradients; both inputs without gradients of their own."""
         means, cholesky, colors = self.recorded(image, scale)
-        return GaussianField(means, cholesky, colors, size=self.canvas)
+        return self.network_field(means, cholesky, colors, self.canvas)
 
 
 def ignore_streams() -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from splat2d import GaussianField, render
+from splat2d.field import PIXEL_VARIANCE, divided_by_weight
 
 from ..config.training_settings import TrainSettings
 from .samples import Batch
@@ -52,11 +54,15 @@ def render_ragged(field: GaussianField, sizes: Sequence[tuple[int, int]]) -> Ten
 
     Returns [B, C, H, W] float32, as large as the largest size; pixels beyond a row's own size are undefined.
     The padding takes memory but little time: few Gaussians lie there. Sizes must not be smaller than the
-    canvas (`GaussianField.render` also averages over larger pixels).
+    canvas (`GaussianField.render` also averages fields over larger pixels).
     """
     height, width = field.size
     factors = torch.tensor([[w / width, h / height] for h, w in sizes])[:, None]  # [B, 1, 2], x y
     factors = upload(factors, field.means.device)
     largest = (max(h for h, _ in sizes), max(w for _, w in sizes))
-    means, cholesky = field.means * factors, field.cholesky * factors[..., [0, 1, 1]]
-    return render(means, cholesky, field.colors, largest, counts=field.counts)
+    sums = field.with_weights()
+    sums = replace(sums, means=field.means * factors, cholesky=field.cholesky * factors[..., [0, 1, 1]])
+    if not field.averaged:
+        sums = sums.widen(PIXEL_VARIANCE, PIXEL_VARIANCE)
+    pixels = render(sums.means, sums.cholesky, sums.colors, largest, counts=field.counts)
+    return divided_by_weight(pixels) if field.normalised else pixels

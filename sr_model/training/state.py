@@ -216,9 +216,9 @@ def uses_bf16(settings: TrainSettings, device: torch.device) -> bool:
 
 
 def fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions are faster than float32: on GPUs, and on CPUs with AMX."""
-    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private, absent from old torch
-    return device.type == "cuda" or has_amx()
+    """Whether bfloat16 convolutions are faster than float32: on GPUs, and CPUs with AMX or AVX512_BF16."""
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # private, absent from old torch
+    return device.type == "cuda" or any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

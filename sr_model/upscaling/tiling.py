@@ -120,7 +120,7 @@ def encode(
                 target[into] = part.view(*shape, -1)[cells]
             progress("encoding", (index * len(across) + step + 1) / (len(down) * len(across)))
     means, cholesky, colors = (part.view(1, rows * columns, -1) for part in whole)
-    return GaussianField(means, cholesky, colors, size=(height, width))
+    return network.field(means, cholesky, colors, (height, width))
 
 
 def receptive_field(

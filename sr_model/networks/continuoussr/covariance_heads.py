@@ -19,6 +19,12 @@ from ..mlp import mlp, output_layer, per_cell_mlp, per_gaussian, start_constant
 from .blending import from_blending, isotropic, maximum_entropy_tilt, to_blending, with_positive_diagonal
 from .settings import ContinuousSRSettings
 
+FEW_KERNELS = 128
+"""Kernels up to which the weights of all cells are computed by plain matrix products, which is faster; for
+more, torch's fused attention needs less memory."""
+CHUNK = 1 << 13
+"""Cells whose weights are computed at once where no gradient is needed: few enough for a cache."""
+
 
 def make_covariance_head(settings: ContinuousSRSettings, channels: int, dictionary: Tensor) -> CovarianceHead:
     """Return the head that `settings.covariance` names.
@@ -86,7 +92,8 @@ class CovarianceWeighting(CovarianceHead):
             self.cholesky = nn.Parameter(dictionary.float().clone())
         embedded = settings.latent - 3 if self.tilted else settings.latent
         self.embedding = mlp(3, settings.embedding, embedded) if embedded else None
-        self.query = Conv2d(channels, settings.latent, 3, padding=1)
+        side = settings.query_size
+        self.query = Conv2d(channels, settings.latent, side, padding=side // 2)
         if settings.interpolate:
             start = to_blending(isotropic(settings.start_sigma), settings.blending)
             tilt = maximum_entropy_tilt((entries - centre) / spread, (start - centre) / spread)
@@ -97,6 +104,8 @@ class CovarianceWeighting(CovarianceHead):
 
     def forward(self, queries: Tensor) -> Tensor:  # [B, N, latent] -> [B, N, 3]
         entries, keys = self.dictionary()
+        if len(keys) <= FEW_KERNELS:
+            return from_blending(_blend(queries.float(), keys, entries), self.blending)
         values = F.pad(entries, (0, keys.shape[1] - 3))  # the fused kernel needs keys and values of one width
         shared = (len(queries), 1, *keys.shape)
         blended = F.scaled_dot_product_attention(
@@ -114,6 +123,16 @@ class CovarianceWeighting(CovarianceHead):
             return entries, coordinates
         embedded = self.embedding(coordinates)
         return entries, torch.cat([embedded, coordinates], -1) if self.tilted else embedded
+
+
+def _blend(queries: Tensor, keys: Tensor, entries: Tensor) -> Tensor:
+    """Return softmax(queries keys^T) entries, [..., N, 3]."""
+    if torch.is_grad_enabled() and (queries.requires_grad or keys.requires_grad):
+        return torch.softmax(queries @ keys.T, -1) @ entries
+    blended = queries.new_empty(*queries.shape[:-1], entries.shape[1])
+    for part, into in zip(torch.split(queries, CHUNK, -2), torch.split(blended, CHUNK, -2), strict=True):
+        into.copy_(torch.softmax(part @ keys.T, -1) @ entries)
+    return blended
 
 
 def on_any_processor(values: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from ..base import Network
 from ..bicubic_start import BicubicStart
 from ..mlp import output_layer, per_cell_mlp, per_cell_trunk, per_gaussian, start_constant
 from .covariance_heads import make_covariance_head
+from .flatness import limit_additions
 from .settings import ContinuousSRSettings
 
 
@@ -66,7 +67,7 @@ class ContinuousSR(Network):
         offset_hidden = s.hidden if s.offset_hidden is None else s.offset_hidden
         self.offset = None if s.positions == "initial" else per_cell_mlp(channels, offset_hidden, 2)
         self.colour = per_cell_mlp(channels, s.hidden, 3)
-        self.bicubic_start = BicubicStart(s.cells, s.start_sigma) if s.interpolate else None
+        self.bicubic_start = BicubicStart(s.cells, s.start_sigma, s.normalised) if s.interpolate else None
         if s.interpolate:
             for head in filter(None, (self.offset, self.colour)):
                 start_constant(output_layer(head), 0)
@@ -85,13 +86,15 @@ class ContinuousSR(Network):
         image = image.contiguous(memory_format=torch.channels_last)
         features = self.trunk(self.cell_features(image))
         means = self.means(features, (height, width))
-        colours = per_gaussian(self.colour(features)).float()
+        colours = self.colour(features).float()
         queries = self.kernels.queries(features)
         with torch.autocast(image.device.type, enabled=False):  # rounding here would show in the image
             cholesky = self.kernels(queries) / self.settings.cells  # grid spacings to LR pixels
+            if self.settings.contrast:
+                colours = limit_additions(colours, image, self.settings.contrast, self.settings.cells)
             if self.bicubic_start is not None:
-                colours = colours + per_gaussian(self.bicubic_start(image))
-        return GaussianField(means, cholesky, colours, size=(height, width))
+                colours = colours + self.bicubic_start(image)
+        return self.field(means, cholesky, per_gaussian(colours), (height, width))
 
     def cell_features(self, image: Tensor) -> Tensor:
         """Map an image [B, 3, h, w] to the features of its cells, [B, features, k h, k w]."""

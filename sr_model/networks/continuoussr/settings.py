@@ -21,7 +21,7 @@ class ContinuousSRSettings(NetworkSettings):
     512
     """
 
-    encoder: Literal["edsr", "rdn", "swinir", "hat"] = "edsr"
+    encoder: Literal["edsr", "rdn", "span", "swinir", "hat"] = "edsr"
     """Network that extracts features from the LR image (`sr_model/encoders` has one file for each)."""
     features: int
     """Channels of a cell's features: 256 as published, which SwinIR and HAT provide without a projection."""
@@ -32,6 +32,8 @@ class ContinuousSRSettings(NetworkSettings):
     keys: Literal["tilted", "plain"] = "tilted"
     """Embedding of the dictionary: `plain`, as published, an MLP of the kernels in pixels at x4; or `tilted`,
     the standardised kernels themselves as three latent dimensions, next to an MLP of them."""
+    query_size: int = 3
+    """Side of the convolution that maps features to that space: 3 as published, or 1, which costs a ninth."""
     embedding: tuple[int, ...]
     """Hidden widths of the MLP that embeds the dictionary."""
     hidden: tuple[int, ...]
@@ -66,6 +68,10 @@ class ContinuousSRSettings(NetworkSettings):
     phase: Literal["centre", "corner"] = "centre"
     """Point of its cell at which a Gaussian starts: the centre, or the top left corner as in the released
     code."""
+    contrast: float = 0.0
+    """Difference between neighbouring LR pixels, of white's 1, up to which less is added to the interpolated
+    colours, down to nothing where all are equal, and no tint where all are grey; 0 adds everything
+    everywhere."""
     start_sigma: float
     """Standard deviation of the round start kernel, in grid spacings."""
 
@@ -75,6 +81,12 @@ class ContinuousSRSettings(NetworkSettings):
         for name in ("trunk", "embedding", "hidden", "offset_hidden"):
             if any(width <= 0 for width in getattr(self, name) or ()):
                 raise ValueError(f"{name} must be a list of positive widths, got {list(getattr(self, name))}")
+        if self.query_size not in (1, 3):
+            raise ValueError(f"query_size must be 1 or 3, got {self.query_size}")
+        if not 0 <= self.contrast <= 1:
+            raise ValueError(f"contrast must be from 0 to 1, got {self.contrast}")
+        if self.contrast and not self.interpolate:
+            raise ValueError("contrast needs interpolate, whose colours it keeps")
         if self.latent < 3:
             raise ValueError(f"latent must be 3 or more, got {self.latent}")
         if self.encoder in ("swinir", "hat") and self.cells > 3:

@@ -83,7 +83,7 @@ class GSASR(Network):
         self.bicubic_start = None
         if s.interpolate:
             assert s.start is not None  # checked by the settings
-            self.bicubic_start = BicubicStart(s.cells, s.start[0])
+            self.bicubic_start = BicubicStart(s.cells, s.start[0], s.normalised)
         if s.near:
             self._init_local_attention()
         if s.start is not None:
@@ -111,7 +111,7 @@ class GSASR(Network):
             means = self.means(heads["offset"], (height, width), (cells.shape[-2], cells.shape[-1]))
             cholesky = cholesky_factors(heads["deviation"], heads["correlation"])
             colours = self.colours(heads["opacity"], heads["colour"], image)
-        return GaussianField(means, cholesky, colours, size=(height, width))
+        return self.field(means, cholesky, colours, (height, width))
 
     def cell_features(self, image: Tensor, scale: Tensor) -> Tensor:
         """Map whole windows of an image [B, 3, H, W] and scales [B] to features [B, C, k H, k W]."""

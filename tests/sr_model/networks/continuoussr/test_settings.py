@@ -19,7 +19,7 @@ UNIFORM = {"dictionary": "uniform", "dictionary_size": 9}
 @pytest.mark.parametrize(
     ("changes", "mention"),
     [
-        ({"encoder": "vgg"}, "encoder must be one of edsr, rdn, swinir, hat, got 'vgg'"),
+        ({"encoder": "vgg"}, "encoder must be one of edsr, rdn, span, swinir, hat, got 'vgg'"),
         ({"encoder": "swinir"}, "width must be a multiple of 6"),
         ({"encoder": "hat"}, "width must be a multiple of 30"),
         ({"encoder": "swinir", "width": 12, "cells": 5}, "cells"),
