@@ -32,8 +32,11 @@ class TrainSettings:
     """Whether a scale is drawn for a whole batch, which renders faster, or for each of its samples."""
     degradation: Degradation = field(default_factory=Degradation)
     """How LR crops are made from HR crops."""
+    loss: Literal["l1", "l2"] = "l1"
+    """Loss over pixels: the mean absolute or the mean squared difference. The latter, at a low learning rate,
+    ends a training for PSNR, of which it is the measure."""
     frequency_loss: float = 0.0
-    """Weight of the L1 loss over discrete Fourier coefficients, relative to the L1 loss over pixels."""
+    """Weight of the L1 loss over discrete Fourier coefficients, relative to the loss over pixels."""
     learning_rate: float
     """Highest learning rate of Adam."""
     betas: tuple[float, float] = (0.9, 0.999)

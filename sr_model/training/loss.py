@@ -1,4 +1,4 @@
-"""The training loss: L1 over pixels, and optionally over Fourier coefficients.
+"""The training loss: L1 or L2 over pixels, and optionally L1 over Fourier coefficients.
 
 The HR crops of a batch may differ in size; `render_ragged` renders all of them in one call.
 """
@@ -37,14 +37,15 @@ def batch_loss(field: GaussianField, batch: Batch, settings: TrainSettings) -> T
 
 
 def reconstruction_loss(rendered: Tensor, hr: Tensor, settings: TrainSettings) -> Tensor:
-    """L1 over pixels plus `frequency_loss` times L1 over the unnormalised 2D Fourier coefficients.
+    """L1 or L2 over pixels plus `frequency_loss` times L1 over the unnormalised 2D Fourier coefficients.
 
     The second term and its weight in the presets are those of SAFMN's released code (Sun et al. 2023).
     `rendered` and `hr` are [B, 3, H, W] in [0, 1].
     """
-    loss = (rendered - hr).abs().mean()
+    difference = rendered - hr
+    loss = difference.abs().mean() if settings.loss == "l1" else difference.square().mean()
     if settings.frequency_loss:
-        spectrum = torch.fft.rfft2(rendered - hr)
+        spectrum = torch.fft.rfft2(difference)
         loss = loss + settings.frequency_loss * torch.view_as_real(spectrum).abs().mean()
     return loss
 

@@ -27,3 +27,10 @@ def test_the_frequency_loss_is_that_of_the_fourier_coefficients(tiny: Preset):
     weighted = replace(tiny.train, frequency_loss=0.3)
     torch.testing.assert_close(reconstruction_loss(rendered, hr, weighted), expected)
     torch.testing.assert_close(reconstruction_loss(rendered, hr, tiny.train), difference.abs().mean())
+
+
+def test_the_l2_loss_is_the_mean_squared_difference(tiny: Preset):
+    hr, rendered = torch.rand(2, 3, 6, 5), torch.rand(2, 3, 6, 5)
+    squared = replace(tiny.train, loss="l2")
+    expected = torch.nn.functional.mse_loss(rendered, hr)
+    torch.testing.assert_close(reconstruction_loss(rendered, hr, squared), expected)
