@@ -18,7 +18,7 @@ LAYERS = {
         backends: atomic_write
         version:
         rendering: backends
-        field: rendering atomic_write
+        field: rendering backends atomic_write
     """,
     "dgp_mining": """
         duration:

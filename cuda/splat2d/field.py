@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .atomic_write import atomic_write
+from .backends.cpu import MAX_CHANNELS
 from .rendering import DEFAULT_CUTOFF, render, render_rows
 
 FORMAT = "splat2d-field/1"
@@ -20,6 +21,9 @@ NEWER_FORMAT = "splat2d-field/2"
 """Of fields not `averaged`, or `normalised`: a reader of version 1 would render them wrongly."""
 PIXEL_VARIANCE = 1 / 12
 """Variance of the uniform distribution over a pixel's width, in pixels squared."""
+GAP_VARIANCE = 1.0
+"""Variance of the blur that fills the gaps of a `normalised` field, in the field's units squared."""
+_TENSORS = ("means", "cholesky", "colors")
 BAND_BYTES = 1 << 28
 """Default memory of one band of a streamed rendering."""
 
@@ -54,7 +58,7 @@ class GaussianField:
     False: they stand for the scene itself, and every rendered pixel averages it over the pixel's own area."""
     normalised: bool = False
     """Whether a pixel is the mean of the colours there, weighted by their Gaussians, and not the sum: then
-    Gaussians of one colour render as that colour, at every scale."""
+    Gaussians of one colour render as that colour, at every scale. Has at most 7 channels."""
 
     def __post_init__(self) -> None:
         for name, last in (("means", 2), ("cholesky", 3), ("colors", None)):
@@ -67,6 +71,11 @@ class GaussianField:
                 )
         if len(self.size) != 2 or not all(extent > 0 for extent in self.size):
             raise ValueError(f"size must be two positive numbers (height, width), got {self.size}")
+        if self.normalised and self.colors.shape[2] >= MAX_CHANNELS:
+            raise ValueError(
+                f"a normalised field has at most {MAX_CHANNELS - 1} channels, since its weights are rendered "
+                f"as one more, got {self.colors.shape[2]}"
+            )
 
     def __len__(self) -> int:
         """Number of fields in the batch, B."""
@@ -104,9 +113,10 @@ class GaussianField:
     ) -> GaussianField:
         """Return the window [x, x + width] x [y, y + height] as a field of its own.
 
-        Coordinates are in the field's units. Keeps, in order, exactly the Gaussians whose cut-off ellipse has
-        a bounding box that meets the window: at scales of 1 and above the crop renders what the whole field
-        renders there. Below 1, the footprint of `render` widens Gaussians further than that.
+        Coordinates are in the field's units. Keeps, in order, exactly the Gaussians whose cut-off ellipse, as
+        wide as `render` draws it at scale 1, has a bounding box that meets the window: at scales of 1 and
+        above the crop renders what the whole field renders there. Below 1, the footprint of `render` widens
+        Gaussians further than that.
 
         >>> means = torch.tensor([[[2.0, 2.0], [20.0, 2.0]]])
         >>> cholesky = torch.tensor([1.0, 0.0, 1.0]).expand(1, 2, 3)
@@ -115,7 +125,8 @@ class GaussianField:
         >>> right.means.tolist(), right.size
         ([[[4.0, 2.0]]], (4, 8))
         """
-        l11, l21, l22 = self.cholesky.unbind(-1)
+        added = (0.0 if self.averaged else PIXEL_VARIANCE) + (GAP_VARIANCE if self.normalised else 0.0)
+        l11, l21, l22 = (self.widen(added, added) if added else self).cholesky.unbind(-1)
         reach_x, reach_y = cutoff * l11, cutoff * torch.hypot(l21, l22)
         mx, my = self.means.unbind(-1)
         keep = (
@@ -213,8 +224,11 @@ class GaussianField:
         averages over it: it adds the variance of that box, 1/(12 s^2) of the field's units squared, to every
         Gaussian. An `averaged` field already holds averages over its own pixels, so the variance of their box
         is subtracted, (1/s^2 - 1) / 12, and nothing is added at s >= 1. Without `footprint`, each pixel is a
-        point sample and fine detail aliases. Errors: as `splat2d.render`; a `normalised` field has at most 7
-        channels.
+        point sample and fine detail aliases.
+
+        A pixel that no Gaussian of a `normalised` field reaches within `cutoff` has no mean; it is taken from
+        the field blurred by GAP_VARIANCE, and is 0 where that reaches nothing either. Errors: as
+        `splat2d.render`.
 
         >>> cholesky = torch.tensor([[[0.5, 0.0, 0.5]]])
         >>> field = GaussianField(torch.full((1, 1, 2), 4.0), cholesky, torch.ones(1, 1, 1), size=(8, 8))
@@ -222,8 +236,11 @@ class GaussianField:
         True
         """
         size, field = self._placed(size, footprint)
-        pixels = render(field.means, field.cholesky, field.colors, size, counts=self.counts, cutoff=cutoff)
-        return divided_by_weight(pixels) if self.normalised else pixels
+
+        def drawn(one: GaussianField) -> Tensor:
+            return render(one.means, one.cholesky, one.colors, size, counts=self.counts, cutoff=cutoff)
+
+        return self._mean(field, drawn) if self.normalised else drawn(field)
 
     def render_bands(
         self,
@@ -247,9 +264,12 @@ class GaussianField:
         rows = max(4, budget // max(1, row_bytes) // 4 * 4)
         for top in range(0, size[0], rows):
             window = (top, min(top + rows, size[0]))
-            gaussians = (field.means, field.cholesky, field.colors)
-            band = render_rows(*gaussians, size, window, counts=self.counts, cutoff=cutoff)
-            yield top, divided_by_weight(band) if self.normalised else band
+
+            def drawn(one: GaussianField, window: tuple[int, int] = window) -> Tensor:
+                gaussians = (one.means, one.cholesky, one.colors)
+                return render_rows(*gaussians, size, window, counts=self.counts, cutoff=cutoff)
+
+            yield top, self._mean(field, drawn) if self.normalised else drawn(field)
 
     def _placed(self, size: tuple[int, int] | None, footprint: bool) -> tuple[tuple[int, int], GaussianField]:
         """Return the size in pixels, and the field in the units of those pixels, to be rendered as a sum."""
@@ -260,6 +280,16 @@ class GaussianField:
         if footprint and max(variances) > 0:
             field = field.widen(*variances)
         return (height, width), field
+
+    def _mean(self, placed: GaussianField, drawn: Callable[[GaussianField], Tensor]) -> Tensor:
+        """Draw a field from `_placed`, divide by its weights, and fill the gaps between its Gaussians."""
+        pixels = drawn(placed)
+        reached = pixels[:, -1:] > 0
+        if reached.all():
+            return divided_by_weight(pixels)
+        y, x = (now / own for now, own in zip(placed.size, self.size, strict=True))
+        blurred = drawn(placed.widen(GAP_VARIANCE * x * x, GAP_VARIANCE * y * y))
+        return torch.where(reached, divided_by_weight(pixels), divided_by_weight(blurred))
 
     def with_weights(self) -> GaussianField:
         """Return a field whose sum `divided_by_weight` is this one: itself unless `normalised`.
@@ -306,13 +336,11 @@ class GaussianField:
                 if header.get("format") not in (FORMAT, NEWER_FORMAT):
                     raise ValueError(f"{path} is not a Gaussian field (no '{FORMAT}' mark in its header)")
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                height, width = json.loads(header["size"])
-                rendering = json.loads(header.get("rendering", "{}"))
         except SafetensorError as error:
             raise ValueError(
                 f"{path} is not a Gaussian field (it is not a whole safetensors file)"
             ) from error
-        return GaussianField(**tensors, **rendering, size=(height, width))
+        return _from_parts(str(path), tensors, header)
 
     def _used(self) -> Tensor:  # [B, N] bool
         n = self.means.shape[1]
@@ -327,3 +355,30 @@ def divided_by_weight(pixels: Tensor) -> Tensor:
     """
     colors, weight = pixels[:, :-1], pixels[:, -1:]
     return colors / torch.where(weight > 0, weight, 1.0)
+
+
+def _from_parts(path: str, tensors: dict[str, Tensor], header: dict[str, str]) -> GaussianField:
+    """Return the field of a file's tensors and header. Raises ValueError, naming the file, for others."""
+    unknown = tensors.keys() - {*_TENSORS, "counts"}
+    if unknown or not tensors.keys() >= set(_TENSORS):
+        raise ValueError(
+            f"{path} is not a Gaussian field (it holds {', '.join(sorted(tensors)) or 'no tensors'}, "
+            f"not {', '.join(_TENSORS)})"
+        )
+    try:
+        height, width = (float(extent) for extent in json.loads(header["size"]))
+        rendering = json.loads(header["rendering"]) if header["format"] == NEWER_FORMAT else {}
+        if not rendering.keys() <= {"averaged", "normalised"} or not all(
+            isinstance(value, bool) for value in rendering.values()
+        ):
+            raise ValueError("unknown rendering")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is not a Gaussian field that this version of splat2d can read (its header has size "
+            f"{header.get('size')} and rendering {header.get('rendering')})"
+        ) from error
+    try:
+        means, cholesky, colors = (tensors[name] for name in _TENSORS)
+        return GaussianField(means, cholesky, colors, (height, width), tensors.get("counts"), **rendering)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a Gaussian field ({error})") from error

@@ -47,8 +47,8 @@ def _write_ply(fitted: FittedCrop, path: Path) -> None:
     """Write flat splats in the plane z = 0, y down, one unit per pixel, with gsplat's exporter.
 
     For inspecting shapes and positions only: viewers composite splats by opacity, whereas a field is a plain
-    sum. Each splat has the colour that a grid of such Gaussians would add up to, clamped to [0, 1], and all
-    are equally opaque.
+    sum. Each splat has the colour that a grid of such Gaussians would add up to, or its own colour in a
+    normalised field, clamped to [0, 1], and all are equally opaque.
     """
     try:
         from gsplat.exporter import export_splats
@@ -62,7 +62,8 @@ def _write_ply(fitted: FittedCrop, path: Path) -> None:
     long, short, angle = (torch.from_numpy(axis).float() for axis in axes)
     half, zero = torch.deg2rad(angle) / 2, torch.zeros_like(angle)
     per_pixel = len(means) / (field.size[0] * field.size[1])
-    rgb = (colors * (2 * math.pi * per_pixel * long * short)[:, None]).clamp(0, 1)
+    overlap = torch.ones_like(long) if field.normalised else 2 * math.pi * per_pixel * long * short
+    rgb = (colors * overlap[:, None]).clamp(0, 1)
     rgb = rgb[:, :3] if rgb.shape[1] >= 3 else rgb[:, :1].expand(-1, 3)
     export_splats(
         means=torch.cat([means, zero[:, None]], 1),

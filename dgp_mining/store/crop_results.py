@@ -99,6 +99,8 @@ def _field_columns(results: Sequence[CropResult], gaussians: int) -> dict[ArrayN
         if result.field is None:
             continue
         field = result.field
+        if field.normalised or not field.averaged:
+            raise ValueError("a store keeps fields of averaged pixels that are rendered as plain sums")
         for name, tensor in (
             (ArrayName.MEANS, field.means),
             (ArrayName.CHOLESKY, field.cholesky),

@@ -16,7 +16,7 @@ from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.report.errors import ReportError
 from dgp_mining.report.export import export_field
-from dgp_mining.report.fitted_crops import fitted_crop
+from dgp_mining.report.fitted_crops import FittedCrop, fitted_crop
 from dgp_mining.store.store import Store
 from splat2d import GaussianField
 
@@ -65,6 +65,19 @@ def test_splats_have_the_places_and_shapes_of_the_field(photos: Path, tmp_path: 
     np.testing.assert_allclose(covariance[:, [0, 0, 1], [0, 1, 1]], expected, rtol=1e-3, atol=1e-4)
     assert np.ptp(splats["opacity"]) == 0
     assert len(splats["x"]) == 256
+
+
+def test_splats_of_a_normalised_field_have_its_colours(tmp_path: Path) -> None:
+    pytest.importorskip("gsplat")
+    torch.manual_seed(0)
+    colours = torch.rand(1, 50, 3)
+    field = GaussianField(8 * torch.rand(1, 50, 2), torch.ones(1, 50, 3), colours, (8, 8), normalised=True)
+    export_field(FittedCrop(0, "a.png", (0, 0), np.zeros((8, 8, 3), np.float32), field), tmp_path / "c.ply")
+    header, _, body = (tmp_path / "c.ply").read_bytes().partition(b"end_header\n")
+    names = [line.split()[-1].decode() for line in header.splitlines() if line.startswith(b"property")]
+    splats = dict(zip(names, np.frombuffer(body, "<f4").reshape(-1, len(names)).T, strict=True))
+    shown = 0.5 + 0.28209479177387814 * np.stack([splats[f"f_dc_{channel}"] for channel in range(3)], 1)
+    np.testing.assert_allclose(shown, colours[0], atol=1e-5)
 
 
 def test_without_gsplat_it_is_named(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,14 @@ def chunk(store: Store, index: int) -> Chunk:
     return Chunk(part.name, index)
 
 
+@pytest.mark.parametrize("kind", [{"normalised": True}, {"averaged": False}])
+def test_a_field_that_would_be_read_as_another_is_refused(tmp_path: Path, plan: Plan, kind: dict) -> None:
+    store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
+    other = replace(result(0), field=replace(result(0).field, **kind))
+    with pytest.raises(ValueError, match="a store keeps fields of averaged pixels"):
+        store.write(chunk(store, 1), [other, FAILURE, FAILURE, FAILURE])
+
+
 def test_what_is_written_is_what_is_read(tmp_path: Path, plan: Plan) -> None:
     store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     assert store.pending_chunks() == [chunk(store, i) for i in range(3)]
