@@ -11,6 +11,8 @@ Rendering the field at any size (Eq. 5) is splat2d's job.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -132,12 +134,18 @@ class ContinuousSR(Network):
 def cell_projection(encoder: Encoder, settings: ContinuousSRSettings) -> nn.Module:
     """Return the layer that gives every cell `settings.features` channels.
 
-    If the encoder does not upsample, a convolution makes k^2 cells of each LR pixel. If it upsamples by more
-    than k, a cell has the features of several of its pixels, unchanged if these are already
-    `settings.features` channels (released code).
+    If the encoder does not upsample, a convolution makes k^2 cells of each LR pixel, after those of the neck.
+    If it upsamples by more than k, a cell has the features of several of its pixels, unchanged if these are
+    already `settings.features` channels (released code).
     """
     features, cells = settings.features, settings.cells
     if encoder.upsampling == 1:
+        widths = (encoder.channels, *settings.neck)
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [Conv2d(before, after, 3, padding=1), nn.GELU()]
+        if layers:
+            return nn.Sequential(*layers, Conv2d(widths[-1], features * cells**2, 1))
         return Conv2d(encoder.channels, features * cells**2, 3, padding=1)
     provided = encoder.channels * (encoder.upsampling // cells) ** 2
     return nn.Identity() if provided == features else Conv2d(provided, features, 1)

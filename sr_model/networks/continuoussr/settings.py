@@ -25,6 +25,9 @@ class ContinuousSRSettings(NetworkSettings):
     """Network that extracts features from the LR image (`sr_model/encoders` has one file for each)."""
     features: int
     """Channels of a cell's features: 256 as published, which SwinIR and HAT provide without a projection."""
+    neck: tuple[int, ...] = ()
+    """Widths of 3x3 convolutions, each with a GELU, between an encoder that does not upsample and the cells.
+    They cost less than as many layers of the heads, which there are for each cell."""
     trunk: tuple[int, ...] = ()
     """Widths of an MLP shared by the heads for covariance, offset and colour; empty as published."""
     latent: int
@@ -78,7 +81,7 @@ class ContinuousSRSettings(NetworkSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "features", "start_sigma", "drift")
-        for name in ("trunk", "embedding", "hidden", "offset_hidden"):
+        for name in ("neck", "trunk", "embedding", "hidden", "offset_hidden"):
             if any(width <= 0 for width in getattr(self, name) or ()):
                 raise ValueError(f"{name} must be a list of positive widths, got {list(getattr(self, name))}")
         if self.query_size not in (1, 3):
