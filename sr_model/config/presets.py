@@ -4,7 +4,7 @@ A preset lists what differs from the defaults of the settings classes (SETTINGS.
 
 >>> from sr_model import PRESETS
 >>> list(PRESETS)
-['demo', 'light', 'paper', 'paper-plus', 'gsasr-demo', 'gsasr-paper']
+['demo', 'light', 'span', 'paper', 'paper-plus', 'gsasr-demo', 'gsasr-paper']
 """
 
 from __future__ import annotations
@@ -158,6 +158,27 @@ PRESETS: dict[str, Preset] = {
     "light": Preset(
         replace(DEMO_NETWORK, width=64, depth=16, latent=16, dictionary_size=64),
         replace(DEMO.train, validate_every=500, steps=20_000),
+    ),
+    # SPAN has a third of the weights of EDSR-baseline. Nine Gaussians per LR pixel gain more than wide heads,
+    # which cost more: the hidden layer is at LR resolution.
+    "span": Preset(
+        replace(
+            DEMO_NETWORK,
+            encoder="span",
+            width=48,
+            depth=6,
+            cells=3,
+            features=16,
+            neck=(96,),
+            hidden=(),
+            latent=8,
+            query_size=1,
+            dictionary_size=64,
+            footprint=True,
+            normalised=True,
+            contrast=2 / 255,
+        ),
+        replace(DEMO.train, crop=24, scales=(1.0, 4.5), validate_every=500, steps=20_000),
     ),
     "paper": PAPER,
     # The paper's stronger variant, trained on DF2K. The paper does not state the weight of the frequency

@@ -23,7 +23,7 @@ def test_a_name_of_the_last_release_works_with_a_warning() -> None:
 
 
 def test_an_unknown_name_is_refused_with_all_that_exist() -> None:
-    with pytest.raises(ValueError, match=r"no preset 'tiny': .*demo, light, paper"):
+    with pytest.raises(ValueError, match=r"no preset 'tiny': .*demo, light, span, paper"):
         find_preset("tiny")
 
 
