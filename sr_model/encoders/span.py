@@ -32,7 +32,21 @@ class SPAN(Encoder):
         for block in self.blocks:
             features, inner = block(features)
             made.append(features)
-        return self.fuse(torch.cat([shallow, self.tail(features), made[0], inner], 1))
+        return self.fused(shallow, features, made[0], inner)
+
+    def fused(self, shallow: Tensor, last: Tensor, first: Tensor, inner: Tensor) -> Tensor:
+        """Return fuse(shallow, tail(last), first, inner), in fewer operations and less memory.
+
+        Two convolutions without an activation between them, `tail` and `fuse`, are one.
+        """
+        of_shallow, of_tail, of_first, of_inner = torch.split(self.fuse.weight.flatten(1), self.channels, 1)
+        assert self.fuse.bias is not None  # so that its type is known
+        assert self.tail.bias is not None
+        kernel = torch.einsum("om,mixy->oixy", of_tail, self.tail.weight)
+        fused = F.conv2d(last, kernel, self.fuse.bias + of_tail @ self.tail.bias, padding=1)
+        for part, weight in ((shallow, of_shallow), (first, of_first), (inner, of_inner)):
+            fused = _plus_product(fused, part, weight)
+        return fused
 
 
 class AttentionBlock(nn.Module):
@@ -44,6 +58,22 @@ class AttentionBlock(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the block's features and those after its first convolution, both as wide as `features`."""
-        inner = F.silu(self.first(features))
-        made = self.third(F.silu(self.second(inner)))
-        return (made + features) * (torch.sigmoid(made) - 0.5), inner
+        inner = _silu(self.first(features))
+        made = self.third(_silu(self.second(inner)))
+        if made.requires_grad:
+            return (made + features) * (torch.sigmoid(made) - 0.5), inner
+        attention = torch.sigmoid(made).sub_(0.5)
+        return made.add_(features).mul_(attention), inner
+
+
+def _silu(made: Tensor) -> Tensor:
+    return F.silu(made, inplace=not made.requires_grad)
+
+
+def _plus_product(features: Tensor, part: Tensor, weight: Tensor) -> Tensor:
+    """Add the 1x1 convolution of a `part` with `weight` [outputs, inputs] to features [B, outputs, h, w]."""
+    if features.requires_grad:
+        return features + F.conv2d(part, weight[..., None, None])
+    pixels, inputs = (tensor.permute(0, 2, 3, 1).flatten(0, 2) for tensor in (features, part))
+    summed = torch.addmm(pixels, inputs, weight.T, out=pixels)  # in place if memory is channels-last
+    return summed.view(features.shape[0], *features.shape[2:], -1).permute(0, 3, 1, 2)

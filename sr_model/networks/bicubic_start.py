@@ -25,7 +25,7 @@ class BicubicStart(nn.Module):
     cell centres, the colours give the bicubic values again, and a constant image renders as that constant.
     """
 
-    filter: Tensor  # [k^2, 1, taps, taps]
+    filter: Tensor  # [k, 1, taps], of either axis
 
     def __init__(self, cells: int, sigma: float, normalised: bool = False) -> None:
         """Compute the filter.
@@ -38,13 +38,15 @@ class BicubicStart(nn.Module):
         super().__init__()
         self.cells = cells
         taps = interpolating_filter(cells, sigma, normalised)
-        filter_2d = torch.einsum("py,qx->pqyx", taps, taps)  # [k, k, taps, taps]
-        self.register_buffer("filter", filter_2d.flatten(0, 1)[:, None].float(), persistent=False)
+        self.register_buffer("filter", taps[:, None].float(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:  # [B, C, h, w] -> [B, C, k h, k w]
         planes = F.pad(image.flatten(0, 1)[:, None], [REACH] * 4, mode="replicate")
-        colours = F.pixel_shuffle(F.conv2d(planes, self.filter), self.cells)
-        return colours.view(*image.shape[:2], *colours.shape[-2:])
+        rows = (
+            F.conv2d(planes, self.filter[..., None]).transpose(1, 2).flatten(1, 2)
+        )  # [B C, k h, w + 2 REACH]
+        colours = F.conv2d(rows[:, None], self.filter[..., None, :]).permute(0, 2, 3, 1)  # [B C, k h, w, k]
+        return colours.reshape(*image.shape[:2], rows.shape[1], -1)
 
 
 def interpolating_filter(cells: int, sigma: float, normalised: bool = False) -> Tensor:

@@ -11,6 +11,7 @@ Rendering the field at any size (Eq. 5) is splat2d's job.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -27,6 +28,9 @@ from ..mlp import output_layer, per_cell_mlp, per_cell_trunk, per_gaussian, star
 from .covariance_heads import make_covariance_head
 from .flatness import limit_additions
 from .settings import ContinuousSRSettings
+
+BAND = 1 << 13
+"""Cells for which the heads compute at once where no gradient is needed: few enough for a cache."""
 
 
 class ContinuousSR(Network):
@@ -86,12 +90,13 @@ class ContinuousSR(Network):
         height, width = image.shape[-2:]
         image = F.pad(image, [self.settings.margin] * 4, mode="replicate")
         image = image.contiguous(memory_format=torch.channels_last)
-        features = self.trunk(self.cell_features(image))
-        means = self.means(features, (height, width))
-        colours = self.colour(features).float()
-        queries = self.kernels.queries(features)
+        features = self.cell_features(image)
+        parts = [self.heads(band) for band in self.bands(features)]
+        offsets, colours, queries = (torch.cat(part, 1) for part in zip(*parts, strict=True))
+        means = self.means(features, offsets, (height, width))
         with torch.autocast(image.device.type, enabled=False):  # rounding here would show in the image
             cholesky = self.kernels(queries) / self.settings.cells  # grid spacings to LR pixels
+            colours = colours.view(len(image), *features.shape[-2:], 3).permute(0, 3, 1, 2)
             if self.settings.contrast:
                 colours = limit_additions(colours, image, self.settings.contrast, self.settings.cells)
             if self.bicubic_start is not None:
@@ -108,17 +113,34 @@ class ContinuousSR(Network):
             return F.pixel_shuffle(self.to_cells(features), cells)
         return self.to_cells(F.pixel_unshuffle(features, encoder.upsampling // cells))
 
-    def means(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+    def bands(self, features: Tensor) -> Sequence[Tensor]:
+        """Divide features of cells [B, F, k h, k w] into bands of rows that `heads` may take one by one.
+
+        Where no gradient is needed, what the heads compute for a band then stays in a cache of the CPU.
+        """
+        if torch.is_grad_enabled() or self.settings.query_size > 1 or features.device.type != "cpu":
+            return [features]
+        return torch.split(features, max(1, BAND // features.shape[-1]), 2)
+
+    def heads(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map features of cells [B, F, rows, k w] to what makes their Gaussians.
+
+        Returns offsets [B, N, 2] in units of the largest; colours [B, N, 3], to be added to the interpolated
+        ones; and queries [B, N, Q] for their kernels.
+        """
+        features = self.trunk(features)
+        colours = per_gaussian(self.colour(features)).float()
+        offsets = torch.zeros_like(colours[..., :2])
+        if self.offset is not None:
+            moving = F.leaky_relu(features) if self.settings.activated_offsets else features
+            offsets = torch.tanh(per_gaussian(self.offset(moving)).float())
+        return offsets, colours, self.kernels.queries(features)
+
+    def means(self, features: Tensor, offsets: Tensor, size: tuple[int, int]) -> Tensor:
         """Return positions [B, N, 2] (x, y) in LR pixels on a canvas of `size` (height, width)."""
-        origins = self.origins(features)
-        if self.offset is None:
-            return origins.expand(len(features), -1, -1)
-        if self.settings.activated_offsets:
-            features = F.leaky_relu(features)
-        offsets = torch.tanh(per_gaussian(self.offset(features)).float())
         if self.settings.positions == "offsets":
             return (offsets + 1) / 2 * offsets.new_tensor(size[::-1])
-        return origins + self.settings.drift * offsets
+        return self.origins(features) + self.settings.drift * offsets
 
     def origins(self, features: Tensor) -> Tensor:
         """Return the positions without offsets, [N, 2] (x, y) in LR pixels, for cells [..., k h, k w]."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from splat2d import GaussianField
 from splat2d.matlab_imresize import imresize
-from sr_model.networks.bicubic_start import BicubicStart
+from sr_model.networks.bicubic_start import REACH, BicubicStart
 
 
 @pytest.mark.parametrize("sigma", [0.6, 0.65, 0.7])
@@ -23,3 +24,12 @@ def test_interpolated_colours_render_as_the_bicubic_image_at_cell_centres(cells,
     inner = (..., slice(3 * cells, -3 * cells), slice(3 * cells, -3 * cells))
     expected = imresize(image, (rows, columns))
     torch.testing.assert_close(field.render()[inner], expected[inner], atol=0.02, rtol=0)
+
+
+def test_filtering_by_rows_and_columns_is_the_two_dimensional_filter():
+    start, image = BicubicStart(2, 0.65), torch.rand(2, 3, 9, 7, generator=torch.Generator().manual_seed(0))
+    taps = start.filter[:, 0]
+    filter_2d = torch.einsum("py,qx->pqyx", taps, taps).flatten(0, 1)[:, None]
+    planes = F.pad(image.flatten(0, 1)[:, None], [REACH] * 4, mode="replicate")
+    expected = F.pixel_shuffle(F.conv2d(planes, filter_2d), 2).view(2, 3, 18, 14)
+    torch.testing.assert_close(start(image), expected)

@@ -12,8 +12,11 @@ import torch
 from PIL import Image
 from random_weights import with_random_weights
 
+from dgp_mining import Dictionary
 from sr_model import PRESETS, PROTOCOLS, ContinuousSR, Preset
 from sr_model.evaluation.protocol import mean_score, score
+from sr_model.networks.continuoussr import network as network_module
+from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
 
 SET5 = Path(__file__).parents[5] / "shared" / "images" / "set5" / "HR"
 
@@ -151,3 +154,20 @@ def test_unaided_offsets_reach_all_of_the_canvas(tiny: Preset, kernels):
             network.offset[-1].bias.fill_(bias)
         means = network(image).means
         torch.testing.assert_close(means, torch.tensor(place).expand_as(means).float())
+
+
+def test_bands_of_rows_without_gradients_give_the_field_of_the_whole(monkeypatch):
+    monkeypatch.setattr(network_module, "BAND", 40)  # two rows of cells
+    torch.manual_seed(0)
+    settings = replace(PRESETS["light"].network, depth=1, query_size=1, contrast=0.01, trunk=(16,))
+    kernels = chosen_kernels(settings, Dictionary.reference())
+    network = ContinuousSR(settings, torch.tensor(kernels.cholesky))
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    image = torch.rand(2, 3, 7, 8)
+    whole = network(image)
+    with torch.no_grad():
+        assert len(network.bands(network.cell_features(image))) > 2
+        by_bands = network(image)
+    for name in ("means", "cholesky", "colors"):
+        torch.testing.assert_close(getattr(by_bands, name), getattr(whole, name), rtol=1e-4, atol=1e-5)
