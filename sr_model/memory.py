@@ -1,4 +1,4 @@
-"""Memory: how much is free, whether it ran out, and how a training step can reuse what it frees."""
+"""Memory: how much is free, whether it ran out, and how steps and tiles can reuse what others freed."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def ran_out(error: Exception) -> bool:
 def keep_freed_memory() -> None:
     """Let this process's C library keep freed memory, up to 2 GB, instead of returning it to the system.
 
-    Otherwise a step's activations are new memory each time, which the system clears page by page on first
-    use: an eighth of the time of a step of preset `demo` (measured). With C libraries other than glibc it
-    does nothing.
+    Otherwise activations are new memory each time, which the system clears page by page on first use: an
+    eighth of the time of a step of preset `demo`, and of an upscaling with SPAN (measured). With C libraries
+    other than glibc it does nothing.
     """
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from splat2d import GaussianField
 
-from ..memory import free_memory
+from ..memory import free_memory, keep_freed_memory
 from ..networks.base import Network
 from ..networks.bicubic_start import REACH as INTERPOLATOR_REACH
 
@@ -89,6 +89,7 @@ def encode(
         raise ValueError(f"tile must be 1 or more, got {tile}")
     height, width, channels = image.shape
     device = next(network.parameters()).device
+    keep_freed_memory()
     given, memory = memory, memory or free_memory(device)
     k, margins = network.settings.cells, (network.margins(height), network.margins(width))
     rows, columns = (k * (n + sum(m)) for n, m in zip((height, width), margins, strict=True))
