@@ -1,10 +1,11 @@
-"""What each choice in the preset `light` buys: networks trained for equal time on one core.
+"""What each choice in the presets `light` and `span` buys: networks trained for equal time on one core.
 
     python workflows/benchmarks/preset_choices.py --images DIR --val KODAK \
-        [--seconds 300] [--rows "demo,light"]
+        [--seconds 300] [--rows "demo,light"] [--encoder-weights spanx4_ch48.param]
 
 The first rows lead from the preset `demo` to `light`: fewer kernels, far apart, and fewer dimensions to weigh
-them in; then a larger encoder for the time that this saves. The others are `light` with one choice undone.
+them in; then a larger encoder for the time that this saves. The others are `light` or `span` with one choice
+undone. The last ones start from SPAN's public weights, and are left out without `--encoder-weights`.
 Every network has the same CPU seconds, not counting image decoding: the cost of a step is measured first,
 and the schedule then spans as many steps as fit the time, so that other load on the machine changes little.
 PSNR is measured on centre crops of `--val` by the protocol `benchmark`.
@@ -42,7 +43,7 @@ from sr_model.training.run import LAST
 SCALES = (2.0, 3.0, 4.0)
 PROBE = 12
 """Steps by which the cost of one is measured; the first is not counted."""
-LIGHT = "light"
+LIGHT, SPAN = "light", "span"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Row:
     """Network settings that differ from the preset."""
     training: Mapping[str, Any]
     """Training settings that differ from the preset."""
+    public: bool = False
+    """Whether the encoder starts from public weights."""
 
     def preset(self) -> Preset:
         base = PRESETS[self.start]
@@ -83,6 +86,35 @@ def rows() -> dict[str, Row]:
     made |= {name: Row(LIGHT, network, {}) for name, network in undone.items()}
     made["light at twice the rate"] = Row(LIGHT, {}, {"learning_rate": 2 * light.train.learning_rate})
     made["light at half the rate"] = Row(LIGHT, {}, {"learning_rate": light.train.learning_rate / 2})
+    return made | span_rows()
+
+
+def span_rows() -> dict[str, Row]:
+    """Return the lines of the table about the preset `span`."""
+    changed: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        SPAN: ({}, {}),
+        "span with 4 Gaussians a pixel": ({"cells": 2}, {}),
+        "span with a hidden layer of each head": ({"neck": (), "hidden": (32,)}, {}),
+        "span without hidden layer": ({"neck": ()}, {}),
+        "span with all kernels": ({"dictionary_size": None}, {}),
+        "span with 32 channels": ({"width": 32}, {}),
+        "span with 4 blocks": ({"depth": 4}, {}),
+        "span rendering sums": ({"normalised": False}, {}),
+        "span rendering points": ({"footprint": False}, {}),
+        "span without limits where flat": ({"contrast": 0.0}, {}),
+        "span with EDSR's encoder": ({"encoder": "edsr"}, {}),
+        "span with L2": ({}, {"loss": "l2"}),
+        "span with the frequency loss": ({}, {"frequency_loss": 0.05}),
+        "span with crops of 48": ({}, {"crop": 48, "batch": 4}),
+        "span from x2": ({}, {"scales": (2.0, 4.5)}),
+    }
+    made = {name: Row(SPAN, network, training) for name, (network, training) in changed.items()}
+    rate = PRESETS[SPAN].train.learning_rate
+    frozen = {"freeze": "encoder", "learning_rate": 2 * rate}
+    made["public span"] = Row(SPAN, {}, {}, public=True)
+    made["public span at a third of the rate"] = Row(SPAN, {}, {"learning_rate": rate / 3}, public=True)
+    made["public span with its encoder frozen"] = Row(SPAN, {}, frozen, public=True)
+    made["the same with 4 Gaussians a pixel"] = Row(SPAN, {"cells": 2}, frozen, public=True)
     return made
 
 
@@ -102,25 +134,27 @@ class Contest:
     """Seed of the initial weights and of the crops."""
     log: Path
     """The JSON lines file."""
+    public: Path | None
+    """Public weights of the encoder."""
 
-    def key(self, preset: Preset) -> str:
+    def key(self, preset: Preset, public: bool) -> str:
         """Identify a training by a hash of everything that could change its outcome."""
         everything = [
-            asdict(preset), self.seed, self.seconds, self.dictionary.cholesky.tolist(),
+            asdict(preset), self.seed, self.seconds, self.dictionary.cholesky.tolist(), public,
             [path.name for path in (*self.training, *self.testing)],
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()[:16]
 
-    def result(self, name: str, preset: Preset) -> dict[str, Any]:
+    def result(self, name: str, preset: Preset, public: bool) -> dict[str, Any]:
         """Return a training's record, from the file or, if it is not there yet, by training now."""
-        key = self.key(preset)
+        key = self.key(preset, public)
         if key in (done := recorded(self.log)):
             return done[key]
-        cost = self.step_seconds(preset)
+        cost = self.step_seconds(preset, public)
         steps = max(1, round(self.seconds / cost))
         print_progress(f"{name}: {1e3 * cost:.0f} ms a step, {steps} steps")
         with tempfile.TemporaryDirectory() as folder:
-            network = load(self.train(preset, steps, Path(folder)) / LAST)
+            network = load(self.train(preset, public, steps, Path(folder)) / LAST)
         images = [hr_crop(path) for path in self.testing]
         scored = {
             f"x{scale:g}": [score(network, image, scale, PROTOCOLS["benchmark"]) for image in images]
@@ -137,19 +171,24 @@ class Contest:
         print_progress(f"{name}: {in_words(record)}")
         return record
 
-    def step_seconds(self, preset: Preset) -> float:
+    def step_seconds(self, preset: Preset, public: bool) -> float:
         """Return the CPU time of a step, the median of a few."""
         with tempfile.TemporaryDirectory() as folder:
-            self.train(preset, PROBE, Path(folder), [clock := StepClock()])
+            self.train(preset, public, PROBE, Path(folder), [clock := StepClock()])
         return statistics.median(after - before for before, after in pairwise(clock.stamps))
 
     def train(
-        self, preset: Preset, steps: int, out: Path, callbacks: Sequence[TrainingCallback] = ()
+        self,
+        preset: Preset,
+        public: bool,
+        steps: int,
+        out: Path,
+        callbacks: Sequence[TrainingCallback] = (),
     ) -> Path:
         alone = replace(preset, train=replace(preset.train, validate_every=steps))
         train(
             self.dictionary, self.training, alone, out, budget=Budget(steps=steps), seed=self.seed,
-            callbacks=callbacks,
+            callbacks=callbacks, encoder_weights=self.public if public else None,
         )  # fmt: skip
         return out
 
@@ -166,7 +205,8 @@ class StepClock(TrainingCallback):
 
 def shrunk(preset: Preset) -> Preset:
     """Return a small version of `preset` that trains in a moment."""
-    network = replace(preset.network, width=8, depth=1, features=8, embedding=(8,), hidden=(8,))
+    network = replace(preset.network, width=8, depth=1, features=8, embedding=(8,))
+    network = replace(network, hidden=network.hidden and (8,), neck=network.neck and (8,))
     return Preset(network, replace(preset.train, batch=2, crop=8, warmup=1))
 
 
@@ -175,15 +215,16 @@ def in_words(record: dict[str, Any]) -> str:
 
 
 def report(records: Mapping[str, dict[str, Any]]) -> None:
-    """Print the table, with each row's difference from `light`, paired by image."""
+    """Print the table, with each row's difference from `light` or `span`, paired by image."""
     scales = [f"x{scale:g}" for scale in SCALES]
     lines = []
     for name, record in records.items():
         figures = [f"{statistics.fmean(record['psnr'][scale]):.2f}" for scale in scales]
         against = ""
-        if LIGHT in records and name != LIGHT:
-            pairs = zip(record["psnr"]["x4"], records[LIGHT]["psnr"]["x4"], strict=True)
-            gaps = [ours - light for ours, light in pairs]
+        base = SPAN if name != SPAN and name in span_rows() else LIGHT
+        if base in records and name != base:
+            pairs = zip(record["psnr"]["x4"], records[base]["psnr"]["x4"], strict=True)
+            gaps = [ours - theirs for ours, theirs in pairs]
             against = f"{statistics.fmean(gaps):+.2f} ± {standard_error(np.array(gaps))}"
         size = f"{record['parameters'] / 1e3:,.0f} k"
         lines.append([name, size, f"{1e3 * record['step, s']:.0f}", str(record["steps"]), *figures, against])
@@ -191,7 +232,8 @@ def report(records: Mapping[str, dict[str, Any]]) -> None:
     lines.append(
         ["bicubic", "", "", "", *(f"{statistics.fmean(bicubic[scale]):.2f}" for scale in scales), ""]
     )
-    print_table(["network", "parameters", "ms a step", "steps", *scales, "x4 minus light's"], lines)
+    titles = ["network", "parameters", "ms a step", "steps", *scales, "x4 minus light's or span's"]
+    print_table(titles, lines)
 
 
 def main() -> None:
@@ -199,24 +241,37 @@ def main() -> None:
     options = parser(__doc__.splitlines()[0], "preset_choices.jsonl")
     options.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     options.add_argument("--prior", type=Path, help="the mined dictionary; default: the reference prior")
-    options.add_argument("--images", type=Path, default=root / "data/samples/mining", help="to train on")
+    mining = root / "data/samples/mining"
+    options.add_argument("--images", type=Path, nargs="+", default=[mining], help="folders to train on")
     options.add_argument("--val", type=Path, default=root / "data/samples/heldout", help="to measure on")
     options.add_argument("--seconds", type=float, default=300, help="CPU time of each training")
     options.add_argument("--seed", type=int, default=0, help="of the initial weights and the crops")
     options.add_argument("--rows", default=",".join(rows()), help="lines of the table")
+    options.add_argument("--encoder-weights", type=Path, help="SPAN's, 48 channels wide and 6 blocks deep")
     asked = options.parse_args()
     named = [name.strip() for name in asked.rows.split(",")]
     seconds = 0.1 if asked.quick else asked.seconds
     try:
-        presets = {name: rows()[name].preset() for name in named}
+        chosen = {name: rows()[name] for name in named}
+        presets = {
+            name: row.preset() for name, row in chosen.items() if asked.encoder_weights or not row.public
+        }
         if asked.quick:
             presets = {name: shrunk(preset) for name, preset in presets.items()}
         prior = Dictionary.load(asked.prior) if asked.prior else Dictionary.reference()
         contest = Contest(
-            prior, list_images(asked.images), list_images(asked.val), seconds, asked.seed, asked.out
+            prior,
+            [path for folder in asked.images for path in list_images(folder)],
+            list_images(asked.val),
+            seconds,
+            asked.seed,
+            asked.out,
+            asked.encoder_weights,
         )
         with threads(1):
-            records = {name: contest.result(name, preset) for name, preset in presets.items()}
+            records = {
+                name: contest.result(name, preset, chosen[name].public) for name, preset in presets.items()
+            }
     except KeyError as error:
         sys.exit(f"preset_choices: --rows {error} is not one of {', '.join(rows())}")
     except ValueError as error:  # all of this project's errors are ValueErrors

@@ -32,7 +32,9 @@ def test_the_first_rows_lead_from_demo_to_light(monkeypatch):
     assert made[2] == PRESETS["light"]
     assert {name for name in demo if demo[name] != cheaper[name]} == {"dictionary_size", "latent"}
     assert {name for name in demo if cheaper[name] != light[name]} == {"width", "depth"}
-    assert len({repr(preset) for preset in made}) == len(made)  # no row is another's training
+    trainings = {(repr(row.preset()), row.public) for row in rows().values()}
+    assert len(trainings) == len(made)  # no row is another's training
+    assert not any("," in name for name in rows())  # by which --rows is divided
 
 
 def test_it_prints_a_table_and_repeats_no_training(tmp_path):
