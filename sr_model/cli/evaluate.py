@@ -23,7 +23,7 @@ from ..evaluation.cost import average_seconds, macs, peak_memory
 from ..evaluation.evaluate import measure
 from ..evaluation.perceptual import METRICS, Perceptual
 from ..evaluation.planning import plan_evaluation
-from ..evaluation.protocol import PROTOCOLS, with_border
+from ..evaluation.protocol import PROTOCOLS, with_border, with_ensemble
 from ..evaluation.saved_pictures import SavedPictures, model_label
 from ..evaluation.suite_tables import FORMATS
 from ..evaluation.tables import EvaluationReport, scale_label
@@ -75,6 +75,11 @@ SCALES = (2.0, 3.0, 4.0)
     "the x8 images of Set5 in circulation.",
 )
 @option(
+    "--ensemble",
+    is_flag=True,
+    help="Measure the mean over eight flips and turns of the LR image, which papers mark by a plus.",
+)
+@option(
     "--metric",
     "metrics",
     multiple=True,
@@ -117,6 +122,7 @@ def main(
     lr: tuple[str, ...],
     protocol: str,
     border: Border,
+    ensemble: bool,
     metrics: tuple[str, ...],
     save: Path | None,
     save_bicubic: bool,
@@ -145,7 +151,10 @@ def main(
     chosen = PROTOCOLS[protocol] if border == "mirror" else with_border(protocol, border)
     if save is None and (save_bicubic or overwrite):
         raise click.UsageError("--save-bicubic and --overwrite are for --save: name a folder with it.")
-    pictures = SavedPictures(save, model_label(model), save_bicubic, overwrite) if save else None
+    label = model_label(model)
+    if ensemble:
+        chosen, label = with_ensemble(chosen), f"{label}_ensemble"
+    pictures = SavedPictures(save, label, save_bicubic, overwrite) if save else None
     if suite:
         if images or costs or times or lr:
             raise click.UsageError("Give --suite without --images, --lr, --cost and --time.")

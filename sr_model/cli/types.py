@@ -44,12 +44,12 @@ def size(text: str) -> RequestedSize:
 
 
 def window(text: str) -> tuple[float, float, float, float]:
-    """x,y,width,height in pixels, whole or not."""
+    """x,y,width,height in pixels, whole or not; x and y may be negative, as of an image that repeats."""
     try:
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError:
         x = y = width = height = math.nan
-    if not (x >= 0 and y >= 0 and 0 < width < math.inf and 0 < height < math.inf):
+    if not (math.isfinite(x + y) and 0 < width < math.inf and 0 < height < math.inf):
         raise click.BadParameter(f"{text!r} is not a window such as 10,20,16,9: left, top, width, height.")
     return x, y, width, height
 

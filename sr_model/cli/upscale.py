@@ -27,6 +27,7 @@ from ..image_io.writer import FORMATS
 from ..scaling import RequestedSize, Scale
 from ..upscaling.batch import Outcome, stem_of, upscale_folder, upscale_images, upscale_unless_done
 from ..upscaling.files import ResultExists, UpscaleRequest
+from ..upscaling.wrapping import Wrap
 from . import types
 from .command import Command
 from .options import model_option
@@ -100,6 +101,20 @@ class FormerOutput(FormerArgument):
     metavar="FILE",
     help="Also keep the Gaussians in this .safetensors file, to zoom into them later.",
 )
+@option(
+    "--ensemble",
+    is_flag=True,
+    help="The mean over eight flips and turns of the image: a little better, in eight times the time.",
+)
+@option(
+    "--wrap",
+    "wrap",
+    flag_value="xy",
+    default="",
+    help="For textures that repeat: the result repeats too, without a step.",
+)
+@option("--wrap-x", "wrap", flag_value="x", help="As --wrap, along rows only.")
+@option("--wrap-y", "wrap", flag_value="y", help="As --wrap, along columns only.")
 @reading_options("--levels")
 @option(
     "--tile",
@@ -126,6 +141,8 @@ def main(
     overwrite: bool,
     skip_existing: bool,
     save_field: Path | None,
+    ensemble: bool,
+    wrap: Wrap,
     white: float | None,
     levels: str | None,
     axis: str | None,
@@ -158,7 +175,18 @@ def main(
         raise click.UsageError(str(error).replace("window=", "--levels")) from error
     budget = int(memory * 1e9) if memory else None
     request = UpscaleRequest(
-        scale, size, window, tile, budget, quality, overwrite, save_field, reading, skip_existing
+        scale,
+        size,
+        window,
+        tile,
+        budget,
+        quality,
+        overwrite,
+        save_field,
+        reading,
+        skip_existing,
+        ensemble,
+        wrap,
     )
     line = ProgressLine()
     into = None if out is None else Path(out)

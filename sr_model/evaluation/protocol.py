@@ -20,6 +20,7 @@ from splat2d.matlab_imresize import Border
 from ..degradation import Bicubic, bicubic
 from ..networks.base import Network
 from ..scaling import scale_between, scaled_extent
+from ..upscaling.upscale import encode_fields, mean_of
 from .metrics import luma, psnr, ssim
 
 
@@ -41,6 +42,8 @@ class Protocol:
     """Whether results are rounded to 8 bits before they are measured; they are always clamped to [0, 1]."""
     lr: Bicubic
     """The bicubic interpolation that makes the LR image and the baseline from it, both in 8 bits."""
+    ensemble: bool = False
+    """Whether the network's result is the mean over eight flips and turns of the LR image."""
 
 
 PROTOCOLS = {
@@ -85,6 +88,18 @@ def with_border(protocol: Protocol | str, border: Border) -> Protocol:
     if border == "mirror":
         return replace(chosen, lr="matlab")
     return replace(chosen, name=f"{chosen.name}, replicated border", lr="matlab-replicate")
+
+
+def with_ensemble(protocol: Protocol | str) -> Protocol:
+    """The protocol, of the network's self-ensemble (EDSR, section 3.3), which papers mark by a plus.
+
+    Raises ValueError for an unknown protocol.
+
+    >>> with_ensemble("benchmark").name
+    'benchmark, self-ensemble'
+    """
+    chosen = named_protocol(protocol)
+    return replace(chosen, name=f"{chosen.name}, self-ensemble", ensemble=True)
 
 
 @dataclass(frozen=True)
@@ -174,11 +189,11 @@ def _upscaled(
     model: Network, lr: Tensor, canvas: tuple[float, float], size: tuple[int, int], protocol: Protocol
 ) -> Tensor:
     """The part `canvas` (height, width) of an LR image from its top left, upscaled to `size`, [3, H, W]."""
-    device = next(model.parameters()).device
-    field = model(lr.to(device)[None] / 255, scale_between(canvas, size))
-    if canvas != (lr.shape[1], lr.shape[2]):
-        field = replace(field, size=canvas)
-    upscaled = field.render(size)[0].cpu().clamp(0, 1)
+    image = lr.permute(1, 2, 0).cpu().numpy()
+    fields = encode_fields(
+        model, image, scale=scale_between(canvas, size), tile=max(image.shape), ensemble=protocol.ensemble
+    )
+    upscaled = mean_of([replace(field, size=canvas).render(size) for field in fields])[0].cpu().clamp(0, 1)
     return (upscaled * 255).round() / 255 if protocol.eight_bit else upscaled
 
 

@@ -209,7 +209,7 @@ def _fault_of_result(source: Path, target: Path, request: UpscaleRequest) -> str
     size = load_field(source).field.size if source.suffix == SUFFIX else image_size(source, request.reading)
     canvas = (request.window[3], request.window[2]) if request.window else size
     try:
-        check_window(request.window, size)
+        check_window(request.window, size, request.wrap)
         expected = output_size(canvas, request.scale, request.size)
     except ValueError as error:
         raise ImageError(f"{source} cannot be upscaled: {error}.") from error

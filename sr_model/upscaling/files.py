@@ -23,14 +23,23 @@ from ..image_io.writer import Target, check_target, write_image
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale, scale_between
+from .ensemble import NO_MEAN, one_field
 from .field_file import SUFFIX, SavedField, check_suffix, load_field, save_field
-from .tiling import FIELD_COPIES, ProgressCallback, TooLarge, limit, no_progress, receptive_field
-from .upscale import as_network, encode_layers, output_size, quantise, render_layers
+from .tiling import FIELD_COPIES, ProgressCallback, TooLarge, Window, limit, no_progress
+from .upscale import (
+    Layer,
+    as_network,
+    draw,
+    encode_layers,
+    output_size,
+    quantise,
+    render_layers,
+    repeated,
+    windowed,
+)
+from .wrapping import Wrap, check_wrap
 
 log = logging.getLogger(__name__)
-
-Window = tuple[float, float, float, float]
-"""(x, y, width, height) in LR pixels."""
 
 
 class ResultExists(ImageError):
@@ -50,7 +59,7 @@ class UpscaleRequest:
     size: RequestedSize | None = None
     """(height, width) of the result in pixels; one may be None, and follows from the aspect ratio."""
     window: Window | None = None
-    """The part to upscale; default: the whole image."""
+    """The part to upscale; default: the whole image. It may reach beyond the image along the axes `wrap`."""
     tile: int | None = None
     """Side in LR pixels of the tiles in which a large image is encoded; default: as memory allows."""
     memory: int | None = None
@@ -66,8 +75,13 @@ class UpscaleRequest:
     skip_existing: bool = False
     """Whether results of several images that exist, whole and in the right size, are left; not together with
     `overwrite`."""
+    ensemble: bool = False
+    """Whether the result is the mean over eight flips and turns of the image, in eight times the time."""
+    wrap: Wrap = ""
+    """Axes along which the image repeats, "x", "y" or "xy"; its results, and a saved field's, repeat too."""
 
     def __post_init__(self) -> None:
+        check_wrap(self.wrap)
         if self.overwrite and self.skip_existing:
             raise ValueError("Give either overwrite=True or skip_existing=True, not both.")
 
@@ -165,38 +179,65 @@ def _upscale(
     progress: ProgressCallback,
 ) -> tuple[int, int] | None:
     """`upscale_file` of a file that has been read. What can be refused is, before the model is loaded."""
-    window = request.window
-    check_window(window, source.size)
+    check_window(request.window, source.size, request.wrap)
+    whole = (0.0, 0.0, float(source.size[1]), float(source.size[0]))
+    window = request.window or whole
     result = scale = None
     if request.makes_image:
         if target is None:
             raise ValueError("name a file to write with target=")
-        canvas = (window[3], window[2]) if window else source.size
+        canvas = (window[3], window[2]) if request.window else source.size
         size = output_size(canvas, request.scale, request.size)
         scale = scale_between(canvas, size)
         factors = (size[1] / canvas[1], size[0] / canvas[0])
-        about = source.metadata.of_part(window[:2] if window else (0, 0), factors)
+        about = source.metadata.of_part(window[:2], factors)
         result = Target(target, *size, source.channels, source.dtype, about, request.quality)
         check_replaceable(target, source.path, request.overwrite)
         check_target(result, request.memory or free_memory())
     if request.save_field:
         check_suffix(request.save_field)
         check_replaceable(request.save_field, source.path, request.overwrite)
-    network = None if isinstance(source.content, GaussianField) else as_network(model)
-    if window and result and network and not request.save_field:
-        source, window = crop_to_window(window, source, network, (result.height, result.width))
-    layers = _layers(source, request, network, scale, progress)
-    if request.save_field:
-        if len(layers) > 1:
-            log.warning("%s: the saved field holds colours only, no transparency", request.save_field)
-        save_field(SavedField(layers[0], source.dtype, source.metadata), request.save_field)
+    network, pixels = None, source.content
+    if isinstance(pixels, GaussianField):
+        if request.ensemble or request.wrap:
+            raise ValueError("it is a saved field: give ensemble= and wrap= when an image's field is saved")
+    else:
+        network = as_network(model)
+        if request.ensemble and request.save_field and network.settings.normalised:
+            raise ValueError(NO_MEAN)
+        if request.wrap:
+            rendered_at = (result.height, result.width) if result else (window[3], window[2])
+            pixels, at = repeated(pixels, window, request.wrap, network, rendered_at)
+            whole = (at[0] - window[0], at[1] - window[1], *whole[2:])
+            window = at
+    if isinstance(pixels, GaussianField) or request.save_field:
+        layers = _layers(pixels, request, network, scale, progress)
+        if request.save_field:
+            if len(layers) > 1:
+                log.warning("%s: the saved field holds colours only, no transparency", request.save_field)
+            field = windowed(one_field(layers[0]), whole)
+            save_field(SavedField(field, source.dtype, source.metadata), request.save_field)
     if result is None:
         return None
-    layers = [windowed(layer, window) for layer in layers]
     stated = result.colours is not None
     dtype = result.written_dtype if stated else np.dtype(np.float32)
-    rendered = render_layers(layers, (result.height, result.width), dtype, progress)
-    bands: Iterator[np.ndarray] = (band for _, band in rendered)
+    bands: Iterator[np.ndarray]
+    if isinstance(pixels, GaussianField) or request.save_field:
+        placed = [[windowed(field, window) for field in layer] for layer in layers]
+        bands = (band for _, band in render_layers(placed, (result.height, result.width), dtype, progress))
+    else:
+        assert network is not None  # as pixels are of an image
+        bands = draw(
+            pixels,
+            window,
+            (result.height, result.width),
+            dtype,
+            network,
+            tile=request.tile,
+            memory=request.memory,
+            ensemble=request.ensemble,
+            progress=progress,
+        )
     if not stated:
         bands = _in_srgb(bands, result, source.path, request.reading.tone)
         result = replace(result, metadata=result.metadata.in_srgb())
@@ -222,62 +263,52 @@ def _in_srgb(bands: Iterator[np.ndarray], target: Target, source: Path, tone: st
 
 
 def _layers(
-    source: Source,
+    content: np.ndarray | GaussianField,
     request: UpscaleRequest,
     network: Network | None,
     scale: float | None,
     progress: ProgressCallback,
-) -> list[GaussianField]:
-    if not isinstance(source.content, GaussianField):
-        assert network is not None  # by upscale_file
+) -> list[Layer]:
+    """The layers of a whole image, or of a saved field."""
+    if not isinstance(content, GaussianField):
+        assert network is not None  # by _upscale
         if network.conditioned and scale is None:
             raise ValueError("the network's field depends on the scale, so give one with scale=")
         return encode_layers(
-            source.content, network, scale=scale, tile=request.tile, memory=request.memory, progress=progress
+            content,
+            network,
+            scale=scale,
+            tile=request.tile,
+            memory=request.memory,
+            ensemble=request.ensemble,
+            progress=progress,
         )
-    field, memory = source.content, request.memory or free_memory()
-    needed = FIELD_COPIES * sum(t.nbytes for t in (field.means, field.cholesky))
+    memory = request.memory or free_memory()
+    needed = FIELD_COPIES * sum(t.nbytes for t in (content.means, content.cholesky))
     if needed > memory:
         raise TooLarge(
             f"its Gaussians take {needed / 1e9:,.1f} GB of memory, and {limit(memory, request.memory)}"
         )
-    return [field]
+    return [[content]]
 
 
-def check_window(window: Window | None, size: tuple[float, float]) -> None:
-    """Raise ValueError unless the window lies on the canvas (height, width)."""
+def check_window(window: Window | None, size: tuple[float, float], wrap: Wrap = "") -> None:
+    """Raise ValueError unless the window lies on the canvas (height, width).
+
+    Along the axes `wrap`, it may begin anywhere on the canvas or on the repetition before it, and end on the
+    one behind it.
+    """
     if window is None:
         return
     x, y, width, height = window
-    if not (0 <= x < x + width <= size[1] and 0 <= y < y + height <= size[0]):
-        raise ValueError(
-            f"window={x:g},{y:g},{width:g},{height:g} (x,y,width,height) is not within its "
-            f"{size[1]:g}x{size[0]:g} pixels"
-        )
-
-
-def crop_to_window(
-    window: Window, source: Source, network: Network, size: tuple[int, int]
-) -> tuple[Source, Window]:
-    """Crop an image to the receptive field of a window that is rendered at `size`.
-
-    Returns the cropped image and the window in its pixels.
-    """
-    x, y, width, height = window
-    if isinstance(source.content, GaussianField) or size[0] < height or size[1] < width:
-        return source, window  # rendering below scale 1 widens Gaussians, so all of them count
-    rows, columns = receptive_field(network, window, (source.content.shape[0], source.content.shape[1]))
-    pixels = source.content[rows, columns]
-    part = replace(source, size=(pixels.shape[0], pixels.shape[1]), content=pixels)
-    return part, (x - columns.start, y - rows.start, width, height)
-
-
-def windowed(field: GaussianField, window: Window | None) -> GaussianField:
-    """The field with the window as its canvas; all Gaussians stay, as rendering below scale 1 widens them."""
-    if window is None:
-        return field
-    x, y, width, height = window
-    return replace(field.shift(-x, -y), size=(height, width))
+    for axis, first, extent, whole in (("x", x, width, size[1]), ("y", y, height, size[0])):
+        beyond = whole if axis in wrap else 0
+        if not (extent > 0 and -beyond <= first and first + extent <= whole + beyond):
+            repeats = f" and its repetition along {wrap}" if wrap else ""
+            raise ValueError(
+                f"window={x:g},{y:g},{width:g},{height:g} (x,y,width,height) is not within its "
+                f"{size[1]:g}x{size[0]:g} pixels{repeats}"
+            )
 
 
 def check_replaceable(target: Path, source: Path, overwrite: bool) -> None:

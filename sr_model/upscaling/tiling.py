@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from splat2d import GaussianField
+from splat2d import DEFAULT_CUTOFF, GaussianField
+from splat2d.field import PIXEL_VARIANCE
 
 from ..memory import free_memory, keep_freed_memory
 from ..networks.base import Network
@@ -36,6 +37,9 @@ FIELD_COPIES = 2
 ACTIVATION_COPIES = 2
 """Copies of the widest layer's inputs and outputs in memory. Measured by `cost.peak_memory`, the presets
 `demo` and `paper`, with SwinIR and with EDSR-baseline, take 0.5 to 0.75 of this estimate."""
+
+Window = tuple[float, float, float, float]
+"""(x, y, width, height) in LR pixels."""
 
 ProgressCallback = Callable[[str, float], None]
 """Called with the current activity and the fraction of it that is done, 0 to 1."""
@@ -79,7 +83,8 @@ def encode(
 
     Returns:
         The field [1, N, ...] in LR pixels with C channels, on the network's device. For a network without
-        attention it equals the network's field of the whole image, to float rounding.
+        attention it equals the network's field of the whole image, to float rounding. The colours of an image
+        in which red, green and blue are equal everywhere are averaged, and thus equal too.
 
     Raises:
         ValueError: for a tile below one pixel.
@@ -93,7 +98,7 @@ def encode(
     given, memory = memory, memory or free_memory(device)
     k, margins = network.settings.cells, (network.margins(height), network.margins(width))
     rows, columns = (k * (n + sum(m)) for n, m in zip((height, width), margins, strict=True))
-    needed = FIELD_COPIES * 4 * (5 + channels) * rows * columns
+    needed = FIELD_COPIES * field_bytes(network, (height, width), channels)
     if needed > memory:
         raise TooLarge(
             f"the Gaussians of {width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, "
@@ -102,6 +107,7 @@ def encode(
     tile = tile or automatic_tile(network, memory - needed)
     if has_free_positions(network):
         tile = max(height, width)
+    grey = channels == 1 or bool((image == image[..., :1]).all())
     whole = [torch.empty(rows, columns, n, device=device) for n in (2, 3, channels)]
     overlap, align = tile_overlap(network), network.window
     across = list(spans(width, tile, overlap, align))
@@ -110,7 +116,7 @@ def encode(
         for step, x in enumerate(across):
             lr = to_lr(image[slice(*y.encoded), slice(*x.encoded)], device)
             field = network(lr, scale).shift(x.encoded[0], y.encoded[0])
-            colors = field.colors if channels == 3 else field.colors.mean(2, keepdim=True)
+            colors = field.colors.mean(2, keepdim=True).expand(-1, -1, channels) if grey else field.colors
             into = (owned_slice(y, 0, height, k, margins[0]), owned_slice(x, 0, width, k, margins[1]))
             cells = (
                 owned_slice(y, y.encoded[0], height, k, margins[0]),
@@ -118,22 +124,37 @@ def encode(
             )
             shape = [k * (extent + sum(network.margins(extent))) for extent in lr.shape[2:]]
             for target, part in zip(whole, (field.means, field.cholesky, colors), strict=True):
-                target[into] = part.view(*shape, -1)[cells]
+                target[into] = part.unflatten(1, shape)[0][cells]
             progress("encoding", (index * len(across) + step + 1) / (len(down) * len(across)))
     means, cholesky, colors = (part.view(1, rows * columns, -1) for part in whole)
     return network.field(means, cholesky, colors, (height, width))
 
 
+def field_bytes(network: Network, size: tuple[int, int], channels: int) -> int:
+    """The memory of the field of an image of `size` (height, width)."""
+    cells = [network.settings.cells * (extent + sum(network.margins(extent))) for extent in size]
+    return 4 * (5 + channels) * cells[0] * cells[1]
+
+
+def reach(network: Network, scale: float) -> int:
+    """LR pixels around a pixel that decide what is rendered there at `scale`.
+
+    Below scale 1, Gaussians are wider by the area of the output's pixels.
+    """
+    footprint = DEFAULT_CUTOFF * PIXEL_VARIANCE**0.5 / min(scale, 1.0)
+    return tile_overlap(network) + LARGEST_DRIFT + ceil(footprint)
+
+
 def receptive_field(
-    network: Network, window: tuple[float, float, float, float], size: tuple[int, int]
+    network: Network, window: Window, size: tuple[int, int], scale: float = 1.0
 ) -> tuple[slice, slice]:
     """The rows and columns of an image of `size` (height, width) that determine the output inside a window.
 
-    The window is (x, y, width, height) in LR pixels, and is rendered at scale 1 or more.
+    The window is in LR pixels, and is rendered at `scale`, the smaller one if the axes have different scales.
     """
     if has_free_positions(network):
         return slice(0, size[0]), slice(0, size[1])
-    beyond, align = tile_overlap(network) + LARGEST_DRIFT, network.window
+    beyond, align = reach(network, scale), network.window
     x, y, width, height = window
     rows, columns = (
         slice(max(0, floor(first) - beyond) // align * align, min(whole, ceil(first + extent) + beyond))

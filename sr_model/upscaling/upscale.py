@@ -1,12 +1,12 @@
 """Upscaling an array with a trained network, by any factor, to any size.
 
-The pixels become one field of Gaussians for grey or colour and one for alpha, if there is an alpha channel;
-the fields are rendered in bands of rows.
+The pixels become one field of Gaussians for grey or colour and one for alpha, if there is an alpha channel,
+or eight of each for an ensemble; the fields are rendered in bands of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,22 @@ from ..checkpoints.checkpoint import load, load_reference
 from ..memory import free_memory
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale, check_size, complete_size, scale_between, scaled
-from .tiling import ProgressCallback, TooLarge, encode, no_progress
+from .ensemble import TURNS, turned_fields
+from .tiling import (
+    FIELD_COPIES,
+    ProgressCallback,
+    TooLarge,
+    Window,
+    encode,
+    field_bytes,
+    has_free_positions,
+    limit,
+    no_progress,
+    reach,
+    receptive_field,
+    to_lr,
+)
+from .wrapping import Wrap, check_wrap, extended, margin_of
 
 OVERSHOOT = 0.5
 """How far floats may lie outside [0, 1], as after sharpening filters. An image that exceeds it is refused: it
@@ -30,6 +45,11 @@ BAND_BYTES = 1 << 25
 """Bytes of a band of rows as floats. Rendering one takes about a second, the interval of progress calls."""
 WHOLE_ON_GPU = 1 << 28
 """Largest image in pixels that a GPU renders at once: 3 GB of colours."""
+SMALLEST_STRIP = 64
+"""Fewest LR rows of a strip in which an ensemble is drawn: below it nearly all of it is what is around."""
+
+Layer = Sequence[GaussianField]
+"""Grey, colours or alpha of an image: the mean of the renderings of one field, or of an ensemble's eight."""
 
 
 def upscale(
@@ -39,6 +59,8 @@ def upscale(
     size: RequestedSize | None = None,
     model: Network | str | Path | None = None,
     tile: int | None = None,
+    ensemble: bool = False,
+    wrap: Wrap = "",
 ) -> np.ndarray:
     """Upscale an image by any factor, or to any `size` = (height, width), also with unequal ratios.
 
@@ -51,12 +73,16 @@ def upscale(
             from the aspect ratio.
         model: a network, or the checkpoint of one; default: the reference model.
         tile: side in LR pixels of the tiles in which a large image is encoded; default: as memory allows.
+        ensemble: whether the result is the mean over eight flips and turns of the image (EDSR, section 3.3),
+            in eight times the time.
+        wrap: axes along which the image repeats, as a texture does, "x", "y" or "xy"; the result then repeats
+            too, without a step.
 
     Returns:
         The upscaled image with the same axes, channels and dtype, clamped to its range.
 
     Raises:
-        ValueError: for an invalid image, scale, size or tile.
+        ValueError: for an invalid image, scale, size, tile or wrap.
         TooLarge: a ValueError, if the image or the result does not fit into memory.
         TypeError: if `image` is not an array.
         CheckpointError: if `model` is not the path of a checkpoint, or there is no reference model.
@@ -71,6 +97,7 @@ def upscale(
         raise TypeError(f"the image must be a numpy array, got {type(image).__name__}: see numpy.asarray")
     pixels = image[..., None] if image.ndim == 2 else image
     check_pixels(pixels)
+    check_wrap(wrap)
     height, width = output_size((pixels.shape[0], pixels.shape[1]), scale, size)
     needed = height * width * pixels.shape[2] * image.dtype.itemsize + BAND_BYTES
     if needed > (memory := free_memory()):
@@ -78,12 +105,105 @@ def upscale(
             f"{width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, and {memory / 1e9:,.1f} GB are "
             "free: upscale to a TIFF file with sr-upscale, which never holds the whole image in memory"
         )
-    mean_scale = scale_between((pixels.shape[0], pixels.shape[1]), (height, width))
-    fields = encode_layers(pixels, as_network(model), scale=mean_scale, tile=tile)
+    network, window = as_network(model), (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
+    if wrap:
+        pixels, window = repeated(pixels, window, wrap, network, (height, width))
     upscaled = np.empty((height, width, pixels.shape[2]), image.dtype)
-    for top, band in render_layers(fields, (height, width), image.dtype):
+    bands = draw(pixels, window, (height, width), image.dtype, network, tile=tile, ensemble=ensemble)
+    top = 0
+    for band in bands:
         upscaled[top : top + len(band)] = band
+        top += len(band)
     return upscaled.reshape(height, width, *image.shape[2:])
+
+
+def repeated(
+    pixels: np.ndarray, window: Window, wrap: Wrap, network: Network, size: tuple[float, float]
+) -> tuple[np.ndarray, Window]:
+    """Extend an image that repeats, as `wrapping.extended`, for a window that is rendered at `size`.
+
+    Returns the image and the window in its pixels.
+    """
+    x, y, width, height = window
+    smaller = min(size[0] / height, size[1] / width)
+    wider, (left, top) = extended(pixels, window, wrap, margin_of(network, smaller))
+    return wider, (x + left, y + top, width, height)
+
+
+def draw(
+    pixels: np.ndarray,  # [H, W, 1 to 4]
+    window: Window,
+    size: tuple[int, int],
+    dtype: np.dtype,
+    network: Network,
+    *,
+    tile: int | None = None,
+    memory: int | None = None,
+    ensemble: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> Iterator[np.ndarray]:
+    """Yield bands [rows, W, C] of `dtype`, from top to bottom, of the window of an image, upscaled to `size`.
+
+    No more of the image is encoded than shows in the window. An ensemble whose eight fields do not fit into
+    memory is encoded and drawn in strips, each with the rows around it that show in it.
+    """
+    x, y, width, height = window
+    scale = scale_between((height, width), size)
+    rows = strip_rows(pixels, window, size, network, memory) if ensemble else size[0]
+    strips = range(0, size[0], rows)
+    for number, top in enumerate(strips):
+
+        def of_strip(activity: str, fraction: float, number: int = number) -> None:
+            of = f", strip {number + 1} of {len(strips)}" if len(strips) > 1 else ""
+            progress(activity + of, fraction)
+
+        end = min(top + rows, size[0])
+        part = (x, y + top * height / size[0], width, (end - top) * height / size[0])
+        seen, at = crop_to_window(part, pixels, network, (end - top, size[1]))
+        layers = encode_layers(
+            seen, network, scale=scale, tile=tile, memory=memory, ensemble=ensemble, progress=of_strip
+        )
+        placed = [[windowed(field, at) for field in layer] for layer in layers]
+        yield from (band for _, band in render_layers(placed, (end - top, size[1]), dtype, of_strip))
+
+
+def strip_rows(
+    pixels: np.ndarray, window: Window, size: tuple[int, int], network: Network, memory: int | None
+) -> int:
+    """Rows of the result that an ensemble can draw at once: its fields take at most half of the memory."""
+    memory = memory or free_memory(next(network.parameters()).device)
+    height, width, channels = pixels.shape
+    of_row = ensemble_bytes(network, (height, width), channels) / height
+    around = 0 if has_free_positions(network) else 2 * reach(network, size[0] / window[3])
+    lr_rows = max(SMALLEST_STRIP, memory / 2 / of_row - around)
+    return min(size[0], max(1, int(lr_rows * size[0] / window[3])))
+
+
+def ensemble_bytes(network: Network, size: tuple[int, int], channels: int) -> int:
+    """The memory of an ensemble's fields of an image [H, W, channels], while they are rendered."""
+    layers = (channels,) if channels % 2 else (channels - 1, 1)
+    return len(TURNS) * FIELD_COPIES * sum(field_bytes(network, size, layer) for layer in layers)
+
+
+def crop_to_window(
+    window: Window, pixels: np.ndarray, network: Network, size: tuple[int, int]
+) -> tuple[np.ndarray, Window]:
+    """Crop an image [H, W, C] to what shows in a window that is rendered at `size`.
+
+    Returns the cropped image and the window in its pixels.
+    """
+    x, y, width, height = window
+    smaller = min(size[0] / height, size[1] / width)
+    rows, columns = receptive_field(network, window, (pixels.shape[0], pixels.shape[1]), smaller)
+    return pixels[rows, columns], (x - columns.start, y - rows.start, width, height)
+
+
+def windowed(field: GaussianField, window: Window) -> GaussianField:
+    """The field with the window as its canvas; all Gaussians stay, as rendering below scale 1 widens them."""
+    x, y, width, height = window
+    if (x, y, height, width) == (0, 0, *field.size):
+        return field
+    return replace(field.shift(-x, -y), size=(height, width))
 
 
 def output_size(lr: tuple[float, float], scale: Scale | None, size: RequestedSize | None) -> tuple[int, int]:
@@ -134,19 +254,70 @@ def encode_layers(
     scale: float | None = None,
     tile: int | None = None,
     memory: int | None = None,
+    ensemble: bool = False,
     progress: ProgressCallback = no_progress,
-) -> list[GaussianField]:
-    """The fields of an image: of its colours or grey, and of its alpha channel if it has one.
+) -> list[Layer]:
+    """The layers of an image: its colours or grey, and its alpha channel if it has one.
 
-    Alpha goes through the network as a grey image, so that its edges align with those of the colours. The
-    other arguments are those of `encode`.
+    Alpha goes through the network as a grey image, so that its edges align with those of the colours, unless
+    it is the same everywhere. The other arguments are those of `encode_fields`.
     """
     layers = [pixels]
     if pixels.shape[2] % 2 == 0:
         layers = [bleed(pixels[..., :-1], pixels[..., -1]), pixels[..., -1:]]
-    return [
-        encode(network, layer, scale=scale, tile=tile, memory=memory, progress=progress) for layer in layers
-    ]
+    made: list[Layer] = []
+    for index, layer in enumerate(layers):
+        if index and (layer == layer[0, 0]).all():
+            value = to_lr(layer[:1, :1], next(network.parameters()).device)[0, 0, 0, 0]
+            made.append([flat_field(value, (layer.shape[0], layer.shape[1]))])
+            continue
+        made.append(
+            encode_fields(
+                network, layer, scale=scale, tile=tile, memory=memory, ensemble=ensemble, progress=progress
+            )
+        )
+    return made
+
+
+def encode_fields(
+    network: Network,
+    image: np.ndarray,  # [H, W, 1 or 3]
+    *,
+    scale: float | None = None,
+    tile: int | None = None,
+    memory: int | None = None,
+    ensemble: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> Layer:
+    """The field of an image, or the eight of its flips and turns, turned back, whose mean is to be rendered.
+
+    The other arguments and errors are those of `encode`; TooLarge also if eight fields do not fit.
+    """
+    if not ensemble:
+        return [encode(network, image, scale=scale, tile=tile, memory=memory, progress=progress)]
+    height, width, channels = image.shape
+    available = memory or free_memory(next(network.parameters()).device)
+    if (needed := ensemble_bytes(network, (height, width), channels)) > available:
+        raise TooLarge(
+            f"the Gaussians of eight turns of {width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, "
+            f"and {limit(available, memory)}: leave out ensemble=, or cut the image into parts"
+        )
+
+    def encoded(index: int, turned: np.ndarray) -> GaussianField:
+        def of_turn(activity: str, fraction: float) -> None:
+            progress(activity, (index + fraction) / len(TURNS))
+
+        left = available - (len(TURNS) - 1) * needed // len(TURNS)
+        return encode(network, turned, scale=scale, tile=tile, memory=left, progress=of_turn)
+
+    return list(turned_fields(encoded, image))
+
+
+def flat_field(value: Tensor, size: tuple[int, int]) -> GaussianField:
+    """A field of one grey `value` everywhere on a canvas of `size` (height, width): one wide Gaussian."""
+    centre = value.new_tensor([[[size[1] / 2, size[0] / 2]]])
+    wide = value.new_tensor([[[1.0, 0.0, 1.0]]]) * max(size)
+    return GaussianField(centre, wide, value.reshape(1, 1, 1), size, normalised=True)
 
 
 def bleed(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -162,34 +333,43 @@ def bleed(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def render_layers(
-    layers: list[GaussianField],
+    layers: Sequence[Layer],
     size: tuple[int, int],
     dtype: np.dtype,
     progress: ProgressCallback = no_progress,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (top row, [rows, W, C] of `dtype`) from top to bottom: the channels of all layers, clamped."""
-    for parts in zip(*(render_bands(field, size) for field in layers), strict=True):
+    rows = max(1, BAND_BYTES // (4 * 4 * size[1] * max(len(fields) for fields in layers)) // 4) * 4
+    for parts in zip(*(render_bands(fields, size, rows) for fields in layers), strict=True):
         top = parts[0][0]
         band = torch.cat([part.cpu() for _, part in parts], 1)[0].permute(1, 2, 0).clamp_(0, 1).numpy()
         yield top, quantise(band, np.dtype(dtype))
         progress("rendering", (top + len(band)) / size[0])
 
 
-def render_bands(field: GaussianField, size: tuple[int, int]) -> Iterator[tuple[int, Tensor]]:
-    """Yield (top row, [1, C, rows, W]) by `GaussianField.render_bands`, which runs on the CPU.
+def render_bands(fields: Layer, size: tuple[int, int], rows: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield (top row, [1, C, rows, W]), the mean of all fields, by `GaussianField.render_bands` on the CPU.
 
-    A GPU renders an image of up to WHOLE_ON_GPU pixels at once.
+    A GPU renders an image of up to WHOLE_ON_GPU pixels at once. `rows` is a multiple of 4.
     """
-    rows = max(4, BAND_BYTES // (4 * 4 * size[1]))
-    if field.means.device.type != "cpu" and size[0] * size[1] <= WHOLE_ON_GPU:
-        rendered = field.render(size).cpu()
+    if fields[0].means.device.type != "cpu" and size[0] * size[1] <= WHOLE_ON_GPU:
+        rendered = mean_of([field.render(size) for field in fields]).cpu()
         yield from ((top, rendered[:, :, top : top + rows]) for top in range(0, size[0], rows))
         return
-    if field.means.device.type != "cpu":
-        field = replace(
+    of_each = []
+    for field in fields:
+        moved = replace(
             field, means=field.means.cpu(), cholesky=field.cholesky.cpu(), colors=field.colors.cpu()
         )
-    yield from field.render_bands(size, budget=4 * rows * size[1] * field.colors.shape[2])
+        channels = field.colors.shape[2] + field.normalised  # which has its weights as one more
+        of_each.append(moved.render_bands(size, budget=4 * rows * size[1] * channels))
+    for parts in zip(*of_each, strict=True):
+        yield parts[0][0], mean_of([band for _, band in parts])
+
+
+def mean_of(images: Sequence[Tensor]) -> Tensor:
+    """The mean of images of one shape; the image itself if there is one."""
+    return images[0] if len(images) == 1 else torch.stack(list(images)).mean(0)
 
 
 def quantise(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

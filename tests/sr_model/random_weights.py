@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from sr_model import GSASR, GSASRSettings
+from dgp_mining.prior.dictionary import Dictionary
+from sr_model import GSASR, PRESETS, ContinuousSR, GSASRSettings
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -17,6 +18,19 @@ def with_random_weights(network: NetworkT, noise: float = 0.3) -> NetworkT:
     """The network with noise added to all its weights, many of which are zero at the start."""
     torch.manual_seed(1)
     return _noisy(network, noise)
+
+
+def random_continuoussr(dictionary: Dictionary, noise: float = 0.1, **changes: Any) -> ContinuousSR:
+    """A small ContinuousSR with random weights, without gradients; `changes` are of its settings."""
+    torch.manual_seed(0)
+    small = {"width": 8, "depth": 1, "features": 8, "latent": 8, "embedding": (8,), "hidden": (8,)}
+    settings = replace(PRESETS["demo"].network, **{**small, **changes})
+    network = ContinuousSR(settings, torch.tensor(dictionary.cholesky)).eval()
+    return _noisy(network, noise).requires_grad_(False)
+
+
+FLAT = {"encoder": "span", "query_size": 1, "footprint": True, "normalised": True, "contrast": 2 / 255}
+"""Settings of networks that keep flat flat and grey grey."""
 
 
 def random_gsasr(settings: GSASRSettings, noise: float = 0.1, **changes: Any) -> GSASR:

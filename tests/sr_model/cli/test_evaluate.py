@@ -46,6 +46,14 @@ def test_a_table_has_a_row_for_each_method_and_a_column_for_each_scale(checkpoin
     assert "protocol `benchmark`" in printed.stdout
 
 
+def test_an_ensemble_is_a_protocol_and_a_picture_of_its_own(checkpoint, photographs):
+    asked = ("--model", checkpoint, "--images", photographs, "--scales", "2", "--save", "out", "--ensemble")
+    printed = run(evaluate, *asked)
+    assert printed.exit_code == 0, printed.output
+    assert "protocol benchmark, self-ensemble" in printed.stdout.splitlines()[-1]
+    assert Path("out/0_x2_model_ensemble.png").is_file()
+
+
 def test_the_border_of_old_matlab_is_an_option(checkpoint, photographs):
     asked = ("--model", checkpoint, "--images", photographs, "--scales", "2", "--border", "replicate")
     printed = run(evaluate, *asked)

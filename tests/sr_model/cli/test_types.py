@@ -37,7 +37,7 @@ def test_a_side_of_a_size_may_be_left_out() -> None:
         *((types.scale_by_axis, text) for text in ("", "x", "x4x", "2x3x4", "2x3x", "0x2", "2xinf")),
         *((types.scales, text) for text in ("", "2,", "2;3")),
         *((types.size, text) for text in ("", "x", "1920", "0x90", "1.5x2", "x1080x")),
-        *((types.window, text) for text in ("", "1,2,3", "1,2,0,3", "-1,2,3,4", "1,2,inf,4")),
+        *((types.window, text) for text in ("", "1,2,3", "1,2,0,3", "1,2,-3,4", "1,2,inf,4", "inf,2,3,4")),
     ],
 )
 def test_other_text_is_refused_in_one_sentence(kind: Callable[[str], object], text: str) -> None:

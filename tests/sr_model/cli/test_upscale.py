@@ -49,6 +49,32 @@ def test_any_scale_and_any_size(checkpoint, small):
         assert size("out.png") == expected
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ([], (False, "")),
+        (["--ensemble"], (True, "")),
+        (["--wrap"], (False, "xy")),
+        (["--wrap-x", "--ensemble"], (True, "x")),
+        (["--wrap-y"], (False, "y")),
+    ],
+)
+def test_ensemble_and_wrap_reach_the_library(checkpoint, small, monkeypatch, options, asked):
+    requests = []
+    monkeypatch.setattr(
+        "sr_model.cli.upscale.upscale_unless_done", lambda *given: requests.append(given[2]) or (80, 96)
+    )
+    assert run(upscale, small, "--scale", 2, *options, "--model", checkpoint).exit_code == 0
+    assert [(request.ensemble, request.wrap) for request in requests] == [asked]
+
+
+def test_a_window_over_the_edge_needs_an_image_that_repeats(checkpoint, small):
+    window = ("--window", "-4,0,10,10", "--scale", 2, "--model", checkpoint, "--out", "out.png")
+    refused(run(upscale, small, *window), 1, "--window -4,0,10,10", "48x40")
+    assert run(upscale, small, *window, "--wrap").exit_code == 0
+    assert size("out.png") == (20, 20)
+
+
 def test_results_are_named_after_their_scale(checkpoint, small):
     for arguments, name in (
         (("--scale", 2), "0_x2.png"),
@@ -211,7 +237,7 @@ def test_ctrl_c_leaves_nothing_half_written(checkpoint, small, monkeypatch):
         yield 0, np.zeros((4, 96, 3), np.uint8)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sr_model.upscaling.files.render_layers", interrupted)
+    monkeypatch.setattr("sr_model.upscaling.upscale.render_layers", interrupted)
     result = run(upscale, small, "--out", "out.png", "--scale", 2, "--model", checkpoint)
     assert result.exit_code == 130
     assert not list(Path().glob("*out*"))

@@ -140,6 +140,6 @@ def test_running_out_of_memory_is_one_sentence(network, photographs, tmp_path, m
     def exhausted(*arguments, **settings) -> None:
         raise error
 
-    monkeypatch.setattr("sr_model.upscaling.files.encode_layers", exhausted)
+    monkeypatch.setattr("sr_model.upscaling.upscale.encode_layers", exhausted)
     with pytest.raises(ImageError, match=r"0\.png does not fit into memory: give a smaller tile="):
         upscale_file(photographs / "0.png", tmp_path / "a.png", UpscaleRequest(2.0), network)
