@@ -187,7 +187,7 @@ def _by_new_name(arg: str, new_names: Mapping[str, str]) -> str:
 
 
 ARGUMENT = re.compile(
-    r"""(?:(?<=[\s("'])|^)(?<!--set )((?:reading\.)?[a-z]\w*)=(True\b|False\b)?((?=[\w"'/]))?"""
+    r"""(?:(?<=[\s("'])|^)(?<!--set )((?:reading\.)?[a-z]\w*)=(True\b|False\b)?((?=[\w"'/]|-\d))?"""
 )
 """An argument in the library's messages: `prior=`, `size=65`, `overwrite=True` or `reading.white=`."""
 
