@@ -6,21 +6,27 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import psutil
 import torch
 
 from splat2d import backend
 from splat2d.backends import cpu
 
 NOT_MEASURED = "not measured yet"
+T = TypeVar("T")
 
 
 def parser(description: str, json_name: str) -> argparse.ArgumentParser:
@@ -57,21 +63,44 @@ def _cpu_model() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def in_turns(runs: dict[str, Callable[[], object]], rounds: int, what: str) -> dict[str, list[float]]:
+def in_turns(
+    runs: dict[str, Callable[[], object]],
+    rounds: int,
+    what: str,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Time each of `runs` in seconds, once per round, so that load on the machine affects all of them alike.
 
-    One more round before the first warms up and is not counted. Each round prints a line on stderr.
+    One more round before the first warms up and is not counted. Each round prints a line on stderr. With
+    `clock` time.process_time, the times are those of the processor, in all threads together.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
-            began = time.perf_counter()
+            began = clock()
             run()
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(clock() - began)
         if number:
             line = ", ".join(f"{name} {1e3 * taken[-1]:.4g} ms" for name, taken in seconds.items())
             print_progress(f"{what}, round {number} of {rounds}: {line}")
     return {name: taken[1:] for name, taken in seconds.items()}
+
+
+def in_new_process(function: Callable[..., T], *arguments: object) -> T:
+    """Call a function of a module in a process of its own, which ends with it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def peak_above_start(run: Callable[[], object]) -> int:
+    """Return the bytes by which a run raises the largest memory of this process above what it takes now.
+
+    For a process that has done nothing larger before. Linux counts them, and macOS.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024
+    before = psutil.Process().memory_info().rss
+    run()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before
 
 
 def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
