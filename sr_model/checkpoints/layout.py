@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from ..encoders import Encoder, make_encoder
+from .ncnn_file import MEAN, RANGE
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,14 @@ class Layout(Signature):
     range: float = 1.0
     """Difference between white and black in the layout's images."""
     first: str = ""
-    """Our name of the first layer, whose weights take up `range` if the network is not piecewise linear."""
+    """Matches our names of the layers whose weights take up `range`, because what follows them is not
+    piecewise linear: the first of the network, or those of factors that features are multiplied by."""
+    behind: str = ""
+    """Matches our names of what follows them, whose biases are then not in units of `range`."""
     long_skip: bool = True
     """Whether EDSR adds its first features to its last ones."""
+    prepare: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
+    """Makes of a file's tensors those that are renamed; raises ValueError, with what is wrong with them."""
 
     def rename(self, name: str) -> str | None:
         """Return our name for a tensor; None if it belongs to no layer of our encoder.
@@ -67,7 +74,7 @@ class Layout(Signature):
         return None
 
     def knows(self, name: str) -> bool:
-        return super().knows(name) or self.rename(name) is not None
+        return super().knows(name) or self.rename(name) is not None or name in (MEAN, RANGE)
 
     def missing(self, names: Collection[str]) -> list[str]:
         """The names of further tensors of the encoder that such weights should have.
@@ -107,7 +114,7 @@ class _Smallest:
 
     encoder: str
     depth: int
-    width: int = 30
+    width: int = 60
     """Of which every encoder can be made."""
     long_skip: bool = True
     residual_scale: float = 1.0

@@ -6,9 +6,15 @@ To add an encoder: a `Layout` in `LAYOUTS`, and a file of its names in `tests/sr
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from ..encoders import EDSR, HAT, RDN, SPAN, SwinIR
+import torch
+from torch import Tensor
+
+from ..encoders import EDSR, HAT, RDN, RLFN, SAFMN, SPAN, SwinIR
 from .layout import Layout, Signature
+from .ncnn_file import MEAN, RANGE
+from .parallel_branches import fuse_branches
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean colour of DIV2K, which most of these networks subtract from an image."""
@@ -91,6 +97,49 @@ _SPAN = (
 )
 
 
+_RLFN = (
+    (r"conv_1\.(.*)", r"first.\1"),
+    *(
+        (rf"block_{block + 1}\.{theirs}\.(.*)", rf"blocks.{block}.{ours}.\1")
+        for block in range(6)
+        for theirs, ours in (
+            ("c1_r", "first"),
+            ("c2_r", "second"),
+            ("c3_r", "third"),
+            ("c5", "fuse"),
+            (r"esa\.conv1", "attention.narrow"),
+            (r"esa\.conv_f", "attention.skip"),
+            (r"esa\.conv2", "attention.shrink"),
+            (r"esa\.conv3", "attention.coarse"),
+            (r"esa\.conv4", "attention.widen"),
+        )
+    ),
+    (r"conv_2\.(.*)", r"tail.\1"),
+)
+
+
+_SAFMN = (
+    (r"to_feat\.(.*)", r"first.\1"),
+    (r"feats\.(\d+)\.norm1\.(.*)", r"blocks.\1.norm_modulation.\2"),
+    (r"feats\.(\d+)\.safm\.mfr\.(\d+)\.(.*)", r"blocks.\1.modulation.levels.\2.\3"),
+    (r"feats\.(\d+)\.safm\.aggr\.(.*)", r"blocks.\1.modulation.fuse.\2"),
+    (r"feats\.(\d+)\.norm2\.(.*)", r"blocks.\1.norm_mixing.\2"),
+    (r"feats\.(\d+)\.ccm\.ccm\.0\.(.*)", r"blocks.\1.widen.\2"),
+    (r"feats\.(\d+)\.ccm\.ccm\.2\.(.*)", r"blocks.\1.narrow.\2"),
+)
+
+
+_UNNORMALISED = "no_norm"
+"""A tensor in files of SPAN whose images lost no mean and were not multiplied by 255, as others train it."""
+
+
+def _of_span(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    fused = fuse_branches(tensors)
+    if _UNNORMALISED in fused:
+        fused |= {MEAN: torch.zeros(3), RANGE: torch.ones(())}
+    return fused
+
+
 def _within(prefix: str, renames: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     return tuple((re.escape(prefix) + pattern, ours) for pattern, ours in renames)
 
@@ -157,13 +206,47 @@ LAYOUTS = (
     EDSR_PYTORCH,
     Layout(
         "SPAN (hongyuanyu/SPAN)",
-        ("conv_1.eval_conv.weight", "block_1.c1_r.eval_conv.weight", "conv_cat.weight"),
-        (r"upsampler\..*", r".*\.(?:sk|conv\.\d)\.(?:weight|bias)"),
+        ("conv_1.sk.weight", "block_1.c1_r.sk.weight", "block_1.c1_r.conv.1.weight", "conv_cat.weight"),
+        (r"upsampler\..*", r".*\.(?:sk|conv\.\d)\.(?:weight|bias)", _UNNORMALISED),
+        prepare=_of_span,
         encoder=SPAN,
         renames=_SPAN,
         mean=DIV2K_MEAN,
         range=255.0,
         first="first",
+        behind=".*",
+    ),
+    Layout(
+        "SPAN (hongyuanyu/SPAN, fused)",
+        ("conv_1.eval_conv.weight", "block_1.c1_r.eval_conv.weight", "conv_cat.weight"),
+        (r"upsampler\..*", _UNNORMALISED),
+        ("conv_1.sk.weight",),
+        prepare=_of_span,
+        encoder=SPAN,
+        renames=_SPAN,
+        mean=DIV2K_MEAN,
+        range=255.0,
+        first="first",
+        behind=".*",
+    ),
+    Layout(
+        "RLFN (bytedance/RLFN)",
+        ("conv_1.weight", "block_1.c1_r.weight", "block_1.esa.conv1.weight", "conv_2.weight"),
+        (r"upsampler\..*",),
+        encoder=RLFN,
+        renames=_RLFN,
+        mean=(0.0, 0.0, 0.0),
+        range=255.0,
+        first=r"blocks\.\d+\.attention\.narrow",
+        behind=r"blocks\.\d+\.attention\..*",
+    ),
+    Layout(
+        "SAFMN (sunny2109/SAFMN)",
+        ("to_feat.weight", "feats.0.safm.aggr.weight", "feats.0.ccm.ccm.0.weight"),
+        (r"to_img\..*",),
+        encoder=SAFMN,
+        renames=_SAFMN,
+        mean=(0.0, 0.0, 0.0),
     ),
     Layout(
         "EDSR (LIIF)",

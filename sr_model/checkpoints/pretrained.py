@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..encoders import EDSR, Encoder
 from .layout import Layout, depth
+from .ncnn_file import MEAN, RANGE
 from .recognition import advice, layout_of, read_public_weights
 from .tensor_file import CheckpointError
 
@@ -27,13 +28,14 @@ def load_encoder_weights(encoder: Encoder, path: str | Path, key: str = "") -> s
 
     The encoder then computes the published features, and subtracts the published mean from its images.
     Features of networks that read images up to 255 (or from -1 to 1) are converted to the unit of images in
-    [0, 1]: piecewise linear networks by dividing their biases, which divides their features, others by
-    multiplying the weights of their first layer. An upsampler to another scale is left out, and the encoder
-    keeps its own.
+    [0, 1]: piecewise linear networks by dividing their biases, which divides their features; others, and
+    layers that make factors of features, by multiplying the weights of the first layer. An upsampler to
+    another scale is left out, and the encoder keeps its own.
 
     Args:
         encoder: of the same kind, width and depth.
-        path: a file of torch.save or safetensors, whatever wraps the weights in it (`container`).
+        path: a file of torch.save or safetensors, whatever wraps the weights in it (`container`), or one of
+            the two of ncnn.
         key: where in the file to take them from, such as `params`; default: wherever they are.
 
     Raises:
@@ -49,7 +51,12 @@ def load_encoder_weights(encoder: Encoder, path: str | Path, key: str = "") -> s
         raise CheckpointError(
             f"{path} holds the weights of {layout.name}, which do not fit {type(encoder).__name__}."
         )
-    weights = rename_weights(found.tensors, layout)
+    try:
+        weights = rename_weights(found.tensors, layout)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} holds {layout.name} of another structure than ours ({error})."
+        ) from error
     own = encoder.state_dict()
     own_upsampler, upsampler = (_upsampler(state) for state in (own, weights))
     left_out = own_upsampler.keys() != upsampler.keys() or any(
@@ -81,19 +88,26 @@ def recognise_layout(tensors: Mapping[str, Tensor], path: str | Path) -> Layout:
 
 
 def rename_weights(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """Return the encoder's weights and mean under our names, in the unit of images in [0, 1]."""
-    weights = {"mean": torch.tensor(layout.mean).view(3, 1, 1)}
+    """Return the encoder's weights and mean under our names, in the unit of images in [0, 1].
+
+    Mean and range are the layout's, unless the file brings its own (`ncnn_file.MEAN`, `RANGE`). Raises
+    ValueError, with what is wrong, if the layout's tensors do not belong together.
+    """
+    tensors = layout.prepare(tensors)
+    mean, scale = tensors.get(MEAN, torch.tensor(layout.mean)), float(tensors.get(RANGE, layout.range))
+    weights = {"mean": mean.view(3, 1, 1)}
     for name, tensor in tensors.items():
         if ours := layout.rename(name):
-            weights[ours] = tensor.float() * _factor(ours, layout)
+            weights[ours] = (tensor * _factor(ours, layout, scale)).float()
     return weights
 
 
-def _factor(ours: str, layout: Layout) -> float:
-    """Return the factor that converts a tensor of this name to the unit of images in [0, 1]."""
-    if layout.first:
-        return layout.range if ours == f"{layout.first}.weight" else 1.0
-    return 1 / layout.range if ours.endswith("bias") else 1.0
+def _factor(ours: str, layout: Layout, scale: float) -> float:
+    """Return the factor that converts a tensor of this name from a range of `scale` to images in [0, 1]."""
+    if re.fullmatch(rf"{layout.first}\.weight", ours):
+        return scale
+    in_units_of_range = ours.endswith("bias") and not re.fullmatch(layout.behind, ours)
+    return 1 / scale if in_units_of_range else 1.0
 
 
 def width_and_depth(weights: Mapping[str, Tensor]) -> tuple[int, int]:

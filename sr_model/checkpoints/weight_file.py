@@ -1,7 +1,7 @@
 """Files of weights: what they hold, without running code from them, or one sentence on what they are instead.
 
 Read are the files of `torch.save`, of today and from before torch 1.6, and safetensors, by what they begin
-with and not by their suffix.
+with and not by their suffix, and the pair of files of an ncnn network (`ncnn_file`), by either of them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from .ncnn_file import ncnn_files, read_ncnn
 from .pickled_objects import describe_pickle
 from .tensor_file import CheckpointError
 
@@ -62,6 +63,8 @@ def read_weight_file(path: str | Path) -> Mapping[Any, Any]:
             start = file.read(200)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
+    if pair := ncnn_files(path, start):
+        return read_ncnn(*pair)
     if problem := _other_than_weights(start):
         raise CheckpointError(f"{path} {problem}.")
     content = _read_safetensors(path) if start[8:9] == b"{" else _read_torch(path)
@@ -159,7 +162,8 @@ def _unread(path: Path, error: Exception) -> str:
         return problem
     if isinstance(error, EOFError) or "unexpected EOF" in str(error) or "failed finding" in str(error):
         return f"is cut off: {AGAIN}"
-    return "is not a file of plain tensors that torch or safetensors wrote"
+    ncnn = f", nor of ncnn with its {path.stem}.param in the same folder" if path.suffix == ".bin" else ""
+    return f"is not a file of plain tensors that torch or safetensors wrote{ncnn}"
 
 
 def _other_than_saved(path: Path, names: list[str]) -> str:

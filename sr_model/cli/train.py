@@ -121,7 +121,8 @@ def preset_name(text: str) -> str:
     "--encoder-weights",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Pretrained weights to start the encoder from, as published for EDSR, RDN, SwinIR and HAT.",
+    help="Pretrained weights to start the encoder from, as published for EDSR, RDN, SPAN, RLFN, SAFMN, "
+    "SwinIR and HAT.",
 )
 @option(
     "--encoder-key",

@@ -5,19 +5,26 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from . import hat, swinir
+from . import hat, safmn, swinir
 from .edsr import EDSR
-from .encoder import Encoder, fill_windows
+from .encoder import Encoder, fill_windows, sum_of_halves
 from .hat import HAT
 from .rdn import RDN
+from .rlfn import RLFN
+from .safmn import SAFMN
 from .span import SPAN
 from .swinir import SwinIR
 
 __all__ = [
-    "EDSR", "HAT", "RDN", "SPAN", "Encoder", "SwinIR", "check_encoder", "fill_windows", "make_encoder",
+    "EDSR", "HAT", "RDN", "RLFN", "SAFMN", "SPAN", "Encoder", "SwinIR", "check_encoder", "fill_windows",
+    "make_encoder", "sum_of_halves",
 ]  # fmt: skip
 
-WIDTH_MULTIPLES = {"swinir": swinir.HEADS, "hat": math.lcm(hat.HEADS, hat.COMPRESSION, hat.SQUEEZE)}
+WIDTH_MULTIPLES = {
+    "safmn": safmn.LEVELS,
+    "swinir": swinir.HEADS,
+    "hat": math.lcm(hat.HEADS, hat.COMPRESSION, hat.SQUEEZE),
+}
 """Number of which the width must be a multiple, for encoders that split their channels."""
 
 
@@ -65,6 +72,10 @@ def make_encoder(settings: EncoderSettings, *, upsampling: int) -> Encoder:
             return RDN(width, depth)
         case "span":
             return SPAN(width, depth)
+        case "rlfn":
+            return RLFN(width, depth)
+        case "safmn":
+            return SAFMN(width, depth)
         case "swinir":
             return SwinIR(width, depth, upsampling=upsampling)
         case "hat":

@@ -32,6 +32,19 @@ class Encoder(nn.Module, ABC):
     def forward(self, image: Tensor) -> Tensor:
         """Return the features of an image whose sides are multiples of `window`."""
 
+    @property
+    def radius(self) -> int | None:
+        """The distance in pixels beyond which the image changes no feature, or more; None without a bound.
+
+        Here: the halves of all kernels, as if every convolution followed the last; no bound for windows.
+        """
+        return None if self.window > 1 else sum_of_halves(self)
+
+
+def sum_of_halves(module: nn.Module) -> int:
+    """Return the sum of half the kernel sizes of all convolutions in a module."""
+    return sum(layer.kernel_size[0] // 2 for layer in module.modules() if isinstance(layer, nn.Conv2d))
+
 
 def _supply_mean(encoder: Encoder, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
     state.setdefault(f"{prefix}mean", encoder.mean)  # older checkpoints lack it

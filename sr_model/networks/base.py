@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from splat2d import GaussianField
 
 from ..checks import check_choices, check_positive
-from ..encoders import Encoder, check_encoder
-from .bicubic_start import BicubicStart
+from ..encoders import Encoder, check_encoder, sum_of_halves
+from .bicubic_start import REACH, BicubicStart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +25,11 @@ class NetworkSettings:
     encoder: str
     """Network that extracts features from the LR image (`sr_model/encoders` has one file for each)."""
     width: int
-    """Channels of the encoder: 64 in EDSR-baseline and RDN, 256 in EDSR, 180 in SwinIR and HAT."""
+    """Channels of the encoder: 64 in EDSR-baseline and RDN, 256 in EDSR, 48 in SPAN, 52 in RLFN, 36 in SAFMN
+    (a multiple of 4), 180 in SwinIR (of 6) and HAT (of 30)."""
     depth: int
-    """Residual blocks of EDSR (EDSR-baseline 16, EDSR 32), dense blocks of RDN (16), or groups of blocks of
-    SwinIR (6) and HAT (6; HAT-L 12)."""
+    """Residual blocks of EDSR (EDSR-baseline 16, EDSR 32), dense blocks of RDN (16), blocks of SPAN (6), RLFN
+    (6) and SAFMN (8), or groups of blocks of SwinIR (6) and HAT (6; HAT-L 12)."""
     residual_scale: float = 1.0
     """Factor on the result of each EDSR block: 1 in EDSR-baseline, 0.1 in EDSR."""
     long_skip: bool = True
@@ -68,7 +69,8 @@ class Network(nn.Module, ABC):
     encoder: Encoder
     """Module that extracts features from the image."""
     window: int
-    """Side in LR pixels of the windows that limit all its attention; 1 for a network without attention."""
+    """Side in LR pixels of the windows that limit its attention, and of the cells that it pools; 1 for a
+    network with neither."""
     conditioned: bool
     """Whether the field depends on the scale, so that each scale needs a field of its own."""
     bicubic_start: BicubicStart | None
@@ -87,6 +89,18 @@ class Network(nn.Module, ABC):
         Raises:
             ValueError: if the network is `conditioned` and `scale` is None.
         """
+
+    @property
+    def radius(self) -> int | None:
+        """The distance in pixels beyond which the image changes no Gaussian, or more; None without a bound.
+
+        That of the encoder and the halves of all other kernels, as if every convolution followed the last.
+        """
+        inner = self.encoder.radius
+        if inner is None:
+            return None
+        halves = inner + sum_of_halves(self) - sum_of_halves(self.encoder)
+        return halves if self.bicubic_start is None else max(halves, REACH)
 
     def field(self, means: Tensor, cholesky: Tensor, colours: Tensor, size: tuple[int, int]) -> GaussianField:
         """Return the field of these Gaussians, to be rendered as the settings say."""

@@ -21,10 +21,9 @@ from splat2d.field import PIXEL_VARIANCE
 
 from ..memory import free_memory, keep_freed_memory
 from ..networks.base import Network
-from ..networks.bicubic_start import REACH as INTERPOLATOR_REACH
 
 OVERLAP = 32
-"""LR pixels of overlap for networks with attention, whose receptive field has no bound."""
+"""LR pixels of overlap for networks whose receptive field has no bound, such as those with attention."""
 LARGEST_TILE = 512
 """Largest side in LR pixels by default: progress stays visible, and larger tiles are no faster."""
 SMALLEST_TILE = 16
@@ -82,9 +81,10 @@ def encode(
         memory: bytes to use; default: what is free on the network's device.
 
     Returns:
-        The field [1, N, ...] in LR pixels with C channels, on the network's device. For a network without
-        attention it equals the network's field of the whole image, to float rounding. The colours of an image
-        in which red, green and blue are equal everywhere are averaged, and thus equal too.
+        The field [1, N, ...] in LR pixels with C channels, on the network's device. If the network's
+        receptive field has a bound (`Network.radius`), it equals the field of the whole image, to float
+        rounding. The colours of an image in which red, green and blue are equal everywhere are averaged, and
+        thus equal too.
 
     Raises:
         ValueError: for a tile below one pixel.
@@ -195,19 +195,7 @@ def has_free_positions(network: Network) -> bool:
 
 def tile_overlap(network: Network) -> int:
     """LR pixels on each side of a tile that are encoded with it."""
-    bound = receptive_radius(network)
-    return OVERLAP if bound is None else bound
-
-
-def receptive_radius(network: Network) -> int | None:
-    """An upper bound on the radius of the receptive field in LR pixels; None for attention (no bound).
-
-    The sum of half the kernel sizes of all convolutions, as if each followed the last at LR resolution.
-    """
-    if network.window > 1:
-        return None
-    halves = sum(m.kernel_size[0] // 2 for m in network.modules() if isinstance(m, nn.Conv2d))
-    return halves if network.bicubic_start is None else max(halves, INTERPOLATOR_REACH)
+    return OVERLAP if network.radius is None else network.radius
 
 
 def limit(memory: int, given: int | None) -> str:

@@ -85,6 +85,43 @@ def rdn_yjn870(width: int, depth: int, scale: int) -> Shapes:
     return shapes | upsampling("upscale", width, scale) | conv("output", width, 3)
 
 
+def span(width: int, scale: int) -> Shapes:
+    """As trained: each layer has a 1x1 convolution, a chain of three, and the sum of both at some time."""
+    widths = {"conv_1": 3} | {f"block_{i}.c{j}_r": width for i in range(1, 7) for j in (1, 2, 3)}
+    shapes = {}
+    for layer, inputs in (widths | {"conv_2": width}).items():
+        shapes |= conv(f"{layer}.sk", inputs, width, 1) | conv(f"{layer}.conv.0", inputs, 2 * inputs, 1)
+        shapes |= conv(f"{layer}.conv.1", 2 * inputs, 2 * width) | conv(
+            f"{layer}.conv.2", 2 * width, width, 1
+        )
+        shapes |= conv(f"{layer}.eval_conv", inputs, width)
+    return shapes | conv("conv_cat", 4 * width, width, 1) | conv("upsampler.0", width, 3 * scale**2)
+
+
+def rlfn(width: int, scale: int) -> Shapes:
+    shapes = conv("conv_1", 3, width) | conv("conv_2", width, width)
+    for block in (f"block_{i}" for i in range(1, 7)):
+        for layer in ("c1_r", "c2_r", "c3_r"):
+            shapes |= conv(f"{block}.{layer}", width, width)
+        shapes |= conv(f"{block}.c5", width, width, 1) | conv(f"{block}.esa.conv1", width, 16, 1)
+        shapes |= conv(f"{block}.esa.conv_f", 16, 16, 1) | conv(f"{block}.esa.conv4", 16, width, 1)
+        shapes |= conv(f"{block}.esa.conv2", 16, 16) | conv(f"{block}.esa.conv3", 16, 16)
+    return shapes | conv("upsampler.0", width, 3 * scale**2)
+
+
+def safmn(width: int, depth: int, scale: int) -> Shapes:
+    shapes = conv("to_feat", 3, width)
+    for block in (f"feats.{i}" for i in range(depth)):
+        shapes |= norm(f"{block}.norm1", width) | norm(f"{block}.norm2", width)
+        for level in range(4):
+            shapes |= conv(f"{block}.safm.mfr.{level}", 1, width // 4)
+        shapes |= conv(f"{block}.safm.aggr", width, width, 1)
+        shapes |= conv(f"{block}.ccm.ccm.0", width, 2 * width) | conv(
+            f"{block}.ccm.ccm.2", 2 * width, width, 1
+        )
+    return shapes | conv("to_img.0", width, 3 * scale**2)
+
+
 def transformer(kind: str, width: int, depth: int, scale: int) -> Shapes:
     """SwinIR ("swinir") or HAT ("hat"), for classical super-resolution."""
     window = {"swinir": 8, "hat": 16}[kind]

@@ -2,9 +2,9 @@
 
 The code was run once on a CPU, at small widths, and only its figures are kept, in encoders/published.npz:
 EDSR of BasicSR 1.4.2, of EDSR-PyTorch (3dd71ae) and of LIIF (cb4c0e8); RDN of LIIF and of yjn870/RDN-pytorch
-(b8456c0); SwinIR and HAT as their authors wrote them, in spandrel 0.4.2, stopped before their last
-convolution. `hat-continuoussr` and `swinir-gsasr` are used as in those projects: without a mean, and SwinIR
-without its upsampler.
+(b8456c0); RLFN of bytedance/RLFN (79700af), with images up to 255; SPAN, SAFMN, SwinIR and HAT as their
+authors wrote them, in spandrel 0.4.2. All were stopped before their last convolution. `hat-continuoussr` and
+`swinir-gsasr` are used as in those projects: without a mean, and SwinIR without its upsampler.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from released import weights
 from torch import Tensor
 
 IMAGE = torch.from_numpy(np.random.RandomState(100).random_sample((1, 3, 21, 37))).float()
-"""The image of all figures, in [0, 1]; transformers extended it by reflection to whole windows."""
+"""The image of all figures, in [0, 1]; SAFMN and transformers extended it by reflection to whole windows."""
 
 
 class Published:

@@ -12,7 +12,7 @@ from sr_model import PRESETS, ContinuousSRSettings, GSASRSettings
 from sr_model.networks.base import NetworkSettings
 from sr_model.networks.registry import build_network, with_prior
 
-WIDTHS = {"edsr": 8, "rdn": 8, "span": 8, "swinir": 12, "hat": 30}
+WIDTHS = {"edsr": 8, "rdn": 8, "span": 8, "rlfn": 8, "safmn": 8, "swinir": 12, "hat": 30}
 
 
 def small(network: NetworkSettings, encoder: str) -> NetworkSettings:

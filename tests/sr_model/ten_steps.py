@@ -16,7 +16,7 @@ from sr_model.training.sample_workers import sample_workers
 from sr_model.training.samples import Batch
 from sr_model.training.state import TrainingState
 
-NETWORKS = ("demo/edsr", "paper/swinir", "gsasr-paper/rdn")
+NETWORKS = ("demo/edsr", "demo/span", "demo/rlfn", "demo/safmn", "paper/swinir", "gsasr-paper/rdn")
 
 
 def last_loss(name: str) -> float:

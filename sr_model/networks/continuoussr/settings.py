@@ -21,7 +21,7 @@ class ContinuousSRSettings(NetworkSettings):
     512
     """
 
-    encoder: Literal["edsr", "rdn", "span", "swinir", "hat"] = "edsr"
+    encoder: Literal["edsr", "rdn", "span", "rlfn", "safmn", "swinir", "hat"] = "edsr"
     """Network that extracts features from the LR image (`sr_model/encoders` has one file for each)."""
     features: int
     """Channels of a cell's features: 256 as published, which SwinIR and HAT provide without a projection."""

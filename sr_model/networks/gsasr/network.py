@@ -94,6 +94,10 @@ class GSASR(Network):
     def free_positions(self) -> bool:
         return self.settings.positions == "free"
 
+    @property
+    def radius(self) -> None:
+        return None  # windows shift from block to block
+
     def margins(self, extent: int) -> tuple[int, int]:
         margin = self.settings.margin
         return margin, -(-(extent + 2 * margin) // self.window) * self.window - margin - extent

@@ -25,7 +25,7 @@ class GSASRSettings(NetworkSettings):
     12
     """
 
-    encoder: Literal["edsr", "rdn", "span", "swinir"] = "edsr"
+    encoder: Literal["edsr", "rdn", "span", "rlfn", "safmn", "swinir"] = "edsr"
     """Network that extracts features from the LR image, without upsampling."""
     channels: int
     """C: channels of a Gaussian's embedding, 180 as published."""

@@ -99,9 +99,9 @@ def test_weights_of_another_network_are_refused_in_one_sentence(checkpoint: Chec
         load(path, "cpu")
 
 
-@pytest.mark.parametrize("encoder", ["rdn", "swinir", "hat"])
+@pytest.mark.parametrize("encoder", ["rdn", "span", "rlfn", "safmn", "swinir", "hat"])
 def test_every_encoder_is_kept(tiny: Preset, dictionary: Dictionary, tmp_path: Path, encoder):
-    settings = replace(tiny.network, encoder=encoder, width=30)
+    settings = replace(tiny.network, encoder=encoder, width=60)
     kernels = torch.tensor(dictionary.cholesky)
     network = ContinuousSR(settings, kernels).eval()
     Checkpoint(settings, kernels, network.state_dict(), {}).save(tmp_path / "a.safetensors")

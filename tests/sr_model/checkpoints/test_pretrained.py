@@ -9,14 +9,18 @@ import torch
 from published import IMAGE, Published
 
 from sr_model import CheckpointError
+from sr_model.checkpoints.parallel_branches import fuse_branches
 from sr_model.checkpoints.pretrained import load_encoder_weights
-from sr_model.encoders import EDSR, HAT, RDN, SwinIR, fill_windows
+from sr_model.encoders import EDSR, HAT, RDN, RLFN, SAFMN, SPAN, SwinIR, fill_windows
 
 SHAPES = {
     "edsr-basicsr-1.0": public.edsr_basicsr(16, 2, 4),
     "edsr-pytorch-1.0": public.edsr_pytorch(16, 2, 2),
     "rdn-liif": public.rdn_liif(8, 3),
     "rdn-yjn870": public.rdn_yjn870(8, 3, 2),
+    "span": public.span(12, 4),
+    "rlfn": public.rlfn(12, 4),
+    "safmn": public.safmn(12, 3, 2),
     "swinir-x4": public.transformer("swinir", 60, 2, 4),
     "hat-x2": public.transformer("hat", 60, 1, 2),
 }
@@ -33,6 +37,10 @@ SHAPES = {
         ("edsr-liif-0.1", EDSR(16, 2, 0.1)),
         ("rdn-liif", RDN(8, 3)),
         ("rdn-yjn870", RDN(8, 3)),
+        ("span", SPAN(12, 6)),
+        ("span-unnormalised", SPAN(12, 6)),
+        ("rlfn", RLFN(12, 6)),
+        ("safmn", SAFMN(12, 3)),
         ("swinir-x2", SwinIR(60, 2, 2)),
         ("swinir-x4", SwinIR(60, 2, 4)),
         ("hat-x2", HAT(60, 1, 2)),
@@ -46,7 +54,8 @@ def test_encoders_compute_the_published_features_in_units_of_the_image(tmp_path:
     load_encoder_weights(encoder, tmp_path / "a.pth")
     assert "left out" not in caplog.text
     with torch.no_grad():
-        figures.check(encoder(fill_windows(IMAGE, encoder.window)))
+        features = encoder.double()(fill_windows(IMAGE, encoder.window).double())  # RLFN's factors are steep
+    figures.check(features.float())
 
 
 @pytest.mark.parametrize("case", SHAPES)
@@ -55,6 +64,38 @@ def test_the_layouts_of_these_tests_are_the_published_ones(case):
     for name, shape in Published(case).layout:
         assert SHAPES[case].pop(name) == shape or name.endswith("attn_mask"), name
     assert all(name.split(".")[-1].startswith(buffers) for name in SHAPES[case])
+
+
+def test_span_is_read_from_its_branches_or_fused_alone_but_never_from_an_older_sum(tmp_path: Path):
+    trained = Published("span").weights  # its sums are as random as its branches
+    fused = fuse_branches(trained)
+    older = {name: tensor for name, tensor in trained.items() if ".sk." not in name and ".conv." not in name}
+    read = {}
+    for name, state in {
+        "trained": trained,
+        "branches": {name: tensor for name, tensor in trained.items() if "eval_conv" not in name},
+        "fused": {name: tensor.float() for name, tensor in fused.items()},
+        "older": older,
+    }.items():
+        torch.save({"params": state}, tmp_path / f"{name}.pth")
+        encoder = SPAN(12, 6)
+        load_encoder_weights(encoder, tmp_path / f"{name}.pth")
+        read[name] = encoder.state_dict()
+    for name, tensor in read["trained"].items():
+        assert torch.equal(read["branches"][name], tensor)
+        torch.testing.assert_close(read["fused"][name], tensor)
+    assert (read["older"]["tail.weight"] - read["trained"]["tail.weight"]).abs().max() > 0.1
+
+
+def test_span_without_part_of_its_branches_is_refused(tmp_path: Path):
+    state = public.fabricate(public.span(8, 2))
+    lost = state.pop("block_4.c2_r.conv.1.bias")
+    torch.save(state, tmp_path / "a.pth")
+    refused(SPAN(8, 6), tmp_path / "a.pth", "it lacks block_4.c2_r.conv.1.bias")
+    torch.save(state | {"block_4.c2_r.conv.1.bias": lost[1:]}, tmp_path / "b.pth")
+    refused(SPAN(8, 6), tmp_path / "b.pth", "the branches of block_4.c2_r do not fit together")
+    torch.save(public.fabricate(public.span(8, 2)), tmp_path / "c.pth")
+    refused(SPAN(12, 6), tmp_path / "c.pth", "8 wide and 6 deep", "12 wide and 6 deep")
 
 
 def test_what_was_read_is_named(tmp_path: Path):

@@ -41,9 +41,18 @@ def test_every_layout_is_the_nearest_to_itself_without_one_of_its_marks(tmp_path
     swinir, hat = (public.transformer(kind, 30, 1, 2) for kind in ("swinir", "hat"))
     states = [
         public.edsr_basicsr(4, 1, 2), public.edsr_pytorch(4, 1, 2), swinir, hat,
-        public.rdn_liif(2, 1), public.rdn_yjn870(2, 1, 2),
+        public.rdn_liif(2, 1), public.rdn_yjn870(2, 1, 2), public.rlfn(2, 2), public.safmn(4, 1, 2),
     ]  # fmt: skip
-    names = ("EDSR (BasicSR)", "EDSR (EDSR-PyTorch)", "SwinIR", "HAT", "RDN (LIIF)", "RDN (yjn870")
+    names = (
+        "EDSR (BasicSR)",
+        "EDSR (EDSR-PyTorch)",
+        "SwinIR",
+        "HAT",
+        "RDN (LIIF)",
+        "RDN (yjn870",
+        "RLFN",
+        "SAFMN",
+    )
     for shapes, name in zip(states, names, strict=True):
         layout = next(layout for layout in LAYOUTS if layout.name.startswith(name))
         lost = layout.marks[-1]

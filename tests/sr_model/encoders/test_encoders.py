@@ -9,7 +9,7 @@ import torch
 
 from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, ContinuousSR, ContinuousSRSettings
-from sr_model.encoders import EDSR, HAT, RDN, Encoder, SwinIR, make_encoder
+from sr_model.encoders import EDSR, HAT, RDN, RLFN, SAFMN, SPAN, Encoder, SwinIR, make_encoder
 
 
 def parameters(make) -> int:
@@ -32,7 +32,8 @@ def image_from(width: int, factor: int) -> int:
 
 # Published, in millions: EDSR-PyTorch's table (EDSR-baseline x2 1.37 and x4 1.52, EDSR x2 40.7 and x4 43.1);
 # SwinIR's README (11.9 at x4); comparisons that list HAT (20.8), HAT-L (40.8). RDN's 22.1 at x2 is quoted
-# widely, but no source by its authors could be found. A transformer here has its upsampler, others have none.
+# widely, but no source by its authors could be found; those of SPAN, RLFN and SAFMN are in their papers'
+# tables. A transformer here has its upsampler, others have none.
 @pytest.mark.parametrize(
     ("make", "beyond", "published"),
     [
@@ -41,6 +42,15 @@ def image_from(width: int, factor: int) -> int:
         (lambda: EDSR(256, 32, 0.1), image_from(256, 2), 40.7),
         (lambda: EDSR(256, 32, 0.1), image_from(256, 4), 43.1),
         (lambda: RDN(64, 16), image_from(64, 2), 22.1),
+        (lambda: SPAN(52, 6), conv(52, 3 * 4), 0.481),
+        (lambda: SPAN(52, 6), conv(52, 3 * 16), 0.498),
+        (lambda: RLFN(52, 6), conv(52, 3 * 4), 0.53),
+        (lambda: RLFN(52, 6), conv(52, 3 * 16), 0.54),
+        (lambda: RLFN(48, 6), conv(48, 3 * 4), 0.45),
+        (lambda: RLFN(48, 6), conv(48, 3 * 16), 0.47),
+        (lambda: SAFMN(36, 8), conv(36, 3 * 4), 0.228),
+        (lambda: SAFMN(36, 8), conv(36, 3 * 16), 0.240),
+        (lambda: SAFMN(128, 16), conv(128, 3 * 16), 5.60),
         (lambda: SwinIR(180, 6, 4), conv(64, 3), 11.9),
         (lambda: HAT(180, 6, 4), conv(64, 3), 20.8),
         (lambda: HAT(180, 12, 4), conv(64, 3), 40.8),
@@ -72,11 +82,11 @@ def test_parameters_are_those_counted_layer_by_layer():
 
 
 def settings(tiny_network: ContinuousSRSettings, encoder: str) -> ContinuousSRSettings:
-    width = {"edsr": 8, "rdn": 8, "swinir": 12, "hat": 30}[encoder]
+    width = {"swinir": 12, "hat": 30}.get(encoder, 8)
     return replace(tiny_network, encoder=encoder, width=width)
 
 
-@pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
+@pytest.mark.parametrize("encoder", ["edsr", "rdn", "span", "rlfn", "safmn", "swinir", "hat"])
 def test_an_encoder_keeps_to_what_it_says_of_itself(tiny, encoder):
     made = make_encoder(settings(tiny.network, encoder), upsampling=4)
     assert isinstance(made, Encoder)
@@ -86,7 +96,7 @@ def test_an_encoder_keeps_to_what_it_says_of_itself(tiny, encoder):
     assert features.shape == (2, made.channels, made.upsampling * side, 2 * made.upsampling * side)
 
 
-@pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
+@pytest.mark.parametrize("encoder", ["edsr", "rdn", "span", "rlfn", "safmn", "swinir", "hat"])
 def test_encoders_compute_in_bfloat16_what_they_compute_in_float32(tiny, encoder):
     torch.manual_seed(0)
     made = make_encoder(settings(tiny.network, encoder), upsampling=4).requires_grad_(False)
@@ -99,7 +109,7 @@ def test_encoders_compute_in_bfloat16_what_they_compute_in_float32(tiny, encoder
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
+@pytest.mark.parametrize("encoder", ["edsr", "rdn", "span", "rlfn", "safmn", "swinir", "hat"])
 def test_encoders_compute_the_same_on_gpu_and_cpu(tiny, encoder):
     made = make_encoder(settings(tiny.network, encoder), upsampling=4).requires_grad_(False)
     image = torch.rand(2, 3, 2 * made.window, 4 * made.window)
@@ -109,7 +119,7 @@ def test_encoders_compute_the_same_on_gpu_and_cpu(tiny, encoder):
 
 
 @pytest.mark.parametrize("cells", [1, 2, 3])
-@pytest.mark.parametrize("encoder", ["edsr", "rdn", "swinir", "hat"])
+@pytest.mark.parametrize("encoder", ["edsr", "rdn", "span", "rlfn", "safmn", "swinir", "hat"])
 def test_every_encoder_serves_one_four_and_nine_gaussians_per_pixel(
     tiny, dictionary: Dictionary, encoder, cells
 ):

@@ -16,7 +16,6 @@ from sr_model.upscaling.tiling import (
     automatic_tile,
     bytes_per_pixel,
     encode,
-    receptive_radius,
     spans,
     to_lr,
 )
@@ -50,6 +49,8 @@ def photograph(height: int, width: int) -> np.ndarray:
         {"cells": 2, "margin": 1},
         {"cells": 3, "margin": 2, "depth": 3},
         {"encoder": "rdn", "depth": 2},
+        {"encoder": "span", "depth": 1},
+        {"encoder": "safmn", "depth": 1},
         {"covariance": "fixed", "interpolate": False},
     ],
 )
@@ -66,13 +67,22 @@ def test_tiles_of_convolutional_encoders_make_the_field_of_the_whole_image(tiny,
 
 def test_too_small_an_overlap_would_show(tiny, dictionary, monkeypatch):
     network = random_network(tiny, dictionary, depth=3)
-    monkeypatch.setattr("sr_model.upscaling.tiling.receptive_radius", lambda network: 2)
+    monkeypatch.setattr("sr_model.upscaling.tiling.tile_overlap", lambda network: 2)
     image = photograph(41, 57)
     colors = encode(network, image, tile=16).colors
     assert (colors - encode(network, image, tile=1000).colors).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("settings", [{"depth": 2}, {"encoder": "rdn", "depth": 2}, {"depth": 1, "cells": 3}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"depth": 2},
+        {"encoder": "rdn", "depth": 2},
+        {"encoder": "span", "depth": 2},
+        {"encoder": "safmn", "depth": 2},
+        {"depth": 1, "cells": 3},
+    ],
+)
 def test_no_gaussian_depends_on_pixels_beyond_the_reach(tiny, dictionary, settings):
     network = random_network(tiny, dictionary, **settings)
     image = torch.rand(1, 3, 3, 70)
@@ -82,16 +92,15 @@ def test_no_gaussian_depends_on_pixels_beyond_the_reach(tiny, dictionary, settin
     columns = cells * (70 + 2 * margin)
     moved = (network(image).colors - network(changed).colors)[0].abs().amax(1).view(-1, columns).amax(0) > 0
     farthest = moved.nonzero().max().item() // cells - margin
-    assert 2 <= farthest <= receptive_radius(network)
+    assert 2 <= farthest <= network.radius
 
 
-@pytest.mark.parametrize("encoder", ["swinir", "hat"])
+@pytest.mark.parametrize("encoder", ["rlfn", "swinir", "hat"])
 def test_tiles_of_attention_leave_no_step_and_cost_no_tenth_of_a_decibel(tiny, dictionary, encoder):
     network = random_network(tiny, dictionary, 0.03, encoder=encoder, width=30, depth=1)
     height, width, tile = 40, 120, 40
     image = photograph(height, width)
-    assert receptive_radius(network) is None
-    assert network.window > 1
+    assert network.radius is None
     size = (2 * height, 2 * width)
     whole, tiled = (encode(network, image, tile=side).render(size)[0] for side in (1000, tile))
     hr = imresize(torch.from_numpy(image).permute(2, 0, 1) / 255, size)

@@ -19,8 +19,9 @@ UNIFORM = {"dictionary": "uniform", "dictionary_size": 9}
 @pytest.mark.parametrize(
     ("changes", "mention"),
     [
-        ({"encoder": "vgg"}, "encoder must be one of edsr, rdn, span, swinir, hat, got 'vgg'"),
+        ({"encoder": "vgg"}, "encoder must be one of edsr, rdn, span, rlfn, safmn, swinir, hat, got 'vgg'"),
         ({"encoder": "swinir"}, "width must be a multiple of 6"),
+        ({"encoder": "safmn", "width": 30}, "width must be a multiple of 4"),
         ({"encoder": "hat"}, "width must be a multiple of 30"),
         ({"encoder": "swinir", "width": 12, "cells": 5}, "cells"),
         ({"encoder": "rdn", "residual_scale": 0.1}, "residual_scale"),
