@@ -368,8 +368,9 @@ def render_bands(fields: Layer, size: tuple[int, int], rows: int) -> Iterator[tu
 
 
 def mean_of(images: Sequence[Tensor]) -> Tensor:
-    """The mean of images of one shape; the image itself if there is one."""
-    return images[0] if len(images) == 1 else torch.stack(list(images)).mean(0)
+    """The mean of images of one shape, added in their order, so that equal channels stay equal."""
+    first, *others = images
+    return sum(others, start=first) / len(images) if others else first
 
 
 def quantise(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
