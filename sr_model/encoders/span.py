@@ -75,5 +75,6 @@ def _plus_product(features: Tensor, part: Tensor, weight: Tensor) -> Tensor:
     if features.requires_grad:
         return features + F.conv2d(part, weight[..., None, None])
     pixels, inputs = (tensor.permute(0, 2, 3, 1).flatten(0, 2) for tensor in (features, part))
-    summed = torch.addmm(pixels, inputs, weight.T, out=pixels)  # in place if memory is channels-last
+    kernel = weight.T.to(inputs.dtype)  # which autocast would do, but not for a result in place
+    summed = torch.addmm(pixels, inputs, kernel, out=pixels)  # in place if memory is channels-last
     return summed.view(features.shape[0], *features.shape[2:], -1).permute(0, 3, 1, 2)

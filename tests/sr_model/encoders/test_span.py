@@ -35,6 +35,14 @@ def test_the_fused_layers_give_the_features_of_the_separate_ones_in_any_memory_l
             torch.testing.assert_close(encoder(image), expected)
 
 
+def test_the_fused_layers_work_in_bfloat16_without_gradients():
+    encoder, image = _encoder_and_image()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        found = encoder(image)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), _plain(encoder, image), atol=0.01, rtol=0.05)
+
+
 def test_the_image_is_not_changed_in_place():
     encoder, image = _encoder_and_image()
     before = image.clone()
