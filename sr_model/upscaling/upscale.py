@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from splat2d import GaussianField
@@ -46,7 +45,9 @@ BAND_BYTES = 1 << 25
 WHOLE_ON_GPU = 1 << 28
 """Largest image in pixels that a GPU renders at once: 3 GB of colours."""
 SMALLEST_STRIP = 64
-"""Fewest LR rows of a strip in which an ensemble is drawn: below it nearly all of it is what is around."""
+"""Fewest LR rows of a strip that is drawn at once: below it nearly all of it is what is around."""
+STRIP_BYTES = 1 << 31
+"""Largest field that is made at once, in copies as it is rendered; a larger image is drawn in strips."""
 
 Layer = Sequence[GaussianField]
 """Grey, colours or alpha of an image: the mean of the renderings of one field, or of an ensemble's eight."""
@@ -144,13 +145,21 @@ def draw(
 ) -> Iterator[np.ndarray]:
     """Yield bands [rows, W, C] of `dtype`, from top to bottom, of the window of an image, upscaled to `size`.
 
-    No more of the image is encoded than shows in the window. An ensemble whose eight fields do not fit into
-    memory is encoded and drawn in strips, each with the rows around it that show in it.
+    No more of the image is encoded than shows in the window. A large image is encoded and drawn in strips,
+    each with the rows around it that show in it.
     """
     x, y, width, height = window
     scale = scale_between((height, width), size)
-    rows = strip_rows(pixels, window, size, network, memory) if ensemble else size[0]
+    rows = strip_rows(pixels, window, size, network, memory, ensemble)
     strips = range(0, size[0], rows)
+
+    def layers_of(part: Window, rows: int, progress: ProgressCallback) -> list[Layer]:
+        seen, at = crop_to_window(part, pixels, network, (rows, size[1]))
+        layers = encode_layers(
+            seen, network, scale=scale, tile=tile, memory=memory, ensemble=ensemble, progress=progress
+        )
+        return [[windowed(field, at) for field in layer] for layer in layers]
+
     for number, top in enumerate(strips):
 
         def of_strip(activity: str, fraction: float, number: int = number) -> None:
@@ -159,23 +168,38 @@ def draw(
 
         end = min(top + rows, size[0])
         part = (x, y + top * height / size[0], width, (end - top) * height / size[0])
-        seen, at = crop_to_window(part, pixels, network, (end - top, size[1]))
-        layers = encode_layers(
-            seen, network, scale=scale, tile=tile, memory=memory, ensemble=ensemble, progress=of_strip
-        )
-        placed = [[windowed(field, at) for field in layer] for layer in layers]
-        yield from (band for _, band in render_layers(placed, (end - top, size[1]), dtype, of_strip))
+        # The layers have no name here, so that their memory is free before the next strip's are made.
+        drawn = render_layers(layers_of(part, end - top, of_strip), (end - top, size[1]), dtype, of_strip)
+        yield from (band for _, band in drawn)
+        del drawn
 
 
 def strip_rows(
-    pixels: np.ndarray, window: Window, size: tuple[int, int], network: Network, memory: int | None
+    pixels: np.ndarray,
+    window: Window,
+    size: tuple[int, int],
+    network: Network,
+    memory: int | None,
+    ensemble: bool,
 ) -> int:
-    """Rows of the result that an ensemble can draw at once: its fields take at most half of the memory."""
-    memory = memory or free_memory(next(network.parameters()).device)
+    """Rows of the result that are drawn at once: their fields take at most STRIP_BYTES.
+
+    An ensemble's take at most half of the memory. Without an ensemble, all rows are drawn at once on a GPU,
+    and for networks whose Gaussians may depend on all pixels or lie anywhere.
+    """
+    device = next(network.parameters()).device
+    unbounded = network.radius is None or has_free_positions(network)
+    if not ensemble and (device.type != "cpu" or unbounded):
+        return size[0]
+    most = (memory or free_memory(device)) / 2
     height, width, channels = pixels.shape
     of_row = ensemble_bytes(network, (height, width), channels) / height
+    if not ensemble:
+        most, of_row = min(most, STRIP_BYTES), of_row / len(TURNS)
+    if height * of_row <= most:
+        return size[0]
     around = 0 if has_free_positions(network) else 2 * reach(network, size[0] / window[3])
-    lr_rows = max(SMALLEST_STRIP, memory / 2 / of_row - around)
+    lr_rows = max(SMALLEST_STRIP, most / of_row - around)
     return min(size[0], max(1, int(lr_rows * size[0] / window[3])))
 
 
@@ -328,6 +352,8 @@ def bleed(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     hidden = alpha == 0
     if hidden.all() or not hidden.any():
         return colours
+    from scipy.ndimage import distance_transform_edt  # here, as most images need it not: 0.2 s
+
     nearest = distance_transform_edt(hidden, return_distances=False, return_indices=True)
     return colours[tuple(nearest)]
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from random_weights import random_continuoussr
 
 from sr_model import ContinuousSR, upscale
 from sr_model.upscaling import upscale as upscaling
@@ -127,3 +128,24 @@ def test_bands_are_the_image_whatever_their_height(network: ContinuousSR, monkey
     whole = upscale(image, 7.3, model=network)
     monkeypatch.setattr(upscaling, "BAND_BYTES", 10_000)
     assert np.array_equal(upscale(image, 7.3, model=network), whole)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((170, 20, 3), (441, 52)), ((150, 18, 4), (150, 18))])
+def test_strips_of_a_large_image_are_the_whole(dictionary, monkeypatch, shape, size):
+    network = random_continuoussr(dictionary)
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    window, told = (0.0, 0.0, float(shape[1]), float(shape[0])), []
+
+    def drawn():
+        told.clear()
+        how = {"progress": lambda activity, fraction: told.append(activity)}
+        return np.concatenate(list(upscaling.draw(image, window, size, np.uint8, network, **how)))
+
+    whole = drawn()
+    assert not any("strip" in activity for activity in told)
+    monkeypatch.setattr(upscaling, "STRIP_BYTES", 1000)
+    strips = drawn()
+    assert any("strip 3 of 3" in activity for activity in told)
+    assert strips.shape == (*size, shape[2])
+    assert np.abs(strips.astype(int) - whole).max() <= 1
+    assert (strips != whole).mean() < 0.01
