@@ -24,8 +24,9 @@ from ..networks.base import Network
 
 OVERLAP = 32
 """LR pixels of overlap for networks whose receptive field has no bound, such as those with attention."""
-LARGEST_TILE = 512
-"""Largest side in LR pixels by default: progress stays visible, and larger tiles are no faster."""
+LARGEST_TILE = 640
+"""Largest side in LR pixels by default: progress stays visible. A strip of a large photograph
+(`upscale.STRIP_BYTES`), with nine Gaussians per LR pixel, is one tile high."""
 SMALLEST_TILE = 16
 """Smallest side in LR pixels by default: below it nearly all of a tile is overlap."""
 LARGEST_DRIFT = 16
