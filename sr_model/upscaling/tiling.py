@@ -108,7 +108,7 @@ def encode(
     tile = tile or automatic_tile(network, memory - needed)
     if has_free_positions(network):
         tile = max(height, width)
-    grey = channels == 1 or bool((image == image[..., :1]).all())
+    grey = is_grey(image)
     whole = [torch.empty(rows, columns, n, device=device) for n in (2, 3, channels)]
     overlap, align = tile_overlap(network), network.window
     across = list(spans(width, tile, overlap, align))
@@ -129,6 +129,11 @@ def encode(
             progress("encoding", (index * len(across) + step + 1) / (len(down) * len(across)))
     means, cholesky, colors = (part.view(1, rows * columns, -1) for part in whole)
     return network.field(means, cholesky, colors, (height, width))
+
+
+def is_grey(image: np.ndarray) -> bool:
+    """Whether an image [H, W, 1 or 3] is grey everywhere: of one channel, or of equal ones."""
+    return image.shape[2] == 1 or bool((image == image[..., :1]).all())
 
 
 def field_bytes(network: Network, size: tuple[int, int], channels: int) -> int:
