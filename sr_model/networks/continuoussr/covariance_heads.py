@@ -131,7 +131,9 @@ class CovarianceWeighting(CovarianceHead):
         )  # a product with `entries` itself, three columns, takes thrice as long
 
         def blended(queries: Tensor) -> Tensor:
-            return from_blending(F.linear(torch.softmax(queries @ keys.T, -1), by_entry), self.blending)
+            # By `bmm`, as the gradient of `keys` in a plain product takes ten times as long: 8 % of a step.
+            logits = torch.bmm(queries, keys.T.expand(len(queries), -1, -1))
+            return from_blending(F.linear(torch.softmax(logits, -1), by_entry), self.blending)
 
         if torch.is_grad_enabled() and (queries.requires_grad or keys.requires_grad):
             return blended(queries)
