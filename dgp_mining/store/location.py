@@ -109,9 +109,12 @@ class Location:
         """Delete the temporary files of killed writers and return their number; S3 has none."""
         removed, before = 0, time.time() - LEFTOVER_SECONDS
         for path in [] if self.remote else _files(self.text):
-            if path.name.endswith(".partial") and path.stat(follow_symlinks=False).st_mtime < before:
-                os.unlink(path)
-                removed += 1
+            if not path.name.endswith(".partial"):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # renamed meanwhile by another run that writes it
+                if path.stat(follow_symlinks=False).st_mtime < before:
+                    os.unlink(path)
+                    removed += 1
         return removed
 
     def _filesystem(self) -> Any:
