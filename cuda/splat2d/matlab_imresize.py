@@ -85,7 +85,7 @@ def resize_matrix(extent: int, out: int, ratio: float, *, antialias: bool = True
     >>> torch.allclose(smaller, imresize(image, (3, 4)))
     True
     """
-    indices, weights = _band(extent, out, ratio, antialias, "mirror")
+    indices, weights = resize_band(extent, out, ratio, antialias, "mirror")
     matrix = torch.zeros(out, extent, dtype=torch.float64)
     return matrix.scatter_add_(1, indices.T, weights.T)
 
@@ -99,7 +99,7 @@ def _resize_axis(
     image: Tensor, axis: int, extent: int, ratio: float, antialias: bool, border: Border
 ) -> Tensor:
     """Apply the banded matrix to one axis, tap by tap: no temporary is larger than the result."""
-    indices, weights = _band(image.shape[axis], extent, ratio, antialias, border)
+    indices, weights = resize_band(image.shape[axis], extent, ratio, antialias, border)
     dtype = image.dtype if image.is_floating_point() else torch.float64
     column = (-1, 1) if axis == -2 else (-1,)
     total = torch.zeros((), dtype=dtype, device=image.device)
@@ -109,8 +109,15 @@ def _resize_axis(
 
 
 @lru_cache(maxsize=1024)
-def _band(extent: int, out: int, ratio: float, antialias: bool, border: Border) -> tuple[Tensor, Tensor]:
-    """Return the band of one axis' matrix: source indices [taps, out] int64, weights [taps, out] float64."""
+def resize_band(
+    extent: int, out: int, ratio: float, antialias: bool = True, border: Border = "mirror"
+) -> tuple[Tensor, Tensor]:
+    """Return the band of one axis' matrix: source indices [taps, out] int64, weights [taps, out] float64.
+
+    >>> indices, weights = resize_band(8, 4, 0.5)
+    >>> [round(weight, 3) for weight in weights[:, 1].tolist()]
+    [-0.012, -0.035, 0.114, 0.434, 0.434, 0.114, -0.035, -0.012]
+    """
     stretch = max(1.0, 1 / ratio) if antialias else 1.0
     taps = math.ceil(4 * stretch) + 2
     centre = (np.arange(out) + 0.5) / ratio - 0.5
