@@ -240,7 +240,7 @@ class GaussianField:
         def drawn(one: GaussianField) -> Tensor:
             return render(one.means, one.cholesky, one.colors, size, counts=self.counts, cutoff=cutoff)
 
-        return self._mean(field, drawn) if self.normalised else drawn(field)
+        return self.mean(field, drawn) if self.normalised else drawn(field)
 
     def render_bands(
         self,
@@ -269,7 +269,7 @@ class GaussianField:
                 gaussians = (one.means, one.cholesky, one.colors)
                 return render_rows(*gaussians, size, window, counts=self.counts, cutoff=cutoff)
 
-            yield top, self._mean(field, drawn) if self.normalised else drawn(field)
+            yield top, self.mean(field, drawn) if self.normalised else drawn(field)
 
     def _placed(self, size: tuple[int, int] | None, footprint: bool) -> tuple[tuple[int, int], GaussianField]:
         """Return the size in pixels, and the field in the units of those pixels, to be rendered as a sum."""
@@ -281,8 +281,13 @@ class GaussianField:
             field = field.widen(*variances)
         return (height, width), field
 
-    def _mean(self, placed: GaussianField, drawn: Callable[[GaussianField], Tensor]) -> Tensor:
-        """Draw a field from `_placed`, divide by its weights, and fill the gaps between its Gaussians."""
+    def mean(self, placed: GaussianField, drawn: Callable[[GaussianField], Tensor]) -> Tensor:
+        """Draw this `normalised` field, divide by its weights, and fill the gaps between its Gaussians.
+
+        Args:
+            placed: the field `with_weights`, in the units of the pixels that are drawn.
+            drawn: renders such a field, or a part of its picture, as a sum.
+        """
         pixels = drawn(placed)
         reached = pixels[:, -1:] > 0
         if reached.all():

@@ -23,17 +23,18 @@ from ..evaluation.cost import average_seconds, macs, peak_memory
 from ..evaluation.evaluate import measure
 from ..evaluation.perceptual import METRICS, Perceptual
 from ..evaluation.planning import plan_evaluation
-from ..evaluation.protocol import PROTOCOLS, with_border, with_ensemble
+from ..evaluation.protocol import PROTOCOLS, with_border, with_ensemble, with_reduction
 from ..evaluation.saved_pictures import SavedPictures, model_label
 from ..evaluation.suite_tables import FORMATS
 from ..evaluation.tables import EvaluationReport, scale_label
 from ..networks.base import Network
+from ..upscaling.consistency import Reduction
 from ..upscaling.upscale import as_network
 from . import types
 from .command import Command
 from .evaluate_output import SkippedLines, score_line, summary_lines
 from .evaluate_suite import TableFile, evaluate_suite
-from .options import lr_option, model_option
+from .options import lr_option, model_option, reduction_option
 
 SCALES = (2.0, 3.0, 4.0)
 """The scales of --images unless others are given, or --lr."""
@@ -74,6 +75,7 @@ SCALES = (2.0, 3.0, 4.0)
     help="Borders of MATLAB's bicubic: mirrored as today, or replicated as in its older releases, which made "
     "the x8 images of Set5 in circulation.",
 )
+@reduction_option("low-resolution images were")
 @option(
     "--ensemble",
     is_flag=True,
@@ -122,6 +124,7 @@ def main(
     lr: tuple[str, ...],
     protocol: str,
     border: Border,
+    reduction: Reduction | None,
     ensemble: bool,
     metrics: tuple[str, ...],
     save: Path | None,
@@ -149,6 +152,7 @@ def main(
     if (form or table_files) and not suite:
         raise click.UsageError("--table and --save-table are options of --suite.")
     chosen = PROTOCOLS[protocol] if border == "mirror" else with_border(protocol, border)
+    chosen = with_reduction(chosen, reduction)
     if save is None and (save_bicubic or overwrite):
         raise click.UsageError("--save-bicubic and --overwrite are for --save: name a folder with it.")
     label = model_label(model)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from dgp_mining.command_line import Function, option
+
+from ..upscaling.consistency import Reduction
 
 
 def model_option() -> Callable[[Function], Function]:
@@ -18,6 +21,13 @@ def model_option() -> Callable[[Function], Function]:
         metavar="FILE",
         help="The checkpoint of a network.  [default: the reference model]",
     )
+
+
+def reduction_option(what: str) -> Callable[[Function], Function]:
+    """--reduction, of the images called `what`."""
+    text = f"Kernel by which {what} made smaller: results, made smaller by it again, give them back. Or none."
+    text += "  [default: bicubic for networks that start as bicubic interpolation, else none]"
+    return option("--reduction", type=click.Choice(get_args(Reduction)), help=text)
 
 
 def lr_option(more: str = "") -> Callable[[Function], Function]:

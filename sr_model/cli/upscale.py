@@ -26,11 +26,12 @@ from dgp_mining.terminal import ProgressLine, count, notify
 from ..image_io.writer import FORMATS
 from ..scaling import RequestedSize, Scale
 from ..upscaling.batch import Outcome, stem_of, upscale_folder, upscale_images, upscale_unless_done
+from ..upscaling.consistency import Reduction
 from ..upscaling.files import ResultExists, UpscaleRequest
 from ..upscaling.wrapping import Wrap
 from . import types
 from .command import Command
-from .options import model_option
+from .options import model_option, reduction_option
 
 
 class FormerOutput(FormerArgument):
@@ -115,6 +116,7 @@ class FormerOutput(FormerArgument):
 )
 @option("--wrap-x", "wrap", flag_value="x", help="As --wrap, along rows only.")
 @option("--wrap-y", "wrap", flag_value="y", help="As --wrap, along columns only.")
+@reduction_option("INPUT was")
 @reading_options("--levels")
 @option(
     "--tile",
@@ -143,6 +145,7 @@ def main(
     save_field: Path | None,
     ensemble: bool,
     wrap: Wrap,
+    reduction: Reduction | None,
     white: float | None,
     levels: str | None,
     axis: str | None,
@@ -187,6 +190,7 @@ def main(
         skip_existing,
         ensemble,
         wrap,
+        reduction,
     )
     line = ProgressLine()
     into = None if out is None else Path(out)

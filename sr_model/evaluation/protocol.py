@@ -21,9 +21,10 @@ from splat2d.matlab_imresize import Border
 from ..degradation import Bicubic, bicubic
 from ..networks.base import Network
 from ..scaling import scale_between, scaled_extent
-from ..upscaling.ensemble import turned_fields
+from ..upscaling.consistency import Reduction, check_reduction, made_consistent
+from ..upscaling.ensemble import TURNS, turned_fields
+from ..upscaling.rendering import mean_of
 from ..upscaling.tiling import is_grey, to_lr
-from ..upscaling.upscale import mean_of
 from .metrics import luma, psnr, ssim
 
 
@@ -47,6 +48,9 @@ class Protocol:
     """The bicubic interpolation that makes the LR image and the baseline from it, both in 8 bits."""
     ensemble: bool = False
     """Whether the network's result is the mean over eight flips and turns of the LR image."""
+    reduction: Reduction | None = None
+    """The kernel for which the network's result is made consistent with the LR image, as of
+    `sr_model.upscale`; None for the network's default."""
 
 
 PROTOCOLS = {
@@ -103,6 +107,20 @@ def with_ensemble(protocol: Protocol | str) -> Protocol:
     """
     chosen = named_protocol(protocol)
     return replace(chosen, name=f"{chosen.name}, self-ensemble", ensemble=True)
+
+
+def with_reduction(protocol: Protocol | str, reduction: Reduction | None) -> Protocol:
+    """The protocol with results that are made consistent with LR images by another kernel, or by none.
+
+    Raises ValueError for an unknown protocol or reduction.
+
+    >>> with_reduction("benchmark", "none").name
+    'benchmark, reduction none'
+    """
+    chosen = named_protocol(protocol)
+    check_reduction(reduction)
+    name = chosen.name if reduction is None else f"{chosen.name}, reduction {reduction}"
+    return replace(chosen, name=name, reduction=reduction)
 
 
 @dataclass(frozen=True)
@@ -193,13 +211,17 @@ def _upscaled(
 ) -> Tensor:
     """The part `canvas` (height, width) of an LR image from its top left, upscaled to `size`, [3, H, W]."""
     image, device = lr.permute(1, 2, 0).cpu().numpy(), next(model.parameters()).device
-    grey = is_grey(image)
+    grey, scales = is_grey(image), (size[0] / canvas[0], size[1] / canvas[1])
 
-    def encoded(_: int, turned: np.ndarray) -> GaussianField:
-        field = model(to_lr(turned, device), scale_between(canvas, size))
-        if grey and isinstance(field, GaussianField):  # peers in benchmarks have others; as `encode` does
+    def encoded(index: int, turned: np.ndarray) -> GaussianField:
+        small = to_lr(turned, device)
+        field = model(small, scale_between(canvas, size))
+        if not isinstance(field, GaussianField):  # of a peer in a benchmark
+            return field
+        if grey:  # as `encode` does
             field = replace(field, colors=field.colors.mean(2, keepdim=True).expand_as(field.colors))
-        return field
+        at = scales[::-1] if TURNS[index].transposed else scales
+        return made_consistent(model, field, small, at, protocol.reduction)
 
     fields = list(turned_fields(encoded, image)) if protocol.ensemble else [encoded(0, image)]
     if canvas != (lr.shape[1], lr.shape[2]):

@@ -16,7 +16,15 @@ from torch import Tensor
 from dgp_mining.images.reader import ImageError
 
 from ..degradation import Degradation
-from ..evaluation.protocol import PROTOCOLS, Score, compare_pair, low_resolution, mean_score, score_comparison
+from ..evaluation.protocol import (
+    PROTOCOLS,
+    Score,
+    compare_pair,
+    low_resolution,
+    mean_score,
+    score_comparison,
+    with_reduction,
+)
 from ..networks.base import Network
 from .pair_samples import DecodedPair, DecodedPairs
 from .samples import MEASURED, VALIDATED, ImageSet, centre_crop, is_flat
@@ -95,7 +103,9 @@ class Validation:
 
     def measure(self, network: Network) -> Score:
         """The mean score of a network over the images."""
-        protocol = PROTOCOLS["benchmark"]
+        protocol = with_reduction(
+            "benchmark", "none"
+        )  # the network alone: a correction would hide its errors
         scores, reported = [], time.monotonic()
         for index, example in enumerate(self.examples):
             if time.monotonic() - reported > REPORT_SECONDS:

@@ -22,21 +22,13 @@ from ..image_io.reader import read_source_image
 from ..image_io.writer import Target, check_target, write_image
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
-from ..scaling import RequestedSize, Scale, scale_between
+from ..scaling import RequestedSize, Scale
+from .consistency import Reduction, check_reduction
 from .ensemble import NO_MEAN, one_field
 from .field_file import SUFFIX, SavedField, check_suffix, load_field, save_field
+from .rendering import Layer, quantise, render_layers
 from .tiling import FIELD_COPIES, ProgressCallback, TooLarge, Window, limit, no_progress
-from .upscale import (
-    Layer,
-    as_network,
-    draw,
-    encode_layers,
-    output_size,
-    quantise,
-    render_layers,
-    repeated,
-    windowed,
-)
+from .upscale import as_network, draw, encode_layers, output_size, repeated, windowed
 from .wrapping import Wrap, check_wrap
 
 log = logging.getLogger(__name__)
@@ -79,9 +71,12 @@ class UpscaleRequest:
     """Whether the result is the mean over eight flips and turns of the image, in eight times the time."""
     wrap: Wrap = ""
     """Axes along which the image repeats, "x", "y" or "xy"; its results, and a saved field's, repeat too."""
+    reduction: Reduction | None = None
+    """The kernel by which the image was made smaller, as of `sr_model.upscale`."""
 
     def __post_init__(self) -> None:
         check_wrap(self.wrap)
+        check_reduction(self.reduction)
         if self.overwrite and self.skip_existing:
             raise ValueError("Give either overwrite=True or skip_existing=True, not both.")
 
@@ -182,15 +177,14 @@ def _upscale(
     check_window(request.window, source.size, request.wrap)
     whole = (0.0, 0.0, float(source.size[1]), float(source.size[0]))
     window = request.window or whole
-    result = scale = None
+    result = scales = None
     if request.makes_image:
         if target is None:
             raise ValueError("name a file to write with target=")
         canvas = (window[3], window[2]) if request.window else source.size
         size = output_size(canvas, request.scale, request.size)
-        scale = scale_between(canvas, size)
-        factors = (size[1] / canvas[1], size[0] / canvas[0])
-        about = source.metadata.of_part(window[:2], factors)
+        scales = (size[0] / canvas[0], size[1] / canvas[1])
+        about = source.metadata.of_part(window[:2], (scales[1], scales[0]))
         result = Target(target, *size, source.channels, source.dtype, about, request.quality)
         check_replaceable(target, source.path, request.overwrite)
         check_target(result, request.memory or free_memory())
@@ -201,6 +195,8 @@ def _upscale(
     if isinstance(pixels, GaussianField):
         if request.ensemble or request.wrap:
             raise ValueError("it is a saved field: give ensemble= and wrap= when an image's field is saved")
+        if request.reduction is not None:
+            raise ValueError("it is a saved field: give reduction= when an image's field is saved")
     else:
         network = as_network(model)
         if request.ensemble and request.save_field and network.settings.normalised:
@@ -211,7 +207,7 @@ def _upscale(
             whole = (at[0] - window[0], at[1] - window[1], *whole[2:])
             window = at
     if isinstance(pixels, GaussianField) or request.save_field:
-        layers = _layers(pixels, request, network, scale, progress)
+        layers = _layers(pixels, request, network, scales, progress)
         if request.save_field:
             if len(layers) > 1:
                 log.warning("%s: the saved field holds colours only, no transparency", request.save_field)
@@ -236,6 +232,7 @@ def _upscale(
             tile=request.tile,
             memory=request.memory,
             ensemble=request.ensemble,
+            reduction=request.reduction,
             progress=progress,
         )
     if not stated:
@@ -266,21 +263,22 @@ def _layers(
     content: np.ndarray | GaussianField,
     request: UpscaleRequest,
     network: Network | None,
-    scale: float | None,
+    scales: tuple[float, float] | None,
     progress: ProgressCallback,
 ) -> list[Layer]:
     """The layers of a whole image, or of a saved field."""
     if not isinstance(content, GaussianField):
         assert network is not None  # by _upscale
-        if network.conditioned and scale is None:
+        if network.conditioned and scales is None:
             raise ValueError("the network's field depends on the scale, so give one with scale=")
         return encode_layers(
             content,
             network,
-            scale=scale,
+            scales=scales,
             tile=request.tile,
             memory=request.memory,
             ensemble=request.ensemble,
+            reduction=request.reduction,
             progress=progress,
         )
     memory = request.memory or free_memory()

@@ -32,6 +32,9 @@ SMALLEST_TILE = 16
 LARGEST_DRIFT = 16
 """Largest distance in LR pixels from a window to the cell of a Gaussian that may be visible in it: the
 Gaussian's offset plus its cut-off radius."""
+CORRECTION_REACH = 24
+"""LR pixels beyond which a correction by `consistency` is not felt: twice the reach of interpolation,
+Gaussian and reduction. What several rounds carry farther is too little to be seen."""
 FIELD_COPIES = 2
 """Copies of a field in memory while it is rendered: in LR pixels, and in output pixels."""
 ACTIVATION_COPIES = 2
@@ -145,10 +148,12 @@ def field_bytes(network: Network, size: tuple[int, int], channels: int) -> int:
 def reach(network: Network, scale: float) -> int:
     """LR pixels around a pixel that decide what is rendered there at `scale`.
 
-    Below scale 1, Gaussians are wider by the area of the output's pixels.
+    Below scale 1, Gaussians are wider by the area of the output's pixels; from scale 1 on, the field may be
+    made consistent with its image.
     """
     footprint = DEFAULT_CUTOFF * PIXEL_VARIANCE**0.5 / min(scale, 1.0)
-    return tile_overlap(network) + LARGEST_DRIFT + ceil(footprint)
+    corrected = CORRECTION_REACH if scale >= 1 else 0
+    return tile_overlap(network) + LARGEST_DRIFT + ceil(footprint) + corrected
 
 
 def receptive_field(

@@ -6,12 +6,12 @@ or eight of each for an ensemble; the fields are rendered in bands of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from splat2d import GaussianField
@@ -19,8 +19,10 @@ from splat2d import GaussianField
 from ..checkpoints.checkpoint import load, load_reference
 from ..memory import free_memory
 from ..networks.base import Network
-from ..scaling import RequestedSize, Scale, check_size, complete_size, scale_between, scaled
+from ..scaling import RequestedSize, Scale, check_size, complete_size, scaled
+from .consistency import Reduction, chosen_reduction, made_consistent
 from .ensemble import TURNS, turned_fields
+from .rendering import BAND_BYTES, Layer, render_layers
 from .tiling import (
     FIELD_COPIES,
     ProgressCallback,
@@ -40,17 +42,12 @@ from .wrapping import Wrap, check_wrap, extended, margin_of
 OVERSHOOT = 0.5
 """How far floats may lie outside [0, 1], as after sharpening filters. An image that exceeds it is refused: it
 must have another range, such as [0, 255]."""
-BAND_BYTES = 1 << 25
-"""Bytes of a band of rows as floats. Rendering one takes about a second, the interval of progress calls."""
-WHOLE_ON_GPU = 1 << 28
-"""Largest image in pixels that a GPU renders at once: 3 GB of colours."""
+SAVED_SCALES = (4.0, 4.0)
+"""Scales for which a field is made consistent with its image if it is only saved."""
 SMALLEST_STRIP = 64
 """Fewest LR rows of a strip that is drawn at once: below it nearly all of it is what is around."""
 STRIP_BYTES = 1 << 31
 """Largest field that is made at once, in copies as it is rendered; a larger image is drawn in strips."""
-
-Layer = Sequence[GaussianField]
-"""Grey, colours or alpha of an image: the mean of the renderings of one field, or of an ensemble's eight."""
 
 
 def upscale(
@@ -62,6 +59,7 @@ def upscale(
     tile: int | None = None,
     ensemble: bool = False,
     wrap: Wrap = "",
+    reduction: Reduction | None = None,
 ) -> np.ndarray:
     """Upscale an image by any factor, or to any `size` = (height, width), also with unequal ratios.
 
@@ -78,12 +76,16 @@ def upscale(
             in eight times the time.
         wrap: axes along which the image repeats, as a texture does, "x", "y" or "xy"; the result then repeats
             too, without a step.
+        reduction: the kernel by which the image was made smaller, "bicubic", "bilinear", "area" or "lanczos":
+            the result, made smaller by it again, gives the image back, at scale 1 to the last level. Or
+            "none", for what the network alone makes. Default: bicubic for networks that start as bicubic
+            interpolation, as the reference model does; else none.
 
     Returns:
         The upscaled image with the same axes, channels and dtype, clamped to its range.
 
     Raises:
-        ValueError: for an invalid image, scale, size, tile or wrap.
+        ValueError: for an invalid image, scale, size, tile, wrap or reduction.
         TooLarge: a ValueError, if the image or the result does not fit into memory.
         TypeError: if `image` is not an array.
         CheckpointError: if `model` is not the path of a checkpoint, or there is no reference model.
@@ -110,7 +112,16 @@ def upscale(
     if wrap:
         pixels, window = repeated(pixels, window, wrap, network, (height, width))
     upscaled = np.empty((height, width, pixels.shape[2]), image.dtype)
-    bands = draw(pixels, window, (height, width), image.dtype, network, tile=tile, ensemble=ensemble)
+    bands = draw(
+        pixels,
+        window,
+        (height, width),
+        image.dtype,
+        network,
+        tile=tile,
+        ensemble=ensemble,
+        reduction=reduction,
+    )
     top = 0
     for band in bands:
         upscaled[top : top + len(band)] = band
@@ -141,6 +152,7 @@ def draw(
     tile: int | None = None,
     memory: int | None = None,
     ensemble: bool = False,
+    reduction: Reduction | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Iterator[np.ndarray]:
     """Yield bands [rows, W, C] of `dtype`, from top to bottom, of the window of an image, upscaled to `size`.
@@ -149,14 +161,21 @@ def draw(
     each with the rows around it that show in it.
     """
     x, y, width, height = window
-    scale = scale_between((height, width), size)
+    scales = (size[0] / height, size[1] / width)
     rows = strip_rows(pixels, window, size, network, memory, ensemble)
     strips = range(0, size[0], rows)
 
     def layers_of(part: Window, rows: int, progress: ProgressCallback) -> list[Layer]:
         seen, at = crop_to_window(part, pixels, network, (rows, size[1]))
         layers = encode_layers(
-            seen, network, scale=scale, tile=tile, memory=memory, ensemble=ensemble, progress=progress
+            seen,
+            network,
+            scales=scales,
+            tile=tile,
+            memory=memory,
+            ensemble=ensemble,
+            reduction=reduction,
+            progress=progress,
         )
         return [[windowed(field, at) for field in layer] for layer in layers]
 
@@ -275,10 +294,11 @@ def encode_layers(
     pixels: np.ndarray,  # [H, W, 1 to 4]
     network: Network,
     *,
-    scale: float | None = None,
+    scales: tuple[float, float] | None = None,
     tile: int | None = None,
     memory: int | None = None,
     ensemble: bool = False,
+    reduction: Reduction | None = None,
     progress: ProgressCallback = no_progress,
 ) -> list[Layer]:
     """The layers of an image: its colours or grey, and its alpha channel if it has one.
@@ -295,11 +315,17 @@ def encode_layers(
             value = to_lr(layer[:1, :1], next(network.parameters()).device)[0, 0, 0, 0]
             made.append([flat_field(value, (layer.shape[0], layer.shape[1]))])
             continue
-        made.append(
-            encode_fields(
-                network, layer, scale=scale, tile=tile, memory=memory, ensemble=ensemble, progress=progress
-            )
+        fields = encode_fields(
+            network,
+            layer,
+            scales=scales,
+            tile=tile,
+            memory=memory,
+            ensemble=ensemble,
+            reduction=reduction,
+            progress=progress,
         )
+        made.append(fields)
     return made
 
 
@@ -307,18 +333,31 @@ def encode_fields(
     network: Network,
     image: np.ndarray,  # [H, W, 1 or 3]
     *,
-    scale: float | None = None,
+    scales: tuple[float, float] | None = None,
     tile: int | None = None,
     memory: int | None = None,
     ensemble: bool = False,
+    reduction: Reduction | None = None,
     progress: ProgressCallback = no_progress,
 ) -> Layer:
     """The field of an image, or the eight of its flips and turns, turned back, whose mean is to be rendered.
 
-    The other arguments and errors are those of `encode`; TooLarge also if eight fields do not fit.
+    Each is made consistent with the image for its rendering at `scales`, (for the height, for the width), or
+    if these are None, as for a field that is only saved, at SAVED_SCALES. `reduction` is as of `upscale`, and
+    the others as of `encode`, whose errors it raises; TooLarge also if eight fields do not fit.
     """
+    kernel = chosen_reduction(network, reduction)
+
+    def corrected(
+        pixels: np.ndarray, at: tuple[float, float] | None, memory: int | None, progress: ProgressCallback
+    ) -> GaussianField:
+        scale = math.sqrt(at[0] * at[1]) if at else None
+        field = encode(network, pixels, scale=scale, tile=tile, memory=memory, progress=progress)
+        lr = to_lr(pixels, field.colors.device)[:, : pixels.shape[2]]
+        return made_consistent(network, field, lr, at or SAVED_SCALES, kernel, progress)
+
     if not ensemble:
-        return [encode(network, image, scale=scale, tile=tile, memory=memory, progress=progress)]
+        return [corrected(image, scales, memory, progress)]
     height, width, channels = image.shape
     available = memory or free_memory(next(network.parameters()).device)
     if (needed := ensemble_bytes(network, (height, width), channels)) > available:
@@ -332,7 +371,8 @@ def encode_fields(
             progress(activity, (index + fraction) / len(TURNS))
 
         left = available - (len(TURNS) - 1) * needed // len(TURNS)
-        return encode(network, turned, scale=scale, tile=tile, memory=left, progress=of_turn)
+        at = scales[::-1] if scales and TURNS[index].transposed else scales
+        return corrected(turned, at, left, of_turn)
 
     return list(turned_fields(encoded, image))
 
@@ -356,53 +396,3 @@ def bleed(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
     nearest = distance_transform_edt(hidden, return_distances=False, return_indices=True)
     return colours[tuple(nearest)]
-
-
-def render_layers(
-    layers: Sequence[Layer],
-    size: tuple[int, int],
-    dtype: np.dtype,
-    progress: ProgressCallback = no_progress,
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (top row, [rows, W, C] of `dtype`) from top to bottom: the channels of all layers, clamped."""
-    rows = max(1, BAND_BYTES // (4 * 4 * size[1] * max(len(fields) for fields in layers)) // 4) * 4
-    for parts in zip(*(render_bands(fields, size, rows) for fields in layers), strict=True):
-        top = parts[0][0]
-        band = torch.cat([part.cpu() for _, part in parts], 1)[0].permute(1, 2, 0).clamp_(0, 1).numpy()
-        yield top, quantise(band, np.dtype(dtype))
-        progress("rendering", (top + len(band)) / size[0])
-
-
-def render_bands(fields: Layer, size: tuple[int, int], rows: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield (top row, [1, C, rows, W]), the mean of all fields, by `GaussianField.render_bands` on the CPU.
-
-    A GPU renders an image of up to WHOLE_ON_GPU pixels at once. `rows` is a multiple of 4.
-    """
-    if fields[0].means.device.type != "cpu" and size[0] * size[1] <= WHOLE_ON_GPU:
-        rendered = mean_of([field.render(size) for field in fields]).cpu()
-        yield from ((top, rendered[:, :, top : top + rows]) for top in range(0, size[0], rows))
-        return
-    of_each = []
-    for field in fields:
-        moved = replace(
-            field, means=field.means.cpu(), cholesky=field.cholesky.cpu(), colors=field.colors.cpu()
-        )
-        channels = field.colors.shape[2] + field.normalised  # which has its weights as one more
-        of_each.append(moved.render_bands(size, budget=4 * rows * size[1] * channels))
-    for parts in zip(*of_each, strict=True):
-        yield parts[0][0], mean_of([band for _, band in parts])
-
-
-def mean_of(images: Sequence[Tensor]) -> Tensor:
-    """The mean of images of one shape, added in their order, so that equal channels stay equal."""
-    first, *others = images
-    return sum(others, start=first) / len(images) if others else first
-
-
-def quantise(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Convert floats in [0, 1] to `dtype`, rounding for integer types. Modifies `values` in place."""
-    if dtype.kind == "f":
-        return values.astype(dtype, copy=False)
-    values *= np.iinfo(dtype).max
-    values += 0.5
-    return values.astype(dtype, order="C")

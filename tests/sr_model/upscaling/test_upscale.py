@@ -126,7 +126,7 @@ def test_results_larger_than_memory_are_refused(network: ContinuousSR, monkeypat
 def test_bands_are_the_image_whatever_their_height(network: ContinuousSR, monkeypatch):
     image = np.random.default_rng(0).integers(0, 256, (8, 9, 4), np.uint8)
     whole = upscale(image, 7.3, model=network)
-    monkeypatch.setattr(upscaling, "BAND_BYTES", 10_000)
+    monkeypatch.setattr("sr_model.upscaling.rendering.BAND_BYTES", 10_000)
     assert np.array_equal(upscale(image, 7.3, model=network), whole)
 
 
