@@ -23,7 +23,6 @@ from splat2d.rendering import render_rows
 
 from ..networks.base import Network
 from ..networks.bicubic_start import REACH, BicubicStart
-from ..scaling import scaled_extent
 from .reduction import COLUMNS, Kernel, reduction_blocks
 from .tiling import ProgressCallback, no_progress
 
@@ -32,7 +31,8 @@ Reduction = Literal["bicubic", "bilinear", "area", "lanczos", "none"]
 DEFAULT_REDUCTION: Reduction = "bicubic"
 """For networks that start as bicubic interpolation; others are corrected only if it is asked for."""
 FINEST = 3
-"""Pixels per LR pixel and axis of the picture that is reduced, at most: enough for larger scales, too."""
+"""Pixels per LR pixel and axis of the picture that is reduced, at most: enough for larger scales, too. It is
+a whole number at every scale, so that a part of an image has the pixels of the whole."""
 ROUNDS_PIXELS = 4
 """Pixels per LR pixel that all rounds render together, of one at least: one from x2 on, two at x1.5."""
 EXACT_ROUNDS = 12
@@ -126,8 +126,7 @@ class _Correction:
         size = (round(field.size[0]), round(field.size[1]))
         self.size, self.kernel, self.cells = size, kernel, network.settings.cells
         self.grid = [
-            FINEST * extent if scale > FINEST else scaled_extent(extent, scale)
-            for extent, scale in zip(size, scales, strict=True)
+            extent * min(FINEST, math.ceil(scale)) for extent, scale in zip(size, scales, strict=True)
         ]
         self.margins = [network.margins(extent) for extent in size]
         self.variances = [0.0 if field.averaged else PIXEL_VARIANCE / scale**2 for scale in scales]

@@ -121,11 +121,10 @@ def test_a_saved_field_repeats(dictionary, tmp_path, settings, also):
     network, image = random_continuoussr(dictionary, **settings), texture()
     Image.fromarray(image).save(tmp_path / "a.png")
     field = tmp_path / "a.safetensors"
-    upscale_file(
-        tmp_path / "a.png", tmp_path / "b.png", UpscaleRequest(**also, save_field=field, wrap="xy"), network
-    )
+    request = UpscaleRequest(**also, save_field=field, wrap="xy", reduction="none")
+    upscale_file(tmp_path / "a.png", tmp_path / "b.png", request, network)
     upscale_file(field, tmp_path / "c.png", UpscaleRequest(3.0), None)
-    whole = upscale(repeated(image, "xy"), 3, model=network)
+    whole = upscale(repeated(image, "xy"), 3, model=network, reduction="none")
     assert apart(read_source_image(tmp_path / "c.png").pixels, middle(whole, "xy", (60, 90))) <= 1
     if also:
         whole = upscale(repeated(image, "xy"), 2, model=network)
