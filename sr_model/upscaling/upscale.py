@@ -352,9 +352,16 @@ def encode_fields(
         pixels: np.ndarray, at: tuple[float, float] | None, memory: int | None, progress: ProgressCallback
     ) -> GaussianField:
         scale = math.sqrt(at[0] * at[1]) if at else None
-        field = encode(network, pixels, scale=scale, tile=tile, memory=memory, progress=progress)
-        lr = to_lr(pixels, field.colors.device)[:, : pixels.shape[2]]
-        return made_consistent(network, field, lr, at or SAVED_SCALES, kernel, progress)
+        lr = to_lr(pixels, next(network.parameters()).device)[:, : pixels.shape[2]]
+        # The field has no name here, so that its first colours need not be kept.
+        return made_consistent(
+            network,
+            encode(network, pixels, scale=scale, tile=tile, memory=memory, progress=progress),
+            lr,
+            at or SAVED_SCALES,
+            kernel,
+            progress,
+        )
 
     if not ensemble:
         return [corrected(image, scales, memory, progress)]

@@ -172,7 +172,7 @@ def test_alpha_of_one_value_stays_with_every_network(other_network, value):
 def test_bands_of_colours_and_alpha_are_of_the_same_rows(flat_network, monkeypatch):
     image = np.random.default_rng(0).integers(0, 256, (18, 9, 4), np.uint8)
     whole = upscale(image, 7.3, model=flat_network)
-    monkeypatch.setattr(upscaling, "BAND_BYTES", 10_000)
+    monkeypatch.setattr("sr_model.upscaling.rendering.BAND_BYTES", 10_000)
     assert np.array_equal(upscale(image, 7.3, model=flat_network), whole)
     image[..., 3] = 255
     assert (upscale(image, 7.3, model=flat_network, ensemble=True)[..., 3] == 255).all()
