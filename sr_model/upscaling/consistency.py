@@ -103,6 +103,12 @@ def made_consistent(
     kernel = chosen_reduction(network, reduction)
     if kernel == "none" or min(scales) < 1:
         return field
+    channels = (lr[0], field.colors[0].T)
+    if lr.shape[1] > 1 and all(bool((one == one[:1]).all()) for one in channels):
+        # Corrected as one channel, grey is the same to the bit in one channel and in three.
+        grey = replace(field, colors=field.colors[..., :1])
+        grey = made_consistent(network, grey, lr[:, :1], scales, kernel, progress)
+        return replace(grey, colors=grey.colors.repeat(1, 1, lr.shape[1]))
     correction = _Correction(network, field, kernel, scales)
     field = replace(field, colors=field.colors.clone())
     for done in range(correction.rounds):

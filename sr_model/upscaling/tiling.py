@@ -33,8 +33,8 @@ LARGEST_DRIFT = 16
 """Largest distance in LR pixels from a window to the cell of a Gaussian that may be visible in it: the
 Gaussian's offset plus its cut-off radius."""
 CORRECTION_REACH = 8
-"""LR pixels around a pixel that a correction by `consistency` reads: interpolation and reduction. What several
-rounds carry farther is too little to be seen."""
+"""LR pixels around a pixel that a correction by `consistency` reads, to interpolate and to reduce. What
+several rounds carry farther is too little to be seen."""
 FIELD_COPIES = 2
 """Copies of a field in memory while it is rendered: in LR pixels, and in output pixels."""
 ACTIVATION_COPIES = 2

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from splat2d import GaussianField
 
@@ -20,6 +19,7 @@ from ..checkpoints.checkpoint import load, load_reference
 from ..memory import free_memory
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale, check_size, complete_size, scaled
+from .alpha import bleed, flat_field
 from .consistency import Reduction, chosen_reduction, made_consistent
 from .ensemble import TURNS, turned_fields
 from .rendering import BAND_BYTES, Layer, render_layers
@@ -382,24 +382,3 @@ def encode_fields(
         return corrected(turned, at, left, of_turn)
 
     return list(turned_fields(encoded, image))
-
-
-def flat_field(value: Tensor, size: tuple[int, int]) -> GaussianField:
-    """A field of one grey `value` everywhere on a canvas of `size` (height, width): one wide Gaussian."""
-    centre = value.new_tensor([[[size[1] / 2, size[0] / 2]]])
-    wide = value.new_tensor([[[1.0, 0.0, 1.0]]]) * max(size)
-    return GaussianField(centre, wide, value.reshape(1, 1, 1), size, normalised=True)
-
-
-def bleed(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Replace the colours [H, W, C] of fully transparent pixels by those of the nearest visible pixel.
-
-    Otherwise the hidden colours, often black, would darken the edges of the visible parts.
-    """
-    hidden = alpha == 0
-    if hidden.all() or not hidden.any():
-        return colours
-    from scipy.ndimage import distance_transform_edt  # here, as most images need it not: 0.2 s
-
-    nearest = distance_transform_edt(hidden, return_distances=False, return_indices=True)
-    return colours[tuple(nearest)]

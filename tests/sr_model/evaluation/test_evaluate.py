@@ -212,7 +212,7 @@ def test_a_saved_picture_has_the_psnr_that_was_measured(
         upscaled, enlarged = (to_tensor(Image.open(f"{start}_{what}.png")) for what in ("net", "bicubic"))
         hr = to_tensor(Image.open(one.path))[:, : upscaled.shape[1], : upscaled.shape[2]]
         shave = math.ceil(one.scale)
-        rounding = 1e-9 if protocol == "benchmark" else 0.05  # the former rounds to 8 bits, as the file does
+        rounding = 1e-9 if protocol == "benchmark" else 0.2  # the former rounds to 8 bits, as the file does
         assert luma_psnr(upscaled, hr, shave) == pytest.approx(one.score.psnr, abs=rounding)
         assert luma_psnr(enlarged, hr, shave) == pytest.approx(one.score.bicubic_psnr, abs=1e-9)
 

@@ -10,7 +10,14 @@ from PIL import Image
 
 from splat2d import imresize
 from sr_model import PROTOCOLS, ContinuousSR
-from sr_model.evaluation.protocol import compare, compare_pair, low_resolution, score, with_border
+from sr_model.evaluation.protocol import (
+    compare,
+    compare_pair,
+    low_resolution,
+    score,
+    with_border,
+    with_reduction,
+)
 
 SET5 = Path(__file__).parents[4] / "shared" / "images" / "set5"
 needs_set5 = pytest.mark.skipif(not SET5.exists(), reason="needs ../shared/images/set5")
@@ -62,7 +69,7 @@ def test_each_protocol_measures_what_its_name_says(
 ):
     random = np.random.default_rng(0)
     hr = torch.from_numpy(random.integers(0, 256, (3, 72, 90), np.uint8))
-    ours = score(network, hr, scale, PROTOCOLS[name])
+    ours = score(network, hr, scale, with_reduction(name, "none"))
     lr, cropped = low_resolution(hr, scale, PROTOCOLS[name].lr)
     with torch.no_grad():
         upscaled = network(lr[None] / 255).render(tuple(cropped.shape[1:]))[0].clamp(0, 1).double() * 255
@@ -72,6 +79,21 @@ def test_each_protocol_measures_what_its_name_says(
         upscaled, truth = ((image * weights).sum(0) for image in (upscaled, truth))
     error = (upscaled - truth)[..., shave:-shave, shave:-shave].square().mean()
     assert ours.psnr == pytest.approx(10 * np.log10(255**2 / error.item()), abs=1e-4)
+
+
+def test_a_result_is_made_consistent_by_the_kernel_that_a_protocol_names(network: ContinuousSR):
+    hr = torch.randint(0, 256, (3, 72, 90), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    lr, _ = low_resolution(hr, 3, "matlab")
+    apart = {}
+    for reduction in (None, "bicubic", "area", "none"):
+        result = compare(network, hr, 3, with_reduction("continuoussr", reduction)).network
+        apart[reduction] = (imresize(result, lr.shape[1:]) - lr / 255).square().mean().item()
+    assert apart[None] == apart["bicubic"] < apart["area"] < apart["none"]
+
+
+def test_an_unknown_reduction_is_refused():
+    with pytest.raises(ValueError, match="reduction= must be one of bicubic, bilinear"):
+        with_reduction("benchmark", "nearest")
 
 
 def test_scales_to_48_are_measured(network: ContinuousSR):
@@ -102,7 +124,7 @@ def test_what_an_lr_image_shows_beyond_its_hr_image_is_not_measured(network: Con
     """MATLAB rounds the size of LR images up: 11 rows of 4 are 44, of which the HR image has 41."""
     lr = imresize(hr, scale=0.25)
     assert lr.shape == (3, 11, 10)
-    given = compare_pair(network, lr, hr, Fraction(4), PROTOCOLS["continuoussr"])
+    given = compare_pair(network, lr, hr, Fraction(4), with_reduction("continuoussr", "none"))
     whole = network(lr[None] / 255, 4.0).render((44, 40))[0].clamp(0, 1)
     assert torch.equal(given.hr, hr / 255)
     torch.testing.assert_close(given.network, whole[:, :41], atol=1e-4, rtol=0)
@@ -112,7 +134,7 @@ def test_a_pair_is_upscaled_by_its_exact_scale(network: ContinuousSR, hr: torch.
     """17 rows at x2.5 are 42.5: neither 42 nor 43 rows of the network's result are those of the HR image."""
     lr = imresize(hr, scale=0.4)
     assert lr.shape == (3, 17, 16)
-    given = compare_pair(network, lr, hr, Fraction(5, 2), PROTOCOLS["benchmark"])
+    given = compare_pair(network, lr, hr, Fraction(5, 2), with_reduction("benchmark", "none"))
     assert given.network.shape == (3, 41, 40)
     assert torch.equal(given.bicubic, imresize(lr, scale=2.5)[:, :41, :40] / 255)
     twice = network(lr[None] / 255, 2.5).render((85, 80))[0].clamp(0, 1)  # x5
