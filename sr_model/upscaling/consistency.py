@@ -2,9 +2,8 @@
 
 Back-projection (Irani and Peleg, "Improving resolution by image registration", 1991): the picture is reduced
 by the kernel that made the LR image, and the difference from the LR image, interpolated, is added to the
-colours of the Gaussians. Sharpening the difference first by the inverse of interpolating and reducing, such
-that one round leaves nothing of it for equal Gaussians, came closer at x4, but gained no PSNR, and lost more
-where another kernel, JPEG or noise had made the LR image (workflows/studies/consistency.py).
+colours of the Gaussians. `workflows/benchmarks/consistency.py` prints what that is worth, by rounds, and
+where the LR image was made in another way.
 """
 
 from __future__ import annotations
@@ -79,6 +78,7 @@ def made_consistent(
     scales: tuple[float, float],
     reduction: Reduction | None = None,
     progress: ProgressCallback = no_progress,
+    rounds: int | None = None,
 ) -> GaussianField:
     """Correct the colours of a field such that its picture, reduced, gives the LR image back.
 
@@ -92,6 +92,7 @@ def made_consistent(
         scales: (for the height, for the width) at which the field is to be rendered.
         reduction: the kernel that made the LR image; None for the network's default.
         progress: called with the current activity and the fraction of it that is done.
+        rounds: of back-projection, at most; None for the number that ROUNDS_PIXELS gives.
 
     Returns:
         The field with other colours. The more the scales of a later rendering differ from `scales`, the less
@@ -107,14 +108,15 @@ def made_consistent(
     if lr.shape[1] > 1 and all(bool((one == one[:1]).all()) for one in channels):
         # Corrected as one channel, grey is the same to the bit in one channel and in three.
         grey = replace(field, colors=field.colors[..., :1])
-        grey = made_consistent(network, grey, lr[:, :1], scales, kernel, progress)
+        grey = made_consistent(network, grey, lr[:, :1], scales, kernel, progress, rounds)
         return replace(grey, colors=grey.colors.repeat(1, 1, lr.shape[1]))
     correction = _Correction(network, field, kernel, scales)
     field = replace(field, colors=field.colors.clone())
-    for done in range(correction.rounds):
+    rounds = correction.rounds if rounds is None else rounds
+    for done in range(rounds):
 
         def shown(activity: str, fraction: float, done: int = done) -> None:
-            progress(activity, (done + fraction) / correction.rounds)
+            progress(activity, (done + fraction) / rounds)
 
         difference = correction.difference(field, lr, shown)
         if difference.abs().max() <= LEAST:

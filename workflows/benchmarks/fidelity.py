@@ -20,7 +20,8 @@ from PIL import Image, ImageDraw
 
 from splat2d import imresize
 from sr_model import upscale
-from sr_model.upscaling.upscale import as_network, quantise
+from sr_model.upscaling.rendering import quantise
+from sr_model.upscaling.upscale import as_network
 
 Upscale = Callable[[np.ndarray, float], np.ndarray]
 SCALES = (1.3, 2.0, 3.0, 3.7, 4.0, 8.0)
@@ -74,6 +75,11 @@ def chroma(enlarge: Upscale, image: np.ndarray) -> float:
     return max(float(np.ptp(enlarge(image, s).astype(int), axis=2).max()) for s in (2.0, 3.7))
 
 
+def of_mean(enlarge: Upscale, image: np.ndarray) -> float:
+    """The largest difference between the means of an image and of its results, in levels."""
+    return float(max(abs(enlarge(image, s).mean() - image.mean()) for s in (2.0, 3.0, 4.0)))
+
+
 def png_bytes(image: np.ndarray) -> int:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "png", optimize=True)
@@ -104,7 +110,9 @@ def measure(enlarge: Upscale, wrapped: Upscale | None, side: int) -> dict[str, f
             lambda image, s: enlarge(image, s)[:, : int(s * (side - 12))], part
         ),
         "checkerboard of pixels: largest chroma": chroma(enlarge, board),
-        "the same: departure of the mean": float(abs(enlarge(board, 2.0).mean() - board.mean())),
+        "the same: departure of the mean": of_mean(enlarge, board),
+        "line art: departure of the mean": of_mean(enlarge, page),
+        "line art at x1: largest departure": float(abs(enlarge(page, 1).astype(float) - page).max()),
         "line art to x4: bytes of its PNG, over bicubic's": png_bytes(enlarge(page, 4))
         / png_bytes(bicubic(page, 4)),
         "texture to x4: step across the edge, over those inside": step_across(enlarge(tile, 4)),

@@ -10,8 +10,10 @@ def test_interpolation_keeps_what_is_flat_and_grey():
 
     found = fidelity.measure(fidelity.bicubic, fidelity.bicubic, 24)
     kept = [value for what, value in found.items() if "departure" in what or "chroma" in what]
-    assert len(kept) == 7
+    assert len(kept) == 9
     assert kept[:6] == [0] * 6
+    assert found["line art at x1: largest departure"] == 0
+    assert 0 <= found["line art: departure of the mean"] < 1
     assert found["line art to x4: bytes of its PNG, over bicubic's"] == 1
     assert found["the same with --wrap"] > 1.5  # bicubic replicates the borders
 
