@@ -32,7 +32,7 @@ class Checkpoint:
     >>> with shipped_file(MODEL) as path:
     ...     checkpoint = Checkpoint.load(path)
     >>> checkpoint.network.encoder, checkpoint.dictionary.shape
-    ('edsr', torch.Size([64, 3]))
+    ('span', torch.Size([64, 3]))
     """
 
     network: NetworkSettings

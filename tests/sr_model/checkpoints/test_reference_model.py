@@ -19,11 +19,11 @@ from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
 DATA = Path(__file__).parents[3] / "data"
 
 
-def test_it_is_preset_light_on_the_reference_prior():
+def test_it_is_preset_span_on_the_reference_prior():
     path = DATA / MODEL
-    assert path.stat().st_size < 16e6
+    assert path.stat().st_size < 6e6
     checkpoint = Checkpoint.load(path)
-    assert asdict(checkpoint.network) == asdict(PRESETS["light"].network)
+    assert asdict(checkpoint.network) == asdict(PRESETS["span"].network)
     kernels = chosen_kernels(checkpoint.network, Dictionary.reference())
     assert np.array_equal(checkpoint.dictionary.numpy(), kernels.cholesky)
     assert checkpoint.notes["dictionary"]["fingerprint"] == kernels.metadata["fingerprint"]

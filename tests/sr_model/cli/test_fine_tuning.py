@@ -33,9 +33,9 @@ def test_the_reference_model_is_trained_by_the_preset_nearest_to_it_at_a_tenth_o
     assert trained.exit_code == 0, trained.output
     assert "starting from reference" in trained.stderr
     assert "preset" not in trained.stderr
-    checkpoint = Checkpoint.load("runs/light-from-reference/best.safetensors")
-    assert checkpoint.network == PRESETS["light"].network
-    assert checkpoint.notes["training"]["learning_rate"] == PRESETS["light"].train.learning_rate / 10
+    checkpoint = Checkpoint.load("runs/span-from-reference/best.safetensors")
+    assert checkpoint.network == PRESETS["span"].network
+    assert checkpoint.notes["training"]["learning_rate"] == PRESETS["span"].train.learning_rate / 10
     assert checkpoint.notes["init"]["from"] == "reference"
     rate = ("--set", "training.learning_rate=3e-4")
     assert (
@@ -48,9 +48,9 @@ def test_the_network_of_a_preset_asked_for_is_said_to_differ_and_one_set_is_refu
     common = ("--init", "reference", "--images", photographs, *SMALL)
     named = run(train, *common, "--preset", "demo", "--out", "named")
     assert named.exit_code == 0, named.output
-    assert "replaces the preset's: width 64 instead of 8" in named.stderr
+    assert "replaces the preset's: encoder span instead of edsr" in named.stderr
     assert settings("named")["training"]["validate_every"] == PRESETS["demo"].train.validate_every
-    refused(run(train, *common, "--set", "network.width=48"), 2, "--init", "width 48 instead of 64")
+    refused(run(train, *common, "--set", "network.width=64"), 2, "--init", "width 64 instead of 48")
     refused(run(train, *common, "--covariance", "fixed"), 2, "--init", "covariance fixed")
     refused(run(train, *common, "--arch", "gsasr"), 2, "--init", "continuoussr", "--arch gsasr")
     refused(run(train, *common, "--preset", "gsasr-demo"), 1, "--init reference", "gsasr", "--preset")
@@ -161,24 +161,24 @@ def test_settings_repeat_a_training_of_the_other_architecture(photographs: Path,
 
 @pytest.mark.slow
 def test_fine_tuning_on_ten_pages_of_line_art_improves_the_eleventh():
-    """By 0.29 dB at x2 and 0.31 dB at x3, as measured, in a minute of a CPU core."""
+    """By 1.13 dB at x2 and 0.72 dB at x3, as measured, in half a minute of a CPU core."""
     Path("pages").mkdir()
     for number in range(10):
         page(number).save(f"pages/{number}.png")
     page(10).save("eleventh.png")
     rate = (
         "--set",
-        "training.learning_rate=1e-3",
+        "training.learning_rate=2e-4",
         "--set",
         "training.warmup=10",
         "--set",
         "training.batch=8",
     )
-    tuned = run(train, "--init", "reference", "--images", "pages", "--val", "pages", "--steps", 40, *rate)
+    tuned = run(train, "--init", "reference", "--images", "pages", "--val", "pages", "--steps", 120, *rate)
     assert tuned.exit_code == 0, tuned.output
     before, after = (
         [result.score.psnr for result in evaluate(model, ["eleventh.png"], [2.0, 3.0])]
-        for model in (None, "runs/light-from-reference/best.safetensors")
+        for model in (None, "runs/span-from-reference/best.safetensors")
     )
-    assert after[0] > before[0] + 0.15
-    assert after[1] > before[1] + 0.15
+    assert after[0] > before[0] + 0.3
+    assert after[1] > before[1] + 0.3
