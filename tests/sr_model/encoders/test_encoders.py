@@ -31,9 +31,9 @@ def image_from(width: int, factor: int) -> int:
 
 
 # Published, in millions: EDSR-PyTorch's table (EDSR-baseline x2 1.37 and x4 1.52, EDSR x2 40.7 and x4 43.1);
-# SwinIR's README (11.9 at x4); comparisons that list HAT (20.8), HAT-L (40.8). RDN's 22.1 at x2 is quoted
-# widely, but no source by its authors could be found; those of SPAN, RLFN and SAFMN are in their papers'
-# tables. A transformer here has its upsampler, others have none.
+# SwinIR's README (11.9 at x4); comparisons that list HAT (20.8), HAT-L (40.8). RDN's 22.1 at x2 and those of
+# SPAN, RLFN and SAFMN are widely quoted, but no source by their authors was at hand to check them. A
+# transformer here has its upsampler, others have none.
 @pytest.mark.parametrize(
     ("make", "beyond", "published"),
     [
