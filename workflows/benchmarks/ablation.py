@@ -41,13 +41,15 @@ from usage import usage
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import read_rgb
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import PRESETS, PROTOCOLS, Budget, Preset, TrainingError, load, train
-from sr_model.evaluation.protocol import low_resolution, score
+from sr_model import PRESETS, Budget, Preset, TrainingError, load, train
+from sr_model.evaluation.protocol import low_resolution, score, with_reduction
 from sr_model.networks.base import Network
 from sr_model.training.image_cache import default_cache
 from sr_model.training.samples import held_out_images, largest_crop
 from sr_model.training.validation import centre_crop
 
+NETWORKS_ALONE = with_reduction("benchmark", "none")
+"""The protocol, without the correction that makes results consistent with LR images."""
 MINED = "mined dictionary"
 RELEASED_BOX = (0.0, 2.36, -0.86, 1.54, 0.0, 2.23)
 """Lowest and highest l11, l21, l22 of the ContinuousSR table, in pixels at x4. The paper's own K1 and K2
@@ -198,7 +200,7 @@ def lr_crop(path: Path) -> torch.Tensor:  # [3, h, w] float32
 
 def measure(network: Network, path: Path) -> tuple[float, float]:
     """Return the PSNR of the network and of bicubic interpolation, by the `benchmark` protocol."""
-    scored = score(network, hr_crop(path), SCALE, PROTOCOLS["benchmark"])
+    scored = score(network, hr_crop(path), SCALE, NETWORKS_ALONE)
     return scored.psnr, scored.bicubic_psnr
 
 

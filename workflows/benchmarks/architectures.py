@@ -32,11 +32,11 @@ from torch import Tensor, nn
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError, read_rgb
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import PRESETS, PROTOCOLS
+from sr_model import PRESETS
 from sr_model.config.training_settings import TrainSettings
 from sr_model.encoders import EDSR
 from sr_model.evaluation.cost import TensorMemory
-from sr_model.evaluation.protocol import mean_score, score
+from sr_model.evaluation.protocol import mean_score, score, with_reduction
 from sr_model.memory import keep_freed_memory
 from sr_model.networks.base import Network
 from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
@@ -48,6 +48,8 @@ from sr_model.training.samples import Batch, ImageSet
 from sr_model.training.schedule import Budget, learning_rate
 from sr_model.training.state import WARM_EMA, fast_bf16
 
+NETWORKS_ALONE = with_reduction("benchmark", "none")
+"""The protocol, without the correction that makes results consistent with LR images."""
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 SCALES = (2, 3, 4, 6, 8, 12)
 SIDE = 720
@@ -194,7 +196,7 @@ def read(path: Path) -> Tensor:  # [3, H, W] uint8
 
 def scores(network: Network, images: list[Tensor], scales: tuple[int, ...]) -> dict[str, dict[str, float]]:
     """Return mean PSNR in dB by scale, of the network and of bicubic interpolation."""
-    protocol = PROTOCOLS["benchmark"]
+    protocol = NETWORKS_ALONE
     means = {
         scale: mean_score(score(network, image, scale, protocol) for image in images) for scale in scales
     }

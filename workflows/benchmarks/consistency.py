@@ -22,10 +22,10 @@ from measure import machine, parser, print_progress, print_table, threads, write
 from PIL import Image
 from torch import Tensor
 
-from dgp_mining.images.paths import list_images
 from sr_model.degradation.resize import resize
 from sr_model.evaluation.evaluate import read_pixels
 from sr_model.evaluation.metrics import psnr
+from sr_model.evaluation.planning import hr_files
 from sr_model.evaluation.protocol import PROTOCOLS, Comparison, low_resolution, score_comparison
 from sr_model.networks.base import Network
 from sr_model.upscaling.consistency import Reduction, made_consistent
@@ -131,7 +131,7 @@ def main() -> None:
     command.add_argument("--made", default="2,4", help="scales of the second")
     options = command.parse_args()
     network = as_network(options.model)
-    images = [read_pixels(path) for path in list_images(options.images)]
+    images = [read_pixels(path) for path in hr_files(options.images)]
     if options.quick:
         images = [image[:, :60, :60] for image in images[:2]]
     with threads(1):

@@ -35,11 +35,13 @@ from measure import machine, parser, print_progress, print_table, threads
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import PRESETS, PROTOCOLS, Budget, Preset, TrainingCallback, load, train
-from sr_model.evaluation.protocol import score
+from sr_model import PRESETS, Budget, Preset, TrainingCallback, load, train
+from sr_model.evaluation.protocol import score, with_reduction
 from sr_model.training.callbacks import StepDone
 from sr_model.training.run import LAST
 
+NETWORKS_ALONE = with_reduction("benchmark", "none")
+"""The protocol, without the correction that makes results consistent with LR images."""
 SCALES = (2.0, 3.0, 4.0)
 PROBE = 12
 """Steps by which the cost of one is measured; the first is not counted."""
@@ -157,7 +159,7 @@ class Contest:
             network = load(self.train(preset, public, steps, Path(folder)) / LAST)
         images = [hr_crop(path) for path in self.testing]
         scored = {
-            f"x{scale:g}": [score(network, image, scale, PROTOCOLS["benchmark"]) for image in images]
+            f"x{scale:g}": [score(network, image, scale, NETWORKS_ALONE) for image in images]
             for scale in SCALES
         }
         record = {
