@@ -104,6 +104,8 @@ SHARED = {
     "--slice": "Number, from 0, of the slice, frame or page that is read",
     "--tone": "What becomes of linear light above white (OpenEXR, Radiance)",
     "--dry-run": "Only print an estimate",
+    "--ensemble": "Mean over eight flips and turns of the ",
+    "--reduction": "Kernel by which ",
 }
 
 

@@ -116,7 +116,7 @@ def resize_band(
 
     >>> indices, weights = resize_band(8, 4, 0.5)
     >>> [round(weight, 3) for weight in weights[:, 1].tolist()]
-    [-0.012, -0.035, 0.114, 0.434, 0.434, 0.114, -0.035, -0.012]
+    [-0.012, -0.035, 0.113, 0.434, 0.434, 0.113, -0.035, -0.012]
     """
     stretch = max(1.0, 1 / ratio) if antialias else 1.0
     taps = math.ceil(4 * stretch) + 2

@@ -102,7 +102,7 @@ class Checkpoint:
             CheckpointError: if it is not installed; it says to name a checkpoint with `argument`.
 
         >>> Checkpoint.reference().network.width
-        64
+        48
         """
         with reference_file(argument) as path:
             return Checkpoint.load(path)

@@ -79,7 +79,7 @@ SCALES = (2.0, 3.0, 4.0)
 @option(
     "--ensemble",
     is_flag=True,
-    help="Measure the mean over eight flips and turns of the LR image, which papers mark by a plus.",
+    help="Mean over eight flips and turns of the LR image, which papers mark by a plus.",
 )
 @option(
     "--metric",

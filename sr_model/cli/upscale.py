@@ -105,7 +105,7 @@ class FormerOutput(FormerArgument):
 @option(
     "--ensemble",
     is_flag=True,
-    help="The mean over eight flips and turns of the image: a little better, in eight times the time.",
+    help="Mean over eight flips and turns of the image: a little better, in eight times the time.",
 )
 @option(
     "--wrap",

@@ -29,6 +29,7 @@ def limit_additions(colours: Tensor, image: Tensor, contrast: float, cells: int)
     Returns:
         [B, 3, k h, k w].
 
+    >>> import torch
     >>> image = torch.full((1, 3, 8, 8), 0.5)
     >>> limit_additions(torch.ones(1, 3, 16, 16), image, 0.01, 2).abs().max().item()
     0.0

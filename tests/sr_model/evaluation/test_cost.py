@@ -19,8 +19,8 @@ def test_operations_are_those_counted_layer_by_layer(tiny, dictionary):
     heads = cells * ((8 * 8 + 8 * 2) + (8 * 8 + 8 * 3))  # offsets, colours
     query = cells * 9 * 8 * 8
     embedding = kernels * (3 * 8 + 8 * 5)
-    attention = cells * kernels * (8 + 8)  # products with keys, sums of values
-    interpolation = pixels * 3 * 4 * 13 * 13
+    attention = cells * kernels * (8 + 3)  # products with keys, sums of values
+    interpolation = 3 * 13 * (2 * 10 * 22 + 20 * 20)  # rows, then columns
     assert macs(network, 8) == encoder + to_cells + heads + query + embedding + attention + interpolation
 
 

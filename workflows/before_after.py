@@ -1,6 +1,6 @@
 """Draw a reduced photograph upscaled by the reference model, next to bicubic interpolation and the original.
 
-    python workflows/studies/before_after.py --image photo.png --detail 120,88,208,144 --out before-after.png
+    python workflows/before_after.py --image photo.png --detail 120,88,208,144 --out before-after.png
 
 One row for each scale: the input with its pixels enlarged, bicubic interpolation, the model, the original,
 always the same part of the photograph. The PSNR is that of the whole one, luma, by the protocol `benchmark`.
@@ -25,7 +25,7 @@ from sr_model.checkpoints.checkpoint import Checkpoint, load_reference
 from sr_model.evaluation.protocol import compare, low_resolution, score_comparison
 from sr_model.networks.base import Network
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def row(network: Network, hr: torch.Tensor, scale: float) -> dict[str, np.ndarray]:
@@ -49,9 +49,9 @@ def to_bytes(picture: torch.Tensor) -> np.ndarray:
     return picture.permute(1, 2, 0).numpy()
 
 
-def draw(rows: list[dict[str, np.ndarray]], detail: tuple[int, int, int, int], out: Path) -> None:
-    """Draw the rows, of each picture the `detail` (left, top, width, height in pixels of the original)."""
-    left, top, width, height = detail
+def draw(rows: list[dict[str, np.ndarray]], shown: tuple[int, int, int, int], out: Path) -> None:
+    """Draw the rows, of each picture the part `shown`: left, top, width, height, in the original."""
+    left, top, width, height = shown
     wide = 4.2 * width / height
     figure, axes = plt.subplots(
         len(rows), 4, figsize=(4 * wide, 4.5 * len(rows)), squeeze=False, constrained_layout=True
@@ -68,6 +68,12 @@ def draw(rows: list[dict[str, np.ndarray]], detail: tuple[int, int, int, int], o
     figure.savefig(out, dpi=60)
 
 
+def detail(text: str) -> tuple[int, int, int, int]:
+    """Read --detail; argparse prints a sentence for the ValueError of other texts."""
+    left, top, width, height = map(int, text.split(","))
+    return left, top, width, height
+
+
 def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -75,7 +81,7 @@ def main() -> None:
     chelsea = ROOT / "data" / "samples" / "heldout" / "chelsea.png"
     options.add_argument("--image", type=Path, default=chelsea, help="the photograph")
     options.add_argument(
-        "--detail", default="120,88,208,144", help="the part to show: left, top, width, height"
+        "--detail", type=detail, default="120,88,208,144", help="the part to show: left, top, width, height"
     )
     options.add_argument("--scales", default="4,8", help="one row for each")
     options.add_argument("--model", type=Path, help="a checkpoint; default: the reference model")
@@ -84,9 +90,8 @@ def main() -> None:
     network = Checkpoint.load(asked.model).build() if asked.model else load_reference()
     pixels = (read_rgb(asked.image) * 255 + 0.5).astype(np.uint8)
     hr = torch.from_numpy(pixels).permute(2, 0, 1)
-    left, top, width, height = map(int, asked.detail.split(","))
     rows = [row(network, hr, float(scale)) for scale in asked.scales.split(",")]
-    draw(rows, (left, top, width, height), asked.out)
+    draw(rows, asked.detail, asked.out)
 
 
 if __name__ == "__main__":
