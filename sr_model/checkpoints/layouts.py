@@ -85,13 +85,22 @@ _EDSR = (
 )
 
 
+_CONVOLUTIONS = {"c1_r": "first", "c2_r": "second", "c3_r": "third"}
+"""The convolutions of a block of SPAN and RLFN."""
+
+
+def _in_blocks(names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Renames of layers in SPAN's and RLFN's six blocks, which they count from 1 and we from 0."""
+    return [
+        (rf"block_{block + 1}\.{theirs}\.(.*)", rf"blocks.{block}.{ours}.\1")
+        for block in range(6)
+        for theirs, ours in names.items()
+    ]
+
+
 _SPAN = (
     (r"conv_1\.eval_conv\.(.*)", r"first.\1"),
-    *(
-        (rf"block_{block + 1}\.c{layer + 1}_r\.eval_conv\.(.*)", rf"blocks.{block}.{name}.\1")
-        for block in range(6)
-        for layer, name in enumerate(("first", "second", "third"))
-    ),
+    *_in_blocks({rf"{theirs}\.eval_conv": ours for theirs, ours in _CONVOLUTIONS.items()}),
     (r"conv_2\.eval_conv\.(.*)", r"tail.\1"),
     (r"conv_cat\.(.*)", r"fuse.\1"),
 )
@@ -99,20 +108,16 @@ _SPAN = (
 
 _RLFN = (
     (r"conv_1\.(.*)", r"first.\1"),
-    *(
-        (rf"block_{block + 1}\.{theirs}\.(.*)", rf"blocks.{block}.{ours}.\1")
-        for block in range(6)
-        for theirs, ours in (
-            ("c1_r", "first"),
-            ("c2_r", "second"),
-            ("c3_r", "third"),
-            ("c5", "fuse"),
-            (r"esa\.conv1", "attention.narrow"),
-            (r"esa\.conv_f", "attention.skip"),
-            (r"esa\.conv2", "attention.shrink"),
-            (r"esa\.conv3", "attention.coarse"),
-            (r"esa\.conv4", "attention.widen"),
-        )
+    *_in_blocks(
+        _CONVOLUTIONS
+        | {
+            "c5": "fuse",
+            r"esa\.conv1": "attention.narrow",
+            r"esa\.conv_f": "attention.skip",
+            r"esa\.conv2": "attention.shrink",
+            r"esa\.conv3": "attention.coarse",
+            r"esa\.conv4": "attention.widen",
+        }
     ),
     (r"conv_2\.(.*)", r"tail.\1"),
 )

@@ -24,11 +24,12 @@ from ..memory import free_memory, ran_out
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale
 from .consistency import Reduction, check_reduction
+from .encoding import Encoding, encode_layers
 from .ensemble import NO_MEAN, one_field
 from .field_file import SUFFIX, SavedField, check_suffix, load_field, save_field
 from .rendering import Layer, quantise, render_layers
 from .tiling import FIELD_COPIES, ProgressCallback, TooLarge, Window, limit, no_progress
-from .upscale import as_network, draw, encode_layers, output_size, repeated, windowed
+from .upscale import as_network, draw, output_size, repeated, windowed
 from .wrapping import Wrap, check_wrap
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,11 @@ class UpscaleRequest:
         check_reduction(self.reduction)
         if self.overwrite and self.skip_existing:
             raise ValueError("Give either overwrite=True or skip_existing=True, not both.")
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the image is encoded."""
+        return Encoding(tile=self.tile, memory=self.memory, ensemble=self.ensemble, reduction=self.reduction)
 
     @property
     def makes_image(self) -> bool:
@@ -229,11 +235,8 @@ def _upscale(
             (result.height, result.width),
             dtype,
             network,
-            tile=request.tile,
-            memory=request.memory,
-            ensemble=request.ensemble,
-            reduction=request.reduction,
-            progress=progress,
+            request.encoding,
+            progress,
         )
     if not stated:
         bands = _in_srgb(bands, result, source.path, request.reading.tone)
@@ -271,16 +274,7 @@ def _layers(
         assert network is not None  # by _upscale
         if network.conditioned and scales is None:
             raise ValueError("the network's field depends on the scale, so give one with scale=")
-        return encode_layers(
-            content,
-            network,
-            scales=scales,
-            tile=request.tile,
-            memory=request.memory,
-            ensemble=request.ensemble,
-            reduction=request.reduction,
-            progress=progress,
-        )
+        return encode_layers(content, network, request.encoding, scales=scales, progress=progress)
     memory = request.memory or free_memory()
     needed = FIELD_COPIES * sum(t.nbytes for t in (content.means, content.cholesky))
     if needed > memory:

@@ -6,7 +6,6 @@ or eight of each for an ensemble; the fields are rendered in bands of rows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,31 +18,24 @@ from ..checkpoints.checkpoint import load, load_reference
 from ..memory import free_memory
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale, check_size, complete_size, scaled
-from .alpha import bleed, flat_field
-from .consistency import Reduction, chosen_reduction, made_consistent
-from .ensemble import TURNS, turned_fields
+from .consistency import Reduction
+from .encoding import DEFAULT, Encoding, encode_layers, ensemble_bytes
+from .ensemble import TURNS
 from .rendering import BAND_BYTES, Layer, render_layers
 from .tiling import (
-    FIELD_COPIES,
     ProgressCallback,
     TooLarge,
     Window,
-    encode,
-    field_bytes,
     has_free_positions,
-    limit,
     no_progress,
     reach,
     receptive_field,
-    to_lr,
 )
 from .wrapping import Wrap, check_wrap, extended, margin_of
 
 OVERSHOOT = 0.5
 """How far floats may lie outside [0, 1], as after sharpening filters. An image that exceeds it is refused: it
 must have another range, such as [0, 255]."""
-SAVED_SCALES = (4.0, 4.0)
-"""Scales for which a field is made consistent with its image if it is only saved."""
 SMALLEST_STRIP = 64
 """Fewest LR rows of a strip that is drawn at once: below it nearly all of it is what is around."""
 STRIP_BYTES = 1 << 31
@@ -118,9 +110,7 @@ def upscale(
         (height, width),
         image.dtype,
         network,
-        tile=tile,
-        ensemble=ensemble,
-        reduction=reduction,
+        Encoding(tile=tile, ensemble=ensemble, reduction=reduction),
     )
     top = 0
     for band in bands:
@@ -148,11 +138,7 @@ def draw(
     size: tuple[int, int],
     dtype: np.dtype,
     network: Network,
-    *,
-    tile: int | None = None,
-    memory: int | None = None,
-    ensemble: bool = False,
-    reduction: Reduction | None = None,
+    how: Encoding = DEFAULT,
     progress: ProgressCallback = no_progress,
 ) -> Iterator[np.ndarray]:
     """Yield bands [rows, W, C] of `dtype`, from top to bottom, of the window of an image, upscaled to `size`.
@@ -162,21 +148,12 @@ def draw(
     """
     x, y, width, height = window
     scales = (size[0] / height, size[1] / width)
-    rows = strip_rows(pixels, window, size, network, memory, ensemble)
+    rows = strip_rows(pixels, window, size, network, how)
     strips = range(0, size[0], rows)
 
     def layers_of(part: Window, rows: int, progress: ProgressCallback) -> list[Layer]:
         seen, at = crop_to_window(part, pixels, network, (rows, size[1]))
-        layers = encode_layers(
-            seen,
-            network,
-            scales=scales,
-            tile=tile,
-            memory=memory,
-            ensemble=ensemble,
-            reduction=reduction,
-            progress=progress,
-        )
+        layers = encode_layers(seen, network, how, scales=scales, progress=progress)
         return [[windowed(field, at) for field in layer] for layer in layers]
 
     for number, top in enumerate(strips):
@@ -198,8 +175,7 @@ def strip_rows(
     window: Window,
     size: tuple[int, int],
     network: Network,
-    memory: int | None,
-    ensemble: bool,
+    how: Encoding,
 ) -> int:
     """Rows of the result that are drawn at once: their fields take at most STRIP_BYTES.
 
@@ -208,24 +184,18 @@ def strip_rows(
     """
     device = next(network.parameters()).device
     unbounded = network.radius is None or has_free_positions(network)
-    if not ensemble and (device.type != "cpu" or unbounded):
+    if not how.ensemble and (device.type != "cpu" or unbounded):
         return size[0]
-    most = (memory or free_memory(device)) / 2
+    most = (how.memory or free_memory(device)) / 2
     height, width, channels = pixels.shape
     of_row = ensemble_bytes(network, (height, width), channels) / height
-    if not ensemble:
+    if not how.ensemble:
         most, of_row = min(most, STRIP_BYTES), of_row / len(TURNS)
     if height * of_row <= most:
         return size[0]
     around = 0 if has_free_positions(network) else 2 * reach(network, size[0] / window[3])
     lr_rows = max(SMALLEST_STRIP, most / of_row - around)
     return min(size[0], max(1, int(lr_rows * size[0] / window[3])))
-
-
-def ensemble_bytes(network: Network, size: tuple[int, int], channels: int) -> int:
-    """The memory of an ensemble's fields of an image [H, W, channels], while they are rendered."""
-    layers = (channels,) if channels % 2 else (channels - 1, 1)
-    return len(TURNS) * FIELD_COPIES * sum(field_bytes(network, size, layer) for layer in layers)
 
 
 def crop_to_window(
@@ -288,97 +258,3 @@ def check_pixels(pixels: np.ndarray) -> None:
         raise ValueError(
             f"the image holds floats from {pixels.min():g} to {pixels.max():g}, but [0, 1] is black to white"
         )
-
-
-def encode_layers(
-    pixels: np.ndarray,  # [H, W, 1 to 4]
-    network: Network,
-    *,
-    scales: tuple[float, float] | None = None,
-    tile: int | None = None,
-    memory: int | None = None,
-    ensemble: bool = False,
-    reduction: Reduction | None = None,
-    progress: ProgressCallback = no_progress,
-) -> list[Layer]:
-    """The layers of an image: its colours or grey, and its alpha channel if it has one.
-
-    Alpha goes through the network as a grey image, so that its edges align with those of the colours, unless
-    it is the same everywhere. The other arguments are those of `encode_fields`.
-    """
-    layers = [pixels]
-    if pixels.shape[2] % 2 == 0:
-        layers = [bleed(pixels[..., :-1], pixels[..., -1]), pixels[..., -1:]]
-    made: list[Layer] = []
-    for index, layer in enumerate(layers):
-        if index and (layer == layer[0, 0]).all():
-            value = to_lr(layer[:1, :1], next(network.parameters()).device)[0, 0, 0, 0]
-            made.append([flat_field(value, (layer.shape[0], layer.shape[1]))])
-            continue
-        fields = encode_fields(
-            network,
-            layer,
-            scales=scales,
-            tile=tile,
-            memory=memory,
-            ensemble=ensemble,
-            reduction=reduction,
-            progress=progress,
-        )
-        made.append(fields)
-    return made
-
-
-def encode_fields(
-    network: Network,
-    image: np.ndarray,  # [H, W, 1 or 3]
-    *,
-    scales: tuple[float, float] | None = None,
-    tile: int | None = None,
-    memory: int | None = None,
-    ensemble: bool = False,
-    reduction: Reduction | None = None,
-    progress: ProgressCallback = no_progress,
-) -> Layer:
-    """The field of an image, or the eight of its flips and turns, turned back, whose mean is to be rendered.
-
-    Each is made consistent with the image for its rendering at `scales`, (for the height, for the width), or
-    if these are None, as for a field that is only saved, at SAVED_SCALES. `reduction` is as of `upscale`, and
-    the others as of `encode`, whose errors it raises; TooLarge also if eight fields do not fit.
-    """
-    kernel = chosen_reduction(network, reduction)
-
-    def corrected(
-        pixels: np.ndarray, at: tuple[float, float] | None, memory: int | None, progress: ProgressCallback
-    ) -> GaussianField:
-        scale = math.sqrt(at[0] * at[1]) if at else None
-        lr = to_lr(pixels, next(network.parameters()).device)[:, : pixels.shape[2]]
-        # The field has no name here, so that its first colours need not be kept.
-        return made_consistent(
-            network,
-            encode(network, pixels, scale=scale, tile=tile, memory=memory, progress=progress),
-            lr,
-            at or SAVED_SCALES,
-            kernel,
-            progress,
-        )
-
-    if not ensemble:
-        return [corrected(image, scales, memory, progress)]
-    height, width, channels = image.shape
-    available = memory or free_memory(next(network.parameters()).device)
-    if (needed := ensemble_bytes(network, (height, width), channels)) > available:
-        raise TooLarge(
-            f"the Gaussians of eight turns of {width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, "
-            f"and {limit(available, memory)}: leave out ensemble=, or cut the image into parts"
-        )
-
-    def encoded(index: int, turned: np.ndarray) -> GaussianField:
-        def of_turn(activity: str, fraction: float) -> None:
-            progress(activity, (index + fraction) / len(TURNS))
-
-        left = available - (len(TURNS) - 1) * needed // len(TURNS)
-        at = scales[::-1] if scales and TURNS[index].transposed else scales
-        return corrected(turned, at, left, of_turn)
-
-    return list(turned_fields(encoded, image))

@@ -1,6 +1,7 @@
 """Running a command in a test, and checking how it refuses."""
 
 from click.testing import CliRunner, Result
+from PIL import Image
 
 
 def run(command, *arguments) -> Result:
@@ -17,3 +18,9 @@ def refused(result: Result, status: int, *mentions: str) -> None:
     assert "Traceback" not in result.output
     for mention in mentions:
         assert mention in sentence
+
+
+def size(path: str) -> tuple[int, int]:
+    """Width and height of a picture."""
+    with Image.open(path) as image:
+        return image.size

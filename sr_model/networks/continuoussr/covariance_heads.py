@@ -126,12 +126,10 @@ class CovarianceWeighting(CovarianceHead):
 
     def _blend(self, queries: Tensor, keys: Tensor, entries: Tensor) -> Tensor:
         """Return the kernels of softmax(queries keys^T) entries, [..., N, 3], by plain matrix products."""
-        by_entry = (
-            entries.T.contiguous()
-        )  # a product with `entries` itself, three columns, takes thrice as long
+        by_entry = entries.T.contiguous()  # a product with three columns takes thrice as long
 
         def blended(queries: Tensor) -> Tensor:
-            # By `bmm`, as the gradient of `keys` in a plain product takes ten times as long: 8 % of a step.
+            # By `bmm`, as the gradient of `keys` in a plain product takes three times as long.
             logits = torch.bmm(queries, keys.T.expand(len(queries), -1, -1))
             return from_blending(F.linear(torch.softmax(logits, -1), by_entry), self.blending)
 

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 import tifffile
 from commands import refused, run
 from PIL import Image
@@ -12,11 +11,6 @@ from PIL import Image
 from sr_model.cli.evaluate import main as evaluate
 from sr_model.evaluation import cost
 from sr_model.evaluation import evaluate as evaluation
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
 
 
 def test_every_image_at_every_scale_and_the_means(checkpoint, photographs):

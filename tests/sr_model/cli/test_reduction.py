@@ -2,16 +2,10 @@
 
 from pathlib import Path
 
-import pytest
 from commands import refused, run
 
 from sr_model.cli.evaluate import main as evaluate
 from sr_model.cli.upscale import main as upscale
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
 
 
 def test_bicubic_is_the_default_and_each_kernel_makes_a_result_of_its_own(checkpoint, photographs):

@@ -7,27 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from commands import refused, run
+from commands import refused, run, size
 from PIL import Image
 
 from dgp_mining import shipped
 from sr_model.cli.upscale import main as upscale
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def small(photographs: Path) -> Path:
-    """A picture of 48x40 pixels."""
-    return photographs / "0.png"
-
-
-def size(path: str) -> tuple[int, int]:
-    with Image.open(path) as image:
-        return image.size
 
 
 def test_any_scale_and_any_size(checkpoint, small):
@@ -181,8 +165,8 @@ def test_options_that_contradict_each_other_are_usage_errors(checkpoint, photogr
     model = ("--model", checkpoint)
     refused(run(upscale, small, *model), 2, "--scale", "--size")
     refused(run(upscale, small, "--scale", 2, "--size", "4x4", *model), 2, "--scale", "--size")
-    for size in ("100", "x", "0x90", "x-1", "4.5x", "1x2x3"):
-        refused(run(upscale, small, "--size", size, *model), 2, "--size", "1920x1080", "1920x ")
+    for wrong in ("100", "x", "0x90", "x-1", "4.5x", "1x2x3"):
+        refused(run(upscale, small, "--size", wrong, *model), 2, "--size", "1920x1080", "1920x ")
     refused(run(upscale, small, "--scale", 2, "--window", "1,2,3", *model), 2, "10,20,16,9")
     refused(run(upscale, small, "--scale", 2, "--window", "1,2,0,3", *model), 2, "10,20,16,9")
     refused(

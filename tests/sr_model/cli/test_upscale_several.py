@@ -4,26 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import refused, run
-from PIL import Image
+from commands import refused, run, size
 
 from sr_model.cli.upscale import main as upscale
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def small(photographs: Path) -> Path:
-    """A picture of 48x40 pixels."""
-    return photographs / "0.png"
-
-
-def size(path: str) -> tuple[int, int]:
-    with Image.open(path) as image:
-        return image.size
 
 
 def test_two_images_of_a_pattern_never_overwrite_each_other(checkpoint, photographs, monkeypatch):

@@ -16,7 +16,7 @@ from sr_model import PROTOCOLS, upscale
 from sr_model.evaluation.protocol import compare, low_resolution, with_ensemble
 from sr_model.image_io.reader import read_source_image
 from sr_model.networks.base import Network
-from sr_model.upscaling import upscale as upscaling
+from sr_model.upscaling.encoding import Encoding, encode_layers, ensemble_bytes
 from sr_model.upscaling.ensemble import TURNS, Turn, one_field
 from sr_model.upscaling.field_file import load_field
 from sr_model.upscaling.files import UpscaleRequest, upscale_file
@@ -133,8 +133,8 @@ def test_an_ensemble_larger_than_memory_is_drawn_in_strips(dictionary, tmp_path,
     pixels = (255 * faint(400, 12, 4)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     size, told = (round(400 * scale), round(12 * scale)), []
-    memory = upscaling.ensemble_bytes(network, (280, 12), 4)
-    assert upscaling.ensemble_bytes(network, (400, 12), 4) > memory
+    memory = ensemble_bytes(network, (280, 12), 4)
+    assert ensemble_bytes(network, (400, 12), 4) > memory
     monkeypatch.setattr("sr_model.upscaling.files.check_target", lambda *arguments: None)
     upscale_file(
         tmp_path / "a.png",
@@ -152,7 +152,7 @@ def test_an_ensemble_larger_than_memory_is_drawn_in_strips(dictionary, tmp_path,
 def test_an_ensemble_for_which_there_is_no_memory_at_all_is_one_sentence(dictionary):
     network, image = random_continuoussr(dictionary), faint(20, 20)
     with pytest.raises(TooLarge, match=r"eight turns of 20x20 pixels.*memory= allows.*leave out ensemble="):
-        upscaling.encode_layers(image, network, memory=10_000, ensemble=True)
+        encode_layers(image, network, Encoding(memory=10_000, ensemble=True))
 
 
 def test_progress_goes_once_through_all_turns(dictionary, tmp_path):

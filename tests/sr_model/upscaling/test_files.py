@@ -16,7 +16,7 @@ from dgp_mining.images.reader import ImageError
 from splat2d.backends import cpu
 from sr_model import GSASR, PRESETS, ContinuousSR, upscale
 from sr_model.image_io.reader import read_source_image
-from sr_model.upscaling import upscale as upscaling
+from sr_model.upscaling import encoding
 from sr_model.upscaling.files import UpscaleRequest, upscale_file
 
 PEAK = """
@@ -102,8 +102,8 @@ def test_of_a_window_no_more_is_encoded_than_shows_in_it(
     pixels = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
     Image.fromarray(pixels).resize((240, 200), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
     window, encoded = (101.5, 90, 20, 11), []
-    encode = upscaling.encode
-    monkeypatch.setattr(upscaling, "encode", lambda net, image, **how: encoded.append(image.shape[:2])
+    encode = encoding.encode
+    monkeypatch.setattr(encoding, "encode", lambda net, image, **how: encoded.append(image.shape[:2])
                         or encode(net, image, **how))  # fmt: skip
     part, whole = tmp_path / "part.png", tmp_path / "whole.png"
     upscale_file(tmp_path / "a.png", part, UpscaleRequest(3.0, window=window), model)
