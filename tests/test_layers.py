@@ -18,7 +18,8 @@ LAYERS = {
         backends: atomic_write
         version:
         rendering: backends
-        field: rendering backends atomic_write
+        weighted_mean:
+        field: rendering backends atomic_write weighted_mean
     """,
     "dgp_mining": """
         duration:

@@ -15,6 +15,7 @@ from torch import Tensor
 from .atomic_write import atomic_write
 from .backends.cpu import MAX_CHANNELS
 from .rendering import DEFAULT_CUTOFF, render, render_rows
+from .weighted_mean import divided_by_weight, near_gaps, only
 
 FORMAT = "splat2d-field/1"
 NEWER_FORMAT = "splat2d-field/2"
@@ -238,9 +239,9 @@ class GaussianField:
         size, field = self._placed(size, footprint)
 
         def drawn(one: GaussianField) -> Tensor:
-            return render(one.means, one.cholesky, one.colors, size, counts=self.counts, cutoff=cutoff)
+            return render(one.means, one.cholesky, one.colors, size, counts=one.counts, cutoff=cutoff)
 
-        return self.mean(field, drawn) if self.normalised else drawn(field)
+        return self.mean(field, drawn, cutoff=cutoff) if self.normalised else drawn(field)
 
     def render_bands(
         self,
@@ -267,9 +268,10 @@ class GaussianField:
 
             def drawn(one: GaussianField, window: tuple[int, int] = window) -> Tensor:
                 gaussians = (one.means, one.cholesky, one.colors)
-                return render_rows(*gaussians, size, window, counts=self.counts, cutoff=cutoff)
+                return render_rows(*gaussians, size, window, counts=one.counts, cutoff=cutoff)
 
-            yield top, self.mean(field, drawn) if self.normalised else drawn(field)
+            band = self.mean(field, drawn, top=top, cutoff=cutoff) if self.normalised else drawn(field)
+            yield top, band
 
     def _placed(self, size: tuple[int, int] | None, footprint: bool) -> tuple[tuple[int, int], GaussianField]:
         """Return the size in pixels, and the field in the units of those pixels, to be rendered as a sum."""
@@ -281,20 +283,33 @@ class GaussianField:
             field = field.widen(*variances)
         return (height, width), field
 
-    def mean(self, placed: GaussianField, drawn: Callable[[GaussianField], Tensor]) -> Tensor:
+    def mean(
+        self,
+        placed: GaussianField,
+        drawn: Callable[[GaussianField], Tensor],
+        *,
+        top: int = 0,
+        cutoff: float = DEFAULT_CUTOFF,
+    ) -> Tensor:
         """Draw this `normalised` field, divide by its weights, and fill the gaps between its Gaussians.
 
         Args:
             placed: the field `with_weights`, in the units of the pixels that are drawn.
-            drawn: renders such a field, or a part of its picture, as a sum.
+            drawn: renders such a field, or some rows of its picture, as a sum, with its `counts`.
+            top: the first row of the picture that `drawn` renders.
+            cutoff: that of `drawn`.
         """
         pixels = drawn(placed)
-        reached = pixels[:, -1:] > 0
-        if reached.all():
-            return divided_by_weight(pixels)
-        y, x = (now / own for now, own in zip(placed.size, self.size, strict=True))
-        blurred = drawn(placed.widen(GAP_VARIANCE * x * x, GAP_VARIANCE * y * y))
-        return torch.where(reached, divided_by_weight(pixels), divided_by_weight(blurred))
+        gaps = pixels[:, -1] == 0  # and not NaN, as are rows that a GPU cannot render
+        if gaps.any():
+            y, x = (now / own for now, own in zip(placed.size, self.size, strict=True))
+            added = (GAP_VARIANCE * x * x, GAP_VARIANCE * y * y)
+            parts = (placed.means, placed.cholesky, placed.colors)
+            near = near_gaps(*parts[:2], gaps, top=top, added=added, cutoff=cutoff)
+            means, cholesky, colors, counts = only(near, *parts, placed.counts)
+            kept = replace(placed, means=means, cholesky=cholesky, colors=colors, counts=counts)
+            pixels = torch.where(gaps[:, None], drawn(kept.widen(*added)), pixels)
+        return divided_by_weight(pixels)
 
     def with_weights(self) -> GaussianField:
         """Return a field whose sum `divided_by_weight` is this one: itself unless `normalised`.
@@ -351,15 +366,6 @@ class GaussianField:
         n = self.means.shape[1]
         index = torch.arange(n, device=self.means.device)[None].expand(len(self), n)
         return index < (n if self.counts is None else self.counts[:, None])
-
-
-def divided_by_weight(pixels: Tensor) -> Tensor:
-    """Divide rendered colours by the last channel, the sum of weights: [B, C + 1, H, W] -> [B, C, H, W].
-
-    A pixel that no Gaussian reaches is 0.
-    """
-    colors, weight = pixels[:, :-1], pixels[:, -1:]
-    return colors / torch.where(weight > 0, weight, 1.0)
 
 
 def _from_parts(path: str, tensors: dict[str, Tensor], header: dict[str, str]) -> GaussianField:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from splat2d import GaussianField, render
-from splat2d.field import PIXEL_VARIANCE, divided_by_weight
+from splat2d.field import PIXEL_VARIANCE
+from splat2d.weighted_mean import divided_by_weight
 
 from ..config.training_settings import TrainSettings
 from .samples import Batch

@@ -159,7 +159,8 @@ class _Correction:
             def drawn(one: GaussianField, rows: slice = block.of) -> Tensor:
                 return _rows(one, (height, width), rows)
 
-            pixels = field.mean(placed, drawn) if field.normalised else drawn(placed)
+            top = block.of.start
+            pixels = field.mean(placed, drawn, top=top) if field.normalised else drawn(placed)
             fewer = block.along(-2, pixels.clamp_(0, 1))
             for across in columns:
                 reduced[..., block.into, across.into] = across.along(-1, fewer[..., across.of])
