@@ -1,4 +1,4 @@
-"""Gaps of normalised fields are filled by the Gaussians near them, with the bits of the whole blurred field."""
+"""Gaps of normalised fields are filled by the Gaussians near them, as by the whole blurred field: same bits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from splat2d.backends import cpu
 from splat2d.field import GAP_VARIANCE
 from splat2d.weighted_mean import divided_by_weight, near_gaps, only
 
-SIZES = [(40, 56), (130, 170), (60, 300)]
-"""x1, x3.1 and unequal scales of (40, 56)."""
+SIZES = [(40, 56), (60, 170)]
+"""x1 and unequal scales of (40, 56)."""
 WIDTHS = {"few gaps": 0.45, "many gaps": 0.12, "nearly only gaps": 0.02}
 """Factors for the Gaussians of `gappy`."""
 
@@ -40,8 +40,10 @@ def whole(field: GaussianField, size: tuple[int, int], cutoff: float) -> tuple[t
     return torch.where(gaps, divided_by_weight(smooth), divided_by_weight(sharp)), gaps
 
 
-@pytest.mark.parametrize("fewer", [True, False])
-@pytest.mark.parametrize("counts", [None, torch.tensor([900, 310])])
+@pytest.mark.parametrize(
+    ("counts", "fewer"),
+    [(None, False), (torch.tensor([900, 310]), False), (torch.tensor([310, 900]), True)],
+)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("size", SIZES)
 def test_gaps_have_the_bits_of_the_whole_blurred_field(
