@@ -1,4 +1,4 @@
-"""Gaps of normalised fields are filled by the Gaussians near them, as by the whole blurred field: same bits."""
+"""Gaps of normalised fields are filled by the Gaussians near them, with the bits of the whole field."""
 
 from __future__ import annotations
 
