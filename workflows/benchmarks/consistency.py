@@ -6,7 +6,8 @@
 The first table has the PSNR of results (protocol `benchmark`) after 0 to 5 rounds of back-projection and
 after as many as by default; behind a slash is the PSNR of these results, reduced again by the kernel that
 made the LR image, against that image. The second has the PSNR where LR images were made by other kernels,
-with noise or as JPEG: of the network alone, corrected for bicubic as by default, and for the kernel itself.
+with noise or as JPEG: of bicubic interpolation, of the network alone, corrected for bicubic as by default,
+and for the kernel itself, with differences from the interpolation.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from measure import machine, parser, print_progress, print_table, threads, write
 from PIL import Image
 from torch import Tensor
 
+from sr_model.degradation import bicubic
 from sr_model.degradation.resize import resize
 from sr_model.evaluation.evaluate import read_pixels
 from sr_model.evaluation.metrics import psnr
@@ -105,12 +107,13 @@ def by_rounds(network: Network, hr: Tensor, scale: float) -> list[tuple[float, f
 
 
 def by_correction(network: Network, hr: Tensor, scale: float, maker: Maker) -> list[float]:
-    """PSNR by CORRECTIONS."""
+    """PSNR of bicubic interpolation, and by CORRECTIONS."""
     lr, hr = low_resolution(hr, scale, PROTOCOL.lr)
     lr = maker(hr, (lr.shape[1], lr.shape[2]), np.random.default_rng(0))
     own = "none" if maker.kernel == "nearest" else maker.kernel
-    made = results(network, lr, (hr.shape[1], hr.shape[2]), [(one, None) for one in ("none", "bicubic", own)])
-    return [psnr_of(one, hr, scale) for one in made]
+    size = (hr.shape[1], hr.shape[2])
+    made = results(network, lr, size, [(one, None) for one in ("none", "bicubic", own)])
+    return [psnr_of(one, hr, scale) for one in (bicubic(lr, size, PROTOCOL.lr) / 255, *made)]
 
 
 def means(images: Sequence[Tensor], what: str, measure: Callable[[Tensor], list]) -> list:
@@ -156,7 +159,7 @@ def main() -> None:
     )
     print()
     print_table(
-        ["made by", *CORRECTIONS],
+        ["made by", "interpolated", *CORRECTIONS],
         [
             [name, f"{row[0]:.2f}", *(f"{one:.2f} ({one - row[0]:+.2f})" for one in row[1:])]
             for name, row in made.items()
