@@ -17,7 +17,10 @@ from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 
 FOLDER = Path(__file__).parents[3] / "workflows" / "studies"
-OTHERS = {"study", "metrics_of_libraries", "reader_against_others", "other_decoders", "decoding_process"}
+OTHERS = {
+    *("study", "metrics_of_libraries", "reader_against_others", "other_decoders", "decoding_process"),
+    *("peers", "peer_networks", "keras_network"),
+}
 """What they share, and studies of libraries instead of fits."""
 STUDIES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in OTHERS)
 
