@@ -5,16 +5,19 @@
 All on one core, in processes that keep freed memory (`sr_model.memory.keep_freed_memory`), as sr-upscale and
 sr-train do. Three parts, each printed as a table with the ratio to its baseline:
 
-- `picture`: 255x255 pixels to x4, from tensor to tensor: encoding and rendering. Baseline: the faster of IMDN
-  (imdn.py) in torch's default memory layout and in channels-last. CPU seconds are medians of runs that
-  alternate; peak memory above that of the loaded network is measured in a process of its own.
+- `picture`: the centre of a sample photograph, 255x255 pixels, to x4, from tensor to tensor: encoding and
+  rendering by --model (default: the reference model) and by the preset `light`; and what sr-upscale does, which
+  also corrects the field (--reduction). Baseline: the faster of IMDN (imdn.py) in torch's default memory layout
+  and in channels-last. CPU seconds are medians of runs that alternate; peak memory above that of the loaded
+  network is measured in a process of its own.
 - `training`: a step of the presets at the same batch and crop, in float32 and in bfloat16. Baseline: `light`.
 - `photograph`: `sr-upscale` of a synthetic photograph to x2, PNG to PNG, as a program: wall and CPU seconds
   from its start to its end, and its peak memory. Baseline: the model --previous. 24 megapixels take half an
   hour with the preset `light`.
 
-Weights are random unless --model names a file: neither time nor memory depends on them, but for the sizes of
-the kernels that are rendered.
+Weights are random where a row is called by its preset: neither time nor memory depends on them, but for the
+sizes of the kernels that are rendered, and of the gaps between them. So the picture is a photograph: in white
+noise, which nobody upscales, a trained network leaves gaps, whose filling would be a part of the time.
 """
 
 from __future__ import annotations
@@ -49,8 +52,8 @@ from PIL import Image
 from torch import Tensor
 
 from dgp_mining import Dictionary
-from sr_model import PRESETS
-from sr_model.checkpoints.checkpoint import Checkpoint, load
+from sr_model import PRESETS, upscale
+from sr_model.checkpoints.checkpoint import Checkpoint
 from sr_model.memory import keep_freed_memory
 from sr_model.networks.base import Network
 from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
@@ -59,12 +62,17 @@ from sr_model.networks.registry import build_network
 from sr_model.training.distributed import DistributedContext
 from sr_model.training.samples import Batch
 from sr_model.training.state import TrainingState
+from sr_model.upscaling.upscale import as_network
 
 SCALE = 4
 IMDN_LAYOUTS = {"IMDN, default layout": torch.contiguous_format, "IMDN, channels-last": torch.channels_last}
 OURS = ("light", "span")
 """Presets, the baseline of training first."""
 BASELINE = OURS[0]
+REFERENCE = "reference model"
+CORRECTED = ", with the correction"
+"""End of the name of a row that is upscaled as by sr-upscale."""
+PHOTOGRAPH = Path(__file__).resolve().parents[2] / "data/samples/heldout/chelsea.png"
 PARTS = ("picture", "training", "photograph")
 Upscale = Callable[[Tensor], Tensor]
 
@@ -72,7 +80,9 @@ Upscale = Callable[[Tensor], Tensor]
 def main() -> None:
     options = parser(__doc__.splitlines()[0], "inference.json")
     options.add_argument("--parts", default=",".join(PARTS), help="parts to run, separated by commas")
-    options.add_argument("--model", type=Path, help="checkpoint to upscale with (default: preset span)")
+    options.add_argument(
+        "--model", type=Path, help="checkpoint to upscale with (default: the reference model)"
+    )
     options.add_argument("--previous", type=Path, help="checkpoint to compare with (default: preset light)")
     options.add_argument(
         "--rounds", type=int, default=9, help="timings, of which medians are taken (default 9)"
@@ -99,10 +109,10 @@ def main() -> None:
 def picture(chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Print and return CPU seconds and peak memory of every row."""
     side = 17 if chosen.quick else 255
-    image = _noise(1, side)
-    names: dict[str, Path | None] = dict.fromkeys((*IMDN_LAYOUTS, *OURS))
-    if chosen.model:
-        names[chosen.model.name] = chosen.model
+    image = _centre(side)
+    model = chosen.model.name if chosen.model else REFERENCE
+    names: dict[str, Path | None] = dict.fromkeys((*IMDN_LAYOUTS, BASELINE))
+    names |= dict.fromkeys((model, model + CORRECTED), chosen.model)
     made = {name: upscaler(name, path) for name, path in names.items()}
     parameters = {name: count for name, (_, count) in made.items()}
     with torch.inference_mode():
@@ -110,7 +120,7 @@ def picture(chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
         taken = medians(in_turns(runs, chosen.rounds, f"{side}x{side} to x{SCALE}", time.process_time))
     memory = {name: in_new_process(peak_of, name, path, side) for name, path in names.items()}
     fastest = min(IMDN_LAYOUTS, key=lambda name: taken[name])
-    print(f"\n{side}x{side} pixels to x{SCALE}, encoding and rendering; ratios to {fastest}")
+    print(f"\n{side}x{side} pixels of {PHOTOGRAPH.name} to x{SCALE}; ratios to {fastest}")
     rows = [
         [
             name,
@@ -127,13 +137,17 @@ def picture(chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 
 def upscaler(name: str, path: Path | None = None) -> tuple[Upscale, int]:
-    """Return what upscales a tensor [1, 3, h, w], and its parameters: IMDN, a preset or a checkpoint."""
+    """Return what upscales a tensor [1, 3, h, w], and its parameters: IMDN, a preset or a model.
+
+    `path` is the checkpoint of a model; None for the reference model.
+    """
     if name in IMDN_LAYOUTS:
         layout = IMDN_LAYOUTS[name]
         imdn = IMDN(SCALE).eval().to(memory_format=layout)
         return lambda image: imdn(image.contiguous(memory_format=layout)), _parameters(imdn)
-    network = load(path, "cpu") if path else network_of(name)
-    return lambda image: _rendered(network, image), _parameters(network)
+    network = network_of(name) if name in OURS else as_network(path)
+    run = _by_sr_upscale if name.endswith(CORRECTED) else _rendered
+    return lambda image: run(network, image), _parameters(network)
 
 
 def network_of(name: str) -> Network:
@@ -154,6 +168,11 @@ def _rendered(network: Network, image: Tensor) -> Tensor:
     return network(image, SCALE).render((SCALE * height, SCALE * width))
 
 
+def _by_sr_upscale(network: Network, image: Tensor) -> Tensor:
+    pixels = (image[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    return torch.from_numpy(upscale(pixels, SCALE, model=network))
+
+
 def _parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
@@ -165,8 +184,16 @@ def peak_of(name: str, path: Path | None, side: int) -> int:
     run, _ = upscaler(name, path)
     with torch.inference_mode():
         run(_noise(1, 16))  # what is loaded on first use
-        image = _noise(1, side)
+        image = _centre(side)
         return peak_above_start(lambda: run(image))
+
+
+def _centre(side: int) -> Tensor:
+    """The centre of the photograph, [1, 3, side, side] in [0, 1]."""
+    pixels = np.asarray(Image.open(PHOTOGRAPH).convert("RGB"))
+    top, left = ((extent - side) // 2 for extent in pixels.shape[:2])
+    part = np.ascontiguousarray(pixels[top : top + side, left : left + side].transpose(2, 0, 1))
+    return torch.from_numpy(part)[None] / 255
 
 
 def _noise(batch: int, side: int) -> Tensor:

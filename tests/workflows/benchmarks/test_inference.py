@@ -11,8 +11,10 @@ def test_inference_prints_ratios_to_the_faster_imdn(quick):
     seconds = {name: row["CPU s"] for name, row in written["picture"].items()}
     baseline = min((name for name in seconds if name.startswith("IMDN")), key=seconds.get)
     assert f"ratios to {baseline}" in printed
-    row = next(line for line in printed.splitlines() if line.startswith("span"))
-    assert f" {seconds['span'] / seconds[baseline]:.2f} " in row
+    for name in ("reference model", "reference model, with the correction"):
+        row = next(line for line in printed.splitlines() if line.startswith(f"{name}  "))
+        assert f" {seconds[name] / seconds[baseline]:.2f} " in row
+    assert list(seconds)[2:] == ["light", "reference model", "reference model, with the correction"]
     assert all(row["bytes"] > 0 for row in written["picture"].values())
 
 
