@@ -14,8 +14,9 @@ SOURCES = {"splat2d": ROOT / "cuda/splat2d", "dgp_mining": ROOT / "dgp_mining", 
 LAYERS = {
     "splat2d": """
         atomic_write:
+        native_library:
         matlab_imresize:
-        backends: atomic_write
+        backends: atomic_write native_library
         version:
         rendering: backends
         weighted_mean:
@@ -49,8 +50,9 @@ LAYERS = {
         checks:
         scaling:
         degradation:
-        initialisation:
-        encoders: initialisation
+        convolution:
+        initialisation: convolution
+        encoders: convolution initialisation
         networks.mlp: initialisation
         networks.bicubic_start:
         networks.base: checks encoders networks.bicubic_start

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..convolution import convolve
 from ..initialisation import Conv2d
 from .encoder import Encoder
 
@@ -43,7 +44,7 @@ class SPAN(Encoder):
         assert self.fuse.bias is not None  # so that its type is known
         assert self.tail.bias is not None
         kernel = torch.einsum("om,mixy->oixy", of_tail, self.tail.weight)
-        fused = F.conv2d(last, kernel, self.fuse.bias + of_tail @ self.tail.bias, padding=1)
+        fused = convolve(last, kernel, self.fuse.bias + of_tail @ self.tail.bias)
         for part, weight in ((shallow, of_shallow), (first, of_first), (inner, of_inner)):
             fused = _plus_product(fused, part, weight)
         return fused

@@ -216,9 +216,12 @@ def uses_bf16(settings: TrainSettings, device: torch.device) -> bool:
 
 
 def fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions are faster than float32: on GPUs, and CPUs with AMX or AVX512_BF16."""
-    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # private, absent from old torch
-    return device.type == "cuda" or any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    """Whether training in bfloat16 is faster than in float32: on GPUs, and CPUs with AMX.
+
+    With AVX512_BF16 alone it is not: convolutions by Winograd's algorithm in float32 are as fast.
+    """
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private, absent from old torch
+    return device.type == "cuda" or has_amx()
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

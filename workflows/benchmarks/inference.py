@@ -6,11 +6,12 @@ All on one core, in processes that keep freed memory (`sr_model.memory.keep_free
 sr-train do. Three parts, each printed as a table with the ratio to its baseline:
 
 - `picture`: the centre of a sample photograph, 255x255 pixels, to x4, from tensor to tensor: encoding and
-  rendering by --model (default: the reference model) and by the preset `light`; and what sr-upscale does, which
-  also corrects the field (--reduction). Baseline: the faster of IMDN (imdn.py) in torch's default memory layout
-  and in channels-last. CPU seconds are medians of runs that alternate; peak memory above that of the loaded
-  network is measured in a process of its own.
-- `training`: a step of the presets at the same batch and crop, in float32 and in bfloat16. Baseline: `light`.
+  rendering by --model (default: the reference model) and by the preset `light`; and what sr-upscale does,
+  which also corrects the field (--reduction). Baseline: the faster of IMDN (imdn.py) in torch's default
+  memory layout and in channels-last. CPU seconds are medians of runs that alternate; peak memory above that
+  of the loaded network is measured in a process of its own.
+- `training`: a step of the presets at the same batch and crop, in float32 and in bfloat16, and in float32
+  with torch's convolutions too. Baseline: `light` with these.
 - `photograph`: `sr-upscale` of a synthetic photograph to x2, PNG to PNG, as a program: wall and CPU seconds
   from its start to its end, and its peak memory. Baseline: the model --previous. 24 megapixels take half an
   hour with the preset `light`.
@@ -54,6 +55,7 @@ from torch import Tensor
 from dgp_mining import Dictionary
 from sr_model import PRESETS, upscale
 from sr_model.checkpoints.checkpoint import Checkpoint
+from sr_model.convolution import winograd
 from sr_model.memory import keep_freed_memory
 from sr_model.networks.base import Network
 from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
@@ -67,8 +69,7 @@ from sr_model.upscaling.upscale import as_network
 SCALE = 4
 IMDN_LAYOUTS = {"IMDN, default layout": torch.contiguous_format, "IMDN, channels-last": torch.channels_last}
 OURS = ("light", "span")
-"""Presets, the baseline of training first."""
-BASELINE = OURS[0]
+"""Presets, the baseline of training and of photographs first."""
 REFERENCE = "reference model"
 CORRECTED = ", with the correction"
 """End of the name of a row that is upscaled as by sr-upscale."""
@@ -111,7 +112,7 @@ def picture(chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
     side = 17 if chosen.quick else 255
     image = _centre(side)
     model = chosen.model.name if chosen.model else REFERENCE
-    names: dict[str, Path | None] = dict.fromkeys((*IMDN_LAYOUTS, BASELINE))
+    names: dict[str, Path | None] = dict.fromkeys((*IMDN_LAYOUTS, OURS[0]))
     names |= dict.fromkeys((model, model + CORRECTED), chosen.model)
     made = {name: upscaler(name, path) for name, path in names.items()}
     parameters = {name: count for name, (_, count) in made.items()}
@@ -203,21 +204,35 @@ def _noise(batch: int, side: int) -> Tensor:
 # A training step
 
 
-def training(chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Print and return CPU seconds of a step by precision and preset."""
+def training(chosen: argparse.Namespace) -> dict[str, float]:
+    """Print and return CPU seconds of a step by preset and way of computing."""
     batch, crop, scale = (2, 12, 2) if chosen.quick else (16, 24, 3)
     sample = Batch(_noise(batch, crop), (_noise(batch, crop * scale),))
-    rows, figures = [], {}
-    for precision in ("float32", "bfloat16"):
-        runs = {name: _step(name, precision, sample) for name in OURS}
-        taken = medians(in_turns(runs, chosen.rounds, f"a step in {precision}", time.process_time))
-        figures[precision] = taken
-        rows += [
-            [f"{name}, {precision}", f"{s:.3f}", f"{s / taken[BASELINE]:.2f}"] for name, s in taken.items()
-        ]
-    print(f"\na training step: {batch} crops of {crop}x{crop} LR pixels at x{scale}; ratios to {BASELINE}")
+    ways = {
+        "float32, torch's convolutions": ("float32", None),
+        "float32": ("float32", winograd.LIBRARY),
+        "bfloat16": ("bfloat16", winograd.LIBRARY),
+    }
+    runs = {}
+    for way, (precision, library) in ways.items():
+        for name in OURS:
+            step = _step(name, precision, sample)
+            runs[f"{name}, {way}"] = lambda step=step, library=library: _with_library(library, step)
+    taken = medians(in_turns(runs, chosen.rounds, "a step", time.process_time))
+    baseline = next(iter(runs))
+    rows = [[name, f"{s:.3f}", f"{s / taken[baseline]:.2f}"] for name, s in taken.items()]
+    print(f"\na training step: {batch} crops of {crop}x{crop} LR pixels at x{scale}; ratios to {baseline}")
     print_table(["", "CPU s", "ratio"], rows)
-    return figures
+    return taken
+
+
+def _with_library(library: object, run: Callable[[], object]) -> None:
+    """Run with the library of convolutions, or if `library` is None with torch's convolutions."""
+    present, winograd.LIBRARY = winograd.LIBRARY, library
+    try:
+        run()
+    finally:
+        winograd.LIBRARY = present
 
 
 def _step(name: str, precision: str, sample: Batch) -> Callable[[], object]:

@@ -7,16 +7,15 @@ neither Python nor torch. If it is missing, `LIBRARY` is None and `splat2d` rend
 from __future__ import annotations
 
 import ctypes
-import sys
 import warnings
-from collections.abc import Iterator
 from ctypes import c_float, c_int32, c_int64, c_void_p
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from ..native_library import library_paths, open_library
 
 ABI = 4
 """Version of the C interface (api.h) that this module calls; a library of another version is not loaded."""
@@ -28,7 +27,6 @@ LARGEST, SMALLEST = 1e15, 1e-15
 """Limits of values that can be rendered (api.cpp): within them no intermediate result overflows."""
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 
-_SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 _BAD_GAUSSIAN, _NO_MEMORY = -3, -2  # api.h's Status
 
 
@@ -120,34 +118,15 @@ ENTRY_POINTS: dict[str, type[ctypes.Structure]] = {
 """Name of a function of the library, without `splat2d_` -> its struct of arguments."""
 
 
-def library_paths() -> Iterator[Path]:
-    """Yield the library's possible paths: in the installed package, then in the checkout, newest first."""
-    yield Path(str(files("splat2d") / f"splat2d{_SUFFIX}"))
-    build = Path(__file__).resolve().parents[3] / "build"
-    yield from sorted(build.glob(f"*/splat2d{_SUFFIX}"), key=lambda p: p.stat().st_mtime, reverse=True)
-
-
 def load(path: Path) -> ctypes.CDLL | None:
     """Load the library at `path`; return None if its interface has another version.
 
     Raises ImportError if the size of a struct differs from its mirror here.
     """
-    library = ctypes.CDLL(str(path))
-    if library.splat2d_abi() != ABI:
-        return None
-    library.splat2d_struct_size.restype = c_int64
-    for name, struct in ENTRY_POINTS.items():
-        size = library.splat2d_struct_size(name.encode())
-        if size != ctypes.sizeof(struct):
-            raise ImportError(
-                f"{path}: the arguments of splat2d_{name} have {size} bytes, not the {ctypes.sizeof(struct)} "
-                "that splat2d passes; rebuild the library"
-            )
-        getattr(library, f"splat2d_{name}").argtypes = [ctypes.POINTER(struct)]
-    return library
+    return open_library(path, "splat2d", ABI, ENTRY_POINTS)
 
 
-LIBRARY = next(filter(None, map(load, filter(Path.exists, library_paths()))), None)
+LIBRARY = next(filter(None, map(load, library_paths("splat2d", "splat2d"))), None)
 
 
 @cache

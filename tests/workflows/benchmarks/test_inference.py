@@ -18,10 +18,11 @@ def test_inference_prints_ratios_to_the_faster_imdn(quick):
     assert all(row["bytes"] > 0 for row in written["picture"].values())
 
 
-def test_a_training_step_is_timed_in_both_precisions(quick):
+def test_a_training_step_is_timed_in_both_precisions_and_with_the_convolutions_of_torch(quick):
     printed, written = quick("inference.py", "--parts", "training")
-    assert set(written["training"]) == {"float32", "bfloat16"}
-    assert "span, bfloat16" in printed
+    ways = ("float32, torch's convolutions", "float32", "bfloat16")
+    assert list(written["training"]) == [f"{name}, {way}" for way in ways for name in ("light", "span")]
+    assert "ratios to light, float32, torch's convolutions" in printed
 
 
 def test_a_photograph_is_upscaled_by_the_program_with_two_models(quick):
