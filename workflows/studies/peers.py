@@ -55,8 +55,9 @@ def main() -> None:
         upscalers = at_scale(scale, options)
         rows = {name: measured(run, sets, scale, name) for name, (run, _) in upscalers.items()}
         runs = {name: run for name, (run, _) in upscalers.items() if name != "bicubic"}
-        for name, seconds in in_turns(runs, 17 if options.quick else SIDE, options.rounds).items():
-            rows[name]["CPU s"] = seconds
+        if options.rounds:
+            for name, seconds in in_turns(runs, 17 if options.quick else SIDE, options.rounds).items():
+                rows[name]["CPU s"] = seconds
         for name, (_, parameters) in upscalers.items():
             rows[name]["parameters"] = parameters
         figures[f"x{scale}"] = rows
@@ -82,7 +83,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--scales", default="2,3,4", help="whole scales (default 2,3,4)")
     parser.add_argument("--model", type=Path, help="checkpoint (default: the reference model)")
     parser.add_argument("--without", default="", help="peers to leave out, parts of their names, by commas")
-    parser.add_argument("--rounds", type=int, default=5, help="timings (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="timings (default 5; 0 for none)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: the figures mean nothing")
     parser.add_argument("--out", type=Path, default=Path("studies/peers.json"), help="figures as JSON")
     options = parser.parse_args()
