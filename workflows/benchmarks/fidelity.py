@@ -70,6 +70,20 @@ def beside_an_edge(enlarge: Upscale) -> float:
     return float(max(np.abs(found[:, :64] - 51.0).max(), np.abs(found[:, 128:] - 204.0).max()))
 
 
+def along_lines(enlarge: Upscale) -> float:
+    """The largest range along straight lines, of one pixel and of two, level or upright, in levels."""
+    image = np.full((24, 48, 3), 255, np.uint8)
+    image[11], image[12], image[18] = 128, 20, 60
+    found = []
+    for turned in (image, image.swapaxes(0, 1)):
+        for scale in (2.0, 3.0, 4.0, 8.0):
+            large = enlarge(np.ascontiguousarray(turned), scale).astype(int)
+            lines = large if turned is image else large.swapaxes(0, 1)
+            edge = int(12 * scale)
+            found.append(float(np.ptp(lines[:, edge:-edge], axis=1).max()))
+    return max(found)
+
+
 def chroma(enlarge: Upscale, image: np.ndarray) -> float:
     """The largest difference between channels."""
     return max(float(np.ptp(enlarge(image, s).astype(int), axis=2).max()) for s in (2.0, 3.7))
@@ -105,6 +119,7 @@ def measure(enlarge: Upscale, wrapped: Upscale | None, side: int) -> dict[str, f
             enlarge, np.tile(np.array([60_000, 30_000, 500], np.uint16), (9, 11, 1))
         ),
         "two flat halves: largest departure 8 pixels from their edge": beside_an_edge(enlarge),
+        "straight lines: largest range along them": along_lines(enlarge),
         "grey noise as RGB: largest chroma": chroma(enlarge, grey),
         "the same, next to colour: largest chroma 12 pixels away": chroma(
             lambda image, s: enlarge(image, s)[:, : int(s * (side - 12))], part
