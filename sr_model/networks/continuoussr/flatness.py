@@ -34,20 +34,23 @@ def limit_additions(colours: Tensor, image: Tensor, contrast: float, cells: int)
     >>> limit_additions(torch.ones(1, 3, 16, 16), image, 0.01, 2).abs().max().item()
     0.0
     """
-    highest, lowest = _largest(image), -_largest(-image)
+    highest, lowest = largest_around(image), -largest_around(-image)
     varied = ((highest - lowest).amax(1, keepdim=True) / contrast).clamp(max=1)
-    colourful = (_largest(image.amax(1, keepdim=True) - image.amin(1, keepdim=True)) / contrast).clamp(max=1)
+    colourful = (largest_around(image.amax(1, keepdim=True) - image.amin(1, keepdim=True)) / contrast).clamp(
+        max=1
+    )
     grey = colours.mean(1, keepdim=True)
-    tint = (colours - grey) * _to_cells(colourful, cells)
-    return (grey + tint) * _to_cells(varied, cells)
+    tint = (colours - grey) * to_cells(colourful, cells)
+    return (grey + tint) * to_cells(varied, cells)
 
 
-def _largest(image: Tensor) -> Tensor:
+def largest_around(image: Tensor) -> Tensor:
     """Maximum over the 2 REACH + 1 rows and columns around each pixel; max_pool2d takes ten times as long."""
     for axis, padding in ((-1, [REACH, REACH, 0, 0]), (-2, [0, 0, REACH, REACH])):
         image = F.pad(image, padding, mode="replicate").unfold(axis, 2 * REACH + 1, 1).amax(-1)
     return image
 
 
-def _to_cells(image: Tensor, cells: int) -> Tensor:
+def to_cells(image: Tensor, cells: int) -> Tensor:
+    """Repeat each pixel for its k x k cells."""
     return F.interpolate(image, scale_factor=cells, mode="nearest")

@@ -25,8 +25,10 @@ from ...initialisation import Conv2d
 from ..base import Network
 from ..bicubic_start import BicubicStart
 from ..mlp import output_layer, per_cell_mlp, per_cell_trunk, per_gaussian, start_constant
+from .blending import isotropic
 from .covariance_heads import make_covariance_head
-from .flatness import limit_additions
+from .extrapolation import belief, faded
+from .flatness import REACH, limit_additions
 from .settings import ContinuousSRSettings
 
 BAND = 1 << 13
@@ -49,6 +51,7 @@ class ContinuousSR(Network):
 
     settings: ContinuousSRSettings
     conditioned = False
+    start_kernel: Tensor  # [3], in LR pixels
 
     def __init__(self, settings: ContinuousSRSettings, dictionary: Tensor | None) -> None:
         """Build the network with fresh weights.
@@ -73,6 +76,8 @@ class ContinuousSR(Network):
         offset_hidden = s.hidden if s.offset_hidden is None else s.offset_hidden
         self.offset = None if s.positions == "initial" else per_cell_mlp(channels, offset_hidden, 2)
         self.colour = per_cell_mlp(channels, s.hidden, 3)
+        start_kernel = isotropic(s.start_sigma / s.cells).float()
+        self.register_buffer("start_kernel", start_kernel, persistent=False)
         self.bicubic_start = BicubicStart(s.cells, s.start_sigma, s.normalised) if s.interpolate else None
         if s.interpolate:
             for head in filter(None, (self.offset, self.colour)):
@@ -82,6 +87,11 @@ class ContinuousSR(Network):
     @property
     def free_positions(self) -> bool:
         return self.settings.positions == "offsets"
+
+    @property
+    def radius(self) -> int | None:
+        inner = super().radius
+        return inner + REACH if inner is not None and self.settings.contrast else inner
 
     def margins(self, extent: int) -> tuple[int, int]:
         return self.settings.margin, self.settings.margin
@@ -99,9 +109,29 @@ class ContinuousSR(Network):
             colours = colours.view(len(image), *features.shape[-2:], 3).permute(0, 3, 1, 2)
             if self.settings.contrast:
                 colours = limit_additions(colours, image, self.settings.contrast, self.settings.cells)
+                means, cholesky, colours = self.believed(means, cholesky, colours, image)
             if self.bicubic_start is not None:
                 colours = colours + self.bicubic_start(image)
         return self.field(means, cholesky, per_gaussian(colours), (height, width))
+
+    def believed(
+        self, means: Tensor, cholesky: Tensor, colours: Tensor, image: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Fade what the heads predict into the bicubic start where they extrapolate.
+
+        Of means [B, N, 2] and cholesky [B, N, 3] in LR pixels, and colours [B, 3, k h, k w], which are to be
+        added to the interpolated ones of the image [B, 3, h, w].
+        """
+        batch, channels, rows, columns = colours.shape
+        nothing = colours.new_zeros(channels)
+        parts = [
+            (self.origins(colours), means),
+            (self.start_kernel, cholesky),
+            (nothing, per_gaussian(colours)),
+        ]
+        believed = belief(colours, image, self.settings.cells)
+        means, cholesky, added = faded(parts, believed, self.settings.cells)
+        return means, cholesky, added.view(batch, rows, columns, channels).permute(0, 3, 1, 2)
 
     def cell_features(self, image: Tensor) -> Tensor:
         """Map an image [B, 3, h, w] to the features of its cells, [B, features, k h, k w]."""
