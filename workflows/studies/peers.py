@@ -67,6 +67,7 @@ def main() -> None:
             print(f"{peer.name}: made for {peer.made_for}")
     options.images = ", ".join(sets)
     options.peers = options.peers.name
+    options.model = options.model.name if options.model else "reference"
     write_json(options, figures)
 
 
@@ -121,13 +122,13 @@ def measured(run: Upscale, sets: dict[str, list[Tensor]], scale: int, name: str)
     row: Row = {}
     for label, images in sets.items():
         scores = []
-        for index, image in enumerate(images):
-            print(f"{label}, x{scale}, {name}: {index + 1} of {len(images)}", file=sys.stderr)
+        for image in images:
             lr, hr = low_resolution(image, scale, PROTOCOL.lr)
             made = (run(lr).clamp(0, 1) * 255).round() / 255
             scores.append(score_comparison(Comparison(hr / 255, made, made), scale, PROTOCOL))
-        row[f"{label} psnr"] = statistics.mean(score.psnr for score in scores)
-        row[f"{label} ssim"] = statistics.mean(score.ssim for score in scores)
+        psnr, ssim = (statistics.mean(getattr(score, what) for score in scores) for what, _ in FIGURES)
+        row |= {f"{label} psnr": psnr, f"{label} ssim": ssim}
+        print(f"{label}, x{scale}, {name}: {psnr:.2f} dB / {ssim:.4f}", file=sys.stderr, flush=True)
     return row
 
 
