@@ -8,9 +8,9 @@
 
 Each peer upscales the LR images of the protocol `benchmark` (MATLAB's bicubic), and is measured by it: luma,
 a border of as many pixels as the scale left out, 8 bits. What is not in the folder --peers, or not installed,
-is named and left out. CPU seconds are for 255x255 pixels to the scale, on one core, medians of rounds in
-which all take turns; the reference model's include its correction. Published figures of the same sets are
-printed below, with their sources.
+is named and left out. CPU seconds are for 255x255 pixels of a photograph to the scale, on one core, medians
+of rounds in which all take turns; the reference model's include its correction. Published figures of the
+same sets are printed below, with their sources.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ def measured(run: Upscale, sets: dict[str, list[Tensor]], scale: int, name: str)
 
 def in_turns(runs: dict[str, Callable[[Tensor], object]], side: int, rounds: int) -> dict[str, float]:
     """Return the median CPU seconds of each, of rounds in which all take turns, after one that warms up."""
-    image = torch.randint(256, (3, side, side), generator=torch.Generator().manual_seed(0)).byte()
+    height, width = (photograph := read_pixels(SAMPLES / "chelsea.png")).shape[1:]
+    top, left = (height - side) // 2, (width - side) // 2
+    image = photograph[:, top : top + side, left : left + side]
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
