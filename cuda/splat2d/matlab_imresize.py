@@ -123,7 +123,7 @@ def resize_band(
     centre = (np.arange(out) + 0.5) / ratio - 0.5
     first = np.floor(centre - 2 * stretch).astype(np.int64)
     position = first + np.arange(taps)[:, None]
-    weights = _cubic((centre - position) / stretch)
+    weights = cubic((centre - position) / stretch)
     weights /= weights.sum(0)
     if border == "replicate":
         indices = position.clip(0, extent - 1)
@@ -134,7 +134,7 @@ def resize_band(
     return torch.from_numpy(indices[used]), torch.from_numpy(weights[used])
 
 
-def _cubic(x: np.ndarray) -> np.ndarray:
+def cubic(x: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution kernel with a = -0.5."""
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x**2 + 1

@@ -221,7 +221,8 @@ def _upscaled(
         if grey:  # as `encode` does
             field = replace(field, colors=field.colors.mean(2, keepdim=True).expand_as(field.colors))
         at = scales[::-1] if TURNS[index].transposed else scales
-        return made_consistent(model, field, small, at, protocol.reduction)
+        corner = TURNS[index].of_place((0.0, 0.0), (lr.shape[1], lr.shape[2]))
+        return made_consistent(model, field, small, at, protocol.reduction, origin=corner)
 
     fields = list(turned_fields(encoded, image)) if protocol.ensemble else [encoded(0, image)]
     if canvas != (lr.shape[1], lr.shape[2]):

@@ -29,15 +29,16 @@ Reduction = Literal["bicubic", "bilinear", "area", "lanczos", "none"]
 """The kernel by which an LR image is taken to have been made smaller; `none` corrects nothing."""
 DEFAULT_REDUCTION: Reduction = "bicubic"
 """For networks that start as bicubic interpolation; others are corrected only if it is asked for."""
-FINEST = 3
-"""Pixels per LR pixel and axis of the picture that is reduced, at most: enough for larger scales, too. It is
-a whole number at every scale, so that a part of an image has the pixels of the whole."""
+FINEST = 3.0
+"""Pixels per LR pixel and axis of the picture that is reduced, at most: enough for larger scales, too."""
 ROUNDS_PIXELS = 4
 """Pixels per LR pixel that all rounds render together, of one at least: one from x2 on, two at x1.5."""
 EXACT_ROUNDS = 12
 """Most rounds at scale 1, where nothing is reduced and the LR image comes back to the last level."""
 LEAST = 0.1 / 255
 """Largest difference after which no further round is made."""
+ROUNDING = 1e-6
+"""Pixels by which rounding may miss a whole number of them."""
 START_SIGMA = 0.65
 """Standard deviation in cells for which differences are interpolated if the network has no interpolation."""
 LEAST_WEIGHT = 0.5
@@ -79,6 +80,8 @@ def made_consistent(
     reduction: Reduction | None = None,
     progress: ProgressCallback = no_progress,
     rounds: int | None = None,
+    *,
+    origin: tuple[float, float] = (0.0, 0.0),
 ) -> GaussianField:
     """Correct the colours of a field such that its picture, reduced, gives the LR image back.
 
@@ -93,6 +96,7 @@ def made_consistent(
         reduction: the kernel that made the LR image; None for the network's default.
         progress: called with the current activity and the fraction of it that is done.
         rounds: of back-projection, at most; None for the number that ROUNDS_PIXELS gives.
+        origin: (y, x) of the corner of one of the pixels that are to be rendered, in LR pixels.
 
     Returns:
         The field with other colours. The more the scales of a later rendering differ from `scales`, the less
@@ -108,9 +112,9 @@ def made_consistent(
     if lr.shape[1] > 1 and all(bool((one == one[:1]).all()) for one in channels):
         # Corrected as one channel, grey is the same to the bit in one channel and in three.
         grey = replace(field, colors=field.colors[..., :1])
-        grey = made_consistent(network, grey, lr[:, :1], scales, kernel, progress, rounds)
+        grey = made_consistent(network, grey, lr[:, :1], scales, kernel, progress, rounds, origin=origin)
         return replace(grey, colors=grey.colors.repeat(1, 1, lr.shape[1]))
-    correction = _Correction(network, field, kernel, scales)
+    correction = _Correction(network, field, kernel, scales, origin)
     field = replace(field, colors=field.colors.clone())
     rounds = correction.rounds if rounds is None else rounds
     for done in range(rounds):
@@ -129,12 +133,24 @@ class _Correction:
     """What is the same in all rounds. Of pairs, the first is of the height."""
 
     def __init__(
-        self, network: Network, field: GaussianField, kernel: Kernel, scales: tuple[float, float]
+        self,
+        network: Network,
+        field: GaussianField,
+        kernel: Kernel,
+        scales: tuple[float, float],
+        origin: tuple[float, float],
     ) -> None:
         size = (round(field.size[0]), round(field.size[1]))
         self.size, self.kernel, self.cells = size, kernel, network.settings.cells
+        self.scales = [min(FINEST, scale) for scale in scales]
+        # A part of an image has the pixels of the whole if its first pixel begins in the right place.
+        self.phases = [
+            _phase(place, scale) if 1 < scale < FINEST else 0.0
+            for place, scale in zip(origin, scales, strict=True)
+        ]
         self.grid = [
-            extent * min(FINEST, math.ceil(scale)) for extent, scale in zip(size, scales, strict=True)
+            math.floor((extent - phase) * scale + ROUNDING)
+            for extent, phase, scale in zip(size, self.phases, self.scales, strict=True)
         ]
         self.margins = [network.margins(extent) for extent in size]
         self.variances = [0.0 if field.averaged else PIXEL_VARIANCE / scale**2 for scale in scales]
@@ -148,13 +164,13 @@ class _Correction:
 
     def difference(self, field: GaussianField, lr: Tensor, progress: ProgressCallback) -> Tensor:
         """The LR image minus the picture's reduction, [1, C, h, w]."""
-        height, width = self.grid
+        (height, width), (above, left) = self.grid, self.phases
         y, x = self.variances
-        placed = field.with_weights().widen(x, y).scale(width / self.size[1], height / self.size[0])
+        placed = field.with_weights().widen(x, y).shift(-left, -above).scale(*reversed(self.scales))
         reduced = torch.empty(1, field.colors.shape[2], *self.size, device=field.colors.device)
-        columns = reduction_blocks(width, self.size[1], self.kernel, COLUMNS)
+        columns = reduction_blocks(width, self.size[1], self.kernel, COLUMNS, self.scales[1], left)
         rows = max(8, BLOCK_BYTES // (16 * width) * self.size[0] // height)
-        for block in reduction_blocks(height, self.size[0], self.kernel, rows):
+        for block in reduction_blocks(height, self.size[0], self.kernel, rows, self.scales[0], above):
 
             def drawn(one: GaussianField, rows: slice = block.of) -> Tensor:
                 return _rows(one, (height, width), rows)
@@ -190,6 +206,11 @@ class _Correction:
         whole = replace(ones, size=(height, width))
         sums = whole.render((self.cells * height, self.cells * width), footprint=False)
         return sums[0, 0].clamp_(min=LEAST_WEIGHT)
+
+
+def _phase(place: float, scale: float) -> float:
+    """Where the first pixel begins, from 0 to a pixel's width in LR pixels, if one begins at `place`."""
+    return max(0.0, place - math.floor(place * scale + ROUNDING) / scale)
 
 
 def _rows(field: GaussianField, size: tuple[int, int], rows: slice) -> Tensor:

@@ -48,6 +48,7 @@ def encode_layers(
     how: Encoding = DEFAULT,
     *,
     scales: tuple[float, float] | None = None,
+    origin: tuple[float, float] = (0.0, 0.0),
     progress: ProgressCallback = no_progress,
 ) -> list[Layer]:
     """The layers of an image: its colours or grey, and its alpha channel if it has one.
@@ -64,7 +65,7 @@ def encode_layers(
             value = to_lr(layer[:1, :1], next(network.parameters()).device)[0, 0, 0, 0]
             made.append([flat_field(value, (layer.shape[0], layer.shape[1]))])
             continue
-        made.append(encode_fields(network, layer, how, scales=scales, progress=progress))
+        made.append(encode_fields(network, layer, how, scales=scales, origin=origin, progress=progress))
     return made
 
 
@@ -74,18 +75,24 @@ def encode_fields(
     how: Encoding = DEFAULT,
     *,
     scales: tuple[float, float] | None = None,
+    origin: tuple[float, float] = (0.0, 0.0),
     progress: ProgressCallback = no_progress,
 ) -> Layer:
     """The field of an image, or the eight of its flips and turns, turned back, whose mean is to be rendered.
 
     Each is made consistent with the image for its rendering at `scales`, (for the height, for the width), or
-    if these are None, as for a field that is only saved, at SAVED_SCALES. Raises what `encode` and
+    if these are None, as for a field that is only saved, at SAVED_SCALES; one of the pixels rendered has a
+    corner at `origin`, (y, x) in LR pixels. Raises what `encode` and
     `chosen_reduction` do, and TooLarge also if eight fields do not fit.
     """
     kernel = chosen_reduction(network, how.reduction)
 
     def corrected(
-        pixels: np.ndarray, at: tuple[float, float] | None, memory: int | None, progress: ProgressCallback
+        pixels: np.ndarray,
+        at: tuple[float, float] | None,
+        corner: tuple[float, float],
+        memory: int | None,
+        progress: ProgressCallback,
     ) -> GaussianField:
         scale = math.sqrt(at[0] * at[1]) if at else None
         lr = to_lr(pixels, next(network.parameters()).device)[:, : pixels.shape[2]]
@@ -97,10 +104,11 @@ def encode_fields(
             at or SAVED_SCALES,
             kernel,
             progress,
+            origin=corner,
         )
 
     if not how.ensemble:
-        return [corrected(image, scales, how.memory, progress)]
+        return [corrected(image, scales, origin, how.memory, progress)]
     height, width, channels = image.shape
     available = how.memory or free_memory(next(network.parameters()).device)
     if (needed := ensemble_bytes(network, (height, width), channels)) > available:
@@ -115,7 +123,7 @@ def encode_fields(
 
         left = available - (len(TURNS) - 1) * needed // len(TURNS)
         at = scales[::-1] if scales and TURNS[index].transposed else scales
-        return corrected(turned, at, left, of_turn)
+        return corrected(turned, at, TURNS[index].of_place(origin, (height, width)), left, of_turn)
 
     return list(turned_fields(encoded, image))
 

@@ -42,6 +42,17 @@ class Turn:
             image = image[:, ::-1]
         return np.ascontiguousarray(image[::-1] if self.upside_down else image)
 
+    def of_place(self, place: tuple[float, float], size: tuple[float, float]) -> tuple[float, float]:
+        """Turn a place (y, x) on an image of `size` (height, width).
+
+        >>> Turn(True, False, True).of_place((0.0, 1.0), (2, 3))
+        (2.0, 0.0)
+        """
+        (y, x), (height, width) = place, size
+        if self.transposed:
+            y, x, height, width = x, y, width, height
+        return height - y if self.upside_down else y, width - x if self.left_right else x
+
     def back(self, field: GaussianField) -> GaussianField:
         """Turn the field of a turned image back: the field of an image that was not.
 

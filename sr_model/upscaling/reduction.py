@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from splat2d.matlab_imresize import resize_band
+from splat2d.matlab_imresize import cubic
 
 Kernel = Literal["bicubic", "bilinear", "area", "lanczos"]
 """Kernels by which pictures are made smaller, all of them low-pass filters: MATLAB's bicubic, Pillow's and
@@ -41,13 +41,18 @@ class Block:
         return weights @ image if axis == -2 else image @ weights.T
 
 
-def reduction_blocks(extent: int, out: int, kernel: Kernel, step: int) -> list[Block]:
+def reduction_blocks(
+    extent: int, out: int, kernel: Kernel, step: int, ratio: float | None = None, phase: float = 0.0
+) -> list[Block]:
     """The matrix that reduces an axis of `extent` pixels to `out`, at most `step` reduced pixels a block.
+
+    A reduced pixel has `ratio` pixels, by default extent / out, and the first pixel begins `phase` reduced
+    pixels behind the first reduced one: then the axis is a part of a longer one.
 
     >>> [(block.into, block.of) for block in reduction_blocks(8, 4, "area", 2)]
     [(slice(0, 2, None), slice(0, 4, None)), (slice(2, 4, None), slice(4, 8, None))]
     """
-    indices, weights = band(extent, out, kernel)
+    indices, weights = band(extent, out, kernel, extent / out if ratio is None else ratio, phase)
     blocks = []
     for first in range(0, out, step):
         into = slice(first, min(first + step, out))
@@ -61,21 +66,27 @@ def reduction_blocks(extent: int, out: int, kernel: Kernel, step: int) -> list[B
 
 
 @lru_cache(maxsize=64)
-def band(extent: int, out: int, kernel: Kernel) -> tuple[Tensor, Tensor]:
+def band(extent: int, out: int, kernel: Kernel, ratio: float, phase: float) -> tuple[Tensor, Tensor]:
     """The matrix as a band: source indices [taps, out] int64 and weights [taps, out] float64.
 
     Beyond the borders the image is mirrored for `bicubic`; the other kernels leave out what lies there.
     """
-    ratio = extent / out
-    if kernel == "bicubic":
-        return resize_band(extent, out, 1 / ratio)
     shape, support = SHAPES[kernel]
-    centre = (np.arange(out) + 0.5) * ratio - 0.5
+    centre = (np.arange(out) + 0.5 - phase) * ratio - 0.5
     first = np.floor(centre - support * ratio).astype(np.int64)
     position = first + np.arange(int(2 * support * ratio) + 3)[:, None]
-    weights = np.where((position >= 0) & (position < extent), shape(centre - position, ratio), 0.0)
+    weights = shape(centre - position, ratio)
+    if kernel == "bicubic":
+        mirrored = np.mod(position, 2 * extent)
+        position = np.where(mirrored < extent, mirrored, 2 * extent - 1 - mirrored)
+    else:
+        weights = np.where((position >= 0) & (position < extent), weights, 0.0)
     weights /= weights.sum(0)
     return torch.from_numpy(position.clip(0, extent - 1)), torch.from_numpy(weights)
+
+
+def _bicubic(distance: np.ndarray, ratio: float) -> np.ndarray:
+    return cubic(distance / ratio)
 
 
 def _bilinear(distance: np.ndarray, ratio: float) -> np.ndarray:
@@ -93,6 +104,7 @@ def _lanczos(distance: np.ndarray, ratio: float) -> np.ndarray:
 
 
 SHAPES: dict[str, tuple[Callable[[np.ndarray, float], np.ndarray], float]] = {
+    "bicubic": (_bicubic, 2.0),
     "bilinear": (_bilinear, 1.0),
     "area": (_area, 1.0),
     "lanczos": (_lanczos, 3.0),

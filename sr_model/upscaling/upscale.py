@@ -153,7 +153,7 @@ def draw(
 
     def layers_of(part: Window, rows: int, progress: ProgressCallback) -> list[Layer]:
         seen, at = crop_to_window(part, pixels, network, (rows, size[1]))
-        layers = encode_layers(seen, network, how, scales=scales, progress=progress)
+        layers = encode_layers(seen, network, how, scales=scales, origin=(at[1], at[0]), progress=progress)
         return [[windowed(field, at) for field in layer] for layer in layers]
 
     for number, top in enumerate(strips):

@@ -1,6 +1,7 @@
 """A result, made smaller again by the kernel of its input, gives the input back."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 from random_weights import FLAT, random_continuoussr
 
-from dgp_mining.images.reader import ImageError
+from dgp_mining.images.reader import ImageError, read_rgb
 from splat2d import GaussianField
 from sr_model import UpscaleRequest, upscale, upscale_file
 from sr_model.degradation.resize import resize
@@ -17,6 +18,8 @@ from sr_model.image_io.reader import read_source_image
 from sr_model.networks.gsasr.network import GSASR
 from sr_model.upscaling import consistency
 from sr_model.upscaling.tiling import encode, to_lr
+
+CHELSEA = Path(__file__).parents[3] / "data/samples/heldout/chelsea.png"
 
 
 def photograph(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -61,6 +64,15 @@ def test_the_result_is_consistent_with_the_image(dictionary, settings, scale):
     )
     assert after > before + 5
     assert after > 40
+
+
+@pytest.mark.parametrize(("scale", "at_least"), [(1.1, 55), (1.2, 60), (1.5, 64)])
+def test_scales_that_are_no_whole_numbers_are_corrected_as_well(scale, at_least):
+    """Of an LR image that was reduced by that scale; reduced by 2, it is 69 dB."""
+    hr = torch.from_numpy(read_rgb(CHELSEA)[100:196, 150:246]).permute(2, 0, 1)
+    planes = resize(hr, (round(96 / scale), round(96 / scale)), "bicubic").clamp(0, 1)
+    image = (255 * planes).round().permute(1, 2, 0).double().numpy() / 255
+    assert consistency_of(upscale(image, size=(96, 96)), image) > at_least
 
 
 @pytest.mark.parametrize("kernel", ["bicubic", "bilinear", "area", "lanczos"])
@@ -118,6 +130,17 @@ def test_a_window_is_corrected_as_the_whole_image(dictionary, tmp_path, scale):
     part = read_source_image(tmp_path / "part.png").pixels
     top, left = round(90 * scale), round(80 * scale)
     assert abs(whole[top : top + part.shape[0], left : left + part.shape[1]] - part).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [1.35, 2.6])
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_strips_are_corrected_as_the_whole_image(dictionary, monkeypatch, scale, ensemble):
+    image = photograph(180, 20)
+    model = random_continuoussr(dictionary, 0.05, **FLAT)
+    whole = upscale(image / 255.0, scale, model=model, ensemble=ensemble)
+    monkeypatch.setattr("sr_model.upscaling.upscale.strip_rows", lambda *_: 101)
+    strips = upscale(image / 255.0, scale, model=model, ensemble=ensemble)
+    assert 0 < abs(strips - whole).max() < 1e-3
 
 
 def test_rows_rendered_one_after_another_change_nothing(dictionary, monkeypatch):
