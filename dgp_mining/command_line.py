@@ -101,7 +101,9 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         with _translated(ctx):
-            return super().parse_args(ctx, _by_new_names(self, args, ctx))
+            args = _by_new_names(self, args, ctx)
+            refuse_repeated(self, ctx, args)
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -310,6 +312,16 @@ def former_argument(new: str) -> Callable[[Function], Function]:
 def store_option() -> Callable[[Function], Function]:
     """--store."""
     return option("--store", default="dgp.zarr", metavar="STORE", help="The store of fits.")
+
+
+def refuse_repeated(command: click.Command, ctx: click.Context, args: list[str]) -> None:
+    """Raise click.UsageError if an option that takes one value is given twice: click would use the last."""
+    _, _, given = command.make_parser(ctx).parse_args(args=list(args))
+    single = [p for p in given if isinstance(p, click.Option) and not (p.multiple or p.is_flag or p.count)]
+    for parameter in single:
+        if single.count(parameter) > 1:
+            name = max(parameter.opts, key=len)
+            raise click.UsageError(f"{name} is given {single.count(parameter)} times: give it once.", ctx)
 
 
 def images_option(more: str = "", **settings: Any) -> Callable[[Function], Function]:

@@ -68,6 +68,20 @@ def test_every_command_has_help_in_whole_sentences(path: tuple[str, ...], flag: 
     assert "FORMER" not in result.stdout.upper()
 
 
+def test_an_option_of_one_value_is_refused_when_given_twice() -> None:
+    """Of two folders, one would be used without a word."""
+    result = run(("sr-train",), "--images", "a", "--steps", 3, "--images=b")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (
+        USAGE,
+        "Error: --images is given 2 times: give it once.",
+    )
+
+
+def test_an_option_of_several_values_is_taken_as_often_as_it_is_given() -> None:
+    result = run(("sr-train",), *("--set", "training.batch=4", "--set", "training.crop=x"), "--images", "a")
+    assert "training.crop" in result.output.splitlines()[-1]
+
+
 @pytest.mark.parametrize("path", [path for path, _ in ALL], ids=IDS)
 def test_every_command_names_the_version(path: tuple[str, ...]) -> None:
     result = run(path, "--version")
