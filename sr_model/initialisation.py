@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .convolution import convolve
+from .native import convolve
 
 
 class Linear(nn.Linear):

@@ -50,13 +50,13 @@ LAYERS = {
         checks:
         scaling:
         degradation:
-        convolution:
-        initialisation: convolution
-        encoders: convolution initialisation
+        native:
+        initialisation: native
+        encoders: native initialisation
         networks.mlp: initialisation
         networks.bicubic_start:
         networks.base: checks encoders networks.bicubic_start
-        networks.continuoussr: checks initialisation encoders networks.base networks.mlp \
+        networks.continuoussr: checks native initialisation encoders networks.base networks.mlp \
             networks.bicubic_start
         networks.gsasr: checks initialisation encoders networks.base networks.mlp networks.bicubic_start
         networks.registry: networks.base networks.continuoussr networks.gsasr
@@ -64,7 +64,7 @@ LAYERS = {
         checkpoints: encoders networks.base networks.continuoussr networks.gsasr networks.registry config
         image_io: scaling
         upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io
-        evaluation: memory scaling degradation networks.base image_io upscaling
+        evaluation: memory scaling degradation native networks.base image_io upscaling
         training: memory scaling degradation networks.base networks.registry config checkpoints \
             image_io evaluation
         cli: scaling networks.base networks.registry config checkpoints image_io upscaling evaluation training

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..convolution import convolve
 from ..initialisation import Conv2d
+from ..native import convolve
 from .encoder import Encoder
 
 

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..native.library import torch_alone
 from ..networks.base import Network
 from ..upscaling.tiling import ProgressCallback, no_progress
 
@@ -37,10 +38,11 @@ REPEATS = 3
 def macs(network: Network, side: int = MACS_SIDE) -> int:
     """Count the multiply-adds of convolutions and matrix products in encoding side x side LR pixels.
 
-    Rendering is not counted: its cost depends on how many Gaussians cover a pixel.
+    Those of their definitions: the native library needs fewer. Rendering is not counted: its cost depends on
+    how many Gaussians cover a pixel.
     """
-    # Fused attention is opaque to the counter; unfused attention is matrix products.
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    # The native library and fused attention are opaque to the counter; unfused attention is matrix products.
+    with torch_alone(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         network(_noise(network, side, side), MEMORY_SCALE)
     return counter.get_total_flops() // 2
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from measure import in_turns, machine, medians, parser, print_table, threads, write_json
 from torch import Tensor
 
-from sr_model.convolution import convolve
 from sr_model.memory import keep_freed_memory
+from sr_model.native import convolve
 
 LAYERS = {
     "SPAN, a picture of 255x255": (1, 48, 255),

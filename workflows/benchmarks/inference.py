@@ -11,10 +11,10 @@ sr-train do. Three parts, each printed as a table with the ratio to its baseline
   memory layout and in channels-last. CPU seconds are medians of runs that alternate; peak memory above that
   of the loaded network is measured in a process of its own.
 - `training`: a step of the presets at the same batch and crop, in float32 and in bfloat16, and in float32
-  with torch's convolutions too. Baseline: `light` with these.
+  with torch alone too, without the C++ of sr_model. Baseline: `light` so.
 - `photograph`: `sr-upscale` of a synthetic photograph to x2, PNG to PNG, as a program: wall and CPU seconds
-  from its start to its end, and its peak memory. Baseline: the model --previous. 24 megapixels take half an
-  hour with the preset `light`.
+  from its start to its end, and its peak memory. Baseline: the model --previous with torch alone, without the
+  C++ of sr_model. 24 megapixels take half an hour with the preset `light`.
 
 Weights are random where a row is called by its preset: neither time nor memory depends on them, but for the
 sizes of the kernels that are rendered, and of the gaps between them. So the picture is a photograph: in white
@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,8 @@ from torch import Tensor
 from dgp_mining import Dictionary
 from sr_model import PRESETS, upscale
 from sr_model.checkpoints.checkpoint import Checkpoint
-from sr_model.convolution import winograd
 from sr_model.memory import keep_freed_memory
+from sr_model.native.library import torch_alone
 from sr_model.networks.base import Network
 from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
 from sr_model.networks.continuoussr.settings import ContinuousSRSettings
@@ -74,6 +75,8 @@ REFERENCE = "reference model"
 CORRECTED = ", with the correction"
 """End of the name of a row that is upscaled as by sr-upscale."""
 PHOTOGRAPH = Path(__file__).resolve().parents[2] / "data/samples/heldout/chelsea.png"
+TORCH_ALONE = ", torch alone"
+"""End of the name of a row without the C++ of sr_model."""
 PARTS = ("picture", "training", "photograph")
 Upscale = Callable[[Tensor], Tensor]
 
@@ -208,16 +211,11 @@ def training(chosen: argparse.Namespace) -> dict[str, float]:
     """Print and return CPU seconds of a step by preset and way of computing."""
     batch, crop, scale = (2, 12, 2) if chosen.quick else (16, 24, 3)
     sample = Batch(_noise(batch, crop), (_noise(batch, crop * scale),))
-    ways = {
-        "float32, torch's convolutions": ("float32", None),
-        "float32": ("float32", winograd.LIBRARY),
-        "bfloat16": ("bfloat16", winograd.LIBRARY),
-    }
-    runs = {}
-    for way, (precision, library) in ways.items():
+    runs: dict[str, Callable[[], object]] = {}
+    for way in (f"float32{TORCH_ALONE}", "float32", "bfloat16"):
         for name in OURS:
-            step = _step(name, precision, sample)
-            runs[f"{name}, {way}"] = lambda step=step, library=library: _with_library(library, step)
+            step = _step(name, way.removesuffix(TORCH_ALONE), sample)
+            runs[f"{name}, {way}"] = partial(_alone, step) if way.endswith(TORCH_ALONE) else step
     taken = medians(in_turns(runs, chosen.rounds, "a step", time.process_time))
     baseline = next(iter(runs))
     rows = [[name, f"{s:.3f}", f"{s / taken[baseline]:.2f}"] for name, s in taken.items()]
@@ -226,13 +224,9 @@ def training(chosen: argparse.Namespace) -> dict[str, float]:
     return taken
 
 
-def _with_library(library: object, run: Callable[[], object]) -> None:
-    """Run with the library of convolutions, or if `library` is None with torch's convolutions."""
-    present, winograd.LIBRARY = winograd.LIBRARY, library
-    try:
+def _alone(run: Callable[[], object]) -> None:
+    with torch_alone():
         run()
-    finally:
-        winograd.LIBRARY = present
 
 
 def _step(name: str, precision: str, sample: Batch) -> Callable[[], object]:
@@ -260,7 +254,9 @@ def photograph(chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
                 weights = network_of(name).state_dict()
                 Checkpoint(PRESETS[name].network, kernels_of(name), weights, {}).save(model)
             print_progress(f"sr-upscale of {pixels.shape[1]}x{pixels.shape[0]} pixels with {model.name}")
-            figures[str(path or f"preset {name}")] = cost_of_program(source, Path(folder) / "out.png", model)
+            alone = name == OURS[0]
+            label = f"{path or f'preset {name}'}{TORCH_ALONE if alone else ''}"
+            figures[label] = cost_of_program(source, Path(folder) / "out.png", model, alone)
     print(f"\nsr-upscale, {pixels.shape[1]}x{pixels.shape[0]} pixels to x2, PNG to PNG; ratios to the first")
     before = next(iter(figures.values()))
     columns = ("wall s", "CPU s", "bytes")
@@ -288,9 +284,11 @@ def synthetic_photograph(height: int, width: int) -> np.ndarray:
     return (picture.clamp(0, 1) * 255).round().byte()[0].permute(1, 2, 0).contiguous().numpy()
 
 
-def cost_of_program(source: Path, target: Path, model: Path) -> dict[str, float]:
+def cost_of_program(source: Path, target: Path, model: Path, torch_alone: bool) -> dict[str, float]:
     """Run sr-upscale on one thread, and return its wall and CPU seconds and its peak memory."""
     program = "from sr_model.cli.entry import sr_upscale; sr_upscale()"
+    if torch_alone:
+        program = f"from sr_model.native import library; library.LIBRARY = None; {program}"
     options = [str(source), "--out", str(target), "--scale", "2", "--model", str(model), "--overwrite"]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     began = time.perf_counter()

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from dgp_mining.prior.continuoussr_table import PIXELS_PER_SPACING
 
 from ...initialisation import Conv2d
+from ...native import blending as native
 from ..mlp import mlp, output_layer, per_cell_mlp, per_gaussian, start_constant
 from .blending import from_blending, isotropic, maximum_entropy_tilt, to_blending, with_positive_diagonal
 from .settings import ContinuousSRSettings
 
 FEW_KERNELS = 128
-"""Kernels up to which the weights of all cells are computed by plain matrix products, which is faster; for
-more, torch's fused attention needs less memory."""
+"""Without the native library: kernels up to which the weights of all cells are computed by plain matrix
+products, which is faster; for more, torch's fused attention needs less memory."""
 CHUNK = 1 << 13
 """Cells whose weights are computed at once where no gradient is needed: few enough for a cache."""
 
@@ -63,8 +64,8 @@ class CovarianceHead(nn.Module, ABC):
 class CovarianceWeighting(CovarianceHead):
     """DGP-driven covariance weighting (Eq. 9): a mean of the dictionary's kernels for each cell.
 
-    The weights are softmax(features . embedding). They are computed as attention, with cells as queries and
-    the dictionary as keys and values, so that torch's fused kernel never holds the K weights of all cells at
+    The weights are softmax(features . embedding), as in attention, with cells as queries and the dictionary
+    as keys and values. `native.blended` or torch's fused attention never holds the K weights of all cells at
     once: with K = 730 these would take most of a step's time and memory. With `tilted` keys, three of the
     latent dimensions are the standardised kernels themselves: a query there tilts the weights towards wide,
     slanted or narrow kernels, and such a tilt gives the start kernel.
@@ -104,14 +105,13 @@ class CovarianceWeighting(CovarianceHead):
 
     def forward(self, queries: Tensor) -> Tensor:  # [B, N, latent] -> [B, N, 3]
         entries, keys = self.dictionary()
-        if len(keys) <= FEW_KERNELS:
-            return self._blend(queries.float(), keys, entries)
-        values = F.pad(entries, (0, keys.shape[1] - 3))  # the fused kernel needs keys and values of one width
-        shared = (len(queries), 1, *keys.shape)
-        blended = F.scaled_dot_product_attention(
-            queries.float()[:, None], keys.expand(shared), values.expand(shared), scale=1.0
-        )
-        return from_blending(blended[:, 0, :, :3], self.blending)
+        queries = queries.float()
+        if torch.is_grad_enabled() and (queries.requires_grad or keys.requires_grad):
+            return self._blend(queries, keys, entries)
+        kernels = queries.new_empty(*queries.shape[:-1], 3)
+        for part, into in zip(torch.split(queries, CHUNK, -2), torch.split(kernels, CHUNK, -2), strict=True):
+            into.copy_(self._blend(part, keys, entries))
+        return kernels
 
     def dictionary(self) -> tuple[Tensor, Tensor]:
         """Return the kernels [K, 3] in their blending space, and the keys [K, latent] of their attention."""
@@ -125,20 +125,28 @@ class CovarianceWeighting(CovarianceHead):
         return entries, torch.cat([embedded, coordinates], -1) if self.tilted else embedded
 
     def _blend(self, queries: Tensor, keys: Tensor, entries: Tensor) -> Tensor:
-        """Return the kernels of softmax(queries keys^T) entries, [..., N, 3], by plain matrix products."""
-        by_entry = entries.T.contiguous()  # a product with three columns takes thrice as long
+        """Return the kernels of softmax(queries keys^T) entries, [..., 3]."""
+        if native.applies(queries, keys, entries):
+            blended = native.blended(queries, keys, entries)
+        elif len(keys) <= FEW_KERNELS:
+            blended = _by_products(queries, keys, entries)
+        else:
+            blended = _by_attention(queries, keys, entries)
+        return from_blending(blended, self.blending)
 
-        def blended(queries: Tensor) -> Tensor:
-            # By `bmm`, as the gradient of `keys` in a plain product takes three times as long.
-            logits = torch.bmm(queries, keys.T.expand(len(queries), -1, -1))
-            return from_blending(F.linear(torch.softmax(logits, -1), by_entry), self.blending)
 
-        if torch.is_grad_enabled() and (queries.requires_grad or keys.requires_grad):
-            return blended(queries)
-        kernels = queries.new_empty(*queries.shape[:-1], 3)
-        for part, into in zip(torch.split(queries, CHUNK, -2), torch.split(kernels, CHUNK, -2), strict=True):
-            into.copy_(blended(part))
-        return kernels
+def _by_products(queries: Tensor, keys: Tensor, entries: Tensor) -> Tensor:
+    # By `bmm`, as the gradient of `keys` in a plain product takes three times as long.
+    logits = torch.bmm(queries, keys.T.expand(len(queries), -1, -1))
+    by_entry = entries.T.contiguous()  # a product with three columns takes thrice as long
+    return F.linear(torch.softmax(logits, -1), by_entry)
+
+
+def _by_attention(queries: Tensor, keys: Tensor, entries: Tensor) -> Tensor:
+    values = F.pad(entries, (0, keys.shape[1] - 3))  # the fused kernel needs keys and values of one width
+    shared = (len(queries), 1, *keys.shape)
+    expanded = keys.expand(shared), values.expand(shared)
+    return F.scaled_dot_product_attention(queries[:, None], *expanded, scale=1.0)[:, 0, :, :3]
 
 
 def on_any_processor(values: Tensor) -> Tensor:

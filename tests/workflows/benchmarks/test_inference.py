@@ -18,16 +18,16 @@ def test_inference_prints_ratios_to_the_faster_imdn(quick):
     assert all(row["bytes"] > 0 for row in written["picture"].values())
 
 
-def test_a_training_step_is_timed_in_both_precisions_and_with_the_convolutions_of_torch(quick):
+def test_a_training_step_is_timed_in_both_precisions_and_with_torch_alone(quick):
     printed, written = quick("inference.py", "--parts", "training")
-    ways = ("float32, torch's convolutions", "float32", "bfloat16")
+    ways = ("float32, torch alone", "float32", "bfloat16")
     assert list(written["training"]) == [f"{name}, {way}" for way in ways for name in ("light", "span")]
-    assert "ratios to light, float32, torch's convolutions" in printed
+    assert "ratios to light, float32, torch alone" in printed
 
 
 def test_a_photograph_is_upscaled_by_the_program_with_two_models(quick):
     printed, written = quick("inference.py", "--parts", "photograph")
-    assert list(written["photograph"]) == ["preset light", "preset span"]
+    assert list(written["photograph"]) == ["preset light, torch alone", "preset span"]
     assert all(cost["CPU s"] > 0 and cost["bytes"] > 0 for cost in written["photograph"].values())
     assert "x2, PNG to PNG" in printed
 

@@ -1,18 +1,20 @@
-// Compiled once per instruction set, with SPLAT2D_NAMESPACE naming it: a block of tiles, forwards and backwards.
+// A convolution on a block of tiles, forwards and backwards.
+#pragma once
+
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "dispatch.h"
+#include "memory.h"
 #include "product.h"
 #include "transforms.h"
 
 namespace SPLAT2D_NAMESPACE {
 
-using convolution::kBlock;
-using convolution::kPoints;
-using convolution::padded;
-using convolution::tiles_along;
+using native::kBlock;
+using native::kPoints;
+using native::padded;
+using native::tiles_along;
 
 // An image [B, H, W, channels], cut into tiles.
 struct Tiles {
@@ -117,14 +119,7 @@ inline void transform_result(const float* m, const float* bias, int64_t depth, f
   }
 }
 
-// Memory of a thread, kept from call to call.
-inline float* scratch(int64_t floats) {
-  static thread_local std::vector<float> memory;
-  if (static_cast<int64_t>(memory.size()) < floats) memory.resize(floats);
-  return memory.data();
-}
-
-inline void forward(const convolution::ForwardArguments& arguments, const float* transformed, int64_t begin,
+inline void convolve(const native::ConvolveArguments& arguments, const float* transformed, int64_t begin,
                     int64_t end) {
   const Tiles from = {arguments.height, arguments.width, arguments.inputs};
   const Tiles to = {arguments.height, arguments.width, arguments.outputs};
@@ -160,7 +155,7 @@ inline void forward(const convolution::ForwardArguments& arguments, const float*
   }
 }
 
-inline void backward(const convolution::BackwardArguments& arguments, int64_t begin, int64_t end, float* transformed,
+inline void convolve_backward(const native::ConvolveBackwardArguments& arguments, int64_t begin, int64_t end, float* transformed,
                      float* bias) {
   const Tiles from = {arguments.height, arguments.width, arguments.inputs};
   const Tiles to = {arguments.height, arguments.width, arguments.outputs};
@@ -235,7 +230,5 @@ inline void kernel_gradient(const float* transformed, int inputs, int outputs, f
         }
     }
 }
-
-constexpr convolution::Implementation implementation = {transform_kernel, forward, backward, kernel_gradient};
 
 }  // namespace SPLAT2D_NAMESPACE

@@ -11,8 +11,8 @@
 
 namespace SPLAT2D_NAMESPACE {
 
-using convolution::kPatch;
-using convolution::kTile;
+using native::kPatch;
+using native::kTile;
 
 constexpr float kA = 0.75f, kB = 1.5f;
 constexpr float kA2 = kA * kA, kB2 = kB * kB;

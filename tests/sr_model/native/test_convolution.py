@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sr_model.convolution import convolve, winograd
 from sr_model.initialisation import Conv2d
-from tests.c_structs import members_of
-
-HEADER = Path(winograd.__file__).parent / "src" / "api.h"
-needs_library = pytest.mark.skipif(
-    winograd.LIBRARY is None, reason="built without the library of convolutions"
-)
+from sr_model.native import convolve, library
+from tests.sr_model.native_library import needs_library
 
 SHAPES = {
     "whole tiles": (2, 16, 16, 8, 12),
@@ -50,23 +43,6 @@ def with_gradients(convolution, image, kernel, bias, grad) -> tuple[Tensor, ...]
 
 def of_torch(image: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     return F.conv2d(image, kernel, bias, padding=1)
-
-
-@pytest.fixture
-def every_way():
-    """Calls a function with every instruction set of this machine and several threads; yields the results."""
-    instruction_set, threads = winograd.instruction_set(), torch.get_num_threads()
-
-    def results(function):
-        for name in winograd.INSTRUCTION_SETS[: 1 + winograd.INSTRUCTION_SETS.index(instruction_set)]:
-            winograd.set_instruction_set(name)
-            for count in (1, 3):
-                torch.set_num_threads(count)
-                yield function()
-
-    yield results
-    winograd.set_instruction_set(instruction_set)
-    torch.set_num_threads(threads)
 
 
 @needs_library
@@ -143,13 +119,13 @@ class Counted:
 
     def __init__(self, monkeypatch) -> None:
         self.calls = 0
-        original = winograd._call
+        original = library.call
 
         def counting(name, arguments):
             self.calls += 1
             original(name, arguments)
 
-        monkeypatch.setattr(winograd, "_call", counting)
+        monkeypatch.setattr(library, "call", counting)
 
 
 @needs_library
@@ -180,13 +156,15 @@ def test_a_layer_convolves_by_winograds_algorithm_where_it_applies(layer, applie
 
 
 @needs_library
-def test_autocast_and_tracing_see_the_convolution_of_torch(monkeypatch):
+def test_autocast_tracing_and_torch_alone_see_the_convolution_of_torch(monkeypatch):
     counted = Counted(monkeypatch)
     layer, image = Conv2d(16, 16, 3, padding=1), torch.randn(1, 16, 8, 8)
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(image).dtype == torch.bfloat16
     traced = torch.jit.trace(layer, image, check_trace=False)
     assert "convolution" in str(traced.graph)
+    with library.torch_alone():
+        layer(image)
     exported = torch.export.export(layer, (image,))
     assert "conv2d" in str(exported.graph)
     assert counted.calls == 0
@@ -199,14 +177,5 @@ def test_an_image_of_other_channels_is_refused_as_by_torch():
 
 def test_without_the_library_torch_convolves(monkeypatch):
     image, kernel, bias, _ = arguments(1, 16, 16, 5, 6)
-    monkeypatch.setattr(winograd, "LIBRARY", None)
+    monkeypatch.setattr(library, "LIBRARY", None)
     assert torch.equal(convolve(image, kernel, bias), of_torch(image, kernel, bias))
-
-
-@pytest.mark.parametrize("struct", winograd.ENTRY_POINTS.values())
-def test_a_struct_of_arguments_has_the_members_of_the_header_in_their_order(struct):
-    assert list(struct._fields_) == members_of(struct.__name__, HEADER, winograd)
-
-
-def test_the_interface_has_the_version_of_the_header():
-    assert f"kAbi = {winograd.ABI};" in HEADER.read_text()
