@@ -35,7 +35,7 @@ DETAIL = (120, 88, 208, 144)
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
-@click.option("--minutes", default=5.0, show_default=True, help="Training time.")
+@click.option("--minutes", default=1.6, show_default=True, help="Training time.")
 @click.option("--crops", default=29, show_default=True, help="Crops to mine.")
 def main(out: Path, minutes: float, crops: int) -> None:
     """Mine, train, upscale, compare; minutes on two CPU cores."""

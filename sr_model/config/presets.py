@@ -119,23 +119,26 @@ GSASR_PAPER = Preset(
     ),
 )
 
-# For two CPU cores, 350,000 parameters; its widths have not been tuned yet.
-DEMO_NETWORK = ContinuousSRSettings(
-    width=48,
-    depth=6,
+# Measured by workflows/benchmarks/preset_choices.py: the 64 kernels that lie farthest apart span all but a
+# hundredth of the hull of all kernels and halve the time of a step; this pays for the encoder of
+# EDSR-baseline.
+LIGHT_NETWORK = ContinuousSRSettings(
+    width=64,
+    depth=16,
     cells=2,
     features=32,
-    latent=32,
+    latent=16,
     embedding=(64, 64),
     hidden=(64,),
     blending="sqrt",
     covariance="dictionary",
+    dictionary_size=64,
     interpolate=True,
     start_sigma=0.65,
     margin=1,
 )
-DEMO = Preset(
-    DEMO_NETWORK,
+LIGHT = Preset(
+    LIGHT_NETWORK,
     TrainSettings(
         batch=16,
         crop=28,
@@ -145,41 +148,38 @@ DEMO = Preset(
         warmup=50,
         ema=0.998,
         clip=1.0,
-        validate_every=250,
-        steps=2500,
+        validate_every=500,
+        steps=20_000,
     ),
 )
 
+# SPAN has a third of the weights of EDSR-baseline. Nine Gaussians per LR pixel gain more than wide heads,
+# which cost more: the hidden layer is at LR resolution.
+SPAN_NETWORK = replace(
+    LIGHT_NETWORK,
+    encoder="span",
+    width=48,
+    depth=6,
+    cells=3,
+    features=16,
+    neck=(96,),
+    hidden=(),
+    latent=8,
+    query_size=1,
+    footprint=True,
+    normalised=True,
+    contrast=2 / 255,
+)
+SPAN = Preset(SPAN_NETWORK, replace(LIGHT.train, crop=24, scales=(1.0, 4.5)))
+
 PRESETS: dict[str, Preset] = {
-    "demo": DEMO,
-    # Measured by workflows/benchmarks/preset_choices.py: the 64 kernels that lie farthest apart span all but
-    # a hundredth of the hull of all kernels and halve the time of a step; this pays for the encoder of
-    # EDSR-baseline.
-    "light": Preset(
-        replace(DEMO_NETWORK, width=64, depth=16, latent=16, dictionary_size=64),
-        replace(DEMO.train, validate_every=500, steps=20_000),
+    # For a first result after two minutes: wider networks were no better by then, nor was SPAN's encoder.
+    "demo": Preset(
+        replace(SPAN_NETWORK, encoder="edsr", width=32, depth=8, neck=(48,)),
+        replace(SPAN.train, learning_rate=2e-3, validate_every=250, steps=2500),
     ),
-    # SPAN has a third of the weights of EDSR-baseline. Nine Gaussians per LR pixel gain more than wide heads,
-    # which cost more: the hidden layer is at LR resolution.
-    "span": Preset(
-        replace(
-            DEMO_NETWORK,
-            encoder="span",
-            width=48,
-            depth=6,
-            cells=3,
-            features=16,
-            neck=(96,),
-            hidden=(),
-            latent=8,
-            query_size=1,
-            dictionary_size=64,
-            footprint=True,
-            normalised=True,
-            contrast=2 / 255,
-        ),
-        replace(DEMO.train, crop=24, scales=(1.0, 4.5), validate_every=500, steps=20_000),
-    ),
+    "light": LIGHT,
+    "span": SPAN,
     "paper": PAPER,
     # The paper's stronger variant, trained on DF2K. The paper does not state the weight of the frequency
     # loss; 0.05 is the weight in SAFMN (Sun et al. 2023).

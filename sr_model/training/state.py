@@ -179,7 +179,7 @@ class TrainingState:
         if differing:
             raise TrainingError(
                 f"The run in {path.parent} was started with other settings ({', '.join(differing)}): "
-                "resume it with those, or name another folder with out=."
+                "resume it with those, which its settings.toml lists, or name another folder with out=."
             )
         self.model.load_state_dict(_under("model.", tensors))
         self.average.load_state_dict(_under("average.", tensors))

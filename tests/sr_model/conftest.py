@@ -56,11 +56,12 @@ def photographs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tiny() -> Preset:
-    """The demo preset with the smallest network and crops."""
-    demo = PRESETS["demo"]
+    """The preset light with the smallest network, all kernels and small crops."""
+    light = PRESETS["light"]
+    widths = {"width": 8, "depth": 1, "features": 8, "latent": 8, "embedding": (8,), "hidden": (8,)}
     return Preset(
-        replace(demo.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,)),
-        replace(demo.train, batch=2, crop=8, scales=(2.0, 3.0), warmup=2, validate_every=3, steps=6),
+        replace(light.network, **widths, dictionary_size=None),
+        replace(light.train, batch=2, crop=8, scales=(2.0, 3.0), warmup=2, validate_every=3, steps=6),
     )
 
 

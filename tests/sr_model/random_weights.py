@@ -24,7 +24,7 @@ def random_continuoussr(dictionary: Dictionary, noise: float = 0.1, **changes: A
     """A small ContinuousSR with random weights, without gradients; `changes` are of its settings."""
     torch.manual_seed(0)
     small = {"width": 8, "depth": 1, "features": 8, "latent": 8, "embedding": (8,), "hidden": (8,)}
-    settings = replace(PRESETS["demo"].network, **{**small, **changes})
+    settings = replace(PRESETS["light"].network, **{**small, "dictionary_size": None, **changes})
     network = ContinuousSR(settings, torch.tensor(dictionary.cholesky)).eval()
     return _noisy(network, noise).requires_grad_(False)
 

@@ -74,10 +74,10 @@ LEGEND = """\
 *: the best rate is the lowest or highest that was tried. Entropy: of the weights over the dictionary,
 divided by its maximum, log K. Sigma: fourth root of a kernel's determinant, in grid spacings. The file has
 histograms."""
-DEMO = PRESETS["demo"]
+LIGHT = PRESETS["light"]
 SMALL = Preset(
-    replace(DEMO.network, width=24, depth=3, latent=16),
-    replace(DEMO.train, batch=8, crop=14, warmup=20, ema=0.99),
+    replace(LIGHT.network, width=24, depth=3, dictionary_size=None),
+    replace(LIGHT.train, batch=8, crop=14, warmup=20, ema=0.99),
 )
 """Small enough for many trainings: a step takes some 40 ms on one core."""
 BASES = {"small": SMALL, **{name: PRESETS[name] for name in ("demo", "light", "paper")}}
@@ -293,8 +293,8 @@ def used_in_words(used: Sequence[dict[str, Any]]) -> list[str]:
 
 def quick_preset() -> Preset:
     """A preset that trains in a moment."""
-    network = replace(DEMO.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,))
-    return Preset(network, replace(DEMO.train, batch=2, crop=8, scales=(2.0, 4.0), warmup=1))
+    network = replace(SMALL.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,))
+    return Preset(network, replace(SMALL.train, batch=2, crop=8, scales=(2.0, 4.0), warmup=1))
 
 
 def chosen(text: str, known: Sequence[str], option: str) -> list[str]:

@@ -85,7 +85,7 @@ def networks(device: str) -> dict[str, nn.Module]:
     random = np.random.default_rng(0)
     cholesky = random.normal([0.62, 0.0, 0.62], 0.2, (730, 3))
     cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(0.1)
-    demo = PRESETS["demo"].network
+    all_kernels = replace(PRESETS["light"].network, dictionary_size=None, latent=32)
     baseline = {"encoder": "edsr", "width": 64, "depth": 16}
 
     def continuous(settings: ContinuousSRSettings) -> nn.Module:
@@ -94,8 +94,8 @@ def networks(device: str) -> dict[str, nn.Module]:
     torch.manual_seed(0)
     made = {
         "LIIF, EDSR-baseline": LIIF(EDSR(64, 16), 64),
-        "ContinuousSR, preset demo": continuous(demo),
-        "demo, EDSR-baseline": continuous(replace(demo, **baseline)),
+        "ContinuousSR, preset demo": continuous(PRESETS["demo"].network),
+        "preset light, 730 kernels": continuous(all_kernels),
         "preset paper, EDSR-baseline": continuous(replace(PRESETS["paper"].network, **baseline)),
     }
     return {name: network.eval().to(device) for name, network in made.items()}

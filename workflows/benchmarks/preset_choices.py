@@ -1,11 +1,11 @@
-"""What each choice in the presets `light` and `span` buys: networks trained for equal time on one core.
+"""What each choice in the CPU's presets buys: networks trained for equal time on one core.
 
     python workflows/benchmarks/preset_choices.py --images DIR --val KODAK \
-        [--seconds 300] [--rows "demo,light"] [--encoder-weights spanx4_ch48.param]
+        [--seconds 300] [--rows "light,span"] [--encoder-weights spanx4_ch48.param]
 
-The first rows lead from the preset `demo` to `light`: fewer kernels, far apart, and fewer dimensions to weigh
-them in; then a larger encoder for the time that this saves. The others are `light` or `span` with one choice
-undone. The last ones start from SPAN's public weights, and are left out without `--encoder-weights`.
+The first rows lead to `light`: fewer kernels, far apart, and fewer dimensions to weigh them in; then a larger
+encoder for the time that this saves. The others are `light`, `span` or `demo` with one choice undone. Some
+start from SPAN's public weights, and are left out without `--encoder-weights`.
 Every network has the same CPU seconds, not counting image decoding: the cost of a step is measured first,
 and the schedule then spans as many steps as fit the time, so that other load on the machine changes little.
 PSNR is measured on centre crops of `--val` by the protocol `benchmark`.
@@ -45,7 +45,7 @@ NETWORKS_ALONE = with_reduction("benchmark", "none")
 SCALES = (2.0, 3.0, 4.0)
 PROBE = 12
 """Steps by which the cost of one is measured; the first is not counted."""
-LIGHT, SPAN = "light", "span"
+LIGHT, SPAN, DEMO = "light", "span", "demo"
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ class Row:
 def rows() -> dict[str, Row]:
     """Return all lines of the table by name, in order."""
     light = PRESETS[LIGHT]
-    cheaper = {field: getattr(light.network, field) for field in ("dictionary_size", "latent")}
+    narrow = {"width": 48, "depth": 6}
     made = {
-        "demo": Row("demo", {}, {}),
-        "demo with 64 kernels in 16 dimensions": Row("demo", cheaper, {}),
+        "narrow light with all kernels": Row(LIGHT, {**narrow, "dictionary_size": None, "latent": 32}, {}),
+        "narrow light": Row(LIGHT, narrow, {}),
         LIGHT: Row(LIGHT, {}, {}),
     }
     undone = {
@@ -88,7 +88,22 @@ def rows() -> dict[str, Row]:
     made |= {name: Row(LIGHT, network, {}) for name, network in undone.items()}
     made["light at twice the rate"] = Row(LIGHT, {}, {"learning_rate": 2 * light.train.learning_rate})
     made["light at half the rate"] = Row(LIGHT, {}, {"learning_rate": light.train.learning_rate / 2})
-    return made | span_rows()
+    return made | span_rows() | demo_rows()
+
+
+def demo_rows() -> dict[str, Row]:
+    """Return the lines of the table about the preset `demo`."""
+    changed: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        DEMO: ({}, {}),
+        "demo with 4 Gaussians a pixel": ({"cells": 2}, {}),
+        "demo with 48 channels": ({"width": 48}, {}),
+        "demo with RLFN's encoder": ({"encoder": "rlfn", "depth": 4}, {}),
+        "demo with SPAN's encoder": ({"encoder": "span", "depth": 4}, {}),
+        "demo in batches of 8": ({}, {"batch": 8}),
+        "demo at half the rate": ({}, {"learning_rate": PRESETS[DEMO].train.learning_rate / 2}),
+        "demo at twice the rate": ({}, {"learning_rate": 2 * PRESETS[DEMO].train.learning_rate}),
+    }
+    return {name: Row(DEMO, network, training) for name, (network, training) in changed.items()}
 
 
 def span_rows() -> dict[str, Row]:

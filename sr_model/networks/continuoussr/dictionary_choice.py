@@ -25,16 +25,15 @@ def chosen_kernels(settings: ContinuousSRSettings, mined: Dictionary) -> Diction
 
     A subset of the mined kernels consists of kernels as far from each other as possible: a network reaches
     their convex hull, and 64 such kernels of the reference prior span 99 % of the hull of all 730 at a tenth
-    of the work. Uniform kernels do not depend on a training's seed: trainings with different seeds have the
-    same dictionary.
-
-    Raises:
-        ValueError: if `settings.dictionary_size` is larger than the mined dictionary.
+    of the work. A dictionary that has no more than `settings.dictionary_size` is taken whole. Uniform kernels
+    do not depend on a training's seed: trainings with different seeds have the same dictionary.
     """
     size = settings.dictionary_size
     match settings.dictionary:
         case "mined":
-            return mined if size is None else farthest_kernels(mined, size, settings.blending)
+            if size is None or size >= len(mined):
+                return mined
+            return farthest_kernels(mined, size, settings.blending)
         case "released":
             cholesky = continuoussr_kernels()
         case "corners":
@@ -58,10 +57,7 @@ def farthest_kernels(mined: Dictionary, size: int, blending: Blending) -> Dictio
         ValueError: if `mined` has fewer kernels.
     """
     if size > len(mined):
-        raise ValueError(
-            f"dictionary_size is {size}, but the prior has {len(mined)} kernels: set "
-            f"network.dictionary_size to {len(mined)} or less, or build a larger dictionary"
-        )
+        raise ValueError(f"size must be at most {len(mined)}, the number of kernels; got {size}")
     entries = to_blending(torch.tensor(mined.cholesky, dtype=torch.float64), blending).numpy()
     metadata = {**mined.metadata, "chosen": f"{size} of {len(mined)} kernels, the farthest apart"}
     metadata.pop("coverage", None)  # the recorded coverage is that of all kernels

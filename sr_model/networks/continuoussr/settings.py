@@ -56,7 +56,8 @@ class ContinuousSRSettings(NetworkSettings):
     (`released`); the eight corners of the prior's bounding box (`corners`); or kernels drawn uniformly from
     `dictionary_range`, as the paper's K1 and K2 (`uniform`)."""
     dictionary_size: int | None = None
-    """Number of kernels to take from the prior or to draw uniformly; "none" takes all of the prior's."""
+    """Number of kernels to take from the prior, if it has more, or to draw uniformly; "none" takes all of the
+    prior's."""
     dictionary_range: tuple[float, ...] | None = None
     """Range of uniform kernels: lowest and highest l11, l21 and l22, six numbers in the unit of the released
     code, pixels at x4 (two to a grid spacing)."""

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import PRESETS
 from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
 from sr_model.networks.registry import build_network
 
@@ -112,22 +111,21 @@ def test_every_variant_is_a_network(prior, start):
 def test_usage_measures_weights_widths_and_offsets(prior):
     from dataclasses import replace
 
+    from ablation import SMALL
     from usage import usage
 
-    demo = replace(
-        PRESETS["demo"].network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,)
-    )
+    small = replace(SMALL.network, width=8, depth=1, features=8, latent=8, embedding=(8,), hidden=(8,))
     kernels = torch.tensor(Dictionary.load(prior).cholesky)
     images = [torch.rand(3, 6, 7), torch.rand(3, 8, 6)]
 
-    fixed = usage(build_network(replace(demo, covariance="fixed"), kernels), images)
+    fixed = usage(build_network(replace(small, covariance="fixed"), kernels), images)
     assert "entropy" not in fixed
     assert [fixed[f"sigma {q} %"] for q in (5, 50, 95)] == pytest.approx([0.65] * 3)
     gaussians = 4 * (8 * 9 + 10 * 8)  # with their margins
     assert fixed["widths"][6] == sum(fixed["widths"]) == gaussians  # the bin of 0.6 to 0.7
     assert fixed["elongated"] == fixed["saturated"] == 0
 
-    network = build_network(replace(demo, interpolate=False), kernels)
+    network = build_network(replace(small, interpolate=False), kernels)
     with torch.no_grad():
         for tensor in (network.kernels.query.weight, network.kernels.query.bias, network.offset[-1].weight):
             tensor.zero_()

@@ -1,4 +1,4 @@
-"""The rows of the benchmark of preset `light` lead from demo to light, and no training is repeated."""
+"""The rows of the benchmark of presets lead to `light`, and no training is repeated."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ def run(folder: Path, rows: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
 
-def test_the_first_rows_lead_from_demo_to_light(monkeypatch):
+def test_the_first_rows_lead_to_light_one_change_after_the_other(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     from preset_choices import rows
 
     made = [row.preset() for row in rows().values()]
-    demo, cheaper, light = (asdict(preset.network) for preset in made[:3])
-    assert made[0] == PRESETS["demo"]
+    dear, cheaper, light = (asdict(preset.network) for preset in made[:3])
     assert made[2] == PRESETS["light"]
-    assert {name for name in demo if demo[name] != cheaper[name]} == {"dictionary_size", "latent"}
-    assert {name for name in demo if cheaper[name] != light[name]} == {"width", "depth"}
+    assert {name for name in dear if dear[name] != cheaper[name]} == {"dictionary_size", "latent"}
+    assert {name for name in dear if cheaper[name] != light[name]} == {"width", "depth"}
     trainings = {(repr(row.preset()), row.public) for row in rows().values()}
     assert len(trainings) == len(made)  # no row is another's training
     assert not any("," in name for name in rows())  # by which --rows is divided
