@@ -101,7 +101,7 @@ def largest_crop(settings: TrainSettings) -> tuple[int, str]:
 
     >>> from sr_model import PRESETS
     >>> largest_crop(PRESETS["demo"].train)[0]
-    126
+    108
     """
     crop, scale = settings.crop, settings.scales[1]
     reason = f"training.crop {crop} at scale {scale:g}; lower it or training.scales for smaller images"
