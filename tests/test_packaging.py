@@ -20,6 +20,7 @@ fit = fit_image(torch.rand(16, 16, 3), iterations=2)
 print(splat2d.__file__)
 print(splat2d.backend(), fit.field.render((8, 8)).shape[-1])
 """
+HAS_NATIVE = "from sr_model.native import library; print(library.LIBRARY is not None)"
 
 
 def run(*command: object, **environment: str) -> str:
@@ -55,6 +56,7 @@ def test_the_wheel_works_in_a_clean_environment_from_another_folder(tmp_path):
     where, used = run(python, "-c", PROGRAM).splitlines()
     assert Path(where).is_relative_to(tmp_path)
     assert used == "cpu 8"
+    assert run(python, "-c", HAS_NATIVE) == "True\n"
     for package in ("splat2d", "dgp_mining", "sr_model"):
         assert f"{package}/py.typed" in names, "type checkers see the annotations"
     version = wheel.name.split("-")[1]
@@ -68,6 +70,7 @@ def test_without_a_compiler_it_installs_all_the_same_and_says_that_it_is_slower(
     python, wheel = install(tmp_path, CXX="/no/such/compiler")
     assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
     assert run(python, "-W", "ignore", "-c", PROGRAM).splitlines()[1] == "torch 8"
+    assert run(python, "-c", HAS_NATIVE) == "False\n"
 
 
 def test_importing_the_parts_that_the_trainer_uses_imports_no_dask():

@@ -176,7 +176,7 @@ PRESETS: dict[str, Preset] = {
     # For a first result after two minutes: wider networks were no better by then, nor was SPAN's encoder.
     "demo": Preset(
         replace(SPAN_NETWORK, encoder="edsr", width=32, depth=8, neck=(48,)),
-        replace(SPAN.train, learning_rate=2e-3, validate_every=250, steps=2500),
+        replace(LIGHT.train, crop=24, learning_rate=2e-3, validate_every=250, steps=2500),
     ),
     "light": LIGHT,
     "span": SPAN,

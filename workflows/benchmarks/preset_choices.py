@@ -100,6 +100,7 @@ def demo_rows() -> dict[str, Row]:
         "demo with RLFN's encoder": ({"encoder": "rlfn", "depth": 4}, {}),
         "demo with SPAN's encoder": ({"encoder": "span", "depth": 4}, {}),
         "demo in batches of 8": ({}, {"batch": 8}),
+        "demo from x1": ({}, {"scales": (1.0, 4.5)}),
         "demo at half the rate": ({}, {"learning_rate": PRESETS[DEMO].train.learning_rate / 2}),
         "demo at twice the rate": ({}, {"learning_rate": 2 * PRESETS[DEMO].train.learning_rate}),
     }
