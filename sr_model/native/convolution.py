@@ -75,7 +75,7 @@ def _forward(image: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     image, kernel = _channels_last(image), kernel.contiguous()
     bias = None if bias is None else bias.contiguous()
     batch, inputs, height, width = image.shape
-    out = torch.empty(batch, height, width, len(kernel))
+    out = image.new_empty(batch, height, width, len(kernel))
     arguments = library.ConvolveArguments(
         batch=batch,
         height=height,
@@ -95,7 +95,7 @@ def _forward(image: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
 def _backward(image: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
     batch, inputs, height, width = image.shape
     outputs = grad.shape[1]
-    grad_kernel, grad_bias = torch.empty(outputs, inputs, 3, 3), torch.empty(outputs)
+    grad_kernel, grad_bias = image.new_empty(outputs, inputs, 3, 3), image.new_empty(outputs)
     arguments = library.ConvolveBackwardArguments(
         batch=batch,
         height=height,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import Tensor
@@ -95,6 +97,26 @@ def test_a_query_that_is_not_finite_gives_nan_as_in_torch(value):
     made = blended(queries, keys, entries)
     assert torch.equal(made.isnan(), of_torch(queries, keys, entries).isnan())
     assert made[0, 7].isnan().all()
+
+
+def test_the_default_type_and_device_of_torch_do_not_matter():
+    given = arguments((2, 20), 12, 4)
+    expected = with_gradients(blended, *given)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            made = with_gradients(blended, *given)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(a, b) for a, b in zip(made, expected, strict=True))
+
+
+def test_threads_of_python_may_call_at_once():
+    given = arguments((1, 500), 64, 8)
+    expected = with_gradients(blended, *given)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: with_gradients(blended, *given), range(12)))
+    assert all(torch.equal(a, b) for one in made for a, b in zip(one, expected, strict=True))
 
 
 def test_no_cells_give_no_kernels():

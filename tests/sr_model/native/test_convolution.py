@@ -89,6 +89,19 @@ def test_any_layout_in_memory_gives_the_same_bits():
 
 
 @needs_library
+def test_the_default_type_and_device_of_torch_do_not_matter():
+    given = arguments(1, 16, 20, 5, 6)
+    expected = with_gradients(convolve, *given)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            made = with_gradients(convolve, *given)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(a, b) for a, b in zip(made, expected, strict=True))
+
+
+@needs_library
 def test_empty_images_stay_empty():
     _, kernel, bias, _ = arguments(1, 16, 20, 3, 3)
     assert convolve(torch.empty(0, 16, 4, 4), kernel, bias).shape == (0, 20, 4, 4)
