@@ -314,14 +314,20 @@ def store_option() -> Callable[[Function], Function]:
     return option("--store", default="dgp.zarr", metavar="STORE", help="The store of fits.")
 
 
+ONE_FOLDER = ("images", "val")
+"""Options of folders that, given twice, might mean both."""
+
+
 def refuse_repeated(command: click.Command, ctx: click.Context, args: list[str]) -> None:
-    """Raise click.UsageError if an option that takes one value is given twice: click would use the last."""
+    """Raise click.UsageError if an option that names one folder of images is given twice.
+
+    click would use the last folder without a word. Of other options, a command's end may override its start.
+    """
     _, _, given = command.make_parser(ctx).parse_args(args=list(args))
-    single = [p for p in given if isinstance(p, click.Option) and not (p.multiple or p.is_flag or p.count)]
-    for parameter in single:
-        if single.count(parameter) > 1:
-            name = max(parameter.opts, key=len)
-            raise click.UsageError(f"{name} is given {single.count(parameter)} times: give it once.", ctx)
+    for parameter in given:
+        if parameter.name in ONE_FOLDER and not parameter.multiple and given.count(parameter) > 1:
+            times = given.count(parameter)
+            raise click.UsageError(f"--{parameter.name} is given {times} times: name one folder.", ctx)
 
 
 def images_option(more: str = "", **settings: Any) -> Callable[[Function], Function]:

@@ -68,12 +68,12 @@ def test_every_command_has_help_in_whole_sentences(path: tuple[str, ...], flag: 
     assert "FORMER" not in result.stdout.upper()
 
 
-def test_an_option_of_one_value_is_refused_when_given_twice() -> None:
-    """Of two folders, one would be used without a word."""
+def test_a_folder_of_images_is_refused_when_given_twice() -> None:
+    """One of them would be used without a word."""
     result = run(("sr-train",), "--images", "a", "--steps", 3, "--images=b")
     assert (result.exit_code, result.output.splitlines()[-1]) == (
         USAGE,
-        "Error: --images is given 2 times: give it once.",
+        "Error: --images is given 2 times: name one folder.",
     )
 
 

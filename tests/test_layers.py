@@ -20,7 +20,8 @@ LAYERS = {
         version:
         rendering: backends
         weighted_mean:
-        field: rendering backends atomic_write weighted_mean
+        row_bands: rendering weighted_mean
+        field: rendering backends atomic_write weighted_mean row_bands
     """,
     "dgp_mining": """
         duration:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from .atomic_write import atomic_write
 from .backends.cpu import MAX_CHANNELS
-from .rendering import DEFAULT_CUTOFF, render, render_rows
+from .rendering import DEFAULT_CUTOFF, render
+from .row_bands import render_near_rows, rows_reached
 from .weighted_mean import divided_by_weight, near_gaps, only
 
 FORMAT = "splat2d-field/1"
@@ -263,12 +264,13 @@ class GaussianField:
         size, field = self._placed(size, footprint)
         row_bytes = len(self) * field.colors.shape[2] * size[1] * self.colors.element_size()
         rows = max(4, budget // max(1, row_bytes) // 4 * 4)
+        ends = rows_reached(field.means, field.cholesky, cutoff) if rows < size[0] else None
         for top in range(0, size[0], rows):
             window = (top, min(top + rows, size[0]))
 
             def drawn(one: GaussianField, window: tuple[int, int] = window) -> Tensor:
-                gaussians = (one.means, one.cholesky, one.colors)
-                return render_rows(*gaussians, size, window, counts=one.counts, cutoff=cutoff)
+                parts, near = (one.means, one.cholesky, one.colors), ends if one is field else None
+                return render_near_rows(*parts, size, window, counts=one.counts, cutoff=cutoff, ends=near)
 
             band = self.mean(field, drawn, top=top, cutoff=cutoff) if self.normalised else drawn(field)
             yield top, band

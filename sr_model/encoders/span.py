@@ -29,11 +29,12 @@ class SPAN(Encoder):
 
     def forward(self, image: Tensor) -> Tensor:
         shallow = features = self.first(image - self.mean)
-        made = []
+        first = None
         for block in self.blocks:
             features, inner = block(features)
-            made.append(features)
-        return self.fused(shallow, features, made[0], inner)
+            first = features if first is None else first
+        assert first is not None  # as `depth` is positive
+        return self.fused(shallow, features, first, inner)
 
     def fused(self, shallow: Tensor, last: Tensor, first: Tensor, inner: Tensor) -> Tensor:
         """Return fuse(shallow, tail(last), first, inner), in fewer operations and less memory.

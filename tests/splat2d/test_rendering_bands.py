@@ -78,3 +78,22 @@ def test_streaming_takes_the_memory_of_a_band_not_of_the_image():
 def test_rows_outside_the_image_are_refused(rows):
     with pytest.raises(ValueError, match="rows must be"):
         render_rows(*random_inputs(1, 2, 3, (17, 23)), (17, 23), rows)
+
+
+def test_a_gaussian_that_cannot_be_rendered_is_named_by_its_index_among_all():
+    means = torch.tensor([[[4.0, 2.0], [4.0, 30.0], [4.0, 31.0]]])
+    cholesky = torch.tensor([1.0, 0.0, 1.0]).repeat(1, 3, 1)
+    colors = torch.ones(1, 3, 1)
+    colors[0, 2] = torch.nan
+    field = GaussianField(means, cholesky, colors, (32, 8))
+    with pytest.raises(ValueError, match="Gaussian 2 of row 0"):
+        list(field.render_bands(budget=1))
+    with pytest.raises(ValueError, match="Gaussian 2 of row 0"):
+        field.render()
+
+
+def test_a_mean_that_is_not_a_number_is_not_left_out_of_the_bands():
+    means = torch.tensor([[[4.0, 2.0], [4.0, torch.nan]]])
+    field = GaussianField(means, torch.tensor([1.0, 0.0, 1.0]).repeat(1, 2, 1), torch.ones(1, 2, 1), (32, 8))
+    with pytest.raises(ValueError, match="Gaussian 1 of row 0"):
+        list(field.render_bands(budget=1))
