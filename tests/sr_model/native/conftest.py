@@ -1,4 +1,4 @@
-"""Calling a function with every instruction set and several threads."""
+"""Calling a function with every instruction set, several threads, and other defaults of torch."""
 
 from __future__ import annotations
 
@@ -23,3 +23,18 @@ def every_way():
     yield results
     library.set_instruction_set(instruction_set)
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def with_other_defaults():
+    """A function that calls another while new tensors of torch are float64 and have no memory."""
+
+    def result(function):
+        torch.set_default_dtype(torch.float64)
+        try:
+            with torch.device("meta"):
+                return function()
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    return result

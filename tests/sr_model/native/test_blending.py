@@ -99,15 +99,10 @@ def test_a_query_that_is_not_finite_gives_nan_as_in_torch(value):
     assert made[0, 7].isnan().all()
 
 
-def test_the_default_type_and_device_of_torch_do_not_matter():
+def test_the_default_type_and_device_of_torch_do_not_matter(with_other_defaults):
     given = arguments((2, 20), 12, 4)
     expected = with_gradients(blended, *given)
-    torch.set_default_dtype(torch.float64)
-    try:
-        with torch.device("meta"):
-            made = with_gradients(blended, *given)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    made = with_other_defaults(lambda: with_gradients(blended, *given))
     assert all(torch.equal(a, b) for a, b in zip(made, expected, strict=True))
 
 

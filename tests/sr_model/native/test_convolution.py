@@ -89,15 +89,10 @@ def test_any_layout_in_memory_gives_the_same_bits():
 
 
 @needs_library
-def test_the_default_type_and_device_of_torch_do_not_matter():
+def test_the_default_type_and_device_of_torch_do_not_matter(with_other_defaults):
     given = arguments(1, 16, 20, 5, 6)
     expected = with_gradients(convolve, *given)
-    torch.set_default_dtype(torch.float64)
-    try:
-        with torch.device("meta"):
-            made = with_gradients(convolve, *given)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    made = with_other_defaults(lambda: with_gradients(convolve, *given))
     assert all(torch.equal(a, b) for a, b in zip(made, expected, strict=True))
 
 
