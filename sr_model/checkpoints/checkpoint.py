@@ -111,16 +111,19 @@ class Checkpoint:
 def first_difference(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
     """Say in what weights differ from a network's own, by the first tensor that does.
 
+    Missing ones come last: some, which older checkpoints lack, are supplied on loading.
+
     >>> first_difference({"a": torch.zeros(2, 3)}, {"a": torch.zeros(4, 3)})
     'a is 2x3 and not 4x3'
     """
     for name in own:
-        if name not in weights:
-            return f"{name} is missing"
-        if weights[name].shape != own[name].shape:
+        if name in weights and weights[name].shape != own[name].shape:
             theirs, ours = ("x".join(map(str, t.shape)) or "one number" for t in (weights[name], own[name]))
             return f"{name} is {theirs} and not {ours}"
-    return f"{next(name for name in weights if name not in own)} does not belong to it"
+    for name in weights:
+        if name not in own:
+            return f"{name} does not belong to it"
+    return f"{next(name for name in own if name not in weights)} is missing"
 
 
 def load(path: str | Path, device: torch.device | str | None = None) -> Network:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -88,6 +89,16 @@ class Network(nn.Module, ABC):
 
         Raises:
             ValueError: if the network is `conditioned` and `scale` is None.
+        """
+
+    def begin_step(self) -> None:  # most networks note nothing
+        """Forget what the network has noted of images in training mode: a training step begins."""
+
+    def end_step(self, over_processes: Callable[[Tensor], None]) -> None:
+        """Let what the network has noted of the images of this step change its buffers.
+
+        Of several processes that train together, each notes its share of the batch; `over_processes` replaces
+        a tensor by its maximum over all of them.
         """
 
     @property

@@ -36,7 +36,8 @@ class DistributedContext:
     def wrap(self, module: nn.Module) -> nn.Module:
         """The module, in DistributedDataParallel if there are several processes.
 
-        Its gradients are then averaged over all processes in each backward pass.
+        Its gradients are then averaged over all processes in each backward pass. Its buffers are not sent
+        around: they are constant, or change alike in all processes (`Network.end_step`).
         """
         if self.world_size == 1:
             return module
@@ -58,6 +59,11 @@ class DistributedContext:
         together = torch.tensor(values, dtype=torch.float64, device=self.device)
         distributed.all_reduce(together, distributed.ReduceOp.MAX)
         return tuple(together.tolist())
+
+    def keep_maximum(self, value: Tensor) -> None:
+        """Replace a tensor by its maximum over all processes; waits for all of them but for no GPU."""
+        if self.world_size > 1:
+            distributed.all_reduce(value, distributed.ReduceOp.MAX)
 
     def mean(self, value: Tensor) -> float:
         """The mean over all processes of a tensor of one number."""

@@ -45,7 +45,8 @@ class TrainingState:
     trained: nn.Module
     """The model as it is called: compiled, wrapped for several processes, or itself."""
     average: Network
-    """A network with the exponential moving average of the weights, which is validated and saved for use."""
+    """A network with the exponential moving average of the weights, and the model's buffers; it is validated
+    and saved for use."""
     optimiser: torch.optim.Adam
     """Adam over the model's parameters, but for those that are frozen."""
     context: DistributedContext
@@ -103,6 +104,7 @@ class TrainingState:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad()
+        self.model.begin_step()
         total = torch.zeros((), device=self.context.device)
         if self.workers is not None:
             total += self._accumulate_by_sample(parts, settings, self.workers)
@@ -116,10 +118,12 @@ class TrainingState:
         if not (math.isfinite(loss) and math.isfinite(norm.item())):
             raise Diverged(f"The training diverged (a loss that is not a number) at step {self.step}")
         self.optimiser.step()
+        self.model.end_step(self.context.keep_maximum)
         self.step += 1
         decay = min(settings.ema, (1 + self.step) / (WARM_EMA + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+            torch._foreach_copy_(list(self.average.buffers()), list(self.model.buffers()))
         return loss
 
     def _accumulate_gradient(self, batch: Batch, parts: int, settings: TrainSettings) -> Tensor:

@@ -167,6 +167,7 @@ def trained(
     random = torch.Generator().manual_seed(0)
     budget, began, reported, step = Budget(minutes=minutes), time.monotonic(), time.monotonic(), 0
     while (spent := budget.spent(step, time.monotonic() - began)) < 1 or step < 1:
+        network.begin_step()
         batch = images.batch(settings, 0, step).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bf16(device)):
             made = (
@@ -180,10 +181,12 @@ def trained(
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
         optimiser.step()
+        network.end_step(lambda largest: None)
         step += 1
         decay = min(settings.ema, (1 + step) / (WARM_EMA + step))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+            torch._foreach_copy_(list(average.buffers()), list(network.buffers()))
         if time.monotonic() - reported > 10:
             reported = time.monotonic()
             print_progress(f"{name}: step {step}, {100 * spent:.0f} %, loss {loss.item():.4f}")

@@ -11,7 +11,7 @@ Rendering the field at any size (Eq. 5) is splat2d's job.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -27,7 +27,7 @@ from ..bicubic_start import BicubicStart
 from ..mlp import output_layer, per_cell_mlp, per_cell_trunk, per_gaussian, start_constant
 from .blending import isotropic
 from .covariance_heads import make_covariance_head
-from .extrapolation import belief, faded
+from .extrapolation import Extrapolation, faded, relative_additions
 from .flatness import REACH, limit_additions
 from .settings import ContinuousSRSettings
 
@@ -79,6 +79,7 @@ class ContinuousSR(Network):
         start_kernel = isotropic(s.start_sigma / s.cells).float()
         self.register_buffer("start_kernel", start_kernel, persistent=False)
         self.bicubic_start = BicubicStart(s.cells, s.start_sigma, s.normalised) if s.interpolate else None
+        self.extrapolation = Extrapolation() if s.contrast else None
         if s.interpolate:
             for head in filter(None, (self.offset, self.colour)):
                 start_constant(output_layer(head), 0)
@@ -96,6 +97,14 @@ class ContinuousSR(Network):
     def margins(self, extent: int) -> tuple[int, int]:
         return self.settings.margin, self.settings.margin
 
+    def begin_step(self) -> None:
+        if self.extrapolation is not None:
+            self.extrapolation.begin_step()
+
+    def end_step(self, over_processes: Callable[[Tensor], None]) -> None:
+        if self.extrapolation is not None:
+            self.extrapolation.end_step(over_processes)
+
     def forward(self, image: Tensor, scale: float | Tensor | None = None) -> GaussianField:
         height, width = image.shape[-2:]
         image = F.pad(image, [self.settings.margin] * 4, mode="replicate")
@@ -107,20 +116,25 @@ class ContinuousSR(Network):
         with torch.autocast(image.device.type, enabled=False):  # rounding here would show in the image
             cholesky = self.kernels(queries) / self.settings.cells  # grid spacings to LR pixels
             colours = colours.view(len(image), *features.shape[-2:], 3).permute(0, 3, 1, 2)
-            if self.settings.contrast:
+            if self.extrapolation is not None:
                 colours = limit_additions(colours, image, self.settings.contrast, self.settings.cells)
-                means, cholesky, colours = self.believed(means, cholesky, colours, image)
+                additions = relative_additions(colours, image, self.settings.cells)
+                if self.training:  # on images that it is to know: fading would also take their gradients
+                    self.extrapolation.note(additions)
+                else:
+                    believed = self.extrapolation(additions)
+                    means, cholesky, colours = self.believed(means, cholesky, colours, believed)
             if self.bicubic_start is not None:
                 colours = colours + self.bicubic_start(image)
         return self.field(means, cholesky, per_gaussian(colours), (height, width))
 
     def believed(
-        self, means: Tensor, cholesky: Tensor, colours: Tensor, image: Tensor
+        self, means: Tensor, cholesky: Tensor, colours: Tensor, believed: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Fade what the heads predict into the bicubic start where they extrapolate.
 
         Of means [B, N, 2] and cholesky [B, N, 3] in LR pixels, and colours [B, 3, k h, k w], which are to be
-        added to the interpolated ones of the image [B, 3, h, w].
+        added to interpolated ones. `believed`, [B, 1, h, w], is 1 where nothing fades, and 0 at the start.
         """
         batch, channels, rows, columns = colours.shape
         nothing = colours.new_zeros(channels)
@@ -129,7 +143,6 @@ class ContinuousSR(Network):
             (self.start_kernel, cholesky),
             (nothing, per_gaussian(colours)),
         ]
-        believed = belief(colours, image, self.settings.cells)
         means, cholesky, added = faded(parts, believed, self.settings.cells)
         return means, cholesky, added.view(batch, rows, columns, channels).permute(0, 3, 1, 2)
 

@@ -74,9 +74,9 @@ class ContinuousSRSettings(NetworkSettings):
     code."""
     contrast: float = 0.0
     """Difference between neighbouring LR pixels, of white's 1, up to which less is added to the interpolated
-    colours, down to nothing where all are equal, and no tint where all are grey; where far more is added than
-    the contrast around, as in patterns of pixels that no photograph has, interpolation remains. 0 adds
-    everything everywhere."""
+    colours, down to nothing where all are equal, and no tint where all are grey; where far more is added,
+    next to the contrast around, than on the training images, as in patterns of pixels that no photograph has,
+    interpolation remains. 0 adds everything everywhere."""
     start_sigma: float
     """Standard deviation of the round start kernel, in grid spacings."""
 

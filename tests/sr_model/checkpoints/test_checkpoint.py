@@ -12,6 +12,7 @@ from dgp_mining.prior.dictionary import Dictionary
 from sr_model import Checkpoint, CheckpointError, ContinuousSR, ContinuousSRSettings, Preset, load
 from sr_model.checkpoints.checkpoint import DICTIONARY, FORMAT, WEIGHTS
 from sr_model.checkpoints.tensor_file import write_tensors
+from sr_model.networks.continuoussr.extrapolation import BELIEVED
 
 
 @pytest.fixture
@@ -116,3 +117,23 @@ def test_the_same_checkpoint_is_the_same_bytes(checkpoint: Checkpoint, tmp_path:
     for number in range(8):  # safetensors alone writes two orders of the metadata
         checkpoint.save(tmp_path / f"{number}.safetensors")
     assert len({path.read_bytes() for path in tmp_path.glob("*.safetensors")}) == 1
+
+
+def test_how_much_a_network_adds_to_its_training_images_is_kept_and_older_files_say_nothing_of_it(
+    dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    kernels, name = torch.tensor(dictionary.cholesky), "extrapolation.believed"
+    settings = replace(tiny.network, contrast=0.01)
+    network = ContinuousSR(settings, kernels)
+    network.extrapolation.believed.fill_(2.5)
+    new = Checkpoint(settings, kernels, network.state_dict(), {})
+    new.save(tmp_path / "new.safetensors")
+    assert load(tmp_path / "new.safetensors", "cpu").extrapolation.believed == 2.5
+    old = {key: tensor for key, tensor in new.weights.items() if key != name}
+    assert Checkpoint(settings, kernels, old, {}).build().extrapolation.believed == BELIEVED
+    unknown = Checkpoint(settings, kernels, {**old, "extra": torch.zeros(1)}, {})
+    with pytest.raises(ValueError, match="extra does not belong to it"):
+        unknown.build()
+    del old["colour.0.weight"]
+    with pytest.raises(ValueError, match=r"colour\.0\.weight is missing"):
+        Checkpoint(settings, kernels, old, {}).build()

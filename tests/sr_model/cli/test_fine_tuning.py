@@ -161,7 +161,7 @@ def test_settings_repeat_a_training_of_the_other_architecture(photographs: Path,
 
 @pytest.mark.slow
 def test_fine_tuning_on_ten_pages_of_line_art_improves_the_eleventh():
-    """By 1.13 dB at x2 and 0.72 dB at x3, as measured, in half a minute of a CPU core."""
+    """By 1.14 dB at x2 and 0.74 dB at x3, as measured, in half a minute of a CPU core."""
     Path("pages").mkdir()
     for number in range(10):
         page(number).save(f"pages/{number}.png")
@@ -180,5 +180,5 @@ def test_fine_tuning_on_ten_pages_of_line_art_improves_the_eleventh():
         [result.score.psnr for result in evaluate(model, ["eleventh.png"], [2.0, 3.0])]
         for model in (None, "runs/span-from-reference/best.safetensors")
     )
-    assert after[0] > before[0] + 0.3
-    assert after[1] > before[1] + 0.3
+    assert after[0] > before[0] + 0.8  # 0.6 if additions faded as on photographs
+    assert after[1] > before[1] + 0.5  # 0.2

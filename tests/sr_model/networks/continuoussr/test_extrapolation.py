@@ -10,9 +10,8 @@ from random_weights import FLAT, random_continuoussr
 from splat2d.matlab_imresize import imresize
 from sr_model import upscale
 from sr_model.checkpoints.checkpoint import load_reference
-from sr_model.networks.continuoussr import extrapolation
 from sr_model.networks.continuoussr import network as network_module
-from sr_model.networks.continuoussr.extrapolation import BELIEVED, FLOOR, UNBELIEVED, belief, faded
+from sr_model.networks.continuoussr.extrapolation import FLOOR, faded, relative_additions
 from sr_model.networks.mlp import output_layer
 from sr_model.upscaling.tiling import encode
 
@@ -52,17 +51,17 @@ def test_what_is_believed_keeps_its_bits(dictionary, monkeypatch):
         assert torch.equal(found[1].colors, network(image).colors)
 
 
-def test_belief_falls_with_the_largest_addition_around():
+def test_additions_are_compared_with_the_contrast_around():
     image = torch.full((1, 3, 9, 9), 0.5)
     image[..., 5] = 0.8  # contrast 0.3 within two columns of it
     added = torch.zeros(1, 3, 18, 18)
-    added[0, 1, 8, 9] = -(0.3 + FLOOR) * (0.75 * BELIEVED + 0.25 * UNBELIEVED)
-    found = belief(added, image, 2)[0, 0]
+    added[0, 1, 8, 9] = -0.8
+    found = relative_additions(added, image, 2)[0, 0]
     near = torch.zeros(9, 9, dtype=torch.bool)
     near[2:7, 2:7] = True
-    assert (found[~near] == 1).all()
-    assert (found[2:7, 3:7] - 0.75).abs().max() < 1e-6
-    assert (found[2:7, 2] == 0).all()  # the contrast is farther away
+    assert (found[~near] == 0).all()
+    assert (found[2:7, 3:7] - 0.8 / (0.3 + FLOOR)).abs().max() < 1e-6
+    assert (found[2:7, 2] - 0.8 / FLOOR).abs().max() < 1e-6  # the contrast is farther away
 
 
 def test_parts_are_mixed_by_belief():
@@ -84,10 +83,10 @@ def test_a_checkerboard_of_pixels_keeps_its_mean(extrapolating, weights, low, hi
             assert abs(found.mean() - image.mean()) < 1
 
 
-def test_without_it_the_reference_model_loses_the_mean_of_a_checkerboard(monkeypatch):
-    monkeypatch.setattr(extrapolation, "UNBELIEVED", 1e9)
-    image = board(24)
-    assert abs(upscale(image, 4.0, model=load_reference()).mean() - image.mean()) > 5
+def test_without_it_the_reference_model_loses_the_mean_of_a_checkerboard():
+    image, network = board(24), load_reference()
+    network.extrapolation.believed.fill_(1e9)
+    assert abs(upscale(image, 4.0, model=network).mean() - image.mean()) > 5
 
 
 def test_the_reference_model_draws_a_line_of_one_pixel_no_wider_than_bicubic():
@@ -103,9 +102,8 @@ def test_tiles_make_the_field_of_the_whole_image_where_a_network_extrapolates(di
     output_layer(network.colour).weight *= 20
     image = np.random.default_rng(0).random((40, 37, 3), np.float32)
     planes = torch.from_numpy(image).permute(2, 0, 1)[None]
-    seen = []
-    features = network.heads(network.cell_features(planes))[1]
-    seen = belief(features.view(1, 80, 74, 3).permute(0, 3, 1, 2), planes, 2)
+    colours = network.heads(network.cell_features(planes))[1].view(1, 80, 74, 3).permute(0, 3, 1, 2)
+    seen = network.extrapolation(relative_additions(colours, planes, 2))
     assert (seen < 1).any()
     assert (seen > 0).any()
     whole, tiled = (encode(network, image, tile=side) for side in (1000, 16))
