@@ -15,8 +15,10 @@ from safetensors.torch import load_file
 
 from dgp_mining.images.paths import list_images
 from dgp_mining.prior.dictionary import Dictionary
-from sr_model import Checkpoint, Preset, TrainingError
+from sr_model import Checkpoint, ContinuousSR, Preset, TrainingError
 from sr_model.config.toml import as_toml
+from sr_model.networks.continuoussr.extrapolation import BELIEVED
+from sr_model.networks.mlp import output_layer
 from sr_model.training.distributed import DistributedContext
 from sr_model.training.run import check_parts
 from sr_model.training.samples import ImageSet
@@ -95,6 +97,30 @@ def test_two_processes_take_the_steps_of_one(arguments, tmp_path: Path):
     )
     assert printed == f"{tmp_path / 'two' / 'best.safetensors'}\n"  # once
     assert said.count("step 6: validation") == 1
+
+
+@pytest.mark.slow
+def test_two_processes_know_what_either_adds_to_its_images(
+    photographs: Path, kernels: torch.Tensor, tiny: Preset, tmp_path: Path
+):
+    network = ContinuousSR(replace(tiny.network, contrast=0.01), kernels)
+    with torch.no_grad():
+        output_layer(network.colour).weight.normal_(0, 3)
+    path = tmp_path / "start.safetensors"
+    Checkpoint(network.settings, kernels, network.state_dict(), {"step": 1}).save(path)
+    small = ("--steps", 6, "--set", "training.batch=4", "--set", "training.crop=8")
+    options = ("--images", photographs, *small, "--init", path, "--out")
+    ran = torchrun(*options, tmp_path / "two")
+    said = ran.communicate(timeout=300)[1]
+    assert ran.returncode == 0, said
+    one = subprocess.run([SR_TRAIN, *map(str, options), tmp_path / "one"], capture_output=True, text=True)
+    assert one.returncode == 0, one.stderr
+    believed = [
+        Checkpoint.load(tmp_path / run / "last.safetensors").weights["extrapolation.believed"].item()
+        for run in ("one", "two")
+    ]
+    assert believed[0] > BELIEVED + 0.01
+    assert believed[0] == pytest.approx(believed[1], rel=1e-5)
 
 
 @pytest.mark.slow
