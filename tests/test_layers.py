@@ -20,8 +20,9 @@ LAYERS = {
         version:
         rendering: backends
         weighted_mean:
-        row_bands: rendering weighted_mean
-        field: rendering backends atomic_write weighted_mean row_bands
+        row_bands:
+        field_file: atomic_write
+        field: rendering backends weighted_mean row_bands field_file
     """,
     "dgp_mining": """
         duration:

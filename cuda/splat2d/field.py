@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from .atomic_write import atomic_write
 from .backends.cpu import MAX_CHANNELS
-from .rendering import DEFAULT_CUTOFF, render
-from .row_bands import render_near_rows, rows_reached
+from .field_file import NAMES, read_parts, write_parts
+from .rendering import DEFAULT_CUTOFF, render, render_rows
+from .row_bands import RowIndex, by_runs
 from .weighted_mean import divided_by_weight, near_gaps, only
 
-FORMAT = "splat2d-field/1"
-NEWER_FORMAT = "splat2d-field/2"
-"""Of fields not `averaged`, or `normalised`: a reader of version 1 would render them wrongly."""
 PIXEL_VARIANCE = 1 / 12
 """Variance of the uniform distribution over a pixel's width, in pixels squared."""
 GAP_VARIANCE = 1.0
 """Variance of the blur that fills the gaps of a `normalised` field, in the field's units squared."""
-_TENSORS = ("means", "cholesky", "colors")
 BAND_BYTES = 1 << 28
 """Default memory of one band of a streamed rendering."""
 
@@ -261,19 +254,62 @@ class GaussianField:
         >>> [(top, band.shape[2]) for top, band in field.render_bands(budget=128)]
         [(0, 4), (4, 4), (8, 2)]
         """
-        size, field = self._placed(size, footprint)
-        row_bytes = len(self) * field.colors.shape[2] * size[1] * self.colors.element_size()
+        size = size or (round(self.size[0]), round(self.size[1]))
+        row_bytes = len(self) * (self.colors.shape[2] + self.normalised) * size[1] * self.means.element_size()
         rows = max(4, budget // max(1, row_bytes) // 4 * 4)
-        ends = rows_reached(field.means, field.cholesky, cutoff) if rows < size[0] else None
+        index = self.row_index(size[0] / self.size[0], cutoff)
         for top in range(0, size[0], rows):
             window = (top, min(top + rows, size[0]))
+            try:
+                parts = index.parts(window)
+                bands = [self._rows(near, size, rows, cutoff, footprint) for rows, near in parts]
+            except ValueError:  # it names a Gaussian by its index, which is another one among all
+                bands = [self._rows(torch.arange(self.means.shape[1]), size, window, cutoff, footprint)]
+            yield top, torch.cat(bands, 2) if len(bands) > 1 else bands[0]
 
-            def drawn(one: GaussianField, window: tuple[int, int] = window) -> Tensor:
-                parts, near = (one.means, one.cholesky, one.colors), ends if one is field else None
-                return render_near_rows(*parts, size, window, counts=one.counts, cutoff=cutoff, ends=near)
+    @torch.no_grad()
+    def _rows(
+        self, near: Tensor, size: tuple[int, int], rows: tuple[int, int], cutoff: float, footprint: bool
+    ) -> Tensor:
+        field = self.placed_only(near, lambda run: run._placed(size, footprint)[1])
 
-            band = self.mean(field, drawn, top=top, cutoff=cutoff) if self.normalised else drawn(field)
-            yield top, band
+        def drawn(one: GaussianField) -> Tensor:
+            return render_rows(
+                one.means, one.cholesky, one.colors, size, rows, counts=one.counts, cutoff=cutoff
+            )
+
+        return self.mean(field, drawn, top=rows[0], cutoff=cutoff) if self.normalised else drawn(field)
+
+    def row_index(self, scale: float, cutoff: float = DEFAULT_CUTOFF) -> RowIndex:
+        """Return what finds the Gaussians that rows of pixels depend on, `scale` pixels a unit along y.
+
+        It finds those that fill gaps, and those that pixels reach by their footprint, too.
+        """
+        added = (max(0.0, 1 / scale**2 - 1) if self.averaged else 1 / scale**2) * PIXEL_VARIANCE
+        added += GAP_VARIANCE if self.normalised else 0.0
+        return RowIndex(self.means, self.cholesky, scale=scale, cutoff=cutoff, added=added)
+
+    def only(self, kept: Tensor) -> GaussianField:
+        """Return a field of the Gaussians `kept` alone, indices [K] int64 in rising order, in every row."""
+        counts = None if self.counts is None else (kept < self.counts[:, None]).sum(1)
+        means, cholesky, colors = (t.index_select(1, kept) for t in (self.means, self.cholesky, self.colors))
+        return replace(self, means=means, cholesky=cholesky, colors=colors, counts=counts)
+
+    @torch.no_grad()
+    def placed_only(self, kept: Tensor, place: Callable[[GaussianField], GaussianField]) -> GaussianField:
+        """Return `place(self.only(kept))`, made run by run, so that what is between stays in a cache.
+
+        What `place` does to a Gaussian may not depend on the others, and its order stays.
+        """
+
+        def tensors(run: Tensor) -> tuple[Tensor, ...]:
+            placed = place(self.only(run))
+            return placed.means, placed.cholesky, placed.colors
+
+        means, cholesky, colors = by_runs(kept, tensors)
+        counts = None if self.counts is None else (kept < self.counts[:, None]).sum(1)
+        empty = place(self.only(kept[:0]))
+        return replace(empty, means=means, cholesky=cholesky, colors=colors, counts=counts)
 
     def _placed(self, size: tuple[int, int] | None, footprint: bool) -> tuple[tuple[int, int], GaussianField]:
         """Return the size in pixels, and the field in the units of those pixels, to be rendered as a sum."""
@@ -338,13 +374,8 @@ class GaussianField:
         tensors = {"means": self.means, "cholesky": self.cholesky, "colors": self.colors}
         if self.counts is not None:
             tensors["counts"] = self.counts
-        header = {"format": FORMAT, "size": json.dumps([float(s) for s in self.size]), **metadata}
-        if (self.averaged, self.normalised) != (True, False):
-            rendering = {"averaged": self.averaged, "normalised": self.normalised}
-            header |= {"format": NEWER_FORMAT, "rendering": json.dumps(rendering)}
-        stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        with atomic_write(path) as partial:
-            save_file(stored, str(partial), metadata=header)
+        kind = {"averaged": self.averaged, "normalised": self.normalised}
+        write_parts(path, tensors, self.size, kind, metadata)
 
     @staticmethod
     def load(path: str | Path) -> GaussianField:
@@ -352,46 +383,14 @@ class GaussianField:
 
         Raises ValueError, naming the file, if it is not a field, OSError if it cannot be read.
         """
+        tensors, size, kind = read_parts(path)
         try:
-            with safe_open(str(path), framework="pt") as file:
-                header = file.metadata() or {}
-                if header.get("format") not in (FORMAT, NEWER_FORMAT):
-                    raise ValueError(f"{path} is not a Gaussian field (no '{FORMAT}' mark in its header)")
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(
-                f"{path} is not a Gaussian field (it is not a whole safetensors file)"
-            ) from error
-        return _from_parts(str(path), tensors, header)
+            means, cholesky, colors = (tensors[name] for name in NAMES)
+            return GaussianField(means, cholesky, colors, size, tensors.get("counts"), **kind)
+        except ValueError as error:
+            raise ValueError(f"{path} is not a Gaussian field ({error})") from error
 
     def _used(self) -> Tensor:  # [B, N] bool
         n = self.means.shape[1]
         index = torch.arange(n, device=self.means.device)[None].expand(len(self), n)
         return index < (n if self.counts is None else self.counts[:, None])
-
-
-def _from_parts(path: str, tensors: dict[str, Tensor], header: dict[str, str]) -> GaussianField:
-    """Return the field of a file's tensors and header. Raises ValueError, naming the file, for others."""
-    unknown = tensors.keys() - {*_TENSORS, "counts"}
-    if unknown or not tensors.keys() >= set(_TENSORS):
-        raise ValueError(
-            f"{path} is not a Gaussian field (it holds {', '.join(sorted(tensors)) or 'no tensors'}, "
-            f"not {', '.join(_TENSORS)})"
-        )
-    try:
-        height, width = (float(extent) for extent in json.loads(header["size"]))
-        rendering = json.loads(header["rendering"]) if header["format"] == NEWER_FORMAT else {}
-        if not rendering.keys() <= {"averaged", "normalised"} or not all(
-            isinstance(value, bool) for value in rendering.values()
-        ):
-            raise ValueError("unknown rendering")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is not a Gaussian field that this version of splat2d can read (its header has size "
-            f"{header.get('size')} and rendering {header.get('rendering')})"
-        ) from error
-    try:
-        means, cholesky, colors = (tensors[name] for name in _TENSORS)
-        return GaussianField(means, cholesky, colors, (height, width), tensors.get("counts"), **rendering)
-    except ValueError as error:
-        raise ValueError(f"{path} is not a Gaussian field ({error})") from error

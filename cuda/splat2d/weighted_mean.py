@@ -7,6 +7,8 @@ from torch import Tensor
 
 OUT_OF_SIGHT = 1e9
 """Distance in pixels of Gaussians that are not to be drawn."""
+RUN = 1 << 14
+"""Gaussians of each row that are looked at together."""
 
 
 def divided_by_weight(pixels: Tensor) -> Tensor:
@@ -51,15 +53,22 @@ def near_gaps(
     table = torch.zeros(len(gaps), height + 1, width + 1, dtype=torch.int32, device=gaps.device)
     table[:, 1:, 1:] = gaps.cumsum(-1, dtype=torch.int32).cumsum(-2, dtype=torch.int32)
     table = table.flatten(1)
-    l11, l21, l22 = cholesky.unbind(-1)
-    mx, my = means.unbind(-1)
-    left, right = _span(mx, cutoff * torch.sqrt(l11.square() + added[0]), width)
-    reach_y = cutoff * torch.sqrt(l21.square() + l22.square() + added[1])
-    above, below = _span(my - top, reach_y, height)
-    above *= width + 1
-    below *= width + 1
-    inside = table.gather(1, below + right) - table.gather(1, below + left)
-    return inside > table.gather(1, above + right) - table.gather(1, above + left)
+
+    def near(means: Tensor, cholesky: Tensor) -> Tensor:
+        l11, l21, l22 = cholesky.unbind(-1)
+        mx, my = means.unbind(-1)
+        left, right = _span(mx, cutoff * torch.sqrt(l11.square() + added[0]), width)
+        reach_y = cutoff * torch.sqrt(l21.square() + l22.square() + added[1])
+        above, below = _span(my - top, reach_y, height)
+        above *= width + 1
+        below *= width + 1
+        inside = table.gather(1, below + right) - table.gather(1, below + left)
+        return inside > table.gather(1, above + right) - table.gather(1, above + left)
+
+    if means.device.type != "cpu":
+        return near(means, cholesky)
+    runs = (torch.split(tensor, RUN, 1) for tensor in (means, cholesky))  # what is between stays in a cache
+    return torch.cat([near(*run) for run in zip(*runs, strict=True)], 1)
 
 
 def only(

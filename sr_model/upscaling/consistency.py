@@ -45,8 +45,8 @@ LEAST_WEIGHT = 0.5
 """Least sum of Gaussians by which a correction is divided: fewer are a hole between them."""
 BLOCK_BYTES = 1 << 25
 """Memory of the rows that are rendered at once, as floats of four channels."""
-STRIP = 256
-"""LR rows whose difference is interpolated at once."""
+STRIP_PIXELS = 1 << 17
+"""LR pixels whose difference is interpolated at once, of at least one row."""
 
 
 def check_reduction(reduction: Reduction | None) -> None:
@@ -82,6 +82,7 @@ def made_consistent(
     rounds: int | None = None,
     *,
     origin: tuple[float, float] = (0.0, 0.0),
+    in_place: bool = False,
 ) -> GaussianField:
     """Correct the colours of a field such that its picture, reduced, gives the LR image back.
 
@@ -97,6 +98,7 @@ def made_consistent(
         progress: called with the current activity and the fraction of it that is done.
         rounds: of back-projection, at most; None for the number that ROUNDS_PIXELS gives.
         origin: (y, x) of the corner of one of the pixels that are to be rendered, in LR pixels.
+        in_place: whether the memory of the field's colours may be reused for those of the result.
 
     Returns:
         The field with other colours. The more the scales of a later rendering differ from `scales`, the less
@@ -115,7 +117,8 @@ def made_consistent(
         grey = made_consistent(network, grey, lr[:, :1], scales, kernel, progress, rounds, origin=origin)
         return replace(grey, colors=grey.colors.repeat(1, 1, lr.shape[1]))
     correction = _Correction(network, field, kernel, scales, origin)
-    field = replace(field, colors=field.colors.clone())
+    if not in_place:
+        field = replace(field, colors=field.colors.clone())
     rounds = correction.rounds if rounds is None else rounds
     for done in range(rounds):
 
@@ -166,17 +169,31 @@ class _Correction:
         """The LR image minus the picture's reduction, [1, C, h, w]."""
         (height, width), (above, left) = self.grid, self.phases
         y, x = self.variances
-        placed = field.with_weights().widen(x, y).shift(-left, -above).scale(*reversed(self.scales))
+
+        def placed(part: GaussianField) -> GaussianField:
+            return part.with_weights().widen(x, y).shift(-left, -above).scale(*reversed(self.scales))
+
+        def rendered(rows: tuple[int, int], part: GaussianField) -> Tensor:
+            def drawn(one: GaussianField) -> Tensor:
+                return _rows(one, (height, width), rows)
+
+            return field.mean(part, drawn, top=rows[0]) if field.normalised else drawn(part)
+
+        # On the CPU, Gaussians are placed as they are needed: copies of all would take the most memory.
+        whole = None if field.means.device.type == "cpu" else placed(field)
+        index = field.row_index(self.scales[0])
         reduced = torch.empty(1, field.colors.shape[2], *self.size, device=field.colors.device)
         columns = reduction_blocks(width, self.size[1], self.kernel, COLUMNS, self.scales[1], left)
         rows = max(8, BLOCK_BYTES // (16 * width) * self.size[0] // height)
         for block in reduction_blocks(height, self.size[0], self.kernel, rows, self.scales[0], above):
-
-            def drawn(one: GaussianField, rows: slice = block.of) -> Tensor:
-                return _rows(one, (height, width), rows)
-
-            top = block.of.start
-            pixels = field.mean(placed, drawn, top=top) if field.normalised else drawn(placed)
+            of = (block.of.start, block.of.stop)
+            if whole is None:
+                parts = index.parts(of, above * self.scales[0])
+                pixels = torch.cat(
+                    [rendered(part, field.placed_only(near, placed)) for part, near in parts], -2
+                )
+            else:
+                pixels = rendered(of, whole)
             fewer = block.along(-2, pixels.clamp_(0, 1))
             for across in columns:
                 reduced[..., block.into, across.into] = across.along(-1, fewer[..., across.of])
@@ -190,8 +207,9 @@ class _Correction:
         padded = F.pad(difference, [left, right, above + REACH, below + REACH], mode="replicate")
         height, width = padded.shape[2] - 2 * REACH, padded.shape[3]
         cells = colors.view(k * height, k * width, -1)
-        for first in range(0, height, STRIP):
-            end = min(first + STRIP, height)
+        rows = max(1, STRIP_PIXELS // width)
+        for first in range(0, height, rows):
+            end = min(first + rows, height)
             added = self.interpolate(padded[:, :, first : end + 2 * REACH])[0, :, k * REACH : -k * REACH]
             if self.weights is not None:
                 added = added / self.weights[k * first : k * end]
@@ -213,10 +231,10 @@ def _phase(place: float, scale: float) -> float:
     return max(0.0, place - math.floor(place * scale + ROUNDING) / scale)
 
 
-def _rows(field: GaussianField, size: tuple[int, int], rows: slice) -> Tensor:
+def _rows(field: GaussianField, size: tuple[int, int], rows: tuple[int, int]) -> Tensor:
     """Render some rows of a field in the pixels of `size`, [1, C, rows, W]."""
     if field.means.device.type == "cpu":
         gaussians = (field.means, field.cholesky, field.colors)
-        return render_rows(*gaussians, size, (rows.start, rows.stop))
-    part = field.crop(0, rows.start, size[1], rows.stop - rows.start)
-    return part.render((rows.stop - rows.start, size[1]), footprint=False)
+        return render_rows(*gaussians, size, rows)
+    part = field.crop(0, rows[0], size[1], rows[1] - rows[0])
+    return part.render((rows[1] - rows[0], size[1]), footprint=False)

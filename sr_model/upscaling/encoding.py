@@ -12,7 +12,7 @@ import numpy as np
 
 from splat2d import GaussianField
 
-from ..memory import free_memory
+from ..memory import free_memory, give_back_freed_memory
 from ..networks.base import Network
 from .alpha import bleed, flat_field
 from .consistency import Reduction, chosen_reduction, made_consistent
@@ -95,17 +95,14 @@ def encode_fields(
         progress: ProgressCallback,
     ) -> GaussianField:
         scale = math.sqrt(at[0] * at[1]) if at else None
+        field = encode(network, pixels, scale=scale, tile=how.tile, memory=memory, progress=progress)
+        used = field_bytes(network, (pixels.shape[0], pixels.shape[1]), pixels.shape[2])
+        give_back_freed_memory(used)
         lr = to_lr(pixels, next(network.parameters()).device)[:, : pixels.shape[2]]
-        # The field has no name here, so that its first colours need not be kept.
-        return made_consistent(
-            network,
-            encode(network, pixels, scale=scale, tile=how.tile, memory=memory, progress=progress),
-            lr,
-            at or SAVED_SCALES,
-            kernel,
-            progress,
-            origin=corner,
-        )
+        at = at or SAVED_SCALES
+        field = made_consistent(network, field, lr, at, kernel, progress, origin=corner, in_place=True)
+        give_back_freed_memory(used)
+        return field
 
     if not how.ensemble:
         return [corrected(image, scales, origin, how.memory, progress)]

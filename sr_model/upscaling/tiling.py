@@ -27,6 +27,9 @@ OVERLAP = 32
 LARGEST_TILE = 640
 """Largest side in LR pixels by default: progress stays visible. A strip of a large photograph
 (`upscale.STRIP_BYTES`), with nine Gaussians per LR pixel, is one tile high."""
+TILE_PIXELS = 1 << 18
+"""LR pixels that a tile of several owns by default on the CPU, at most: it is narrower if it is high, so that
+encoding it takes less memory than the field of a strip."""
 SMALLEST_TILE = 16
 """Smallest side in LR pixels by default: below it nearly all of a tile is overlap."""
 LARGEST_DRIFT = 16
@@ -36,7 +39,7 @@ CORRECTION_REACH = 8
 """LR pixels around a pixel that a correction by `consistency` reads, to interpolate and to reduce. What
 several rounds carry farther is too little to be seen."""
 FIELD_COPIES = 2
-"""Copies of a field in memory while it is rendered: in LR pixels, and in output pixels."""
+"""Copies of a field that must fit into memory: in LR pixels, and, on a GPU, in output pixels, too."""
 ACTIVATION_COPIES = 2
 """Copies of the widest layer's inputs and outputs in memory. Measured by `cost.peak_memory`, the presets
 `demo` and `paper`, with SwinIR and with EDSR-baseline, take 0.5 to 0.75 of this estimate."""
@@ -108,13 +111,14 @@ def encode(
             f"the Gaussians of {width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, "
             f"and {limit(memory, given)}: cut the image into parts"
         )
-    tile = tile or automatic_tile(network, memory - needed)
+    chosen, tile = tile, tile or automatic_tile(network, memory - needed)
     if has_free_positions(network):
         tile = max(height, width)
+    wide = tile if chosen or device.type != "cpu" else narrower(tile, (height, width))
     grey = is_grey(image)
     whole = [torch.empty(rows, columns, n, device=device) for n in (2, 3, channels)]
     overlap, align = tile_overlap(network), network.window
-    across = list(spans(width, tile, overlap, align))
+    across = list(spans(width, wide, overlap, align))
     down = list(spans(height, tile, overlap, align))
     for index, y in enumerate(down):
         for step, x in enumerate(across):
@@ -129,6 +133,7 @@ def encode(
             shape = [k * (extent + sum(network.margins(extent))) for extent in lr.shape[2:]]
             for target, part in zip(whole, (field.means, field.cholesky, colors), strict=True):
                 target[into] = part.unflatten(1, shape)[0][cells]
+            del lr, field, colors, part  # before the next tile's are made
             progress("encoding", (index * len(across) + step + 1) / (len(down) * len(across)))
     means, cholesky, colors = (part.view(1, rows * columns, -1) for part in whole)
     return network.field(means, cholesky, colors, (height, width))
@@ -220,6 +225,18 @@ def automatic_tile(network: Network, memory: int) -> int:
     """The largest side of a tile whose activations, with its overlap, fit into `memory` bytes."""
     encoded = int((max(0, memory) / bytes_per_pixel(network)) ** 0.5)
     return min(LARGEST_TILE, max(SMALLEST_TILE, encoded - 2 * tile_overlap(network)))
+
+
+def narrower(tile: int, size: tuple[int, int]) -> int:
+    """The width of tiles of an image of `size` (height, width) whose largest side is `tile`.
+
+    >>> narrower(640, (621, 6000)), narrower(640, (640, 640))
+    (422, 640)
+    """
+    if max(size) <= tile:
+        return tile
+    high = -(-size[0] // -(-size[0] // tile))  # as `spans` divides the height
+    return min(tile, max(1, TILE_PIXELS // high))
 
 
 def bytes_per_pixel(network: Network) -> int:

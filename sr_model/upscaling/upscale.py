@@ -39,7 +39,7 @@ must have another range, such as [0, 255]."""
 SMALLEST_STRIP = 64
 """Fewest LR rows of a strip that is drawn at once: below it nearly all of it is what is around."""
 STRIP_BYTES = 1 << 31
-"""Largest field that is made at once, in copies as it is rendered; a larger image is drawn in strips."""
+"""Memory of `FIELD_COPIES` of the largest field that is made at once; a larger image is drawn in strips."""
 
 
 def upscale(

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from splat2d import DEFAULT_CUTOFF, GaussianField
 from splat2d.backends import dense
-from splat2d.field import FORMAT, NEWER_FORMAT, PIXEL_VARIANCE
+from splat2d.field import PIXEL_VARIANCE
+from splat2d.field_file import FORMAT, NEWER_FORMAT
 
 KINDS = [(True, False), (False, False), (True, True), (False, True)]
 """(averaged, normalised)."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from fields import awkward_inputs, random_inputs
 
-from splat2d import GaussianField, render
+from splat2d import GaussianField, render, row_bands
 from splat2d.backends import cpu
 from splat2d.rendering import render_rows
 
@@ -97,3 +97,36 @@ def test_a_mean_that_is_not_a_number_is_not_left_out_of_the_bands():
     field = GaussianField(means, torch.tensor([1.0, 0.0, 1.0]).repeat(1, 2, 1), torch.ones(1, 2, 1), (32, 8))
     with pytest.raises(ValueError, match="Gaussian 1 of row 0"):
         list(field.render_bands(budget=1))
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_rows_that_many_gaussians_reach_are_rendered_in_parts_of_few(monkeypatch, normalised):
+    means, cholesky, colors = random_inputs(2, 900, 3, (120, 16))
+    field = GaussianField(means, 0.3 * cholesky, colors, (120, 16), averaged=False, normalised=normalised)
+    whole, placed = field.render((240, 40)), []
+
+    def counted(*arguments, **options):
+        placed.append(arguments[0].shape[:2].numel())
+        return render_rows(*arguments, **options)
+
+    monkeypatch.setattr(row_bands, "MOST_AT_ONCE", 500)
+    monkeypatch.setattr(row_bands, "RUN", 64)
+    monkeypatch.setattr("splat2d.field.render_rows", counted)
+    ((_, band),) = field.render_bands((240, 40))
+    assert torch.equal(band, whole)
+    assert len(placed) > 4
+    assert max(placed) <= 500
+
+
+def test_the_index_finds_all_gaussians_that_show_in_rows(monkeypatch):
+    monkeypatch.setattr(row_bands, "RUN", 16)
+    inputs = random_inputs(1, 90, 3, (60, 20))
+    field = GaussianField(*inputs, (60, 20))
+    index = field.row_index(2.0)
+    for rows in ((0, 7), (50, 51), (113, 120)):
+        near = index.reaching(rows)
+        assert len(near) < 90
+        away = torch.ones(90, dtype=torch.bool)
+        away[near] = False
+        without = field.only(away.nonzero()[:, 0]).render((120, 40))
+        assert not without[:, :, slice(*rows)].any()

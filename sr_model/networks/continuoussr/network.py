@@ -110,12 +110,14 @@ class ContinuousSR(Network):
         image = F.pad(image, [self.settings.margin] * 4, mode="replicate")
         image = image.contiguous(memory_format=torch.channels_last)
         features = self.cell_features(image)
-        parts = [self.heads(band) for band in self.bands(features)]
-        offsets, colours, queries = (torch.cat(part, 1) for part in zip(*parts, strict=True))
+        offsets, colours, queries = self.joined_heads(features)
+        rows, columns = features.shape[-2:]
         means = self.means(features, offsets, (height, width))
+        del features, offsets  # as the memory of a large tile is that of what has a name here
         with torch.autocast(image.device.type, enabled=False):  # rounding here would show in the image
             cholesky = self.kernels(queries) / self.settings.cells  # grid spacings to LR pixels
-            colours = colours.view(len(image), *features.shape[-2:], 3).permute(0, 3, 1, 2)
+            del queries
+            colours = colours.view(len(image), rows, columns, 3).permute(0, 3, 1, 2)
             if self.extrapolation is not None:
                 colours = limit_additions(colours, image, self.settings.contrast, self.settings.cells)
                 additions = relative_additions(colours, image, self.settings.cells)
@@ -164,6 +166,11 @@ class ContinuousSR(Network):
         if torch.is_grad_enabled() or self.settings.query_size > 1 or features.device.type != "cpu":
             return [features]
         return torch.split(features, max(1, BAND // features.shape[-1]), 2)
+
+    def joined_heads(self, features: Tensor) -> Sequence[Tensor]:
+        """Return `heads` of all bands of features, joined."""
+        parts = [self.heads(band) for band in self.bands(features)]
+        return [torch.cat(part, 1) for part in zip(*parts, strict=True)]
 
     def heads(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map features of cells [B, F, rows, k w] to what makes their Gaussians.

@@ -10,7 +10,8 @@ from PIL import Image
 from random_weights import FLAT, random_continuoussr
 
 from dgp_mining.images.reader import ImageError, read_rgb
-from splat2d import GaussianField
+from splat2d import GaussianField, row_bands
+from splat2d.rendering import render_rows
 from sr_model import UpscaleRequest, upscale, upscale_file
 from sr_model.degradation.resize import resize
 from sr_model.evaluation.metrics import psnr
@@ -148,16 +149,48 @@ def test_rows_rendered_one_after_another_change_nothing(dictionary, monkeypatch)
     model = random_continuoussr(dictionary, 0.05, **FLAT)
     once = upscale(image, 3, model=model)
     monkeypatch.setattr(consistency, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(consistency, "STRIP", 7)
+    monkeypatch.setattr(consistency, "STRIP_PIXELS", 300)
     monkeypatch.setattr(consistency, "COLUMNS", 5)
     assert abs(upscale(image, 3, model=model).astype(int) - once).max() <= 1
+
+
+def test_the_gaussians_that_are_placed_at_once_are_few(dictionary, monkeypatch):
+    image = photograph(80, 36)
+    model = random_continuoussr(dictionary, 0.05, **FLAT)
+    once, placed = upscale(image, 2, model=model), []
+
+    def counted(means, *arguments, **options):
+        placed.append(means.shape[1])
+        return render_rows(means, *arguments, **options)
+
+    monkeypatch.setattr(row_bands, "RUN", 200)
+    monkeypatch.setattr(row_bands, "MOST_AT_ONCE", 5000)
+    monkeypatch.setattr(consistency, "render_rows", counted)
+    monkeypatch.setattr("splat2d.field.render_rows", counted)
+    assert np.array_equal(upscale(image, 2, model=model), once)
+    assert 0 < max(placed) <= 5000
+    assert sum(placed) > 2 * model.settings.cells**2 * 80 * 36  # all of them, to correct and to render
+
+
+def test_a_field_keeps_its_colours_when_another_is_made_of_it(dictionary):
+    image = photograph(20, 24)
+    model = random_continuoussr(dictionary, 0.05, **FLAT)
+    field, lr = encode(model, image), to_lr(image, torch.device("cpu"))
+    before = field.colors.clone()
+    made = consistency.made_consistent(model, field, lr, (2.0, 2.0))
+    assert torch.equal(field.colors, before)
+    again = consistency.made_consistent(model, field, lr, (2.0, 2.0), in_place=True)
+    assert torch.equal(again.colors, made.colors)
+    assert again.colors.data_ptr() == field.colors.data_ptr()
 
 
 def test_the_crops_that_a_gpu_renders_are_the_rows_of_the_cpu(dictionary):
     field = encode(random_continuoussr(dictionary, 0.05, **FLAT), photograph(20, 24)).with_weights().scale(3)
     rows = slice(13, 40)
     part = field.crop(0, rows.start, 72, 27).render((27, 72), footprint=False)
-    torch.testing.assert_close(part, consistency._rows(field, (60, 72), rows), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        part, consistency._rows(field, (60, 72), (rows.start, rows.stop)), atol=1e-5, rtol=0
+    )
 
 
 def test_a_saved_field_renders_as_the_result_did(dictionary, tmp_path):

@@ -10,6 +10,7 @@ from dgp_mining.prior.dictionary import Dictionary
 from splat2d.matlab_imresize import imresize
 from sr_model import ContinuousSR, Preset
 from sr_model.evaluation.metrics import psnr
+from sr_model.upscaling import tiling
 from sr_model.upscaling.tiling import (
     OVERLAP,
     TooLarge,
@@ -160,3 +161,20 @@ def test_offsets_over_the_whole_canvas_are_never_cut(tiny, dictionary):
     network = random_network(tiny, dictionary, positions="offsets", interpolate=False)
     image = photograph(20, 40)
     assert torch.equal(encode(network, image, tile=16).means, encode(network, image).means)
+
+
+def test_tiles_of_a_wide_image_own_few_pixels(tiny, dictionary, monkeypatch):
+    network, encoded = random_network(tiny, dictionary), []
+    image = photograph(40, 400)
+    network.register_forward_pre_hook(lambda _, arguments: encoded.append(arguments[0].shape[2:]))
+    whole = encode(network, image)
+    assert encoded == [image.shape[:2]]
+    monkeypatch.setattr(tiling, "LARGEST_TILE", 100)
+    monkeypatch.setattr(tiling, "TILE_PIXELS", 1000)
+    encoded.clear()
+    tiled = encode(network, image)
+    around = 2 * network.radius
+    assert len(encoded) == 400 // 25
+    assert max(height * width for height, width in encoded) <= 40 * (25 + around)
+    for part in PARTS:
+        torch.testing.assert_close(getattr(tiled, part), getattr(whole, part), atol=1e-4, rtol=1e-4)
