@@ -10,7 +10,7 @@ import pytest
 import torch
 from fields import random_inputs
 
-import splat2d.field as field_module
+import splat2d.field_file as field_file
 from splat2d import GaussianField, render
 
 
@@ -114,7 +114,7 @@ def test_a_field_that_cannot_be_saved_leaves_the_former_file(tmp_path, monkeypat
         Path(partial).write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(field_module, "save_file", fail_half_way)
+    monkeypatch.setattr(field_file, "save_file", fail_half_way)
     with pytest.raises(OSError, match="No space left"):
         make_field(seed=2).save(path)
     assert path.read_bytes() == former
