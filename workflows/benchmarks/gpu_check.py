@@ -3,8 +3,9 @@
     PYTHONPATH=cuda:. python workflows/benchmarks/gpu_check.py --out cuda.json
 
 Needs torch, numpy, safetensors and cuda-core, and no build. First it compares the kernels with the dense
-float64 renderer and with themselves (the same bits on every run, whatever else is in the batch), and the fits
-of all recipes with the CPU's bits if the native library is built. Then it measures
+float64 renderer and with themselves (the same bits on every run, whatever else is in the batch), the fits
+of all recipes with the CPU's bits if the native library is built, and normalised fields, whose gaps are
+filled, with the CPU's pictures. Then it measures
 
 - rendering an SR field at x4 of 510x340 LR pixels (four Gaussians each, sigma 0.6 spacing), forward and
   backward: the median of CUDA events;
@@ -32,6 +33,7 @@ from torch import Tensor
 from dgp_mining.fitting.batch import fit_images
 from dgp_mining.fitting.fit import fit_image
 from dgp_mining.fitting.recipes import RECIPES, FastRecipe
+from splat2d import GaussianField
 from splat2d.backends import cpu, cuda, cuda_launch, dense
 
 CUTOFF = 3.33
@@ -75,7 +77,7 @@ def check() -> list[str]:
             inputs = field(3, 400, channels, max(size))
             failures += [f"{channels} channels, {size}: {line}" for line in check_field(inputs, size)]
     failures += [f"awkward field: {line}" for line in check_field(awkward(), (17, 23))]
-    failures += check_fits()
+    failures += check_normalised(torch.device("cuda")) + check_fits()
     print(f"checked against the dense float64 rendering, and fits: {'failed' if failures else 'passed'}")
     return failures
 
@@ -92,6 +94,30 @@ def check_fits() -> list[str]:
             cpus = fit_image(crop, density=0.18, recipe=recipe, iterations=25, seed=seed).field
             if not all(torch.equal(getattr(ours.field, n), getattr(cpus, n)) for n in ("means", "colors")):
                 failures.append(f"a fit by {recipe} differs in its bits from the CPU's")
+    return failures
+
+
+def check_normalised(device: torch.device) -> list[str]:
+    """Check that normalised fields, with few and with many gaps, have the CPU's pictures and gradients."""
+    y, x = torch.meshgrid(torch.arange(12.0) + 0.5, torch.arange(10.0) + 0.5, indexing="ij")
+    generator = torch.Generator().manual_seed(0)
+    colors = torch.rand(1, x.numel(), 3, generator=generator)
+    failures = []
+    for name, sigma in {"without gaps": 0.7, "with few gaps": 0.2, "with many gaps": 0.08}.items():
+        made = []
+        for on in (torch.device("cpu"), device):
+            leaves = [
+                torch.stack([x.flatten(), y.flatten()], -1)[None].to(on),
+                torch.tensor([sigma, 0.1 * sigma, sigma]).expand(1, x.numel(), 3).to(on),
+                colors.to(on),
+            ]
+            leaves = [leaf.clone().requires_grad_() for leaf in leaves]
+            normalised = GaussianField(*leaves, size=(12, 10), averaged=True, normalised=True)
+            picture = normalised.render((37, 31))
+            made.append([picture, *torch.autograd.grad(picture.square().mean(), leaves)])
+        for part, ours, cpus in zip(("image", "means", "cholesky", "colors"), *reversed(made), strict=True):
+            if (ours.cpu() - cpus).abs().max() > 1e-5 * cpus.abs().max():
+                failures.append(f"a normalised field {name}: {part} differs from the CPU's")
     return failures
 
 
