@@ -113,6 +113,14 @@ class Network(nn.Module, ABC):
         halves = inner + sum_of_halves(self) - sum_of_halves(self.encoder)
         return halves if self.bicubic_start is None else max(halves, REACH)
 
+    @property
+    def visible_within(self) -> float | None:
+        """Largest distance in LR pixels from its cell at which a Gaussian may change a picture, from x1 on.
+
+        By its own extent and that of the gaps that it fills, without the area of pixels. None: not known.
+        """
+        return None
+
     def field(self, means: Tensor, cholesky: Tensor, colours: Tensor, size: tuple[int, int]) -> GaussianField:
         """Return the field of these Gaussians, to be rendered as the settings say."""
         settings = self.settings

@@ -33,8 +33,8 @@ encoding it takes less memory than the field of a strip."""
 SMALLEST_TILE = 16
 """Smallest side in LR pixels by default: below it nearly all of a tile is overlap."""
 LARGEST_DRIFT = 16
-"""Largest distance in LR pixels from a window to the cell of a Gaussian that may be visible in it: the
-Gaussian's offset plus its cut-off radius."""
+"""Largest distance in LR pixels from a window to the cell of a Gaussian that may be visible in it, its offset
+plus its cut-off radius, of networks that do not know it (`Network.visible_within`)."""
 CORRECTION_REACH = 8
 """LR pixels around a pixel that a correction by `consistency` reads, to interpolate and to reduce. What
 several rounds carry farther is too little to be seen."""
@@ -158,7 +158,9 @@ def reach(network: Network, scale: float) -> int:
     """
     footprint = DEFAULT_CUTOFF * PIXEL_VARIANCE**0.5 / min(scale, 1.0)
     corrected = CORRECTION_REACH if scale >= 1 else 0
-    return tile_overlap(network) + LARGEST_DRIFT + ceil(footprint) + corrected
+    known = network.visible_within
+    visible = LARGEST_DRIFT if known is None else min(LARGEST_DRIFT, ceil(known))
+    return tile_overlap(network) + visible + ceil(footprint) + corrected
 
 
 def receptive_field(

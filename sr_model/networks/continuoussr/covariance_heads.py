@@ -60,6 +60,10 @@ class CovarianceHead(nn.Module, ABC):
     def forward(self, queries: Tensor) -> Tensor:
         """Map queries [B, N, Q] to Cholesky factors [B, N, 3] in grid spacings, float32."""
 
+    def largest_variance(self) -> float | None:
+        """Largest variance of a kernel in any direction, or more, in grid spacings squared; None: unknown."""
+        return None
+
 
 class CovarianceWeighting(CovarianceHead):
     """DGP-driven covariance weighting (Eq. 9): a mean of the dictionary's kernels for each cell.
@@ -112,6 +116,13 @@ class CovarianceWeighting(CovarianceHead):
         for part, into in zip(torch.split(queries, CHUNK, -2), torch.split(kernels, CHUNK, -2), strict=True):
             into.copy_(self._blend(part, keys, entries))
         return kernels
+
+    def largest_variance(self) -> float:
+        """That of the dictionary's kernels: their means are no wider, whichever the blending space."""
+        with torch.no_grad():
+            kernels = from_blending(self.dictionary()[0].double(), self.blending)
+        xx, xy, yy = to_blending(kernels, "covariance").unbind(-1)
+        return float(((xx + yy) / 2 + torch.hypot((xx - yy) / 2, xy)).max())
 
     def dictionary(self) -> tuple[Tensor, Tensor]:
         """Return the kernels [K, 3] in their blending space, and the keys [K, latent] of their attention."""

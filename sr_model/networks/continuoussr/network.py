@@ -11,6 +11,7 @@ Rendering the field at any size (Eq. 5) is splat2d's job.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -18,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from splat2d import GaussianField
+from splat2d import DEFAULT_CUTOFF, GaussianField
+from splat2d.field import GAP_VARIANCE
 
 from ...encoders import Encoder, fill_windows, make_encoder
 from ...initialisation import Conv2d
@@ -93,6 +95,14 @@ class ContinuousSR(Network):
     def radius(self) -> int | None:
         inner = super().radius
         return inner + REACH if inner is not None and self.settings.contrast else inner
+
+    @property
+    def visible_within(self) -> float | None:
+        variance = self.kernels.largest_variance()
+        if self.free_positions or variance is None:
+            return None
+        variance = variance / self.settings.cells**2 + (GAP_VARIANCE if self.settings.normalised else 0.0)
+        return self.settings.drift + DEFAULT_CUTOFF * math.sqrt(variance)
 
     def margins(self, extent: int) -> tuple[int, int]:
         return self.settings.margin, self.settings.margin

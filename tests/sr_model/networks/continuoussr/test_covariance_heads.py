@@ -9,8 +9,11 @@ import torch
 from random_weights import with_random_weights
 
 from dgp_mining.prior.continuoussr_table import continuoussr_kernels
+from splat2d import DEFAULT_CUTOFF
+from splat2d.field import GAP_VARIANCE
 from sr_model import ContinuousSR, Preset
 from sr_model.networks.continuoussr.blending import SMALLEST_DIAGONAL, from_blending
+from sr_model.upscaling.tiling import LARGEST_DRIFT, reach
 
 PLAIN = {"keys": "plain", "interpolate": False}
 
@@ -90,3 +93,30 @@ def test_the_continuoussr_kernels_blend_to_what_can_be_rendered(tiny: Preset, bl
     assert torch.isfinite(field.cholesky).all()
     assert field.cholesky[..., [0, 2]].min() >= 0.999 * SMALLEST_DIAGONAL * spacing
     assert torch.isfinite(field.render((24, 24))).all()
+
+
+@pytest.mark.parametrize("covariance", ["dictionary", "learned"])
+@pytest.mark.parametrize("blending", ["cholesky", "covariance", "sqrt"])
+def test_no_kernel_is_wider_than_said_and_one_comes_near(tiny: Preset, kernels, covariance, blending):
+    settings = replace(tiny.network, covariance=covariance, blending=blending)
+    weighting = with_random_weights(ContinuousSR(settings, kernels)).kernels
+    said = weighting.largest_variance()
+    l11, l21, l22 = weighting(300 * torch.randn(1, 2000, settings.latent)).detach().double().unbind(-1)
+    factor = torch.stack([l11, 0 * l11, l21, l22], -1).unflatten(-1, (2, 2))
+    largest = torch.linalg.matrix_norm(factor, 2).square().max()
+    assert 0.9 * said < largest <= said * (1 + 1e-5)
+
+
+def test_a_gaussian_changes_nothing_beyond_where_it_is_said_to_be_visible(tiny: Preset, kernels):
+    network = with_random_weights(ContinuousSR(replace(tiny.network, normalised=True, cells=2), kernels), 3.0)
+    with torch.no_grad():
+        field = network(torch.rand(1, 3, 8, 8))
+        cells = network.origins(torch.empty(1, 1, *(2 * (8 + sum(network.margins(8))),) * 2))
+        variance = field.cholesky.square().sum(-1).max() + GAP_VARIANCE  # of either axis, or more
+    within = (field.means - cells).abs().max() + DEFAULT_CUTOFF * variance.sqrt()
+    assert network.visible_within is not None
+    assert 0.5 * within < network.visible_within < LARGEST_DRIFT
+    for way in ("direct", "bounded", "fixed"):
+        settings = replace(tiny.network, covariance=way, interpolate=False)
+        assert ContinuousSR(settings, kernels).visible_within is None
+    assert reach(network, 2.0) < reach(ContinuousSR(settings, kernels), 2.0)
