@@ -56,7 +56,7 @@ LAYERS = {
         initialisation: native
         encoders: native initialisation
         networks.mlp: initialisation
-        networks.bicubic_start:
+        networks.bicubic_start: native
         networks.base: checks encoders networks.bicubic_start
         networks.continuoussr: checks native initialisation encoders networks.base networks.mlp \
             networks.bicubic_start

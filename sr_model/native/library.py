@@ -11,7 +11,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from ctypes import c_int32, c_int64, c_void_p
+from ctypes import c_float, c_int32, c_int64, c_void_p
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from splat2d.native_library import library_paths, open_library
 
-ABI = 1
+ABI = 2
 """Version of the C interface (src/api.h) that this module calls."""
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 
@@ -89,11 +89,61 @@ class BlendBackwardArguments(ctypes.Structure):
     )
 
 
+class HeadsArguments(ctypes.Structure):
+    _fields_ = (
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("inputs", c_int32),
+        ("features", c_int32),
+        ("cells", c_int32),
+        ("kernels", c_int32),
+        ("latent", c_int32),
+        ("blending", c_int32),
+        ("activated", c_int32),
+        ("threads", c_int32),
+        ("drift", c_float),
+        ("smallest", c_float),
+        ("pixels", c_void_p),
+        ("projection", c_void_p),
+        ("projection_bias", c_void_p),
+        ("heads", c_void_p),
+        ("heads_bias", c_void_p),
+        ("keys", c_void_p),
+        ("entries", c_void_p),
+        ("x", c_void_p),
+        ("y", c_void_p),
+        ("varied", c_void_p),
+        ("colourful", c_void_p),
+        ("means", c_void_p),
+        ("cholesky", c_void_p),
+        ("colours", c_void_p),
+        ("largest", c_void_p),
+    )
+
+
+class InterpolateArguments(ctypes.Structure):
+    _fields_ = (
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("channels", c_int32),
+        ("cells", c_int32),
+        ("taps", c_int32),
+        ("threads", c_int32),
+        ("image", c_void_p),
+        ("filter", c_void_p),
+        ("out", c_void_p),
+    )
+
+
 ENTRY_POINTS: dict[str, type[ctypes.Structure]] = {
     "convolve": ConvolveArguments,
     "convolve_backward": ConvolveBackwardArguments,
     "blend": BlendArguments,
     "blend_backward": BlendBackwardArguments,
+    "heads": HeadsArguments,
+    "interpolate": InterpolateArguments,
 }
 """Name of a function of the library, without `native_` -> its struct of arguments."""
 
@@ -134,6 +184,12 @@ def applies(*tensors: Tensor) -> bool:
     return LIBRARY is not None and all(
         t.dtype == torch.float32 and t.device.type == "cpu" and t.layout == torch.strided for t in tensors
     )
+
+
+def applies_without_gradients(*tensors: Tensor) -> bool:
+    """Whether the library may compute with these tensors what it has no gradients for, and no autocast."""
+    tracked = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    return not tracked and not torch.is_autocast_enabled("cpu") and applies(*tensors)
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from splat2d import DEFAULT_CUTOFF
 from splat2d.matlab_imresize import imresize
 
+from ..native import interpolation
+
 REACH = 6
 """LR pixels that the filter reads to either side: bicubic's two, and the decay of the inverse blur."""
 
@@ -41,6 +43,9 @@ class BicubicStart(nn.Module):
         self.register_buffer("filter", taps[:, None].float(), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:  # [B, C, h, w] -> [B, C, k h, k w]
+        taps = self.filter[:, 0]
+        if interpolation.applies(image, taps):
+            return interpolation.interpolated(image, taps)
         planes = F.pad(image.flatten(0, 1)[:, None], [REACH] * 4, mode="replicate")
         rows = (
             F.conv2d(planes, self.filter[..., None]).transpose(1, 2).flatten(1, 2)

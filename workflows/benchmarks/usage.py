@@ -78,6 +78,6 @@ def _entropy(network: ContinuousSR, queries: Tensor) -> Tensor:  # [N]
 def _offsets(network: ContinuousSR, image: Tensor, means: Tensor) -> Tensor:  # [N, 2]
     """Return offsets divided by the largest possible one."""
     settings = network.settings
-    cells = [settings.cells * (extent + 2 * settings.margin) for extent in image.shape[-2:]]
-    origins = network.origins(torch.empty(cells, device=means.device))
+    size = [extent + 2 * settings.margin for extent in image.shape[-2:]]
+    origins = network.origins(torch.empty(size, device=means.device))
     return (means - origins) / settings.drift

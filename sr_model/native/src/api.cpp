@@ -108,6 +108,30 @@ void blend_backward(const BlendBackwardArguments& arguments) {
   }
 }
 
+bool valid(const HeadsArguments& a) {
+  return a.batch >= 0 && a.height >= 0 && a.width >= 0 && a.inputs > 0 && a.features > 0 && a.cells > 0 &&
+         a.kernels > 0 && a.latent > 0 && a.blending >= kCholesky && a.blending <= kSqrt && a.threads > 0;
+}
+
+void heads(const HeadsArguments& arguments) {
+  const Implementation& implementation = chosen();
+  const int64_t pixels = arguments.batch * arguments.height * arguments.width;
+  parallel(arguments.threads, (pixels + kPixels - 1) / kPixels, [&](int64_t block) {
+    implementation.heads(arguments, block * kPixels, std::min((block + 1) * kPixels, pixels));
+  });
+}
+
+bool valid(const InterpolateArguments& a) {
+  return a.batch >= 0 && a.height >= 0 && a.width >= 0 && a.channels > 0 && a.cells > 0 && a.taps % 2 == 1 &&
+         a.threads > 0;
+}
+
+void interpolate(const InterpolateArguments& arguments) {
+  const Implementation& implementation = chosen();
+  parallel(arguments.threads, arguments.width > 0 ? arguments.batch * arguments.height : 0,
+           [&](int64_t row) { implementation.interpolate(arguments, row); });
+}
+
 template <class Arguments, class F>
 int guarded(const Arguments* arguments, const F& f) {
   if (!valid(*arguments)) return kBadArgument;
@@ -134,6 +158,8 @@ NATIVE_API int64_t native_struct_size(const char* name) {
   if (is("convolve_backward")) return sizeof(ConvolveBackwardArguments);
   if (is("blend")) return sizeof(BlendArguments);
   if (is("blend_backward")) return sizeof(BlendBackwardArguments);
+  if (is("heads")) return sizeof(HeadsArguments);
+  if (is("interpolate")) return sizeof(InterpolateArguments);
   return 0;
 }
 
@@ -156,3 +182,7 @@ NATIVE_API int native_blend(const BlendArguments* arguments) { return guarded(ar
 NATIVE_API int native_blend_backward(const BlendBackwardArguments* arguments) {
   return guarded(arguments, blend_backward);
 }
+
+NATIVE_API int native_heads(const HeadsArguments* arguments) { return guarded(arguments, heads); }
+
+NATIVE_API int native_interpolate(const InterpolateArguments* arguments) { return guarded(arguments, interpolate); }

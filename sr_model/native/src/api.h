@@ -1,4 +1,4 @@
-// The C interface of this library: one struct of arguments per entry point, mirrored in convolution.py and blending.py.
+// The C interface of this library: one struct of arguments per entry point, mirrored in library.py.
 //
 // Arrays are contiguous and the caller's; images are channels-last. Every function returns a Status; nothing throws
 // across the interface. A change of any struct or meaning is a new kAbi.
@@ -14,7 +14,7 @@
 
 namespace native {
 
-constexpr int kAbi = 1;
+constexpr int kAbi = 2;
 
 enum Status { kOk = 0, kBadArgument = -1, kNoMemory = -2 };
 
@@ -62,6 +62,42 @@ struct BlendBackwardArguments {
   float* grad_entries;        // [K, 3], or null
 };
 
+enum Blending { kCholesky = 0, kCovariance = 1, kSqrt = 2 };
+
+// The Gaussians of k x k cells for each LR pixel: of its features a linear layer makes those of its cells, of which
+// others make a colour, an offset and a query, whose kernel is blended as above. Offsets are `drift` times their tanh.
+// Queries, and offsets too if `activated`, see the features after a leaky ReLU.
+struct HeadsArguments {
+  int64_t batch, height, width;  // in LR pixels
+  int32_t inputs, features, cells, kernels, latent, blending, activated, threads;
+  float drift, smallest;         // in LR pixels; the least diagonal entry of a Cholesky factor before the division by k
+  const float* pixels;           // [B, H, W, inputs]
+  const float* projection;       // [k * k, features, inputs]: of cell (row i, column j), i k + j
+  const float* projection_bias;  // [k * k, features]
+  const float* heads;            // [3 + 2 + latent, features]: colour, offset, query
+  const float* heads_bias;       // [3 + 2 + latent]
+  const float* keys;             // [K, latent]
+  const float* entries;          // [K, 3] in the space `blending`
+  const float* x;                // [k W], where the cells of a column lie
+  const float* y;                // [k H], and those of a row
+  const float* varied;           // [B, H, W] factors on the colours, or null: ones
+  const float* colourful;        // [B, H, W] factors on what differs from their mean; null with `varied`
+  float* means;                  // [B, k H, k W, 2]
+  float* cholesky;               // [B, k H, k W, 3], divided by k
+  float* colours;                // [B, k H, k W, 3]
+  float* largest;                // [B, H, W], of the absolute colours of a pixel's cells
+};
+
+// An image whose rows and columns are each filtered to `cells` ones, by an odd number of taps; beyond its borders its
+// outermost pixels repeat.
+struct InterpolateArguments {
+  int64_t batch, height, width;
+  int32_t channels, cells, taps, threads;
+  const float* image;   // [B, H, W, channels]
+  const float* filter;  // [cells, taps]
+  float* out;           // [B, cells H, cells W, channels]
+};
+
 }  // namespace native
 
 NATIVE_API int native_abi();
@@ -75,3 +111,5 @@ NATIVE_API int native_convolve(const native::ConvolveArguments* arguments);
 NATIVE_API int native_convolve_backward(const native::ConvolveBackwardArguments* arguments);
 NATIVE_API int native_blend(const native::BlendArguments* arguments);
 NATIVE_API int native_blend_backward(const native::BlendBackwardArguments* arguments);
+NATIVE_API int native_heads(const native::HeadsArguments* arguments);
+NATIVE_API int native_interpolate(const native::InterpolateArguments* arguments);

@@ -14,6 +14,10 @@ constexpr int kVector = 16;             // channels are filled up with zeros to 
 constexpr int kBlock = 24;              // tiles that are transformed and multiplied at once
 constexpr int kEntries = 3;             // numbers of a kernel of the dictionary
 constexpr int kCells = 64;              // cells whose gradients are computed at once
+constexpr int kPixels = 48;             // pixels of which all heads are computed at once
+constexpr int kOffsets = 2;             // numbers of an offset, and of a mean
+constexpr int kColours = 3;             // numbers of a colour
+constexpr int kGaussian = kOffsets + kEntries + kColours;
 
 inline int64_t padded(int channels) { return (channels + kVector - 1) / kVector * kVector; }
 inline int64_t tiles_along(int64_t pixels) { return (pixels + kTile - 1) / kTile; }
@@ -35,6 +39,10 @@ struct Implementation {
   // keys [K, padded(latent)] and, unless null, of the entries [K, kVector].
   void (*blend_backward)(const BlendBackwardArguments& arguments, int64_t begin, int64_t end, float* keys,
                          float* entries);
+  // Compute the Gaussians of the LR pixels [begin, end), at most kPixels.
+  void (*heads)(const HeadsArguments& arguments, int64_t begin, int64_t end);
+  // Compute the rows of cells of a row of pixels, counted through the batch.
+  void (*interpolate)(const InterpolateArguments& arguments, int64_t row);
 };
 
 const Implementation& avx512_implementation();

@@ -2,11 +2,13 @@
 #include "blending.h"
 #include "convolution.h"
 #include "dispatch.h"
+#include "heads.h"
+#include "interpolation.h"
 
 namespace SPLAT2D_NAMESPACE {
 
 constexpr native::Implementation implementation = {
-    transform_kernel, convolve, convolve_backward, kernel_gradient, blend, blend_backward,
+    transform_kernel, convolve, convolve_backward, kernel_gradient, blend, blend_backward, heads, interpolate,
 };
 
 }  // namespace SPLAT2D_NAMESPACE

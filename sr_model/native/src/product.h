@@ -7,6 +7,8 @@
 
 namespace SPLAT2D_NAMESPACE {
 
+constexpr int kFewRows = 4;  // rows at once where fewer remain than below
+
 // A row-major view: entry (row, step) of the left factor is data[row * row_stride + step * step_stride].
 struct Left {
   const float* data;
@@ -51,6 +53,9 @@ inline void multiply_columns(Left left, int rows, const float* right, int64_t ri
   for (; row + kRows <= rows; row += kRows)
     multiply_rows<kRows, kVectors, kAdd>({left.data + row * left.row_stride, left.row_stride, left.step_stride}, right,
                                          right_stride, depth, result + row * result_stride, result_stride);
+  for (; row + kFewRows <= rows; row += kFewRows)
+    multiply_rows<kFewRows, kVectors, kAdd>({left.data + row * left.row_stride, left.row_stride, left.step_stride},
+                                            right, right_stride, depth, result + row * result_stride, result_stride);
   for (; row < rows; ++row)
     multiply_rows<1, kVectors, kAdd>({left.data + row * left.row_stride, left.row_stride, left.step_stride}, right,
                                      right_stride, depth, result + row * result_stride, result_stride);

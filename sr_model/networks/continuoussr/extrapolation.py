@@ -95,25 +95,21 @@ def _supply_believed(module: Extrapolation, state: dict[str, Tensor], prefix: st
 
 
 @torch.no_grad()
-def relative_additions(colours: Tensor, image: Tensor, cells: int) -> Tensor:
+def relative_additions(largest: Tensor, image: Tensor) -> Tensor:
     """Compare what a network adds to interpolated colours, at most within REACH, with the contrast there.
 
     Args:
-        colours: [B, 3, k h, k w], what it adds, by cells.
+        largest: [B, 1, h, w], what it adds at most in each LR pixel.
         image: [B, 3, h, w], the LR image in [0, 1].
-        cells: k.
 
     Returns:
         [B, 1, h, w] in units of contrast and FLOOR.
 
     >>> image = torch.tensor([0.0, 1.0]).repeat(4).expand(1, 3, 8, 8)
-    >>> relative_additions(torch.full((1, 3, 16, 16), -2.4), image, 2).unique()
+    >>> relative_additions(torch.full((1, 1, 8, 8), 2.4), image).unique()
     tensor([2.])
     """
-    batch, channels, height, width = colours.shape
-    blocks = colours.detach().abs().permute(0, 2, 3, 1)
-    blocks = blocks.reshape(batch, height // cells, cells, width // cells, cells * channels)
-    added = largest_around(blocks.amax(2).amax(-1)[:, None])
+    added = largest_around(largest)
     contrast = (largest_around(image) + largest_around(-image)).amax(1, keepdim=True)
     return added / (contrast + FLOOR)
 
@@ -123,7 +119,5 @@ def faded(parts: list[tuple[Tensor, Tensor]], believed: Tensor, cells: int) -> l
 
     What is fully believed, by `believed` [B, 1, h, w] being 1, keeps its bits.
     """
-    if believed.device.type == "cpu" and not torch.is_grad_enabled() and bool((believed == 1).all()):
-        return [predicted for _, predicted in parts]
     weight = to_cells(believed, cells).flatten(1)[..., None]
     return [torch.lerp(start.expand_as(predicted), predicted, weight) for start, predicted in parts]

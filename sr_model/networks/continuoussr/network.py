@@ -24,13 +24,16 @@ from splat2d.field import GAP_VARIANCE
 
 from ...encoders import Encoder, fill_windows, make_encoder
 from ...initialisation import Conv2d
+from ...native import heads as native
+from ...native import library
 from ..base import Network
 from ..bicubic_start import BicubicStart
 from ..mlp import output_layer, per_cell_mlp, per_cell_trunk, per_gaussian, start_constant
-from .blending import isotropic
+from .blending import SMALLEST_DIAGONAL, isotropic
 from .covariance_heads import make_covariance_head
 from .extrapolation import Extrapolation, faded, relative_additions
-from .flatness import REACH, limit_additions
+from .flatness import REACH, largest_additions, limit_additions, limits_of
+from .linear_heads import LinearHeads, linear_heads
 from .settings import ContinuousSRSettings
 
 BAND = 1 << 13
@@ -119,54 +122,95 @@ class ContinuousSR(Network):
         height, width = image.shape[-2:]
         image = F.pad(image, [self.settings.margin] * 4, mode="replicate")
         image = image.contiguous(memory_format=torch.channels_last)
-        features = self.cell_features(image)
-        offsets, colours, queries = self.joined_heads(features)
-        rows, columns = features.shape[-2:]
-        means = self.means(features, offsets, (height, width))
-        del features, offsets  # as the memory of a large tile is that of what has a name here
+        made = self.gaussians(image, (height, width))
+        means, cholesky, colours, largest = made.means, made.cholesky, made.colours, made.largest
+        del made  # as the memory of a large tile is that of what has a name here
         with torch.autocast(image.device.type, enabled=False):  # rounding here would show in the image
-            cholesky = self.kernels(queries) / self.settings.cells  # grid spacings to LR pixels
-            del queries
-            colours = colours.view(len(image), rows, columns, 3).permute(0, 3, 1, 2)
-            if self.extrapolation is not None:
-                colours = limit_additions(colours, image, self.settings.contrast, self.settings.cells)
-                additions = relative_additions(colours, image, self.settings.cells)
+            if self.extrapolation is not None and largest is not None:
+                additions = relative_additions(largest, image)
                 if self.training:  # on images that it is to know: fading would also take their gradients
                     self.extrapolation.note(additions)
                 else:
                     believed = self.extrapolation(additions)
                     means, cholesky, colours = self.believed(means, cholesky, colours, believed)
             if self.bicubic_start is not None:
-                colours = colours + self.bicubic_start(image)
-        return self.field(means, cholesky, per_gaussian(colours), (height, width))
+                start = per_gaussian(self.bicubic_start(image))
+                colours = colours + start if torch.is_grad_enabled() else colours.add_(start)
+        return self.field(means, cholesky, colours, (height, width))
+
+    def gaussians(self, image: Tensor, size: tuple[int, int]) -> native.Gaussians:
+        """Return what the heads predict for an image [B, 3, h, w] with margins, on a canvas of `size`.
+
+        Its colours are to be added to interpolated ones; `largest` of them is None unless they are limited.
+        """
+        s = self.settings
+        limits = limits_of(image, s.contrast) if s.contrast else None
+        linear = self.linear_heads(image)
+        if linear is not None:
+            return native.gaussians(
+                linear.before(self.pixel_features(image)),
+                linear.layers,
+                self.places(image),
+                blending=s.blending,
+                smallest=SMALLEST_DIAGONAL,
+                drift=s.drift,
+                activated_offsets=s.activated_offsets,
+                limits=limits,
+            )
+        features = self.cell_features(image)
+        offsets, colours, queries = self.joined_heads(features)
+        rows, columns = features.shape[-2:]
+        means = self.means(image, offsets, size)
+        del features, offsets  # as in `forward`
+        with torch.autocast(image.device.type, enabled=False):
+            cholesky = self.kernels(queries) / s.cells  # grid spacings to LR pixels
+            del queries
+            if limits is None:
+                return native.Gaussians(means, cholesky, colours, None)
+            colours = colours.view(len(image), rows, columns, 3).permute(0, 3, 1, 2)
+            colours = limit_additions(colours, limits, s.cells)
+            return native.Gaussians(
+                means, cholesky, per_gaussian(colours), largest_additions(colours, s.cells)
+            )
+
+    def linear_heads(self, image: Tensor) -> LinearHeads | None:
+        """Return the heads if the library may compute them at once, for an image; None if torch must."""
+        if torch.is_grad_enabled() or self.settings.positions != "both" or not library.applies(image):
+            return None
+        found = linear_heads(self.to_cells, self.trunk, self.colour, self.offset, self.kernels)
+        return found if found is not None and native.applies(image, found.layers) else None
 
     def believed(
         self, means: Tensor, cholesky: Tensor, colours: Tensor, believed: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Fade what the heads predict into the bicubic start where they extrapolate.
 
-        Of means [B, N, 2] and cholesky [B, N, 3] in LR pixels, and colours [B, 3, k h, k w], which are to be
-        added to interpolated ones. `believed`, [B, 1, h, w], is 1 where nothing fades, and 0 at the start.
+        Of means [B, N, 2] and cholesky [B, N, 3] in LR pixels, and colours [B, N, 3], which are to be added
+        to interpolated ones. `believed`, [B, 1, h, w], is 1 where nothing fades, and 0 at the start.
         """
-        batch, channels, rows, columns = colours.shape
-        nothing = colours.new_zeros(channels)
+        if not torch.is_grad_enabled() and believed.device.type == "cpu" and bool((believed == 1).all()):
+            return means, cholesky, colours
         parts = [
-            (self.origins(colours), means),
+            (self.origins(believed), means),
             (self.start_kernel, cholesky),
-            (nothing, per_gaussian(colours)),
+            (torch.zeros_like(self.start_kernel), colours),
         ]
-        means, cholesky, added = faded(parts, believed, self.settings.cells)
-        return means, cholesky, added.view(batch, rows, columns, channels).permute(0, 3, 1, 2)
+        return tuple(faded(parts, believed, self.settings.cells))
 
     def cell_features(self, image: Tensor) -> Tensor:
         """Map an image [B, 3, h, w] to the features of its cells, [B, features, k h, k w]."""
-        encoder, cells = self.encoder, self.settings.cells
+        upsampling, cells = self.encoder.upsampling, self.settings.cells
+        features = self.pixel_features(image)
+        if upsampling == 1:
+            return F.pixel_shuffle(self.to_cells(features), cells)
+        return self.to_cells(F.pixel_unshuffle(features, upsampling // cells))
+
+    def pixel_features(self, image: Tensor) -> Tensor:
+        """Map an image [B, 3, h, w] to the encoder's features, [B, C, u h, u w] if it upsamples by u."""
+        encoder = self.encoder
         features = encoder(fill_windows(image, encoder.window))
         height, width = (extent * encoder.upsampling for extent in image.shape[-2:])
-        features = features[..., :height, :width]
-        if encoder.upsampling == 1:
-            return F.pixel_shuffle(self.to_cells(features), cells)
-        return self.to_cells(F.pixel_unshuffle(features, encoder.upsampling // cells))
+        return features[..., :height, :width]
 
     def bands(self, features: Tensor) -> Sequence[Tensor]:
         """Divide features of cells [B, F, k h, k w] into bands of rows that `heads` may take one by one.
@@ -196,21 +240,31 @@ class ContinuousSR(Network):
             offsets = torch.tanh(per_gaussian(self.offset(moving)).float())
         return offsets, colours, self.kernels.queries(features)
 
-    def means(self, features: Tensor, offsets: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return positions [B, N, 2] (x, y) in LR pixels on a canvas of `size` (height, width)."""
+    def means(self, image: Tensor, offsets: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return positions [B, N, 2] (x, y) in LR pixels on a canvas of `size` (height, width).
+
+        Of offsets [B, N, 2] in units of the largest, for an image [B, 3, h, w] with margins.
+        """
         if self.settings.positions == "offsets":
             return (offsets + 1) / 2 * offsets.new_tensor(size[::-1])
-        return self.origins(features) + self.settings.drift * offsets
+        return self.origins(image) + self.settings.drift * offsets
 
-    def origins(self, features: Tensor) -> Tensor:
-        """Return the positions without offsets, [N, 2] (x, y) in LR pixels, for cells [..., k h, k w]."""
+    def origins(self, image: Tensor) -> Tensor:
+        """Return the positions without offsets, [N, 2] (x, y) in LR pixels, for an image [..., h, w]."""
+        return torch.stack(torch.meshgrid(*self.places(image), indexing="xy"), -1).flatten(0, 1)
+
+    def places(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where the columns of cells lie, x [k w], and the rows, y [k h], in LR pixels.
+
+        Of an image [..., h, w] with margins.
+        """
         s = self.settings
         phase = 0.5 if s.phase == "centre" else 0.0
         y, x = (
-            (torch.arange(n, device=features.device) + phase) / s.cells - s.margin
-            for n in features.shape[-2:]
+            (torch.arange(n * s.cells, device=image.device) + phase) / s.cells - s.margin
+            for n in image.shape[-2:]
         )
-        return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).flatten(0, 1)
+        return x, y
 
 
 def cell_projection(encoder: Encoder, settings: ContinuousSRSettings) -> nn.Module:

@@ -12,6 +12,7 @@ from sr_model import upscale
 from sr_model.checkpoints.checkpoint import load_reference
 from sr_model.networks.continuoussr import network as network_module
 from sr_model.networks.continuoussr.extrapolation import FLOOR, faded, relative_additions
+from sr_model.networks.continuoussr.flatness import largest_additions
 from sr_model.networks.mlp import output_layer
 from sr_model.upscaling.tiling import encode
 
@@ -56,7 +57,7 @@ def test_additions_are_compared_with_the_contrast_around():
     image[..., 5] = 0.8  # contrast 0.3 within two columns of it
     added = torch.zeros(1, 3, 18, 18)
     added[0, 1, 8, 9] = -0.8
-    found = relative_additions(added, image, 2)[0, 0]
+    found = relative_additions(largest_additions(added, 2), image)[0, 0]
     near = torch.zeros(9, 9, dtype=torch.bool)
     near[2:7, 2:7] = True
     assert (found[~near] == 0).all()
@@ -103,7 +104,7 @@ def test_tiles_make_the_field_of_the_whole_image_where_a_network_extrapolates(di
     image = np.random.default_rng(0).random((40, 37, 3), np.float32)
     planes = torch.from_numpy(image).permute(2, 0, 1)[None]
     colours = network.heads(network.cell_features(planes))[1].view(1, 80, 74, 3).permute(0, 3, 1, 2)
-    seen = network.extrapolation(relative_additions(colours, planes, 2))
+    seen = network.extrapolation(relative_additions(largest_additions(colours, 2), planes))
     assert (seen < 1).any()
     assert (seen > 0).any()
     whole, tiled = (encode(network, image, tile=side) for side in (1000, 16))
