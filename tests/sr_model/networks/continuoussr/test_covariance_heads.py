@@ -111,7 +111,7 @@ def test_a_gaussian_changes_nothing_beyond_where_it_is_said_to_be_visible(tiny: 
     network = with_random_weights(ContinuousSR(replace(tiny.network, normalised=True, cells=2), kernels), 3.0)
     with torch.no_grad():
         field = network(torch.rand(1, 3, 8, 8))
-        cells = network.origins(torch.empty(1, 1, *(2 * (8 + sum(network.margins(8))),) * 2))
+        cells = network.origins(torch.empty(1, 1, *(8 + sum(network.margins(8)),) * 2))
         variance = field.cholesky.square().sum(-1).max() + GAP_VARIANCE  # of either axis, or more
     within = (field.means - cells).abs().max() + DEFAULT_CUTOFF * variance.sqrt()
     assert network.visible_within is not None
