@@ -29,7 +29,14 @@ def random_continuoussr(dictionary: Dictionary, noise: float = 0.1, **changes: A
     return _noisy(network, noise).requires_grad_(False)
 
 
-FLAT = {"encoder": "span", "query_size": 1, "footprint": True, "normalised": True, "contrast": 2 / 255}
+FLAT = {
+    "encoder": "span",
+    "query_size": 1,
+    "footprint": True,
+    "normalised": True,
+    "contrast": 2 / 255,
+    "margin": 0,
+}
 """Settings of networks that keep flat flat and grey grey."""
 
 
