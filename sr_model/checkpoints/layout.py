@@ -56,6 +56,9 @@ class Layout(Signature):
     piecewise linear: the first of the network, or those of factors that features are multiplied by."""
     behind: str = ""
     """Matches our names of what follows them, whose biases are then not in units of `range`."""
+    upsampler: str = ""
+    """Name of the layer that makes the picture of the encoder's features, if it is one sub-pixel
+    convolution."""
     long_skip: bool = True
     """Whether EDSR adds its first features to its last ones."""
     prepare: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict

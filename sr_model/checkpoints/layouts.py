@@ -220,6 +220,7 @@ LAYOUTS = (
         range=255.0,
         first="first",
         behind=".*",
+        upsampler="upsampler.0",
     ),
     Layout(
         "SPAN (hongyuanyu/SPAN, fused)",
@@ -233,6 +234,7 @@ LAYOUTS = (
         range=255.0,
         first="first",
         behind=".*",
+        upsampler="upsampler.0",
     ),
     Layout(
         "RLFN (bytedance/RLFN)",
@@ -242,6 +244,7 @@ LAYOUTS = (
         renames=_RLFN,
         mean=(0.0, 0.0, 0.0),
         range=255.0,
+        upsampler="upsampler.0",
         first=r"blocks\.\d+\.attention\.narrow",
         behind=r"blocks\.\d+\.attention\..*",
     ),
@@ -252,6 +255,7 @@ LAYOUTS = (
         encoder=SAFMN,
         renames=_SAFMN,
         mean=(0.0, 0.0, 0.0),
+        upsampler="to_img.0",
     ),
     Layout(
         "EDSR (LIIF)",

@@ -79,6 +79,32 @@ def load_encoder_weights(encoder: Encoder, path: str | Path, key: str = "") -> s
     return ", ".join([layout.name, *remarks])
 
 
+def published_upsampler(
+    path: str | Path, key: str, channels: int, cells: int
+) -> tuple[Tensor, Tensor] | None:
+    """Return the weights [3 k^2, C, 3, 3] and biases [3 k^2] that make the picture of an encoder's features.
+
+    Those of the sub-pixel convolution in a public file, for the features that `load_encoder_weights` gives
+    and pictures in [0, 1]. None if the file has none for C `channels` and k = `cells`.
+
+    Args:
+        path: the file of the encoder's weights.
+        key: where in the file to take them from, as for `load_encoder_weights`.
+        channels: C, of the encoder's features.
+        cells: k, how many times larger its picture is to be.
+    """
+    found = read_public_weights(path, key)
+    layout = found.layout
+    if not isinstance(layout, Layout) or not layout.upsampler:
+        return None
+    tensors = layout.prepare(found.tensors)
+    scale = float(tensors.get(RANGE, layout.range))
+    weight, bias = (tensors.get(f"{layout.upsampler}.{part}") for part in ("weight", "bias"))
+    if weight is None or bias is None or weight.shape != (3 * cells**2, channels, 3, 3):
+        return None
+    return weight.float(), (bias * _factor("upsampler.bias", layout, scale)).float()
+
+
 def recognise_layout(tensors: Mapping[str, Tensor], path: str | Path) -> Layout:
     """Return the layout of an encoder's tensors. Raises CheckpointError if it is not known here."""
     layout = layout_of(tensors)

@@ -171,13 +171,14 @@ SPAN_NETWORK = replace(
     normalised=True,
     contrast=2 / 255,
     margin=0,
+    upsampler=True,
 )
 SPAN = Preset(SPAN_NETWORK, replace(LIGHT.train, crop=24, scales=(1.0, 4.5)))
 
 PRESETS: dict[str, Preset] = {
     # For a first result after two minutes: wider networks were no better by then, nor was SPAN's encoder.
     "demo": Preset(
-        replace(SPAN_NETWORK, encoder="edsr", width=32, depth=8, cells=3, neck=(48,)),
+        replace(SPAN_NETWORK, encoder="edsr", width=32, depth=8, cells=3, neck=(48,), upsampler=False),
         replace(LIGHT.train, crop=24, learning_rate=2e-3, validate_every=250, steps=2500),
     ),
     "light": LIGHT,

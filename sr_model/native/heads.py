@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from . import library
@@ -54,6 +55,23 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Additions:
+    """What is added to the colours of the heads before they are limited."""
+
+    added: Tensor
+    """[B, 3 k^2, h, w], of the cells in the order of `pixel_shuffle`."""
+    start: Tensor
+    """[B, 3, k h, k w], colours of which the share `replaced` is taken away."""
+    replaced: Tensor
+    """[]"""
+
+    def of_cells(self) -> Tensor:
+        """[B, 3, k h, k w]"""
+        cells = self.start.shape[-1] // self.added.shape[-1]
+        return F.pixel_shuffle(self.added, cells) - self.replaced * self.start
+
+
+@dataclass(frozen=True)
 class Gaussians:
     """Of the k x k cells of all LR pixels, N in row-major order, on the grid of the cells."""
 
@@ -82,6 +100,7 @@ def gaussians(
     drift: float,
     activated_offsets: bool,
     limits: Limits | None,
+    additions: Additions | None = None,
 ) -> Gaussians:
     """Return the Gaussians of the cells.
 
@@ -95,6 +114,7 @@ def gaussians(
         activated_offsets: whether offsets see the features after a leaky ReLU, as queries do.
         limits: factors on what differs from the mean of a colour's channels (`colourful`), then on all of
             the colour (`varied`).
+        additions: added to colours before.
 
     Raises:
         RuntimeError: if there is no library (`applies`).
@@ -125,6 +145,8 @@ def gaussians(
     }
     if limits is not None:
         given |= {"varied": limits.varied, "colourful": limits.colourful}
+    if additions is not None:
+        given |= {"added": additions.added.permute(0, 2, 3, 1), "start": additions.start.permute(0, 2, 3, 1)}
     given = {name: tensor.contiguous() for name, tensor in given.items()}
     made = {"means": means, "cholesky": cholesky, "colours": colours, "largest": largest}
     arguments = library.HeadsArguments(
@@ -141,6 +163,7 @@ def gaussians(
         threads=torch.get_num_threads(),
         drift=drift,
         smallest=smallest,
+        replaced=0.0 if additions is None else float(additions.replaced),
         **{name: tensor.data_ptr() for name, tensor in (given | made).items()},
     )
     library.call("heads", arguments)

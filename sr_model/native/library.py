@@ -19,7 +19,7 @@ from torch import Tensor
 
 from splat2d.native_library import library_paths, open_library
 
-ABI = 2
+ABI = 3
 """Version of the C interface (src/api.h) that this module calls."""
 INSTRUCTION_SETS = ("portable", "avx2", "avx512")
 
@@ -104,6 +104,7 @@ class HeadsArguments(ctypes.Structure):
         ("threads", c_int32),
         ("drift", c_float),
         ("smallest", c_float),
+        ("replaced", c_float),
         ("pixels", c_void_p),
         ("projection", c_void_p),
         ("projection_bias", c_void_p),
@@ -115,6 +116,8 @@ class HeadsArguments(ctypes.Structure):
         ("y", c_void_p),
         ("varied", c_void_p),
         ("colourful", c_void_p),
+        ("added", c_void_p),
+        ("start", c_void_p),
         ("means", c_void_p),
         ("cholesky", c_void_p),
         ("colours", c_void_p),

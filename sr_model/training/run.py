@@ -29,6 +29,7 @@ from .distributed import DistributedContext, init_process_group
 from .errors import TrainingError
 from .image_cache import default_cache
 from .pair_samples import PairSet
+from .published import take_upsampler
 from .record import SETTINGS, Given, settings_text
 from .resumed import is_gone, recorded_digest, start_of_resumed
 from .sample_workers import sample_workers
@@ -161,6 +162,7 @@ def open_run(
             start = replace(start, recorded={"encoder_weights": digest})
         elif encoder_weights:
             loaded = load_encoder_weights(state.model.encoder, encoder_weights, encoder_key)
+            loaded += take_upsampler(state.model, encoder_weights, encoder_key)
             if not resume:
                 log.info("the encoder starts as %s", loaded)
             state.average.load_state_dict(state.model.state_dict())

@@ -36,6 +36,7 @@ FLAT = {
     "normalised": True,
     "contrast": 2 / 255,
     "margin": 0,
+    "upsampler": True,
 }
 """Settings of networks that keep flat flat and grey grey."""
 

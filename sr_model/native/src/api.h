@@ -14,7 +14,7 @@
 
 namespace native {
 
-constexpr int kAbi = 2;
+constexpr int kAbi = 3;
 
 enum Status { kOk = 0, kBadArgument = -1, kNoMemory = -2 };
 
@@ -71,6 +71,7 @@ struct HeadsArguments {
   int64_t batch, height, width;  // in LR pixels
   int32_t inputs, features, cells, kernels, latent, blending, activated, threads;
   float drift, smallest;         // in LR pixels; the least diagonal entry of a Cholesky factor before the division by k
+  float replaced;                // the share of `start` that is taken away, if there is `added`
   const float* pixels;           // [B, H, W, inputs]
   const float* projection;       // [k * k, features, inputs]: of cell (row i, column j), i k + j
   const float* projection_bias;  // [k * k, features]
@@ -82,6 +83,8 @@ struct HeadsArguments {
   const float* y;                // [k H], and those of a row
   const float* varied;           // [B, H, W] factors on the colours, or null: ones
   const float* colourful;        // [B, H, W] factors on what differs from their mean; null with `varied`
+  const float* added;            // [B, H, W, 3 k k] to the colours: of channel c and cell n, c k k + n; or null
+  const float* start;            // [B, k H, k W, 3], colours of which a share is taken away; null with `added`
   float* means;                  // [B, k H, k W, 2]
   float* cholesky;               // [B, k H, k W, 3], divided by k
   float* colours;                // [B, k H, k W, 3]

@@ -80,18 +80,38 @@ inline void layer(const float* weights, const float* biases, int rows, int depth
 }
 
 // Where the Gaussians of a block are gathered before they are written: [cells^2, kGaussian, kPixels], the largest
-// colours [kPixels], and what limits them, [2, kPixels].
+// colours [kPixels], what limits them, [2, kPixels], and what is added to them before, [cells^2, kColours, kPixels].
 struct Gathered {
-  float *gaussians, *largest, *varied, *colourful;
+  float *gaussians, *largest, *varied, *colourful, *added;
 };
 
+// Gather what is added to the colours of the pixels [begin, end), without a share of what they start from.
+inline void gather_added(const native::HeadsArguments& a, int64_t begin, int64_t end, float* added) {
+  const int cells = a.cells * a.cells;
+  for (int64_t pixel = begin; pixel < end; ++pixel) {
+    const int64_t row = pixel / a.width, x = pixel % a.width * a.cells;
+    const float* from = a.added + pixel * kColours * cells;
+    for (int cell = 0; cell < cells; ++cell) {
+      const int64_t place = (row * a.cells + cell / a.cells) * a.width * a.cells + x + cell % a.cells;
+      for (int c = 0; c < kColours; ++c)
+        added[(cell * kColours + c) * kPixels + pixel - begin] =
+            std::fma(-a.replaced, a.start[place * kColours + c], from[c * cells + cell]);
+    }
+  }
+}
+
 // The Gaussians of one cell of each pixel, from what the layers say: to [kGaussian, kPixels].
-inline void gather(const native::HeadsArguments& a, const float* made, const float* logits, const Gathered& to,
-                   float* gaussians) {
+inline void gather(const native::HeadsArguments& a, int cell, const float* made, const float* logits,
+                   const Gathered& to) {
+  float* const gaussians = to.gaussians + cell * kGaussian * kPixels;
+  const float* const added = to.added + cell * kColours * kPixels;
   const Lanes drift(a.drift), third(1.0f / 3.0f), spacing(1.0f / static_cast<float>(a.cells));
   for (int first = 0; first < kPixels; first += kLanes) {
     Lanes colours[kColours], mean[kEntries], factor[kEntries], largest = load(to.largest + first);
-    for (int c = 0; c < kColours; ++c) colours[c] = load(made + c * kPixels + first);
+    for (int c = 0; c < kColours; ++c) {
+      colours[c] = load(made + c * kPixels + first);
+      if (a.added) colours[c] = colours[c] + load(added + c * kPixels + first);
+    }
     const Lanes grey = (colours[0] + colours[1] + colours[2]) * third;
     for (int c = 0; c < kColours; ++c) {
       if (a.varied) {
@@ -134,13 +154,16 @@ inline void scatter(const native::HeadsArguments& a, int64_t begin, int64_t end,
 // The Gaussians of the pixels [begin, end), at most kPixels.
 inline void heads(const native::HeadsArguments& a, int64_t begin, int64_t end) {
   const int cells = a.cells * a.cells, outputs = kColours + kOffsets + a.latent;
-  float* const seen = scratch(kPixels * (a.inputs + 2 * a.features + outputs + a.kernels + cells * kGaussian + 3));
+  const int gathered = cells * (kGaussian + kColours) + 3;
+  float* const seen = scratch(kPixels * (a.inputs + 2 * a.features + outputs + a.kernels + gathered));
   float* const features = seen + kPixels * a.inputs;
   float* const active = features + kPixels * a.features;
   float* const made = active + kPixels * a.features;
   float* const logits = made + kPixels * outputs;
   float* const largest = logits + kPixels * a.kernels;
-  const Gathered to = {largest + 3 * kPixels, largest, largest + kPixels, largest + 2 * kPixels};
+  float* const gaussians = largest + 3 * kPixels;
+  float* const added = gaussians + cells * kGaussian * kPixels;
+  const Gathered to = {gaussians, largest, largest + kPixels, largest + 2 * kPixels, added};
   const int pixels = static_cast<int>(end - begin);
   if (pixels < kPixels) std::memset(seen, 0, kPixels * a.inputs * sizeof(float));
   for (int pixel = 0; pixel < pixels; ++pixel)
@@ -149,6 +172,10 @@ inline void heads(const native::HeadsArguments& a, int64_t begin, int64_t end) {
   if (a.varied) {
     std::memcpy(to.varied, a.varied + begin, pixels * sizeof(float));
     std::memcpy(to.colourful, a.colourful + begin, pixels * sizeof(float));
+  }
+  if (a.added) {
+    if (pixels < kPixels) std::memset(added, 0, cells * kColours * kPixels * sizeof(float));
+    gather_added(a, begin, end, added);
   }
   const int unactivated = kColours + (a.activated ? 0 : kOffsets);
   for (int cell = 0; cell < cells; ++cell) {
@@ -165,7 +192,7 @@ inline void heads(const native::HeadsArguments& a, int64_t begin, int64_t end) {
     for (int i = 0; i < a.latent * kPixels; i += kLanes) store(queries + i, load(queries + i) * Lanes(kLog2E));
     multiply<false>({a.keys, a.latent, 1}, a.kernels, queries, kPixels, a.latent, kPixelVectors, logits,
                     kPixels);
-    gather(a, made, logits, to, to.gaussians + cell * kGaussian * kPixels);
+    gather(a, cell, made, logits, to);
   }
   scatter(a, begin, end, to.gaussians);
   std::memcpy(a.largest + begin, to.largest, pixels * sizeof(float));

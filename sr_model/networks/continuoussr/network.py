@@ -35,6 +35,7 @@ from .extrapolation import Extrapolation, faded, relative_additions
 from .flatness import REACH, largest_additions, limit_additions, limits_of
 from .linear_heads import LinearHeads, linear_heads
 from .settings import ContinuousSRSettings
+from .upsampler import Upsampler
 
 BAND = 1 << 13
 """Cells for which the heads compute at once where no gradient is needed: few enough for a cache."""
@@ -84,6 +85,7 @@ class ContinuousSR(Network):
         start_kernel = isotropic(s.start_sigma / s.cells).float()
         self.register_buffer("start_kernel", start_kernel, persistent=False)
         self.bicubic_start = BicubicStart(s.cells, s.start_sigma, s.normalised) if s.interpolate else None
+        self.upsampler = Upsampler(self.encoder.channels, s.cells) if s.upsampler else None
         self.extrapolation = Extrapolation() if s.contrast else None
         if s.interpolate:
             for head in filter(None, (self.offset, self.colour)):
@@ -122,7 +124,8 @@ class ContinuousSR(Network):
         height, width = image.shape[-2:]
         image = F.pad(image, [self.settings.margin] * 4, mode="replicate")
         image = image.contiguous(memory_format=torch.channels_last)
-        made = self.gaussians(image, (height, width))
+        start = self.interpolated(image)
+        made = self.gaussians(image, start, (height, width))
         means, cholesky, colours, largest = made.means, made.cholesky, made.colours, made.largest
         del made  # as the memory of a large tile is that of what has a name here
         with torch.autocast(image.device.type, enabled=False):  # rounding here would show in the image
@@ -133,22 +136,30 @@ class ContinuousSR(Network):
                 else:
                     believed = self.extrapolation(additions)
                     means, cholesky, colours = self.believed(means, cholesky, colours, believed)
-            if self.bicubic_start is not None:
-                start = per_gaussian(self.bicubic_start(image))
+            if start is not None:
+                start = per_gaussian(start)
                 colours = colours + start if torch.is_grad_enabled() else colours.add_(start)
         return self.field(means, cholesky, colours, (height, width))
 
-    def gaussians(self, image: Tensor, size: tuple[int, int]) -> native.Gaussians:
+    def interpolated(self, image: Tensor) -> Tensor | None:
+        """Return the colours [B, 3, k h, k w] to which the network adds; None if it adds to nothing."""
+        if self.bicubic_start is None:
+            return None
+        with torch.autocast(image.device.type, enabled=False):
+            return self.bicubic_start(image)
+
+    def gaussians(self, image: Tensor, start: Tensor | None, size: tuple[int, int]) -> native.Gaussians:
         """Return what the heads predict for an image [B, 3, h, w] with margins, on a canvas of `size`.
 
-        Its colours are to be added to interpolated ones; `largest` of them is None unless they are limited.
+        Its colours are to be added to those of the start; `largest` of them is None unless they are limited.
         """
         s = self.settings
         limits = limits_of(image, s.contrast) if s.contrast else None
         linear = self.linear_heads(image)
+        pixels = self.pixel_features(image)
         if linear is not None:
             return native.gaussians(
-                linear.before(self.pixel_features(image)),
+                linear.before(pixels),
                 linear.layers,
                 self.places(image),
                 blending=s.blending,
@@ -156,10 +167,14 @@ class ContinuousSR(Network):
                 drift=s.drift,
                 activated_offsets=s.activated_offsets,
                 limits=limits,
+                additions=self.additions(pixels, start),
             )
-        features = self.cell_features(image)
+        features = self.divided(pixels)
         offsets, colours, queries = self.joined_heads(features)
         rows, columns = features.shape[-2:]
+        additions = self.additions(pixels, start)
+        if additions is not None:
+            colours = colours + per_gaussian(additions.of_cells())
         means = self.means(image, offsets, size)
         del features, offsets  # as in `forward`
         with torch.autocast(image.device.type, enabled=False):
@@ -172,6 +187,15 @@ class ContinuousSR(Network):
             return native.Gaussians(
                 means, cholesky, per_gaussian(colours), largest_additions(colours, s.cells)
             )
+
+    def additions(self, pixels: Tensor, start: Tensor | None) -> native.Additions | None:
+        """Return what the upsampler adds to the colours of the heads; None without one.
+
+        Of the encoder's features [B, C, h, w] and the start's colours [B, 3, k h, k w].
+        """
+        if self.upsampler is None or start is None:
+            return None
+        return native.Additions(self.upsampler(pixels), start, self.upsampler.replaced)
 
     def linear_heads(self, image: Tensor) -> LinearHeads | None:
         """Return the heads if the library may compute them at once, for an image; None if torch must."""
@@ -199,8 +223,11 @@ class ContinuousSR(Network):
 
     def cell_features(self, image: Tensor) -> Tensor:
         """Map an image [B, 3, h, w] to the features of its cells, [B, features, k h, k w]."""
+        return self.divided(self.pixel_features(image))
+
+    def divided(self, features: Tensor) -> Tensor:
+        """Map the encoder's features of pixels to those of their cells, [B, features, k h, k w]."""
         upsampling, cells = self.encoder.upsampling, self.settings.cells
-        features = self.pixel_features(image)
         if upsampling == 1:
             return F.pixel_shuffle(self.to_cells(features), cells)
         return self.to_cells(F.pixel_unshuffle(features, upsampling // cells))

@@ -77,6 +77,10 @@ class ContinuousSRSettings(NetworkSettings):
     colours, down to nothing where all are equal, and no tint where all are grey; where far more is added,
     next to the contrast around, than on the training images, as in patterns of pixels that no photograph has,
     interpolation remains. 0 adds everything everywhere."""
+    upsampler: bool = False
+    """Whether a 3x3 convolution of the encoder's features adds to the colours, too. It starts at nothing, or,
+    with the encoder's public weights, as the upsampler that was published with them, if that is for k times
+    the size: the network then starts with its picture, rather than as interpolation."""
     start_sigma: float
     """Standard deviation of the round start kernel, in grid spacings."""
 
@@ -92,6 +96,10 @@ class ContinuousSRSettings(NetworkSettings):
             raise ValueError(f"contrast must be from 0 to 1, got {self.contrast}")
         if self.contrast and not self.interpolate:
             raise ValueError("contrast needs interpolate, whose colours it keeps")
+        if self.upsampler and not self.interpolate:
+            raise ValueError("upsampler needs interpolate, to whose colours it adds")
+        if self.upsampler and self.encoder in ("swinir", "hat"):
+            raise ValueError(f"upsampler needs an encoder that does not upsample, not {self.encoder}")
         if self.latent < 3:
             raise ValueError(f"latent must be 3 or more, got {self.latent}")
         if self.encoder in ("swinir", "hat") and self.cells > 3:

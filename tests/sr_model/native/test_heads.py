@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sr_model.native import library
-from sr_model.native.heads import BLENDINGS, Gaussians, Layers, Limits, applies, gaussians
+from sr_model.native.heads import BLENDINGS, Additions, Gaussians, Layers, Limits, applies, gaussians
 from sr_model.networks.continuoussr.blending import SMALLEST_DIAGONAL, from_blending
 from tests.sr_model.native_library import needs_library
 
@@ -74,7 +74,7 @@ def made(pixels, layers, places, limits, **changes) -> Gaussians:
 
 def in_double(pixels, layers, places, limits, **changes) -> tuple[Tensor, ...]:
     """What the layers say by torch's functions in float64."""
-    options = {**OPTIONS, **changes}
+    options = {**OPTIONS, "additions": None, **changes}
 
     def of_cells(layer, values):
         return F.conv2d(values, layer[0].double()[..., None, None], layer[1].double())
@@ -89,6 +89,9 @@ def in_double(pixels, layers, places, limits, **changes) -> tuple[Tensor, ...]:
     weights = torch.softmax(queries @ layers.keys.double().T, -1)
     cholesky = from_blending(weights @ layers.entries.double(), options["blending"]) / k
     colours = of_cells(layers.colour, features)
+    if options["additions"] is not None:
+        added, taken, share = (part.double() for part in astuple(options["additions"]))
+        colours = colours + F.pixel_shuffle(added, k) - share * taken
     if limits is not None:
         varied, colourful = (F.interpolate(f.double(), scale_factor=k) for f in astuple(limits))
         grey = colours.mean(1, keepdim=True)
@@ -97,6 +100,13 @@ def in_double(pixels, layers, places, limits, **changes) -> tuple[Tensor, ...]:
     means = start + options["drift"] * offsets
     return (*(part.permute(0, 2, 3, 1).flatten(1, 2) for part in (means,)), cholesky,
             colours.permute(0, 2, 3, 1).flatten(1, 2), largest)  # fmt: skip
+
+
+def additions_of(shape: Shape) -> Additions:
+    generator = torch.Generator().manual_seed(3)
+    added = torch.randn(shape.batch, 3 * shape.cells**2, shape.height, shape.width, generator=generator)
+    cells = shape.cells * shape.height, shape.cells * shape.width
+    return Additions(added, torch.rand(shape.batch, 3, *cells, generator=generator), torch.tensor(0.75))
 
 
 def assert_close(found: Gaussians, exact: tuple[Tensor, ...]) -> None:
@@ -120,6 +130,15 @@ def test_every_way_of_blending_and_of_moving_is_that_of_torch(blending, activate
     assert_close(made(*given, **options), in_double(*given, **options))
 
 
+@pytest.mark.parametrize("limited", [True, False])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_what_is_added_to_colours_is_limited_with_them(shape, limited):
+    *given, limits = arguments(shape)
+    given = [*given, limits if limited else None]
+    additions = additions_of(shape)
+    assert_close(made(*given, additions=additions), in_double(*given, additions=additions))
+
+
 def test_without_limits_nothing_is_limited():
     pixels, layers, places, _ = arguments(Shape())
     assert_close(made(pixels, layers, places, None), in_double(pixels, layers, places, None))
@@ -137,7 +156,8 @@ def test_kernels_too_narrow_or_with_negative_diagonals_can_be_rendered_as_by_tor
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_the_bits_depend_neither_on_the_instruction_set_nor_on_threads(shape, every_way):
     given = arguments(shape)
-    for options in ({"blending": blending, "activated_offsets": True} for blending in BLENDINGS):
+    for blending in BLENDINGS:
+        options = {"blending": blending, "activated_offsets": True, "additions": additions_of(shape)}
         first, *others = every_way(lambda options=options: astuple(made(*given, **options)))
         assert all(torch.equal(a, b) for other in others for a, b in zip(first, other, strict=True))
 
