@@ -91,6 +91,18 @@ class Network(nn.Module, ABC):
             ValueError: if the network is `conditioned` and `scale` is None.
         """
 
+    @property
+    def upsampled(self) -> int | None:
+        """The scale of the published upsampler from which it can start (`take_upsampler`); None without one."""
+        return None
+
+    def take_upsampler(self, weight: Tensor, bias: Tensor) -> None:
+        """Start from the published sub-pixel convolution of the encoder's features to the scale `upsampled`.
+
+        Of weights [3 k^2, C, 3, 3] and biases [3 k^2].
+        """
+        raise ValueError(f"a {type(self).__name__} with these settings starts from no upsampler")
+
     def begin_step(self) -> None:  # most networks note nothing
         """Forget what the network has noted of images in training mode: a training step begins."""
 

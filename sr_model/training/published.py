@@ -6,19 +6,18 @@ from pathlib import Path
 
 from ..checkpoints.pretrained import published_upsampler
 from ..networks.base import Network
-from ..networks.continuoussr.network import ContinuousSR
 
 
 def take_upsampler(network: Network, path: str | Path, key: str) -> str:
-    """Let the network's upsampler start as the one in the file of its encoder's weights, if it has one.
+    """Let a network start from the upsampler in the file of its encoder's weights, if there is one for it.
 
-    Returns a remark for the log; empty if the network has no upsampler.
+    Returns a remark for the log; empty if the network starts from none.
     """
-    if not isinstance(network, ContinuousSR) or network.upsampler is None:
+    scale = network.upsampled
+    if scale is None:
         return ""
-    settings = network.settings
-    found = published_upsampler(path, key, network.encoder.channels, settings.cells)
+    found = published_upsampler(path, key, network.encoder.channels, scale)
     if found is None:
-        return f", but without an upsampler to x{settings.cells}, which it does not have"
-    network.upsampler.take(*found, settings.start_sigma, settings.normalised)
-    return f", with its upsampler to x{settings.cells}"
+        return f", but without an upsampler to x{scale}, which it does not have"
+    network.take_upsampler(*found)
+    return f", with its upsampler to x{scale}"

@@ -112,6 +112,16 @@ class ContinuousSR(Network):
     def margins(self, extent: int) -> tuple[int, int]:
         return self.settings.margin, self.settings.margin
 
+    @property
+    def upsampled(self) -> int | None:
+        return None if self.upsampler is None else self.settings.cells
+
+    def take_upsampler(self, weight: Tensor, bias: Tensor) -> None:
+        if self.upsampler is None:
+            super().take_upsampler(weight, bias)
+        else:
+            self.upsampler.take(weight, bias, self.settings.start_sigma, self.settings.normalised)
+
     def begin_step(self) -> None:
         if self.extrapolation is not None:
             self.extrapolation.begin_step()

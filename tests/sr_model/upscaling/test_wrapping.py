@@ -84,7 +84,8 @@ def test_the_step_across_the_edge_is_like_those_inside(dictionary, tiny_gsasr, a
     if architecture == "gsasr":
         network = random_gsasr(tiny_gsasr.network, 0.03)
     else:
-        network = random_continuoussr(dictionary, 0.03, **{**FLAT, "encoder": architecture, "width": 12})
+        changes = {"encoder": architecture, "width": 12, "upsampler": architecture == "span"}
+        network = random_continuoussr(dictionary, 0.03, **{**FLAT, **changes})
     image = texture(21, 29)
     edge, inside = steps(upscale(image, 4, model=network, wrap="xy"))
     assert edge < 1.35 * inside

@@ -21,9 +21,10 @@ CHANGES = [
     {"cells": 1, "drift": 0.5},
     {"activated_offsets": True, "margin": 0},
     {"contrast": 0.0},
+    {"upsampler": False},
     {"covariance": "learned", "blending": "covariance"},
     {"blending": "cholesky"},
-    {"keys": "plain", "interpolate": False, "phase": "corner", "contrast": 0.0},
+    {"keys": "plain", "interpolate": False, "phase": "corner", "contrast": 0.0, "upsampler": False},
 ]
 OTHERS = [
     {"neck": ()},
@@ -32,7 +33,7 @@ OTHERS = [
     {"offset_hidden": (8,)},
     {"query_size": 3},
     {"positions": "initial"},
-    {"positions": "offsets", "interpolate": False, "contrast": 0.0},
+    {"positions": "offsets", "interpolate": False, "contrast": 0.0, "upsampler": False},
     {"covariance": "direct"},
     {"covariance": "fixed"},
     {"encoder": "edsr", "neck": ()},

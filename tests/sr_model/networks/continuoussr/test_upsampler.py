@@ -99,7 +99,10 @@ def test_an_upsampler_to_another_scale_is_not_taken_and_named(file, kernels):
     network = small(kernels, 3)
     assert take_upsampler(network, file, "") == ", but without an upsampler to x3, which it does not have"
     assert not any(parameter.any() for parameter in network.upsampler.parameters())
-    assert take_upsampler(small(kernels, 4, upsampler=False), file, "") == ""
+    without = small(kernels, 4, upsampler=False)
+    assert take_upsampler(without, file, "") == ""
+    with pytest.raises(ValueError, match="no upsampler"):
+        without.take_upsampler(torch.zeros(48, 12, 3, 3), torch.zeros(48))
 
 
 @pytest.mark.parametrize(
