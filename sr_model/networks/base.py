@@ -93,7 +93,7 @@ class Network(nn.Module, ABC):
 
     @property
     def upsampled(self) -> int | None:
-        """The scale of the published upsampler from which it can start (`take_upsampler`); None without one."""
+        """Scale of the published upsampler from which it can start (`take_upsampler`); None without one."""
         return None
 
     def take_upsampler(self, weight: Tensor, bias: Tensor) -> None:
