@@ -116,8 +116,9 @@ def span_rows() -> dict[str, Row]:
     frozen = {"freeze": "encoder", "learning_rate": 2 * rate}
     changed: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         SPAN: ({}, {}),
-        "span with 9 Gaussians a pixel": ({"cells": 3}, {}),
-        "span with 4 Gaussians a pixel": ({"cells": 2}, {}),
+        "span without SPAN's upsampler": ({"upsampler": False}, {}),
+        "span with 9 Gaussians a pixel": ({"cells": 3, "upsampler": False}, {}),
+        "span with 4 Gaussians a pixel": ({"cells": 2, "upsampler": False}, {}),
         "span with a margin of a pixel": ({"margin": 1}, {}),
         "span rendering sums": ({"normalised": False, "margin": 1}, {}),
         "span rendering points": ({"footprint": False}, {}),
