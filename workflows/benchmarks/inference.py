@@ -287,6 +287,10 @@ def synthetic_photograph(height: int, width: int) -> np.ndarray:
 def cost_of_program(source: Path, target: Path, model: Path, torch_alone: bool) -> dict[str, float]:
     """Run sr-upscale on one thread, and return its wall and CPU seconds and its peak memory."""
     program = "from sr_model.cli.entry import sr_upscale; sr_upscale()"
+    peak = target.with_suffix(".bytes")
+    measured = "import atexit, pathlib, sys; sys.path.insert(0, {!r}); from measure import peak_memory"
+    written = "atexit.register(lambda: pathlib.Path({!r}).write_text(str(peak_memory())))"
+    program = f"{measured.format(str(Path(__file__).parent))}; {written.format(str(peak))}; {program}"
     if torch_alone:
         program = f"from sr_model.native import library; library.LIBRARY = None; {program}"
     options = [str(source), "--out", str(target), "--scale", "2", "--model", str(model), "--overwrite"]
@@ -296,11 +300,10 @@ def cost_of_program(source: Path, target: Path, model: Path, torch_alone: bool) 
     _, status, usage = os.wait4(child.pid, 0)
     if status:
         sys.exit(f"sr-upscale with {model} failed")
-    unit = 1 if sys.platform == "darwin" else 1024
     return {
         "wall s": time.perf_counter() - began,
         "CPU s": usage.ru_utime + usage.ru_stime,
-        "bytes": usage.ru_maxrss * unit,
+        "bytes": int(peak.read_text()),
     }
 
 

@@ -97,10 +97,21 @@ def peak_above_start(run: Callable[[], object]) -> int:
 
     For a process that has done nothing larger before. Linux counts them, and macOS.
     """
-    unit = 1 if sys.platform == "darwin" else 1024
     before = psutil.Process().memory_info().rss
     run()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before
+    return peak_memory() - before
+
+
+def peak_memory() -> int:
+    """Return the largest memory of this process until now, in bytes.
+
+    On Linux not by getrusage, whose ru_maxrss starts at that of the process by which this one was started.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
