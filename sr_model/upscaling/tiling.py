@@ -26,7 +26,7 @@ OVERLAP = 32
 """LR pixels of overlap for networks whose receptive field has no bound, such as those with attention."""
 LARGEST_TILE = 640
 """Largest side in LR pixels by default: progress stays visible. A strip of a large photograph
-(`upscale.STRIP_BYTES`), with nine Gaussians per LR pixel, is one tile high."""
+(`upscale.STRIP_BYTES`), with sixteen Gaussians per LR pixel, is one tile high."""
 TILE_PIXELS = 1 << 18
 """LR pixels that a tile of several owns by default on the CPU, at most: it is narrower if it is high, so that
 encoding it takes less memory than the field of a strip."""

@@ -96,6 +96,7 @@ def demo_rows() -> dict[str, Row]:
     changed: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         DEMO: ({}, {}),
         "demo with 4 Gaussians a pixel": ({"cells": 2}, {}),
+        "demo with a margin of a pixel": ({"margin": 1}, {}),
         "demo with 48 channels": ({"width": 48}, {}),
         "demo with RLFN's encoder": ({"encoder": "rlfn", "depth": 4}, {}),
         "demo with SPAN's encoder": ({"encoder": "span", "depth": 4}, {}),
