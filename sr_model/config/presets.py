@@ -153,9 +153,10 @@ LIGHT = Preset(
     ),
 )
 
-# SPAN has a third of the weights of EDSR-baseline. Sixteen Gaussians per LR pixel gain more than wide heads,
-# which cost more: the hidden layer is at LR resolution. Divided by its weights, a field needs no margin, and
-# the published encoder saw zeros beyond the borders of its images: a margin of repeated pixels cost 0.1 dB.
+# SPAN has a third of the weights of EDSR-baseline. Its upsampler makes sixteen colours of an LR pixel: nearly
+# those of sixteen narrow Gaussians. The hidden layer is at LR resolution, as heads cost more. Divided by its
+# weights, a field needs no margin, and SPAN saw zeros beyond the borders of its images: one repeated pixel costs
+# it 0.1 dB.
 SPAN_NETWORK = replace(
     LIGHT_NETWORK,
     encoder="span",
@@ -172,13 +173,23 @@ SPAN_NETWORK = replace(
     contrast=2 / 255,
     margin=0,
     upsampler=True,
+    start_sigma=0.5,
 )
 SPAN = Preset(SPAN_NETWORK, replace(LIGHT.train, crop=24, scales=(1.0, 4.5)))
 
 PRESETS: dict[str, Preset] = {
     # For a first result after two minutes: wider networks were no better by then, nor was SPAN's encoder.
     "demo": Preset(
-        replace(SPAN_NETWORK, encoder="edsr", width=32, depth=8, cells=3, neck=(48,), upsampler=False),
+        replace(
+            SPAN_NETWORK,
+            encoder="edsr",
+            width=32,
+            depth=8,
+            cells=3,
+            neck=(48,),
+            upsampler=False,
+            start_sigma=0.65,
+        ),
         replace(LIGHT.train, crop=24, learning_rate=2e-3, validate_every=250, steps=2500),
     ),
     "light": LIGHT,
