@@ -33,7 +33,7 @@ FINEST = 3.0
 """Pixels per LR pixel and axis of the picture that is reduced, at most: enough for larger scales, too."""
 ROUNDS_PIXELS = 4
 """Pixels per LR pixel that all rounds render together, of one at least: one from x2 on, two at x1.5."""
-EXACT_ROUNDS = 12
+EXACT_ROUNDS = 24
 """Most rounds at scale 1, where nothing is reduced and the LR image comes back to the last level."""
 LEAST = 0.1 / 255
 """Largest difference after which no further round is made."""
