@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from splat2d import GaussianField
+from splat2d import GaussianField, row_bands
 from splat2d.field import PIXEL_VARIANCE
 from splat2d.rendering import render_rows
 
@@ -179,21 +180,23 @@ class _Correction:
 
             return field.mean(part, drawn, top=rows[0]) if field.normalised else drawn(part)
 
-        # On the CPU, Gaussians are placed as they are needed: copies of all would take the most memory.
-        whole = None if field.means.device.type == "cpu" else placed(field)
-        index = field.row_index(self.scales[0])
+        # On the CPU, many Gaussians are placed as they are needed: copies of all would take the most memory.
+        many = field.means[..., 0].numel() > row_bands.MOST_AT_ONCE
+        if many and field.means.device.type == "cpu":
+            index = field.row_index(self.scales[0])
+
+            def pixels_of(rows: tuple[int, int]) -> Tensor:
+                parts = index.parts(rows, above * self.scales[0])
+                return torch.cat(
+                    [rendered(part, field.placed_only(near, placed)) for part, near in parts], -2
+                )
+        else:
+            pixels_of = partial(rendered, part=placed(field))
         reduced = torch.empty(1, field.colors.shape[2], *self.size, device=field.colors.device)
         columns = reduction_blocks(width, self.size[1], self.kernel, COLUMNS, self.scales[1], left)
         rows = max(8, BLOCK_BYTES // (16 * width) * self.size[0] // height)
         for block in reduction_blocks(height, self.size[0], self.kernel, rows, self.scales[0], above):
-            of = (block.of.start, block.of.stop)
-            if whole is None:
-                parts = index.parts(of, above * self.scales[0])
-                pixels = torch.cat(
-                    [rendered(part, field.placed_only(near, placed)) for part, near in parts], -2
-                )
-            else:
-                pixels = rendered(of, whole)
+            pixels = pixels_of((block.of.start, block.of.stop))
             fewer = block.along(-2, pixels.clamp_(0, 1))
             for across in columns:
                 reduced[..., block.into, across.into] = across.along(-1, fewer[..., across.of])
