@@ -34,7 +34,7 @@ def test_the_reference_model_is_trained_by_the_preset_nearest_to_it_at_a_tenth_o
     assert "starting from reference" in trained.stderr
     assert "preset" not in trained.stderr
     checkpoint = Checkpoint.load("runs/span-from-reference/best.safetensors")
-    assert checkpoint.network == PRESETS["span"].network
+    assert checkpoint.network == Checkpoint.reference().network
     assert checkpoint.notes["training"]["learning_rate"] == PRESETS["span"].train.learning_rate / 10
     assert checkpoint.notes["init"]["from"] == "reference"
     rate = ("--set", "training.learning_rate=3e-4")
