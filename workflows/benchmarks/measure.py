@@ -110,7 +110,9 @@ def peak_memory() -> int:
     status = Path("/proc/self/status")
     if status.exists():
         lines = status.read_text().splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+        for line in lines:  # gVisor has no such line
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
