@@ -102,6 +102,11 @@ def published_upsampler(
     weight, bias = (tensors.get(f"{layout.upsampler}.{part}") for part in ("weight", "bias"))
     if weight is None or bias is None or weight.shape != (3 * cells**2, channels, 3, 3):
         return None
+    if bias.shape != weight.shape[:1]:
+        raise CheckpointError(
+            f"{path} holds {layout.name} with {_sides(bias)} biases for {len(weight)} outputs of "
+            f"{layout.upsampler}."
+        )
     return weight.float(), (bias * _factor("upsampler.bias", layout, scale)).float()
 
 

@@ -157,9 +157,10 @@ def reach(network: Network, scale: float) -> int:
     made consistent with its image.
     """
     footprint = DEFAULT_CUTOFF * PIXEL_VARIANCE**0.5 / min(scale, 1.0)
-    corrected = CORRECTION_REACH if scale >= 1 else 0
     known = network.visible_within
     visible = LARGEST_DRIFT if known is None else min(LARGEST_DRIFT, ceil(known))
+    # A correction compares what is visible around the pixel, and changes what is visible in it.
+    corrected = CORRECTION_REACH + (0 if known is None else visible) if scale >= 1 else 0
     return tile_overlap(network) + visible + ceil(footprint) + corrected
 
 

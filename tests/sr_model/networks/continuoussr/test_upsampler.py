@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from random_weights import FLAT, random_continuoussr
 
 from splat2d import GaussianField
-from sr_model import PRESETS, ContinuousSR
+from sr_model import PRESETS, CheckpointError, ContinuousSR
 from sr_model.checkpoints.pretrained import load_encoder_weights, published_upsampler
 from sr_model.networks.continuoussr.upsampler import Upsampler, unblurring_taps
 from sr_model.training.published import take_upsampler
@@ -118,6 +118,13 @@ def test_those_of_rlfn_and_safmn_are_found_in_the_unit_of_the_image(tmp_path, la
     assert found is not None
     assert torch.equal(found[0], weights[f"{name}.weight"])
     torch.testing.assert_close(found[1], weights[f"{name}.bias"] / {"rlfn": 255, "safmn": 1}[encoder])
+
+
+def test_biases_that_do_not_fit_are_refused(tmp_path):
+    weights = public.fabricate(public.span(12, 4))
+    torch.save(weights | {"upsampler.0.bias": torch.zeros(1)}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="1 biases for 48 outputs"):
+        published_upsampler(tmp_path / "a.pth", "", 12, 4)
 
 
 def test_without_contrast_it_changes_nothing(dictionary):
