@@ -16,6 +16,7 @@ LAYERS = {
         atomic_write:
         native_library:
         matlab_imresize:
+        rounding:
         backends: atomic_write native_library
         version:
         rendering: backends

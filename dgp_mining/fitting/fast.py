@@ -13,6 +13,7 @@ from torch import Tensor
 
 from splat2d import DEFAULT_CUTOFF, GaussianField, backend
 from splat2d.backends import cpu, cuda, fallback
+from splat2d.rounding import exact_sqrt
 
 from .loop import crop_by_crop
 from .recipes import FastRecipe
@@ -87,9 +88,8 @@ def field_of(parameters: Tensor, size: tuple[int, int]) -> GaussianField:
 def cholesky_from_square_root(root: Tensor) -> Tensor:
     """Convert symmetric square roots (r_xx, r_xy, r_yy) to (l11, l21, l22) of R R; both are [..., 3].
 
-    In torch, not in `dgp_mining.covariance`: its float32 square root rounds differently from numpy's, and
-    stored fields must keep their bits.
+    In float32, unlike `dgp_mining.covariance`, and with the same bits on every machine.
     """
     a, b, c = root.unbind(-1)
-    l11 = torch.sqrt(a * a + b * b)
+    l11 = exact_sqrt(a * a + b * b)
     return torch.stack([l11, b * (a + c) / l11, (a * c - b * b) / l11], -1)
