@@ -155,8 +155,8 @@ LIGHT = Preset(
 
 # SPAN has a third of the weights of EDSR-baseline. Its upsampler makes sixteen colours of an LR pixel: nearly
 # those of sixteen narrow Gaussians. The hidden layer is at LR resolution, as heads cost more. Divided by its
-# weights, a field needs no margin, and SPAN saw zeros beyond the borders of its images: one repeated pixel
-# costs it 0.1 dB.
+# weights, a field needs no margin, and SPAN saw zeros beyond the borders of its images: repeated pixels there
+# cost it quality (findings/sr-networks-want-black-outside.sh).
 SPAN_NETWORK = replace(
     LIGHT_NETWORK,
     encoder="span",
