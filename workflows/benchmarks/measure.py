@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -95,11 +95,19 @@ def in_new_process(function: Callable[..., T], *arguments: object) -> T:
 def peak_above_start(run: Callable[[], object]) -> int:
     """Return the bytes by which a run raises the largest memory of this process above what it takes now.
 
-    For a process that has done nothing larger before. Linux counts them, and macOS.
+    On Linux the largest memory is counted from here on. Where it cannot be (macOS, or a kernel that refuses),
+    from the start of the process, so that what was larger before hides the run. Never below zero.
     """
+    _forget_peak()
     before = psutil.Process().memory_info().rss
     run()
-    return peak_memory() - before
+    return max(peak_memory() - before, 0)
+
+
+def _forget_peak() -> None:
+    """Set the largest memory of this process to what it takes now, where Linux lets it."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory() -> int:
