@@ -27,9 +27,10 @@ OVERLAP = 32
 LARGEST_TILE = 640
 """Largest side in LR pixels by default: progress stays visible. A strip of a large photograph
 (`upscale.STRIP_BYTES`), with sixteen Gaussians per LR pixel, is one tile high."""
-TILE_PIXELS = 1 << 18
+TILE_PIXELS = 1 << 17
 """LR pixels that a tile of several owns by default on the CPU, at most: it is narrower if it is high, so that
-encoding it takes less memory than the field of a strip."""
+encoding it takes less memory than the field of a strip, and so that the features of SPAN's encoder, 192 bytes
+a pixel with the overlap, stay blocks that `keep_freed_memory` keeps."""
 SMALLEST_TILE = 16
 """Smallest side in LR pixels by default: below it nearly all of a tile is overlap."""
 LARGEST_DRIFT = 16
@@ -234,7 +235,7 @@ def narrower(tile: int, size: tuple[int, int]) -> int:
     """The width of tiles of an image of `size` (height, width) whose largest side is `tile`.
 
     >>> narrower(640, (621, 6000)), narrower(640, (640, 640))
-    (422, 640)
+    (211, 640)
     """
     if max(size) <= tile:
         return tile

@@ -10,8 +10,9 @@ sr-train do. Three parts, each printed as a table with the ratio to its baseline
   which also corrects the field (--reduction). Baseline: the faster of IMDN (imdn.py) in torch's default
   memory layout and in channels-last. CPU seconds are medians of runs that alternate; peak memory above that
   of the loaded network is measured in a process of its own.
-- `training`: a step of the presets at the same batch and crop, in float32 and in bfloat16, and in float32
-  with torch alone too, without the C++ of sr_model. Baseline: `light` so.
+- `training`: a step of the presets at the same batch and crop, and of `span` with its encoder frozen, as the
+  reference model was trained; in float32 and in bfloat16, and in float32 with torch alone too, without the
+  C++ of sr_model. Baseline: `light` so.
 - `photograph`: `sr-upscale` of a synthetic photograph to x2, PNG to PNG, as a program: wall and CPU seconds
   from its start to its end, and its peak memory. Baseline: the model --previous with torch alone, without the
   C++ of sr_model. 24 megapixels take half an hour with the preset `light`.
@@ -76,6 +77,7 @@ CORRECTED = ", with the correction"
 """End of the name of a row that is upscaled as by sr-upscale."""
 PHOTOGRAPH = Path(__file__).resolve().parents[2] / "data/samples/heldout/chelsea.png"
 TORCH_ALONE = ", torch alone"
+FROZEN = " with its encoder frozen"
 """End of the name of a row without the C++ of sr_model."""
 PARTS = ("picture", "training", "photograph")
 Upscale = Callable[[Tensor], Tensor]
@@ -213,7 +215,7 @@ def training(chosen: argparse.Namespace) -> dict[str, float]:
     sample = Batch(_noise(batch, crop), (_noise(batch, crop * scale),))
     runs: dict[str, Callable[[], object]] = {}
     for way in (f"float32{TORCH_ALONE}", "float32", "bfloat16"):
-        for name in OURS:
+        for name in (*OURS, f"{OURS[1]}{FROZEN}"):
             step = _step(name, way.removesuffix(TORCH_ALONE), sample)
             runs[f"{name}, {way}"] = partial(_alone, step) if way.endswith(TORCH_ALONE) else step
     taken = medians(in_turns(runs, chosen.rounds, "a step", time.process_time))
@@ -230,10 +232,12 @@ def _alone(run: Callable[[], object]) -> None:
 
 
 def _step(name: str, precision: str, sample: Batch) -> Callable[[], object]:
-    preset = PRESETS[name]
+    preset = PRESETS[name.removesuffix(FROZEN)]
     settings = replace(preset.train, precision=precision, batch=len(sample.lr), crop=sample.lr.shape[-1])
+    if name.endswith(FROZEN):  # as the reference model was trained
+        settings = replace(settings, freeze="encoder")
     context = DistributedContext(torch.device("cpu"))
-    state = TrainingState.new(preset.network, kernels_of(name), settings, 0, context)
+    state = TrainingState.new(preset.network, kernels_of(name.removesuffix(FROZEN)), settings, 0, context)
     return lambda: state.train_step([sample], 1e-4, settings)
 
 

@@ -96,7 +96,8 @@ def peak_above_start(run: Callable[[], object]) -> int:
     """Return the bytes by which a run raises the largest memory of this process above what it takes now.
 
     On Linux the largest memory is counted from here on. Where it cannot be (macOS, or a kernel that refuses),
-    from the start of the process, so that what was larger before hides the run. Never below zero.
+    from the start of the process, so that what was larger before hides the run. What the C library kept of
+    freed memory is used first and not counted, so measure in a new process. Never below zero.
     """
     _forget_peak()
     before = psutil.Process().memory_info().rss

@@ -21,7 +21,8 @@ def test_inference_prints_ratios_to_the_faster_imdn(quick):
 def test_a_training_step_is_timed_in_both_precisions_and_with_torch_alone(quick):
     printed, written = quick("inference.py", "--parts", "training")
     ways = ("float32, torch alone", "float32", "bfloat16")
-    assert list(written["training"]) == [f"{name}, {way}" for way in ways for name in ("light", "span")]
+    names = ("light", "span", "span with its encoder frozen")
+    assert list(written["training"]) == [f"{name}, {way}" for way in ways for name in names]
     assert "ratios to light, float32, torch alone" in printed
 
 
