@@ -13,7 +13,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --durations 12
 
 # Reinstall when compiled sources, requirements or the version change. Python edits need none, nor do new modules:
 # the editable install looks into the packages' folders.
