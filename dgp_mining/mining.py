@@ -23,6 +23,7 @@ from .store.columns import ArrayName
 from .store.crop_results import FAILED
 from .store.part import Chunk
 from .store.store import Store
+from .store.versions import other_software
 from .workers.executors import check_executor, default_workers, open_executor
 from .workers.messages import PlannedChunk, Task
 from .workers.scheduling import TaskQueue
@@ -86,6 +87,9 @@ def mine(
     failures = [*faults(plan.problems), *(text for _, text in opened.errors)] if strict else []
     pending = opened.pending_chunks() if not failures else []
     if pending:
+        begun = not opened.unfinished().all()
+        if begun and (note := other_software(opened.path, opened.writers, opened.plan.names)):
+            callback.on_message(note)
         fitter = fitter or FITTERS[device]
         task = Task(opened.address, os.path.abspath(images), fitter)
         queue = TaskQueue(task, pending, lambda chunk: PlannedChunk(chunk, tuple(opened.chunk_crops(chunk))))

@@ -11,7 +11,8 @@ from ..callbacks import Callback
 from ..command_line import in_options
 from ..planning.plan import Plan
 from ..retry import RunError
-from ..store.store import Store, versions
+from ..store.store import Store
+from ..store.versions import deciding_versions
 from ..terminal import count
 from ..workers.messages import Progress
 
@@ -46,7 +47,7 @@ class RunLog(Callback):
             f"{plan.folder}, "
             f"{int(store.unfinished().sum())} pending\n"
             f"settings: {json.dumps(plan.settings.to_json(), sort_keys=True)}\n"
-            f"versions: {json.dumps(versions(), sort_keys=True)}"
+            f"versions: {json.dumps(deciding_versions(), sort_keys=True)}"
         )
         for problem in filter(None, plan.problems):
             self.write(f"skipped: {problem}")

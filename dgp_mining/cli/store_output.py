@@ -8,6 +8,7 @@ from typing import Any
 from ..duration import duration
 from ..images.reading import AS_STORED
 from ..store.verify import Verification
+from ..store.versions import Writer, differing
 from ..terminal import count, listed
 
 
@@ -36,6 +37,8 @@ def status_text(summary: dict[str, Any]) -> str:
         if reasons := summary["reasons"][what]:
             counted = [f"{count(n, unit)}: {reason.removeprefix('is ')}" for reason, n in reasons.items()]
             lines.append(f"{what:<10}{'; '.join(counted)}")
+    if several := differing([Writer(**writer) for writer in summary["versions"]]):
+        lines.append(f"versions  {len(several)} have written to it: {'; '.join(several)}")
     if copies := summary["copies"]:
         lines.append(f"copies    {copies_text(len(copies))}")
     lines += listed([f"failed: {failure['error']}" for failure in summary["failures"]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +16,9 @@ from .settings import StoreSettings
 
 _LEAVES_CROPS_ALONE = ("max_crops", "keep_fields", "snapshots")
 """Settings that do not influence the statistics of a crop."""
+
+_FIRST = ("1",)
+"""The numbers of the fitting code of stores from before it was recorded."""
 
 _NEWER = {"target_psnr": None, **asdict(AS_STORED)}
 """Settings that older stores do not have, with the values that leave everything as it was."""
@@ -36,15 +40,23 @@ def plan_fingerprint(plan: Plan, layout: list[int]) -> str:
     return digest.hexdigest()[:16]
 
 
-def crops_fingerprint(settings: StoreSettings, plan: Plan, crops: np.ndarray, sha256: np.ndarray) -> str:
+def crops_fingerprint(
+    settings: StoreSettings,
+    plan: Plan,
+    crops: np.ndarray,
+    sha256: np.ndarray,
+    fitting: Sequence[str] = _FIRST,
+) -> str:
     """Return the SHA-256 of everything that determines a prior.
 
     That is the settings, and the image name, position and file digest (`sha256`, [n, 32] uint8) of the given
-    crops of `plan`, in their order. The folder of images is not included.
+    crops of `plan`, in their order, and the numbers of the `fitting` code that fitted them (see
+    fitting/generation.py). The folder of images is not included.
     """
     used, image = np.unique(plan.image[crops], return_inverse=True)
     names, number = np.unique(np.array([plan.names[i] for i in used], str), return_inverse=True)
-    digest = _sha256([_determining(settings), names.tolist()])
+    later = [list(fitting)] if tuple(fitting) != _FIRST else []
+    digest = _sha256([_determining(settings), names.tolist(), *later])
     digest.update(np.ascontiguousarray(np.column_stack([number[image], plan.position[crops]]), "<i8"))
     digest.update(np.ascontiguousarray(sha256[crops]))
     return digest.hexdigest()

@@ -17,7 +17,8 @@ from ..planning.fingerprints import crops_fingerprint
 from ..progress import ProgressCallback
 from ..store.crop_results import DONE, PENDING
 from ..store.integrity import damaged
-from ..store.store import Store, versions
+from ..store.store import Store
+from ..store.versions import versions
 from .condense import can_be_symmetric, condense
 from .coverage import coverage
 from .dictionary import Dictionary, DictionaryError
@@ -84,6 +85,7 @@ def build_dictionary(
     sha256 = crops.sha256
     if not (np.isfinite(crops.results[done]).all() and sha256[done].any(axis=1).all()):
         raise damaged(opened.path, "there are fitted crops without a result")
+    fitting = sorted({writer.versions.get("fitting", "1") for writer in opened.writers})
     return Dictionary(
         cholesky,
         {
@@ -93,7 +95,7 @@ def build_dictionary(
             "method": method,
             "seed": seed,
             "symmetric": can_be_symmetric(method) if symmetric is None else symmetric,
-            "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, sha256),
+            "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, sha256, fitting),
             "images": opened.folder,
             "crops": len(done),
             "gaussians": count,

@@ -19,7 +19,8 @@ from ..prior.dictionary import Dictionary, DictionaryError
 from ..prior.quality import REDUNDANT, quality
 from ..progress import ProgressCallback
 from ..store.crop_results import PENDING
-from ..store.store import Store, versions
+from ..store.store import Store
+from ..store.versions import versions
 from . import svg
 from .errors import ReportError
 from .fitted_crops import FittedCrop, fitted_crop, rendered, to_bytes

@@ -1,6 +1,7 @@
 """The arrays of a store: their names, shapes, types and encodings.
 
     zarr.json              attributes: format, settings, versions, parts, digest        written last
+    versions/<digest>/     zarr.json: versions, since, digest                           before the first crop
     parts/<id>/            the crops that one `fit` or `merge` has added
         zarr.json          attributes: folder, crops, images, chunk, gaussians, snapshots, digest
         images/            name, size (height, width), nbytes, problem          written with the plan

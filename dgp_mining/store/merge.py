@@ -19,6 +19,7 @@ from .layout import crop_arrays
 from .location import Location
 from .part import Part
 from .store import Store
+from .versions import record
 
 BLOCK = 1024
 """Minimum number of crops read at a time: a few MB."""
@@ -59,7 +60,10 @@ def merge(
     part = Part.create(Location(str(out)), plan, length, room)
     for done in _copy(sources, origin, crop, part):
         callback.on_progress("Merging", done, plan.crops)
-    return Store.create(out, plan, length, room)
+    merged = Store.create(out, plan, length, room)
+    for writer in (writer for source in sources for writer in source.writers):
+        record(merged.place, writer)
+    return merged
 
 
 def _check(sources: Sequence[Store]) -> None:

@@ -14,7 +14,6 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +34,12 @@ from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal,
 from .layout import FORMAT, LOST
 from .location import Location
 from .part import Chunk, Part
+from .versions import Writer, record_this_writer, versions, writers
 
-__all__ = ["DONE", "FAILED", "PENDING", "Chunk", "CropResult", "Store", "StoreError", "versions"]
+__all__ = ["DONE", "FAILED", "PENDING", "Chunk", "CropResult", "Store", "StoreError"]
 
 _ANY_FORMAT = re.compile(r"dgp-store/\d+")
-_LEFT_BY_THE_KILLED = re.compile(r"parts|zarr\..*\.partial")
+_LEFT_BY_THE_KILLED = re.compile(r"parts|versions|zarr\..*\.partial")
 
 
 class Store:
@@ -149,6 +149,16 @@ class Store:
         """The folder of images as the user named it; None if there are several."""
         folders = {part.folder for part in self.parts}
         return folders.pop() if len(folders) == 1 else None
+
+    @property
+    def writers(self) -> list[Writer]:
+        """The software that wrote crops, the earliest first."""
+        return writers(self.place, self._attributes.get("versions", {}))
+
+    def record_writer(self) -> None:
+        """List the software of this process among `writers`, before it writes crops."""
+        created = self._attributes.get("versions", {})
+        record_this_writer(self.place, created, begun=lambda: not self.unfinished().all())
 
     # --- the plan -----------------------------------------------------------------------------------------
 
@@ -350,17 +360,6 @@ class Store:
         if not blocks:
             return self.parts[0].read(name, slice(0, 0))
         return np.concatenate(blocks)[np.argsort(np.concatenate(places))]
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that results depend on."""
-    found = {}
-    for package in ("dgp-mining", "numpy", "torch"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # run from a source tree
-            found[package] = "source"
-    return found
 
 
 def _attributes(place: Location) -> dict[str, Any] | None:

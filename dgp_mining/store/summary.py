@@ -16,6 +16,7 @@ from ..planning.headers import is_copy
 from ..progress import ProgressCallback
 from .crop_results import DONE, FAILED, PENDING
 from .store import Store
+from .versions import deciding
 
 RECENT_SECONDS = 600
 """Chunks written within this time give the current speed."""
@@ -29,7 +30,8 @@ def summarise(store: Store | str | Path, callback: ProgressCallback | None = Non
     `psnr` and `held_out_psnr` (held-out-pixel PSNR) are {mean, min, p5, p50, p95} in dB over the
     fitted crops, or None before the first; `seconds` is the fitting time of all workers together. `failures`
     has one entry for each image and error, `reasons` the number of failed crops and skipped images for each
-    reason; `copies` are images with the content of another, which are mined once.
+    reason; `copies` are images with the content of another, which are mined once; `versions` the sets of
+    versions that have written crops, and since when (UTC, or "").
 
     >>> import tempfile
     >>> from PIL import Image
@@ -81,6 +83,7 @@ def summarise(store: Store | str | Path, callback: ProgressCallback | None = Non
             "failed": _reasons((name, text, crops) for (name, text), crops in failures.items()),
             "skipped": _reasons((name, text, 1) for name, text in skipped),
         },
+        "versions": [vars(writer) for writer in deciding(store.writers, plan.names)],
         "fingerprint": store.fingerprint,
         "settings": store.settings.to_json(),
     }

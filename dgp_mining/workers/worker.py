@@ -43,6 +43,8 @@ def fit_task(task: Task) -> list[Progress]:
     """
     store, fitter = retry(lambda: Store.open(task.store)), load_fitter(task.fitter)
     check_worker(store.settings.backend)
+    if not task.trial:
+        retry(store.record_writer)
     ends: list[Progress] = []
     loaded: list[LoadedCrop] = []
     results: list[CropResult] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,10 @@ def test_crops_are_named_by_image_place_and_content_wherever_they_lie(photos: Pa
     files = np.arange(plan.crops * 32, dtype=np.uint8).reshape(-1, 32)
     some = np.arange(10, 20)
 
-    def fingerprint(plan=plan, crops: np.ndarray = some, files: np.ndarray = files) -> str:
-        return crops_fingerprint(plan.settings, plan, crops, files)
+    def fingerprint(
+        plan=plan, crops: np.ndarray = some, files: np.ndarray = files, fitting: Sequence[str] = ("1",)
+    ) -> str:
+        return crops_fingerprint(plan.settings, plan, crops, files, fitting)
 
     photos.rename(tmp_path / "elsewhere")
     assert fingerprint(make_plan(tmp_path / "elsewhere", plan.settings)) == fingerprint()
@@ -78,5 +81,7 @@ def test_crops_are_named_by_image_place_and_content_wherever_they_lie(photos: Pa
         fingerprint(files=files[::-1]),
         fingerprint(replace(plan, position=plan.position + 1)),
         fingerprint(replace(plan, names=[f"new {name}" for name in plan.names])),
+        fingerprint(fitting=["2"]),
+        fingerprint(fitting=["1", "2"]),
     ]
-    assert len({fingerprint(), *others}) == 6
+    assert len({fingerprint(), *others}) == 8

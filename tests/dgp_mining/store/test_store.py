@@ -25,8 +25,9 @@ from dgp_mining.prior.build import build_dictionary
 from dgp_mining.store import part as part_module
 from dgp_mining.store.integrity import StoreFullError, seal
 from dgp_mining.store.layout import FORMAT
-from dgp_mining.store.store import DONE, FAILED, PENDING, Chunk, CropResult, Store, StoreError, versions
+from dgp_mining.store.store import DONE, FAILED, PENDING, Chunk, CropResult, Store, StoreError
 from dgp_mining.store.verify import verify
+from dgp_mining.store.versions import versions
 from splat2d import GaussianField
 
 SETTINGS = resolve_settings(Settings(crop=32, max_crops=10, keep_fields=True, iterations=7))
