@@ -16,8 +16,9 @@ from .progress import ProgressCallback
 from .store.crop_results import CropResult
 from .workers.worker import FITTERS, batch_size, check_worker, fit_crops, load_fitter
 
-TRIALS = (5, 5, 50)
-"""Optimiser steps of the trial fits: the first warms up, the others give the time per fit and per step."""
+TRIALS = (5, 5, 50, 5, 50)
+"""Optimiser steps of the trial fits: the first warms up, the others give the time per fit and per step; the
+faster of two counts, since other programs slow down caches and clocks."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,21 @@ class Estimate:
     gaussians: int
     """Gaussians of all crops together."""
     seconds: float
-    """Fitting time on one core, or one GPU, of this machine."""
+    """Fitting time on one core, or one GPU, of this machine that nothing else uses; with `target_psnr`, the
+    most that it may take."""
     nbytes: int
     """Upper bound of the store's size on disk, bytes."""
 
 
-def estimate(plan: Plan, fitter: str | None = None, callback: ProgressCallback | None = None) -> Estimate:
+def estimate(
+    plan: Plan,
+    fitter: str | None = None,
+    callback: ProgressCallback | None = None,
+    crops: int | None = None,
+) -> Estimate:
     """Time short fits of one crop of `plan`, or on a GPU of a batch of its copies, and extrapolate.
+
+    The estimate is for `crops` crops, by default all of the plan.
 
     Raises ImageError if no crop can be fitted, RunError if this process lacks the plan's backend, and
     ValueError if the images are in several folders.
@@ -41,23 +50,24 @@ def estimate(plan: Plan, fitter: str | None = None, callback: ProgressCallback |
     check_worker(plan.settings.backend)
     fitter = fitter or FITTERS["cuda" if plan.settings.backend == "cuda" else "cpu"]
     reasons = []
-    for crop in np.unique(plan.image, return_index=True)[1]:  # the first of each image
-        loaded = _load(plan, int(crop))
+    for first in np.unique(plan.image, return_index=True)[1]:  # the first crop of each image
+        loaded = _load(plan, int(first))
         trials = _timed(loaded, plan, fitter, callback or ProgressCallback())
         if (fitted := trials[-1][0].field) is not None:
             break
         reasons.append(trials[-1][0].error)
     else:
         raise ImageError(f"No crop of {plan.folder} can be fitted: {reasons[0]}")
-    (_, _), (_, short), (_, long) = trials
+    crops = plan.crops if crops is None else crops
+    short, long = (min(seconds for _, seconds in trials[first::2]) for first in (1, 2))
     per_step = (long - short) / (TRIALS[2] - TRIALS[1])
     per_fit = short + per_step * (plan.settings.iterations - TRIALS[1])
     gaussians, channels = fitted.colors.shape[1:]
     field = gaussians * (5 + channels) * 4 if plan.settings.keep_fields else 0
     return Estimate(
-        gaussians=plan.crops * gaussians,
-        seconds=plan.crops * max(per_fit, 0.0),
-        nbytes=plan.crops * ((1 + len(plan.settings.snapshots or ())) * statistics.NBYTES + field),
+        gaussians=crops * gaussians,
+        seconds=crops * max(per_fit, 0.0),
+        nbytes=crops * ((1 + len(plan.settings.snapshots or ())) * statistics.NBYTES + field),
     )
 
 

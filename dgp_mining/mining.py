@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import math
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from .callbacks import Callback
 from .planning.headers import faults
 from .planning.plan import Plan, chunk_length, make_plan
 from .planning.settings import Settings, resolve_settings
-from .retry import RunError
+from .retry import RunError, retry
 from .signals import stop_at_signals
 from .store.columns import ArrayName
 from .store.crop_results import FAILED
@@ -80,36 +82,105 @@ def mine(
     callback = callback or Callback()
     device = device or ("cuda" if scheduler == "gpu" else "cpu")
     plan = plan_run(images, settings or Settings(), device)
-    opened = open_store(store, plan, overwrite)
-    if retry_failed:
-        mark_failed_pending(opened)
-    callback.on_plan(plan, opened)
-    failures = [*faults(plan.problems), *(text for _, text in opened.errors)] if strict else []
-    pending = opened.pending_chunks() if not failures else []
-    if pending:
-        begun = not opened.unfinished().all()
-        if begun and (note := other_software(opened.path, opened.writers, opened.plan.names)):
-            callback.on_message(note)
-        fitter = fitter or FITTERS[device]
-        task = Task(opened.address, os.path.abspath(images), fitter)
-        queue = TaskQueue(task, pending, lambda chunk: PlannedChunk(chunk, tuple(opened.chunk_crops(chunk))))
-        prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
-        workers = min(workers or default_workers(scheduler), len(pending))
-        with (
-            stop_at_signals(callback.on_message, FINISHING) as stop,
-            open_executor(scheduler, workers, prepare=prepare, tls=tls, notify=callback.on_message) as run,
-        ):
-            for done, ends in run(fit_task, queue.next, stop):
-                for progress in queue.record(done, ends):
-                    callback.on_chunk(progress)
-                    failures += progress.failures if strict else []
-                stop.asked |= bool(failures)
-        if stop.asked and not failures:
+    ahead = look_ahead(store, plan, overwrite=overwrite, retry_failed=retry_failed, strict=strict)
+
+    def begin() -> Store:
+        opened = retry(lambda: open_store(store, plan, overwrite))
+        if retry_failed:
+            mark_failed_pending(opened)
+        callback.on_plan(plan, opened)
+        return opened
+
+    if not ahead.chunks:
+        callback.on_end(opened := begin())
+        return opened
+    fitter = fitter or FITTERS[device]
+    prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
+    workers = min(workers or default_workers(scheduler), ahead.chunks)
+    failures: list[str] = []
+    with (
+        stop_at_signals(callback.on_message, FINISHING) as stop,
+        open_executor(scheduler, workers, prepare=prepare, tls=tls, notify=callback.on_message) as run,
+    ):
+        if stop.asked:
             raise KeyboardInterrupt
-    if strict and failures:
-        raise RunError(f"Stopped by strict=True: {failures[0]}")
+        opened = begin()  # only now, so that a run that cannot start leaves nothing
+        if said := other_software(opened.path, opened.writers, opened.plan.names) if ahead.begun else "":
+            callback.on_message(said)
+        task = Task(opened.address, os.path.abspath(images), fitter)
+        queue = TaskQueue(
+            task, opened.pending_chunks(), lambda chunk: PlannedChunk(chunk, tuple(opened.chunk_crops(chunk)))
+        )
+        for done, ends in run(fit_task, queue.next, stop):
+            for progress in queue.record(done, ends):
+                callback.on_chunk(progress)
+                failures += progress.failures if strict else []
+            stop.asked |= bool(failures)
+    if failures:
+        raise RunError(_stopped(failures))
+    if stop.asked:
+        raise KeyboardInterrupt
     callback.on_end(opened)
     return opened
+
+
+def _stopped(failures: Sequence[str]) -> str:
+    return f"Stopped by strict=True: {failures[0]}"
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What a run finds in its store, and what it will fit, before it changes anything."""
+
+    done: int = 0
+    """Crops that are fitted already."""
+    failed: int = 0
+    """Crops that have failed, and will not be fitted again."""
+    pending: int = 0
+    """Crops of the store that are to be fitted."""
+    added: int = 0
+    """Crops that the store lacks."""
+    chunks: int = 0
+    """Chunks of the pending and the added crops."""
+    deletes: bool = False
+    """Whether it will delete the store first."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the store has results."""
+        return bool(self.done or self.failed)
+
+
+def look_ahead(
+    store: str | Path,
+    plan: Plan,
+    *,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    strict: bool = False,
+) -> Ahead:
+    """Return what `mine` with the same arguments would find and do; changes nothing.
+
+    Raises StoreError or RunError where `mine` would not start because of the store or `strict`.
+    """
+    deletes = overwrite and Store.can_delete(store)
+    found = None if overwrite or not Store.exists(store) else Store.open(store)
+    failures = faults(plan.problems)
+    if found:
+        found.check(plan)
+        failures += [text for _, text in found.errors] if strict and not retry_failed else []
+    if strict and failures:
+        raise RunError(_stopped(failures))
+    side, iterations = plan.settings.crop, plan.settings.iterations
+    missing = found.missing_crops(plan).crops if found else plan.crops
+    added = math.ceil(missing / chunk_length(missing, side, iterations))
+    if not found:
+        return Ahead(added=missing, chunks=added, deletes=deletes)
+    again = _chunks_with_failures(found) if retry_failed else []
+    chunks = {*found.pending_chunks(), *again}
+    pending = sum(found.part(chunk.part).length(chunk.number) for chunk in chunks)
+    failed = 0 if retry_failed else int((found.status == FAILED).sum())
+    return Ahead(len(found) - pending - failed, failed, pending, missing, len(chunks) + added)
 
 
 def plan_run(images: str | Path, settings: Settings, device: str = "cpu") -> Plan:
@@ -140,7 +211,15 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
 
 def mark_failed_pending(store: Store) -> None:
     """Mark every chunk that has failed crops as pending."""
-    for part in store.parts:
-        failed = np.flatnonzero(part.read(ArrayName.STATUS) == FAILED)
-        for index in np.unique(failed // part.extent.chunk).tolist():
-            store.mark_pending(Chunk(part.name, index))
+    for chunk in _chunks_with_failures(store):
+        store.mark_pending(chunk)
+
+
+def _chunks_with_failures(store: Store) -> list[Chunk]:
+    return [
+        Chunk(part.name, index)
+        for part in store.parts
+        for index in np.unique(
+            np.flatnonzero(part.read(ArrayName.STATUS) == FAILED) // part.extent.chunk
+        ).tolist()
+    ]

@@ -15,6 +15,9 @@ PAUSES = (0.5, 1.0, 2.0)
 NETWORK_PACKAGES = frozenset({"aiobotocore", "aiohttp", "botocore", "urllib3"})
 """Packages that access S3; their errors derive from no standard class."""
 
+TEMPORARY = ".partial"
+"""Suffix of the files that Zarr writes and then renames."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 _LASTING = _FULL | {
@@ -51,6 +54,7 @@ def is_transient(error: BaseException) -> bool:
     """
     return any(
         _errno(cause) not in _LASTING | {None}
+        or _has_lost_its_temporary_file(cause)
         or isinstance(cause, (ConnectionError, TimeoutError))
         or _from_network(cause)
         for cause in _causes(error)
@@ -98,6 +102,12 @@ def reason_of(error: BaseException) -> str:
 def _errno(error: BaseException) -> int | None:
     """Return the error number of an OSError; None for others, such as OSErrors that decoders raise."""
     return error.errno if isinstance(error, OSError) else None
+
+
+def _has_lost_its_temporary_file(error: BaseException) -> bool:
+    """Whether a file vanished before it could be renamed: another run took it for that of a killed writer, or
+    a network file system renamed it twice."""
+    return isinstance(error, FileNotFoundError) and str(error.filename).endswith(TEMPORARY)
 
 
 def _from_network(error: BaseException) -> bool:

@@ -108,9 +108,10 @@ def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any
 
     settings, how = _split(options)
     if dry_run:
-        _estimate(images, settings, how)
+        _estimate(images, store, settings, how)
         return
     console = ConsoleCallback(log or default_log(store))
+    console.log.check()
     try:
         mine(images, store, settings, **how, callback=console)
     except KeyboardInterrupt:
@@ -152,13 +153,19 @@ def _iterations(text: str | None) -> tuple[int, ...] | None:
         raise click.UsageError(f"--snapshots is a list such as 0,50,100, not {text!r}.") from error
 
 
-def _estimate(images: str, settings: Settings, how: dict[str, Any]) -> None:
-    """Print the plan and an estimate of the run, for --dry-run."""
+def _estimate(images: str, store: str, settings: Settings, how: dict[str, Any]) -> None:
+    """Print the plan, what the store has of it, and an estimate of the run, for --dry-run."""
     from ..estimate import estimate
-    from ..mining import plan_run
+    from ..mining import look_ahead, plan_run
     from ..workers.executors import default_workers
-    from .fit_output import describe_kinds, describe_plan, estimate_text
+    from .fit_output import ahead_text, describe_kinds, describe_plan, estimate_text
 
     plan = plan_run(images, settings, how["device"])
     click.echo(in_options(f"{describe_plan(plan)}\n{describe_kinds(plan)}"))
-    click.echo(estimate_text(estimate(plan), how["workers"] or default_workers(how["scheduler"])))
+    options = {name: how[name] for name in ("overwrite", "retry_failed", "strict")}
+    ahead = look_ahead(store, plan, **options)
+    if text := ahead_text(store, ahead):
+        click.echo(text)
+    if crops := ahead.pending + ahead.added:
+        workers = how["workers"] or default_workers(how["scheduler"])
+        click.echo(estimate_text(estimate(plan, crops=crops), min(workers, ahead.chunks), settings))

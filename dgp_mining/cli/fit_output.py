@@ -11,8 +11,10 @@ from ..callbacks import Callback
 from ..command_line import in_options
 from ..duration import duration
 from ..estimate import Estimate
+from ..mining import Ahead
 from ..planning.headers import is_copy
 from ..planning.plan import Plan
+from ..planning.settings import Settings
 from ..store.store import Store
 from ..store.summary import summarise
 from ..terminal import count, listed, notify
@@ -118,9 +120,21 @@ def describe_kinds(plan: Plan) -> str:
     return "\n".join(listed([f"{number:,} x {kind}" for kind, number in kinds]))
 
 
-def estimate_text(estimated: Estimate, workers: int) -> str:
-    """Format the estimate that --dry-run prints after the plan."""
+def ahead_text(store: str, ahead: Ahead) -> str:
+    """Say what the store of a dry run has already; "" if it is to be made."""
+    crops = ahead.done + ahead.failed + ahead.pending
+    if not crops:
+        return f"{store} would be deleted first." if ahead.deletes else ""
+    failed = f", {ahead.failed:,} failed" if ahead.failed else ""
+    text = f"{store} has {count(crops, 'crop')}: {ahead.done:,} done{failed}, {ahead.pending:,} to fit"
+    return f"{text}; {ahead.added:,} would be added." if ahead.added else f"{text}."
+
+
+def estimate_text(estimated: Estimate, workers: int, settings: Settings) -> str:
+    """Format the estimate that --dry-run prints at the end."""
+    about = "at most" if settings.target_psnr else "about"
+    time = duration(estimated.seconds / max(1, workers))
     return (
-        f"{estimated.gaussians:,} Gaussians; about {duration(estimated.seconds / workers)} with "
-        f"{count(workers, 'worker')}; at most {estimated.nbytes / 1e6:,.1f} MB of disk"
+        f"{estimated.gaussians:,} Gaussians; {about} {time} with {count(workers, 'worker')} if nothing else "
+        f"keeps the machine busy; at most {estimated.nbytes / 1e6:,.1f} MB of disk"
     )

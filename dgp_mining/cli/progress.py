@@ -20,9 +20,12 @@ class FitProgress:
     def __init__(self, crops: int, before: int = 0, stream: TextIO | None = None) -> None:
         self.crops, self.before = crops, before
         self.done = self.failed = 0
+        self.busy = 0.0
+        """Seconds that workers took for the finished chunks, together."""
+        self.workers = 1
+        self.started = time.monotonic()
         self.psnr = 0.0
         """Sum over the fitted crops, dB."""
-        self.started = time.monotonic()
         self.line = ProgressLine(stream, patience=0.0)
 
     def add(self, progress: Progress) -> None:
@@ -30,6 +33,8 @@ class FitProgress:
         self.done += progress.done
         self.failed += progress.failed
         self.psnr += progress.psnr
+        self.busy += progress.seconds
+        self.workers = progress.workers
         self.line.show(self.text())
 
     def interject(self, sentence: str) -> None:
@@ -41,7 +46,11 @@ class FitProgress:
         self.line.finish(self.text())
 
     def text(self) -> str:
-        """Return the state of the run, such as '60 of 100 crops, 2.00 crops/s, 45.50 dB, 20 s left'."""
+        """Return the state of the run, such as '60 of 100 crops, 2.00 crops/s, 45.50 dB, 20 s left'.
+
+        The time left follows from what busy workers need: by the clock, the first chunks seem slow, since
+        what the other workers have nearly finished does not count yet.
+        """
         finished = self.done + self.failed
         rate = finished / max(time.monotonic() - self.started, 1e-9)
         parts = [f"{self.before + finished:,} of {count(self.crops, 'crop')}", f"{rate:.2f} crops/s"]
@@ -50,7 +59,7 @@ class FitProgress:
         if self.failed:
             parts.append(f"{self.failed} failed")
         if finished and (left := self.crops - self.before - finished):
-            parts.append(f"{duration(left / rate)} left")
+            parts.append(f"{duration(left * self.busy / finished / self.workers)} left")
         return ", ".join(parts)
 
 

@@ -33,14 +33,21 @@ class RunLog(Callback):
         with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8", errors="replace") as file:
             file.write("".join(f"{stamp} {line}\n" for line in in_options(text).splitlines()))
 
-    def on_plan(self, plan: Plan, store: Store) -> None:
-        """Log the plan, the settings and the versions. Raises RunError if the log cannot be written."""
+    def check(self) -> None:
+        """Raise RunError if the log cannot be written. Leaves no file behind that was not there."""
+        there = self.path.exists()
         try:
             self.path.open("a").close()
         except OSError as error:
             raise RunError(
                 f"The log {self.path} cannot be written ({error.strerror}): name another with log=."
             ) from error
+        if not there:
+            self.path.unlink()
+
+    def on_plan(self, plan: Plan, store: Store) -> None:
+        """Log the plan, the settings and the versions. Raises RunError if the log cannot be written."""
+        self.check()
         self.started = True
         self.write(
             f"start: {store.path}, {count(plan.crops, 'crop')} of {count(len(plan.names), 'image')} in "

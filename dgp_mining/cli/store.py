@@ -61,7 +61,7 @@ def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> 
 
     Verifies the checksums, values and completeness of all its data.
 
-    Exit status 1: something is damaged, or an image file has changed since it was fitted.
+    Exit status 1: something is damaged, an image file has changed since it was fitted, or all are missing.
     """
     from ..store import verify as verification
     from .progress import progress

@@ -92,9 +92,12 @@ def verification_text(store: str, found: Verification) -> str:
             f"{count(files.same, 'image file')} {'is' if files.same == 1 else 'are'} unchanged, "
             f"{len(files.changed):,} changed, {len(files.missing):,} missing."
         )
+        if files.all_missing:
+            lines.append("None of its image files is there, so that nothing was compared: name their folder.")
     crops = count(found.crops, "crop") + (f", {found.pending:,} of them pending" if found.pending else "")
     if not found.damage:
-        lines.append(f"{store} is sound: {crops}.")
+        itself = " itself" if files and files.all_missing else ""
+        lines.append(f"{store}{itself} is sound: {crops}.")
     elif found.repaired:
         lines.append(f"{store} is repaired: {crops}. Fit the pending ones with the command that made it.")
     else:

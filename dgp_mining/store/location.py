@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from zarr.abc.store import Store as ZarrStore
 from zarr.storage import FsspecStore, LocalStore
 
+from ..retry import TEMPORARY
 from .integrity import StoreError
 
 LEFTOVER_SECONDS = 60
@@ -72,7 +73,7 @@ class Location:
         if not self.remote:
             try:
                 with os.scandir(self.text) as entries:
-                    return {entry.name: entry.stat().st_mtime for entry in entries}
+                    return dict(_modified(entries))
             except FileNotFoundError:
                 return {}
             except NotADirectoryError:
@@ -109,7 +110,7 @@ class Location:
         """Delete the temporary files of killed writers and return their number; S3 has none."""
         removed, before = 0, time.time() - LEFTOVER_SECONDS
         for path in [] if self.remote else _files(self.text):
-            if not path.name.endswith(".partial"):
+            if not path.name.endswith(TEMPORARY):
                 continue
             with contextlib.suppress(FileNotFoundError):  # renamed meanwhile by another run that writes it
                 if path.stat(follow_symlinks=False).st_mtime < before:
@@ -124,6 +125,12 @@ class Location:
         except ImportError as error:
             raise StoreError(f"{self.text} needs s3fs: pip install 'dgp-mining[s3]'.") from error
         return fsspec.filesystem("s3", **_REMOTE)
+
+
+def _modified(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, float]]:
+    for entry in entries:
+        with contextlib.suppress(FileNotFoundError):  # the temporary file of another run, renamed meanwhile
+            yield entry.name, entry.stat().st_mtime
 
 
 def _seconds(entry: dict[str, Any]) -> float:

@@ -131,6 +131,11 @@ class Part:
         first = index * self.extent.chunk
         return slice(first, min(first + self.extent.chunk, self.extent.crops))
 
+    def length(self, index: int) -> int:
+        """Return the number of crops of a chunk."""
+        rows = self.rows(index)
+        return int(rows.stop - rows.start)
+
     def finished(self) -> dict[int, float]:
         """Return the chunks that have a status, ascending, with the time it was written (s since 1970)."""
         with reading(f"{self.place}/{ArrayName.STATUS}"):

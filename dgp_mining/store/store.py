@@ -121,18 +121,24 @@ class Store:
         return _attributes(Location(str(path))) is not None
 
     @staticmethod
-    def delete(path: str | Path) -> None:
-        """Delete a store, and nothing else: raises StoreError if `path` is not a store."""
+    def can_delete(path: str | Path) -> bool:
+        """Whether there is a store to be deleted. Raises StoreError if there is anything else."""
         place = Location(str(path))
         attributes = _attributes(place)
         if attributes is None:
-            return
+            return False
         if not _is_a_format(attributes.get("format")) or (not place.remote and Path(path).is_symlink()):
             raise StoreError(
                 f"{place} is not a store of dgp-mine, so overwrite=True leaves it: name another store=."
             )
-        with writing(str(place)):
-            place.delete()
+        return True
+
+    @staticmethod
+    def delete(path: str | Path) -> None:
+        """Delete a store, and nothing else: raises StoreError if `path` is not a store."""
+        if Store.can_delete(path):
+            with writing(str(path)):
+                Location(str(path)).delete()
 
     @property
     def address(self) -> str:

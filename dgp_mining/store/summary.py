@@ -99,9 +99,8 @@ def recent(store: Store) -> dict[str, float] | None:
     for part in store.parts:
         for index, when in part.finished().items():
             if when > now - RECENT_SECONDS:
-                rows = part.rows(index)
                 times.append(when)
-                crops.append(rows.stop - rows.start)
+                crops.append(part.length(index))
     if len(times) < 2 or max(times) == min(times):
         return None
     first = int(np.argmin(times))  # the time at which the first one was begun is unknown

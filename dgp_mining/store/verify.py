@@ -43,6 +43,11 @@ class ImageFiles:
     missing: list[str]
     """Names of missing files."""
 
+    @property
+    def all_missing(self) -> bool:
+        """Whether there was nothing to compare with, though there should be."""
+        return bool(self.missing) and not (self.same or self.changed)
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -61,8 +66,9 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Whether no damage is left and no image file has changed; missing files do not count."""
-        return (not self.damage or self.repaired) and not (self.files and self.files.changed)
+        """Whether no damage is left and no image file has changed; a missing one counts only if all are."""
+        files_are = self.files is None or not (self.files.changed or self.files.all_missing)
+        return (not self.damage or self.repaired) and files_are
 
 
 def verify(
@@ -101,7 +107,7 @@ def verify(
     chunks = [(part, index) for part in store.parts for index in part.finished()]
     fitted = 0
     for done, (part, index) in enumerate(chunks):
-        crops = _length(part, index)
+        crops = part.length(index)
         fitted += crops
         if wrong := list(_wrong(part, index)):
             found += [Damage(Chunk(part.name, index), crops, what) for what in wrong]
@@ -194,11 +200,6 @@ def _wrong_with_field(field: FieldColumns, gaussians: int, degenerate: int) -> I
     values = np.concatenate([field.means[:n], field.cholesky[:n], field.colors[:n]], axis=1)
     if (~np.isfinite(values).all(axis=1)).sum() > degenerate:
         yield "has a field that is not finite"
-
-
-def _length(part: Part, index: int) -> int:
-    rows = part.rows(index)
-    return rows.stop - rows.start
 
 
 def _image_files(store: Store, folders: list[Path]) -> ImageFiles:

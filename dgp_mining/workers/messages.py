@@ -52,3 +52,5 @@ class Progress:
     """Why crops failed, one sentence each."""
     notes: tuple[str, ...] = ()
     """Notes on what decoding dropped (alpha, further pages), for the images decoded for this chunk."""
+    workers: int = 1
+    """Workers of the run, from which the time left follows."""

@@ -25,12 +25,14 @@ class TaskQueue:
         """`task` is a template without chunks; `planned` returns the crops of a chunk."""
         self.task, self.numbers, self.planned = task, numbers, planned
         self.taken = 0
+        self.workers = 1
         self.done, self.crops, self.seconds = 0, 0, 0.0
         self.urgent: deque[Task] = deque()
         self.suspects: dict[Task, tuple[_Trial, int]] = {}
 
     def next(self, workers: int) -> Task | None:
         """Return the next task for one of `workers`; None if there is none, unless a task fails later."""
+        self.workers = workers
         if self.urgent:
             return self.urgent.popleft()
         numbers = self.numbers[self.taken : self.taken + self._bundle(workers)]
@@ -63,7 +65,7 @@ class TaskQueue:
         self.done += len(ends)
         self.crops += sum(end.done + end.failed for end in ends)
         self.seconds += sum(end.seconds for end in ends)
-        return ends
+        return [replace(end, workers=self.workers) for end in ends]
 
     def _killed(self, task: Task) -> None:
         """Split a task that has killed every worker that took it.

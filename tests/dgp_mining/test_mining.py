@@ -27,6 +27,7 @@ from dgp_mining.planning.plan import Plan
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary, describe, split
 from dgp_mining.prior.dictionary import DictionaryError
+from dgp_mining.retry import RunError
 from dgp_mining.store.store import DONE, FAILED, Chunk, Store, StoreError
 from dgp_mining.store.summary import summarise
 from dgp_mining.workers import scheduling
@@ -107,6 +108,20 @@ def test_an_interrupted_run_resumes_with_what_is_missing_and_gives_the_same_byte
     assert len(missing.chunks) == 24 - done
     assert dictionary_bytes(path) == undisturbed
     mine(photos, path, SETTINGS, scheduler="sync", fitter="no_fitter_is_needed_any_more")
+
+
+def test_a_run_that_cannot_start_leaves_no_store_and_deletes_none(
+    flat: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    path = tmp_path / "a.zarr"
+    with pytest.raises(RunError, match="GPU"):
+        mine(flat, path, SETTINGS, scheduler="gpu", fitter=fitter)
+    assert not path.exists()
+    mine(flat, path, SETTINGS, scheduler="sync", fitter=fitter)
+    with pytest.raises(RunError, match="GPU"):
+        mine(flat, path, SETTINGS, scheduler="gpu", fitter=fitter, overwrite=True)
+    assert (Store.open(path).status == DONE).all()
 
 
 def test_a_chunk_killed_before_its_status_is_fitted_again(

@@ -67,6 +67,7 @@ def caused_by(error: BaseException) -> StoreError:
 def test_faults_are_told_apart_by_their_cause() -> None:
     passing = [OSError(errno.EIO, "I/O"), TimeoutError(), ConnectionResetError(), OSError(errno.ESTALE, "")]
     lasting = [ImageError("bad"), OSError("truncated"), FileNotFoundError(errno.ENOENT, ""), KeyError(1)]
+    passing.append(FileNotFoundError(errno.ENOENT, "", "a.zarr/c/0.0a1b.partial"))
     full = [OSError(errno.ENOSPC, "full"), OSError(errno.EDQUOT, "quota")]
     for error in passing:
         assert is_transient(error)
@@ -74,7 +75,7 @@ def test_faults_are_told_apart_by_their_cause() -> None:
     for error in lasting + full:
         assert not is_transient(error)
         assert not is_transient(caused_by(error))
-    assert [disk_is_full(caused_by(error)) for error in full + passing] == [True] * 2 + [False] * 4
+    assert [disk_is_full(caused_by(error)) for error in full + passing] == [True] * 2 + [False] * 5
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,27 @@ def test_a_passing_fault_while_reading_changes_nothing(
     assert decoding["calls"].pop("30.png") == 3
     assert set(decoding["calls"].values()) == {1}
     assert len(pauses) == 2
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ESTALE, errno.EIO])
+def test_a_chunk_whose_file_cannot_be_renamed_once_is_written_again(
+    number: int, flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    """As on network file systems, or if another run has swept away the temporary file of a slow one."""
+    replace, failed = Path.replace, set()
+
+    def fails_once(path: Path, target: Path) -> Path:
+        about_to_create = target.name == "zarr.json" and not failed
+        if (about_to_create or "status/c/" in str(target)) and target not in failed:
+            failed.add(target)
+            raise OSError(number, os.strerror(number), str(path))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fails_once)
+    store = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=script.fitter)
+    assert counts(store) == (8, 0, 0)
+    assert len(pauses) == len(failed) == 9
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_a_file_that_stays_unreadable_fails_alone_after_four_tries(

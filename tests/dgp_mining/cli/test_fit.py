@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 from dgp_mine import one_sentence, run
+from PIL import Image
 
 from dgp_mining import cli, mining
 from dgp_mining.fitting.recipes import RECIPES
@@ -21,7 +22,7 @@ from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.condense import METHODS
 from dgp_mining.report.fitted_crops import fitted_crop
-from dgp_mining.store.store import Store
+from dgp_mining.store.store import Chunk, Store
 from dgp_mining.workers import dask_cluster
 
 
@@ -182,6 +183,29 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(photos: Path, tmp_
     assert "1,024 Gaussians" in result.stdout
     assert "MB of disk" in result.stdout
     assert not (tmp_path / "a.zarr").exists()
+
+
+def test_a_dry_run_says_what_the_store_has_and_refuses_what_a_run_would_refuse(
+    flat: Path, tmp_path: Path, script: Any
+) -> None:
+    script.set({20: ["refuse"]})
+    path = tmp_path / "a.zarr"
+    store = mine(flat, path, Settings(crop=32), scheduler="sync", fitter=script.fitter)
+    dry = ["fit", "--images", flat, "--store", path, "--crop", 32, "--scheduler", "sync", "--dry-run"]
+    assert run(*dry).stdout.splitlines()[-1] == f"{path} has 8 crops: 7 done, 1 failed, 0 to fit."
+    store.mark_pending(Chunk(store.parts[0].name, 7))
+    shutil.copy(flat / "10.png", flat / "copy.png")
+    Image.effect_noise((64, 32), 50).convert("RGB").save(flat / "new.png")
+    before = sorted(path.rglob("*"))
+    said = run(*dry).stdout.splitlines()
+    assert said[-2] == f"{path} has 8 crops: 6 done, 1 failed, 1 to fit; 2 would be added."
+    assert said[-1].startswith("768 Gaussians; about ")
+    assert "2 to fit; 2 would be added" in run(*dry, "--retry-failed").stdout
+    assert f"{path} would be deleted first." in run(*dry, "--overwrite").stdout
+    assert "20.png: the crop is refused" in one_sentence(run(*dry, "--strict"), 1)
+    assert "does not match this run (seed is 0 there and 1 here)" in one_sentence(run(*dry, "--seed", 1), 1)
+    assert "--overwrite leaves it" in one_sentence(run(*dry, "--overwrite", "--store", flat), 1)
+    assert sorted(path.rglob("*")) == before
 
 
 def test_a_dry_run_says_how_images_are_read_and_what_is_not_read(photos: Path) -> None:

@@ -32,6 +32,15 @@ def test_earlier_crops_count_as_done_but_not_as_speed(clock: list[float]) -> Non
     assert line.text() == "60 of 100 crops, 2.00 crops/s, 45.50 dB, 1 failed, 20 s left"
 
 
+def test_the_time_left_counts_neither_the_start_nor_what_others_have_nearly_finished(
+    clock: list[float],
+) -> None:
+    line = FitProgress(crops=64, stream=io.StringIO())
+    clock[0] = 30.0  # 20 s until the first chunk is begun
+    line.add(Progress(0, done=1, failed=0, psnr=45.0, seconds=10.0, workers=16))
+    assert line.text().endswith("39 s left")  # 63 crops of 10 s, by 16 workers
+
+
 def test_a_terminal_sees_one_line_rewritten(clock: list[float]) -> None:
     stream = Terminal()
     line = FitProgress(crops=2, stream=stream)

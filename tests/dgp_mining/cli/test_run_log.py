@@ -75,6 +75,7 @@ def test_a_log_that_cannot_be_written_is_one_sentence(folder: Path, tmp_path: Pa
     assert said.splitlines()[-1].startswith(
         f"Error: The log {tmp_path}/none/runs.log cannot be written (No such"
     )
+    assert not Path("dgp.zarr").exists()
 
 
 def test_the_log_of_a_remote_store_is_here() -> None:

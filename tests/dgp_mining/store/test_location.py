@@ -58,6 +58,12 @@ def run(*arguments: object) -> Result:
     return result
 
 
+def test_a_file_that_vanishes_while_a_folder_is_read_hides_no_other(tmp_path: Path) -> None:
+    (tmp_path / "0").touch()
+    (tmp_path / "1.0a1b.partial").symlink_to(tmp_path / "gone")  # as if another run had just renamed it
+    assert list(Location(str(tmp_path)).modified()) == ["0"]
+
+
 def test_it_is_filled_to_the_same_dictionary(photos: Path, tmp_path: Path, fitter: str, bucket: str) -> None:
     mine(photos, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
     mine(photos, f"{bucket}/deep/a.zarr", SETTINGS, scheduler="sync", fitter=fitter)

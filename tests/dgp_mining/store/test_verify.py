@@ -162,6 +162,14 @@ def test_image_files_are_compared(store: Path, photos: Path, tmp_path: Path) -> 
     assert not found.sound
 
 
+def test_a_folder_without_any_of_the_image_files_is_no_good_news(store: Path, flat: Path) -> None:
+    found = run("verify", "--store", store, "--images", flat)
+    assert found.exit_code == 1
+    assert "0 image files are unchanged, 0 changed, 6 missing." in found.stdout
+    assert "None of its image files is there, so that nothing was compared" in found.stdout
+    assert f"{store} itself is sound: 12 crops." in found.stdout
+
+
 def test_the_commands_say_and_exit_as_they_should(store: Path, photos: Path) -> None:
     sound = run("verify", "--store", store, "--images", photos)
     assert sound.exit_code == 0

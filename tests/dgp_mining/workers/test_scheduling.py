@@ -111,3 +111,10 @@ def test_a_chunk_that_kills_even_so_is_given_up_whole() -> None:
     queue.record(queue.next(1), None)
     assert queue.next(1).chunks[0].deadly == set(range(CROPS))
     assert queue.next(1) is None
+
+
+def test_outcomes_say_how_many_workers_there_are() -> None:
+    queue = make(9)
+    for workers in (7, 3):
+        task = queue.next(workers)
+        assert {end.workers for end in queue.record(task, ends(task, 1.0))} == {workers}
