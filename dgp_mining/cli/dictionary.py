@@ -9,6 +9,7 @@ import click
 from ..command_line import (
     REPLACED,
     NewFile,
+    in_options,
     json_option,
     option,
     out_option,
@@ -17,7 +18,7 @@ from ..command_line import (
     seed_option,
     store_option,
 )
-from ..terminal import count
+from ..terminal import count, notify
 from .group import Command, Group
 
 
@@ -56,11 +57,14 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
     """Condense a finished store into a dictionary."""
     from ..prior.build import build_dictionary
     from .progress import progress
+    from .store_output import warning_lines
 
     with progress() as callback:
         built = build_dictionary(store, size, method, seed, symmetric, callback=callback)
     built.save(out)
     about = built.metadata
+    for line in warning_lines(about.get("warnings", {})):
+        notify(in_options(line))
     how = f"symmetric {method}" if about["symmetric"] else method
     click.echo(
         f"{out}: {len(built)} kernels ({how}) from {about['gaussians']:,} Gaussians of "
@@ -85,7 +89,7 @@ def show(path: str, as_json: bool, plot: str | None) -> None:
 
     loaded = Dictionary.load(path)
     described = with_new_keys(describe(loaded))
-    click.echo(json.dumps(described, indent=2) if as_json else dictionary_text(described))
+    click.echo(json.dumps(described, indent=2) if as_json else in_options(dictionary_text(described)))
     if plot:
         from ..prior.plot import plot_dictionary
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..prior.quality import REDUNDANT
+from .store_output import warning_lines
 
 
 def dictionary_text(described: dict[str, Any]) -> str:
@@ -37,8 +38,9 @@ def dictionary_text(described: dict[str, Any]) -> str:
             if isinstance(shares, dict)
         ]
     known = {"size", "units", "ranges", "min_eigenvalue", "quality", "coverage", "format", "off_lattice_psnr"}
+    known.add("warnings")
     lines += [f"{key:<17} {value}" for key, value in described.items() if key not in known]
-    return "\n".join(lines)
+    return "\n".join([*lines, *warning_lines(described.get("warnings", {}))])
 
 
 def comparison_text(names: tuple[str, str], compared: dict[str, Any]) -> str:

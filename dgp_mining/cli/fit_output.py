@@ -15,6 +15,7 @@ from ..mining import Ahead
 from ..planning.headers import is_copy
 from ..planning.plan import Plan
 from ..planning.settings import Settings
+from ..prior.soundness import store_warnings
 from ..store.store import Store
 from ..store.summary import summarise
 from ..terminal import count, listed, notify
@@ -22,7 +23,10 @@ from ..workers.messages import Progress
 from .images_output import grouped
 from .progress import FitProgress
 from .run_log import RunLog
-from .store_output import copies_text, status_text
+from .store_output import copies_text, status_text, warning_lines
+
+FIRST_LOOK = 32
+"""Crops after which a run is first checked for warnings; then each time that they have doubled."""
 
 
 class ConsoleCallback(Callback):
@@ -33,6 +37,9 @@ class ConsoleCallback(Callback):
         self.store: Store | None = None
         self.line = FitProgress(0)
         self.noted: set[str] = set()
+        self.warned: set[str] = set()
+        """Keys of the warnings that are printed already."""
+        self.next_look = FIRST_LOOK
         self.failed = False
         """Whether the run has finished with failures."""
 
@@ -58,6 +65,20 @@ class ConsoleCallback(Callback):
                 once = "" if self.noted else f" (Each note is shown once; {self.log.path} has all images.)"
                 self.noted.add(kind)
                 self.line.interject(f"{note}.{once}")
+        self._look()
+
+    def _look(self) -> None:
+        """Print new warnings on the crops so far; those at the end are printed by `on_end`."""
+        finished = self.line.before + self.line.done + self.line.failed
+        if self.store is None or not self.next_look <= finished < self.line.crops:
+            return
+        self.next_look = 2 * finished
+        found = store_warnings(self.store)
+        for line in warning_lines({key: text for key, text in found.items() if key not in self.warned}):
+            text = in_options(f"{line} (Of {count(finished, 'crop')} so far.)")
+            self.line.interject(text)
+            self.log.write(text)
+        self.warned |= found.keys()
 
     def on_message(self, text: str) -> None:
         """Print a message above the progress."""
@@ -68,7 +89,7 @@ class ConsoleCallback(Callback):
         """Print the result on stdout."""
         if self.line.done or self.line.failed:
             self.line.finish()
-        summary = summarise(store)
+        summary = summarise(store) | {"warnings": store_warnings(store)}
         text = in_options(status_text(summary))
         click.echo(text)
         self.log.end(text)

@@ -32,13 +32,16 @@ def status(store: str, as_json: bool) -> None:
 
     Exit status 3: finished, with crops that failed or images that were skipped.
     """
+    from ..prior.soundness import store_warnings
     from ..store.store import Store
     from ..store.summary import summarise
     from .progress import progress
     from .store_output import status_text, with_old_keys
 
     with progress() as callback:
-        summary = summarise(Store.open(store), callback)
+        opened = Store.open(store)
+        summary = summarise(opened, callback)
+        summary["warnings"] = store_warnings(opened)
     if as_json:
         click.echo(json.dumps(with_old_keys(summary), indent=2))
     else:

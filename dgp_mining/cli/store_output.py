@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..terminal import count, listed
 
 
 def status_text(summary: dict[str, Any]) -> str:
-    """Format the output of `dgp-mine status` without --json."""
+    """Format the output of `dgp-mine status` without --json: `summarise`, with the `warnings` added."""
     settings = summary["settings"]
     lines = [
         f"{summary['store']}: {summary['done']:,} of {count(summary['crops'], 'crop')} done, "
@@ -43,7 +44,16 @@ def status_text(summary: dict[str, Any]) -> str:
         lines.append(f"copies    {copies_text(len(copies))}")
     lines += listed([f"failed: {failure['error']}" for failure in summary["failures"]])
     lines += listed([f"skipped: {skipped['error']}" for skipped in summary["skipped"]])
-    return "\n".join(lines)
+    return "\n".join([*lines, *warning_lines(summary["warnings"])])
+
+
+def warning_lines(warnings: Mapping[str, str]) -> list[str]:
+    """Return a line for each warning of prior/soundness.py.
+
+    >>> warning_lines({"dead": "98 % of the Gaussians are dead."})
+    ['warning: 98 % of the Gaussians are dead.']
+    """
+    return [f"warning: {sentence}" for sentence in warnings.values()]
 
 
 def _reading(settings: dict[str, Any]) -> str:

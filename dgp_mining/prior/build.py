@@ -23,6 +23,7 @@ from .condense import can_be_symmetric, condense
 from .coverage import coverage
 from .dictionary import Dictionary, DictionaryError
 from .quality import kernel_quality
+from .soundness import kernel_warnings, mining_warnings
 
 HOLD_OUT = 10
 """Every tenth fitted crop is held out from the dictionary, to measure its coverage."""
@@ -50,7 +51,8 @@ def build_dictionary(
 
     `method`, `seed` and `symmetric` are those of `condense`; progress goes to `callback.on_progress`. The
     metadata has the provenance, the mean PSNRs and the coverage of held-out crops. Failed crops are left out.
-    The same crops and arguments give the same bytes.
+    The same crops and arguments give the same bytes. If the dictionary means little, the metadata has
+    `warnings`, as {key: sentence} (soundness.py).
 
     Raises DictionaryError if crops are pending, or there are too few Gaussians; StoreError if the store is
     missing or damaged.
@@ -78,7 +80,9 @@ def build_dictionary(
     held_out, used = split(done)
     gaussians, count = thinned(opened, used, seed, callback, len(done))
     cholesky = condense(gaussians, size, method, seed, symmetric)
-    measured, measured_count = thinned(opened, held_out, seed) if len(held_out) else (gaussians, count)
+    measured, measured_count = thinned(opened, held_out, seed)
+    if not measured_count:  # no crop is held out, or those that are have only dead Gaussians
+        held_out, measured, measured_count = held_out[:0], gaussians, count
     if callback:
         callback.on_progress("Reading", len(done), len(done))
     crops = opened.at()
@@ -86,6 +90,10 @@ def build_dictionary(
     if not (np.isfinite(crops.results[done]).all() and sha256[done].any(axis=1).all()):
         raise damaged(opened.path, "there are fitted crops without a result")
     fitting = sorted({writer.versions.get("fitting", "1") for writer in opened.writers})
+    symmetric = can_be_symmetric(method) if symmetric is None else symmetric
+    warnings = mining_warnings(crops.statistics.counts[done], crops.content[done])
+    warnings.pop("few_gaussians", None)  # of a dictionary of the usual size
+    warnings |= kernel_warnings(cholesky, count, method, symmetric)
     return Dictionary(
         cholesky,
         {
@@ -94,7 +102,7 @@ def build_dictionary(
             "iterations": opened.settings.iterations,
             "method": method,
             "seed": seed,
-            "symmetric": can_be_symmetric(method) if symmetric is None else symmetric,
+            "symmetric": symmetric,
             "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, sha256, fitting),
             "images": opened.folder,
             "crops": len(done),
@@ -107,6 +115,7 @@ def build_dictionary(
                 **coverage(cholesky, measured),
             },
             "versions": versions(),
+            **({"warnings": warnings} if warnings else {}),
         },
     )
 
@@ -116,7 +125,8 @@ def gaussians_of_both(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the Gaussians [M, 3] of the crops that `build_dictionary` uses, and of those that it holds out.
 
-    Both are Cholesky factors in grid spacings. If there are too few crops to hold any out, both are the same.
+    Both are Cholesky factors in grid spacings. If no crop is held out, as there are too few, or those have no
+    Gaussians, both are the same.
     Raises StoreError as `build_dictionary` does, DictionaryError if there are no Gaussians.
     """
     opened = Store.open(store)
@@ -126,7 +136,8 @@ def gaussians_of_both(
     made_of, count = thinned(opened, used, seed, callback, len(done))
     if not count:
         raise DictionaryError(f"{store} has no Gaussians to compare with: mine some crops first.")
-    return made_of, thinned(opened, held_out, seed)[0] if len(held_out) else made_of
+    measured, measured_count = thinned(opened, held_out, seed)
+    return made_of, measured if measured_count else made_of
 
 
 def thinned(

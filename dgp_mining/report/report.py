@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from html import escape
 from importlib.resources import files
@@ -17,6 +18,7 @@ from ..images.reader import ImageError
 from ..prior.build import build_dictionary, gaussians_of_both
 from ..prior.dictionary import Dictionary, DictionaryError
 from ..prior.quality import REDUNDANT, quality
+from ..prior.soundness import OF_KERNELS, mining_warnings
 from ..progress import ProgressCallback
 from ..store.crop_results import PENDING
 from ..store.store import Store
@@ -73,6 +75,7 @@ def write_report(
     fast = opened.settings.fit if isinstance(opened.settings.fit, FastRecipe) else None
     page = [
         _head(opened, pooled),
+        _warnings(pooled, dictionary),
         distributions(pooled, fast.start_sigma if fast else None),
         joint_densities(pooled, fast.min_sigma if fast else None),
         symmetry(pooled),
@@ -133,6 +136,21 @@ def _head(store: Store, pooled: PooledStatistics) -> str:
         "deviations.</p>"
         f'<div class="tiles">{drawn}</div>'
     )
+
+
+def _warnings(pooled: PooledStatistics, dictionary: Dictionary) -> str:
+    """List what `dgp-mine status` and `dictionary build` warn of, if anything."""
+    found = mining_warnings(pooled.counts, pooled.content)
+    found.pop("few_gaussians", None)
+    of_dictionary = dictionary.metadata.get("warnings", {})
+    found |= {key: of_dictionary[key] for key in OF_KERNELS if key in of_dictionary}
+    items = "".join(f"<li>{escape(_in_options(sentence))}</li>" for sentence in found.values())
+    return f"<h2>Warnings</h2><ul>{items}</ul>" if found else ""
+
+
+def _in_options(sentence: str) -> str:
+    """Name options of `dgp-mine` instead of Python arguments: 'max_crops=' becomes '--max-crops'."""
+    return re.sub(r"\b[a-z_]+=", lambda found: f"--{found[0].replace('_', '-')[:-1]}", sentence)
 
 
 def _dictionary(dictionary: Dictionary, gaussians: np.ndarray) -> str:
