@@ -73,6 +73,7 @@ class TrainingState:
 
         `kernels` are those that the network blends, [K, 3]. Raises TrainingError if it cannot start on them.
         """
+        say_if_precision_is_slow(settings, context)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
@@ -217,6 +218,15 @@ def faster(model: Network, settings: TrainSettings, context: DistributedContext)
 def uses_bf16(settings: TrainSettings, device: torch.device) -> bool:
     """Whether the network's convolutions and matrix products are computed in bfloat16."""
     return settings.precision == "bfloat16" or (settings.precision == "auto" and fast_bf16(device))
+
+
+def say_if_precision_is_slow(settings: TrainSettings, context: DistributedContext) -> None:
+    """Log a warning if bfloat16 was asked for on a CPU on which it costs time."""
+    if context.is_main_process and settings.precision == "bfloat16" and not fast_bf16(context.device):
+        log.warning(
+            "bfloat16 is slower than float32 on this CPU, which has no AMX, and many times slower without "
+            "AVX-512: leave training.precision at 'auto'"
+        )
 
 
 def fast_bf16(device: torch.device) -> bool:
