@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ..retry import disk_is_full, is_unreachable, reason_of
@@ -66,12 +66,21 @@ def seal(attributes: dict[str, Any]) -> dict[str, Any]:
     return {**attributes, "digest": _digest(attributes)}
 
 
-def unseal(attributes: dict[str, Any], what: str) -> dict[str, Any]:
-    """Return the attributes that `seal` was given. Raises DamagedError if they have changed."""
-    content = {key: value for key, value in attributes.items() if key != "digest"}
+def unseal(attributes: dict[str, Any], ours: Collection[str], what: str) -> dict[str, Any]:
+    """Return the attributes that `seal` was given.
+
+    `ours` are the names that `seal` may have been given. Other attributes, which other programs have added,
+    are left out. Raises DamagedError if one of ours has changed, is missing, or was added.
+    """
+    content = own(attributes, ours)
     if attributes.get("digest") != _digest(content):
         raise damaged(what, "its digest does not fit its content")
     return content
+
+
+def own(attributes: dict[str, Any], ours: Collection[str]) -> dict[str, Any]:
+    """Return the attributes whose names are `ours`."""
+    return {key: value for key, value in attributes.items() if key in ours}
 
 
 def _digest(attributes: dict[str, Any]) -> str:

@@ -13,13 +13,16 @@
         fields/            means, cholesky, colors, extent (Gaussians, channels)    with keep_fields
 
 Every chunk carries a checksum; the attributes of a store and of its parts carry a digest (see integrity.py).
+Other programs may add attributes and consolidated metadata (see consolidated.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,36 @@ marks unused sample slots."""
 
 PLAN_CHUNK = 65_536
 """Rows per chunk of the arrays that are written with the plan."""
+
+_CROP, _LOOK, _WEIGHT = "crop", "snapshot", "weight"
+
+_AXES = {
+    ArrayName.IMAGE_NAME: ("image",),
+    ArrayName.IMAGE_SIZE: ("image", "size_column"),
+    ArrayName.IMAGE_NBYTES: ("image",),
+    ArrayName.IMAGE_PROBLEM: ("image",),
+    ArrayName.CROP_IMAGE: (_CROP,),
+    ArrayName.CROP_POSITION: (_CROP, "position_column"),
+    ArrayName.RESULT: (_CROP, "result_column"),
+    ArrayName.SHA256: (_CROP, "byte"),
+    ArrayName.ERROR: (_CROP,),
+    ArrayName.CONTENT: (_CROP, "content_column"),
+    ArrayName.COUNTS: (_CROP, "count_column"),
+    ArrayName.MOMENTS: (_CROP, _WEIGHT, "moment_column"),
+    ArrayName.HISTOGRAMS: (_CROP, _WEIGHT, "entry", "bin"),
+    ArrayName.SAMPLES: (_CROP, "slot", "sample_column"),
+    ArrayName.SNAPSHOT_PSNR: (_CROP, _LOOK),
+    ArrayName.SNAPSHOT_COUNTS: (_CROP, _LOOK, "count_column"),
+    ArrayName.SNAPSHOT_MOMENTS: (_CROP, _LOOK, _WEIGHT, "moment_column"),
+    ArrayName.SNAPSHOT_HISTOGRAMS: (_CROP, _LOOK, _WEIGHT, "entry", "bin"),
+    ArrayName.MEANS: (_CROP, "gaussian", "mean_column"),
+    ArrayName.CHOLESKY: (_CROP, "gaussian", "cholesky_column"),
+    ArrayName.COLORS: (_CROP, "gaussian", "channel"),
+    ArrayName.FIELD_EXTENT: (_CROP, "extent_column"),
+    ArrayName.STATUS: (_CROP,),
+}
+"""The `dimension_names` of each array. In xarray, a name stands for one length in all of a part's groups, and
+is not the name of an array beside it."""
 
 _CODECS = ({"bytes", "vlen-utf8"}, {"zstd"}, {"crc32c"})
 """The allowed codecs of an array, in order; others are never run on the content of a store."""
@@ -158,8 +191,13 @@ def crop_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
     }
 
 
-def make_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Array[Any]:
-    """Create an array, or open it if it exists, because another run may be writing it."""
+def make_array(
+    place: Location, name: ArrayName, layout: ArrayLayout, others: Mapping[str, Any] = MappingProxyType({})
+) -> zarr.Array[Any]:
+    """Create an array, or open it if it exists, because another run may be writing it.
+
+    `others` are attributes besides those of the layout.
+    """
     with contextlib.suppress(ContainsArrayError):
         zarr.create_array(
             place.open(),
@@ -169,7 +207,8 @@ def make_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Ar
             dtype=layout.dtype,
             fill_value=layout.fill,
             compressors=[ZstdCodec(level=3), Crc32cCodec()],
-            attributes=layout.attributes,
+            attributes={**others, **layout.attributes},
+            dimension_names=_AXES[name],
         )
     return open_array(place, name, layout)
 
@@ -197,6 +236,12 @@ def open_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Ar
     if differs:
         raise damaged(f"{place}/{name}", f"wrong {' and '.join(differs)}")
     return array
+
+
+def has_axes(array: zarr.Array[Any], name: ArrayName) -> bool:
+    """Whether an array names its axes, as arrays made by version 0.1.0 do not."""
+    metadata: Any = array.metadata
+    return metadata.dimension_names == _AXES[name]
 
 
 def _comparable(value: Any) -> Any:

@@ -6,7 +6,9 @@ place, and runs with different plans never touch each other's chunks.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,13 +20,17 @@ from ..images.paths import unsafe_name
 from ..planning.fingerprints import plan_fingerprint
 from ..planning.plan import Plan
 from ..planning.settings import StoreSettings
+from .attributes import read_attributes, write_attributes
 from .columns import ArrayName
-from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal, writing
-from .layout import Extent, crop_arrays, make_array, open_array, plan_arrays
+from .integrity import DamagedError, StoreError, damaged, own, reading, unseal, writing
+from .layout import Extent, crop_arrays, has_axes, make_array, open_array, plan_arrays
 from .location import Location
 
+PART = ("folder", "crops", "images", "chunk", "gaussians", "snapshots")
+"""The attributes of a part. Other programs may add others, which are kept."""
+
 _WRITE_ALL = {"array.write_empty_chunks": True}  # otherwise a chunk of zeros would leave no file
-_PART_NAME = re.compile(r"[0-9a-f]{16}")
+PART_NAME = re.compile(r"[0-9a-f]{16}")
 _CHUNK_FILE = re.compile(r"[0-9]{1,15}")
 
 
@@ -41,14 +47,15 @@ class Chunk(NamedTuple):
 class Part:
     """One part. Opening it reads one small file; arrays are opened and checked on first use."""
 
-    def __init__(self, store: Location, name: str, settings: StoreSettings) -> None:
-        if not isinstance(name, str) or not _PART_NAME.fullmatch(name):
+    def __init__(
+        self, store: Location, name: str, settings: StoreSettings, about: dict[str, Any] | None = None
+    ) -> None:
+        """`about` replaces the attributes PART of the file. Raises DamagedError if these have changed."""
+        if not isinstance(name, str) or not PART_NAME.fullmatch(name):
             raise damaged(str(store), f"it cannot have a part {name!r}")
         self.place, self.name, self.settings = store / "parts" / name, name, settings
         with reading(str(self.place)):
-            about = unseal(
-                zarr.open_group(self.place.open(), mode="r", zarr_format=3).attrs.asdict(), str(self.place)
-            )
+            about = about or unseal(read_attributes(self.place), PART, str(self.place))
             self.folder: str | None = about["folder"]
             """The folder of images as the user named it; None if there were several."""
             self.extent = Extent(
@@ -86,8 +93,7 @@ class Part:
                 array = make_array(place, array_name, layout)
                 if array_name in columns:
                     array[...] = np.array(columns[array_name], dtype=array.dtype)
-            attributes = seal({"folder": plan.folder, **extent.numbers})
-            zarr.open_group(place.open(), mode="r+", zarr_format=3).update_attributes(attributes)
+            write_attributes(place, {"folder": plan.folder, **extent.numbers})
         return Part(store, name, plan.settings)
 
     @functools.cached_property
@@ -174,16 +180,27 @@ class Part:
         found = []
         for name, layout in self._layouts.items():
             try:
-                open_array(self.place, name, layout)
+                attributes = open_array(self.place, name, layout).attrs.asdict()
             except DamagedError:
                 found.append(name)
+            else:
+                if own(attributes, layout.attributes) != json.loads(json.dumps(layout.attributes)):
+                    found.append(name)
         return found
 
+    def without_axes(self) -> list[ArrayName]:
+        """Return the arrays whose axes have no names; the metadata must be undamaged."""
+        return [name for name in self._layouts if not has_axes(self._array(name), name)]
+
     def restore_description(self, name: ArrayName) -> None:
-        """Rewrite the Zarr metadata of an array; its chunks stay."""
+        """Rewrite the Zarr metadata of an array; its chunks stay, and attributes of other programs."""
+        layout, others = self._layouts[name], {}
+        with contextlib.suppress(Exception):
+            others = zarr.open_array(self.place.open(), path=name, mode="r", zarr_format=3).attrs.asdict()
         with writing(str(self.place)):
             self.place.remove(f"{name}/zarr.json")
-            make_array(self.place, name, self._layouts[name])
+            make_array(self.place, name, layout, others)
+        self._arrays.pop(name, None)
 
     def _array(self, name: ArrayName) -> zarr.Array[Any]:
         if name not in self._arrays:

@@ -11,7 +11,6 @@ error.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import zarr
 
 from splat2d import GaussianField
 
@@ -27,19 +25,16 @@ from ..planning.fingerprints import settings_fingerprint
 from ..planning.plan import Plan
 from ..planning.plan_sets import describe_images, missing_crops, sorted_crops, union
 from ..planning.settings import SettingsKeysError, StoreSettings, differences
-from ..retry import reason_of
 from .columns import ArrayName, CropColumns, StatisticsColumns
 from .crop_results import DONE, FAILED, PENDING, CropResult, columns
-from .integrity import DamagedError, StoreError, damaged, reading, seal, unseal, writing
+from .integrity import DamagedError, StoreError, damaged, reading, unseal, writing
 from .layout import FORMAT, LOST
 from .location import Location
 from .part import Chunk, Part
+from .root import ROOT, is_a_format, is_vacant, read_root, write_root
 from .versions import Writer, record_this_writer, versions, writers
 
 __all__ = ["DONE", "FAILED", "PENDING", "Chunk", "CropResult", "Store", "StoreError"]
-
-_ANY_FORMAT = re.compile(r"dgp-store/\d+")
-_LEFT_BY_THE_KILLED = re.compile(r"parts|versions|zarr\..*\.partial")
 
 
 class Store:
@@ -71,19 +66,19 @@ class Store:
     def open(path: str | Path) -> Store:
         """Open an existing store. Raises StoreError if it is missing, damaged or not a store."""
         place = Location(str(path))
-        attributes = _attributes(place)
+        attributes = read_root(place)
         if attributes is None:
             raise StoreError(
                 f"{place} does not exist: make it with 'dgp-mine fit --images DIR --store {place}'."
             )
         if (found := attributes.get("format")) != FORMAT:
-            if not _is_a_format(found):
+            if not is_a_format(found):
                 raise StoreError(f"{place} is not a store of dgp-mine: name one with store=.")
             raise StoreError(
                 f"{place} was made by another version of dgp-mine ('{found}', this one makes "
                 f"'{FORMAT}'): use that version, start over with overwrite=True, or name another store=."
             )
-        content = unseal(attributes, f"{place}/zarr.json")
+        content = unseal(attributes, ROOT, f"{place}/zarr.json")
         try:
             with reading(str(place)):
                 return Store(place, StoreSettings.from_json(content["settings"]), content)
@@ -105,7 +100,7 @@ class Store:
         """
         place = Location(str(path))
         with writing(str(place)):
-            if not _is_vacant(place.modified()):
+            if not is_vacant(place.modified()):
                 raise StoreError(f"{place} exists, and is not a store of dgp-mine: name another store=.")
         about = {
             "format": FORMAT,
@@ -118,16 +113,16 @@ class Store:
     @staticmethod
     def exists(path: str | Path) -> bool:
         """Whether `path` has a store or other files, so that `create` is not possible there."""
-        return _attributes(Location(str(path))) is not None
+        return read_root(Location(str(path))) is not None
 
     @staticmethod
     def can_delete(path: str | Path) -> bool:
         """Whether there is a store to be deleted. Raises StoreError if there is anything else."""
         place = Location(str(path))
-        attributes = _attributes(place)
+        attributes = read_root(place)
         if attributes is None:
             return False
-        if not _is_a_format(attributes.get("format")) or (not place.remote and Path(path).is_symlink()):
+        if not is_a_format(attributes.get("format")) or (not place.remote and Path(path).is_symlink()):
             raise StoreError(
                 f"{place} is not a store of dgp-mine, so overwrite=True leaves it: name another store=."
             )
@@ -239,12 +234,7 @@ class Store:
         settings = replace(self.settings, max_crops=plan.settings.max_crops)
         about = self._attributes | {"parts": [*before, part.name], "settings": settings.to_json()}
         with writing(self.path):
-            root = zarr.open_group(self.place.open(), mode="a", zarr_format=3, attributes=seal(about))
-            if root.attrs.asdict() != seal(about):
-                root.update_attributes(seal(about))
-            zarr.open_group(
-                self.place.open(), path="parts", mode="a", zarr_format=3
-            )  # for other readers of Zarr
+            write_root(self.place, about)
         return Store(self.place, settings, about)
 
     def remove_stale_files(self) -> None:
@@ -366,34 +356,3 @@ class Store:
         if not blocks:
             return self.parts[0].read(name, slice(0, 0))
         return np.concatenate(blocks)[np.argsort(np.concatenate(places))]
-
-
-def _attributes(place: Location) -> dict[str, Any] | None:
-    """Return the attributes of a store; {} for other content, None for nothing or what a killed run left.
-
-    Raises StoreError if they cannot be read or are damaged.
-    """
-    try:
-        files = place.modified()
-    except NotADirectoryError:
-        return {}
-    except StoreError:
-        raise
-    except Exception as error:  # from the operating system, or any layer of the access to S3
-        hint = "check the bucket, AWS_ENDPOINT_URL and the keys" if place.remote else "check its permissions"
-        raise StoreError(f"{place} cannot be read ({reason_of(error)}): {hint}.") from error
-    if "zarr.json" not in files:
-        return None if _is_vacant(files) else {}
-    with reading(f"{place}/zarr.json"):
-        try:
-            return zarr.open_group(place.open(), mode="r", zarr_format=3).attrs.asdict()
-        except zarr.errors.ContainsArrayError:
-            return {}
-
-
-def _is_a_format(found: Any) -> bool:
-    return isinstance(found, str) and bool(_ANY_FORMAT.fullmatch(found))
-
-
-def _is_vacant(files: dict[str, float]) -> bool:
-    return all(_LEFT_BY_THE_KILLED.fullmatch(name) for name in files)

@@ -13,10 +13,13 @@ from ..images.file_content import sha256_of
 from ..images.limits import ImageError
 from ..progress import ProgressCallback
 from .columns import RESULT, ArrayName, CropColumns, FieldColumns
+from .consolidated import outdated, renew
 from .crop_results import DONE, FAILED
 from .integrity import DamagedError
 from .layout import LOST, crop_arrays
+from .location import Location
 from .part import Chunk, Part
+from .repair import repair_attributes
 from .store import Store
 
 
@@ -81,9 +84,10 @@ def verify(
     """Read all of a store and check it for damage.
 
     With `images`, a folder or several, image files are compared with those that were fitted. With `repair`,
-    damaged chunks are marked as pending, and damaged metadata of arrays are rewritten. Raises StoreError if
-    there is no store, or if its attributes or plan are damaged, which cannot be repaired, and ImageError if a
-    folder of `images` does not exist.
+    damaged chunks are marked as pending, and damaged metadata of arrays, outdated consolidated metadata and
+    attributes that the plan proves are rewritten; arrays of version 0.1.0 get names for their axes. Raises
+    StoreError if there is no store, or if other attributes or the plan are damaged, which cannot be repaired,
+    and ImageError if a folder of `images` does not exist.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -96,14 +100,15 @@ def verify(
     True
     """
     callback = callback or ProgressCallback()
+    found = [Damage(None, 0, what) for what in repair_attributes(Location(str(path)))] if repair else []
     store = Store.open(path)
     folders = [Path(folder) for folder in ([images] if isinstance(images, (str, Path)) else images)]
     for folder in folders:
         if not folder.is_dir():
             raise ImageError(f"{folder} is not a folder: name one with images=.")
-    found: list[Damage] = []
     for part in store.parts:
         found += _described(part, repair)
+    found += _consolidated(store, repair)
     chunks = [(part, index) for part in store.parts for index in part.finished()]
     fitted = 0
     for done, (part, index) in enumerate(chunks):
@@ -130,9 +135,19 @@ def _described(part: Part, repair: bool) -> list[Damage]:
     if repair:
         for name in wrong:
             part.restore_description(name)
+        for name in part.without_axes():
+            part.restore_description(name)
     if repair or not wrong:
         _ = part.plan  # raises if the plan is damaged, which cannot be repaired
     return [Damage(None, 0, f"{part.place}/{name} has damaged metadata.") for name in wrong]
+
+
+def _consolidated(store: Store, repair: bool) -> Iterator[Damage]:
+    """Check consolidated metadata, which other programs have written; with `repair`, renew outdated ones."""
+    for place in outdated(store.place):
+        yield Damage(None, 0, f"{place} has consolidated metadata that are out of date.")
+        if repair:
+            renew([place])
 
 
 def _wrong(part: Part, index: int) -> Iterator[str]:

@@ -153,7 +153,7 @@ def _read(store: Location, name: str) -> Writer | None:
     try:
         with reading(place):
             group = zarr.open_group(store.open(), path=f"{LIST}/{name}", mode="r", zarr_format=3)
-            about = unseal(group.attrs.asdict(), place)
+            about = unseal(group.attrs.asdict(), ("versions", "since"), place)
             return Writer(dict(about["versions"]), str(about["since"]))
     except DamagedError:
         return None
