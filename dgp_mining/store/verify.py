@@ -13,7 +13,7 @@ from ..images.file_content import sha256_of
 from ..images.limits import ImageError
 from ..progress import ProgressCallback
 from .columns import RESULT, ArrayName, CropColumns, FieldColumns
-from .consolidated import outdated, renew
+from .consolidated import has_copy, outdated, renew
 from .crop_results import DONE, FAILED
 from .integrity import DamagedError
 from .layout import LOST, crop_arrays
@@ -108,7 +108,8 @@ def verify(
             raise ImageError(f"{folder} is not a folder: name one with images=.")
     for part in store.parts:
         found += _described(part, repair)
-    found += _consolidated(store, repair)
+    if repair or not found:
+        found += _consolidated(store, repair)
     chunks = [(part, index) for part in store.parts for index in part.finished()]
     fitted = 0
     for done, (part, index) in enumerate(chunks):
@@ -144,7 +145,8 @@ def _described(part: Part, repair: bool) -> list[Damage]:
 
 def _consolidated(store: Store, repair: bool) -> Iterator[Damage]:
     """Check consolidated metadata, which other programs have written; with `repair`, renew outdated ones."""
-    for place in outdated(store.place):
+    places = [store.place, store.place / "parts", *(part.place for part in store.parts)]
+    for place in outdated(store.place) if any(has_copy(place) for place in places) else []:
         yield Damage(None, 0, f"{place} has consolidated metadata that are out of date.")
         if repair:
             renew([place])
