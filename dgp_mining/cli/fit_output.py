@@ -12,7 +12,7 @@ from ..command_line import in_options
 from ..duration import duration
 from ..estimate import Estimate
 from ..mining import Ahead
-from ..planning.headers import is_copy
+from ..planning.headers import is_copy, original_of
 from ..planning.plan import Plan
 from ..planning.settings import Settings
 from ..prior.soundness import store_warnings
@@ -124,7 +124,8 @@ def describe_plan(plan: Plan) -> str:
         (f"{plan.folder}/{name}", problem) for name, problem in zip(plan.names, plan.problems, strict=True)
     ]
     skipped = grouped((path, problem) for path, problem in problems if problem and not is_copy(problem))
-    copies = sum(is_copy(problem) for _, problem in problems)
+    pairs = zip(plan.names, plan.problems, strict=True)
+    copies = {name: original_of(problem) for name, problem in pairs if is_copy(problem)}
     return "\n".join(
         [
             text,

@@ -12,6 +12,9 @@ from ..store.verify import Verification
 from ..store.versions import Writer, differing
 from ..terminal import count, listed
 
+MOST_COPIES = 3
+"""Copies of images that are named in a sentence."""
+
 
 def status_text(summary: dict[str, Any]) -> str:
     """Format the output of `dgp-mine status` without --json: `summarise`, with the `warnings` added."""
@@ -40,8 +43,8 @@ def status_text(summary: dict[str, Any]) -> str:
             lines.append(f"{what:<10}{'; '.join(counted)}")
     if several := differing([Writer(**writer) for writer in summary["versions"]]):
         lines.append(f"versions  {len(several)} have written to it: {'; '.join(several)}")
-    if copies := summary["copies"]:
-        lines.append(f"copies    {copies_text(len(copies))}")
+    if copies := summary["copy_of"]:
+        lines.append(f"copies    {copies_text(copies)}")
     lines += listed([f"failed: {failure['error']}" for failure in summary["failures"]])
     lines += listed([f"skipped: {skipped['error']}" for skipped in summary["skipped"]])
     return "\n".join([*lines, *warning_lines(summary["warnings"])])
@@ -75,15 +78,16 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def copies_text(copies: int) -> str:
-    """Return how many images are copies of others.
+def copies_text(copies: Mapping[str, str]) -> str:
+    """Return how many images are copies of others, and the first of them; `copies` is {copy: original}.
 
-    >>> copies_text(2)
-    '2 images are copies of others, and are mined once'
+    >>> copies_text({"b.png": "a.png", "web/a.webp": "a.png"})
+    '2 images are copies of others, and are mined once: b.png = a.png, web/a.webp = a.png'
     """
-    return f"{count(copies, 'image')} {'is a copy' if copies == 1 else 'are copies'} of " + (
-        "another, and is mined once" if copies == 1 else "others, and are mined once"
-    )
+    first = [f"{copy} = {original}" for copy, original in list(copies.items())[:MOST_COPIES]]
+    more = [f"and {len(copies) - MOST_COPIES:,} more"] if len(copies) > MOST_COPIES else []
+    are = "is a copy of another, and is" if len(copies) == 1 else "are copies of others, and are"
+    return f"{count(len(copies), 'image')} {are} mined once: {', '.join([*first, *more])}"
 
 
 def with_old_keys(summary: dict[str, Any]) -> dict[str, Any]:

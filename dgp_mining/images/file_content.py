@@ -1,4 +1,4 @@
-"""The bytes of image files: their number, their digest, and which files are copies of others.
+"""The bytes of image files: their number and their digest.
 
 An image that is a folder (OME-Zarr), or a header and its pixels (NIfTI), counts as all its files together.
 """
@@ -8,21 +8,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
-
-from ..retry import retry
-from .many import in_threads
-
-PEEK = 4096
-"""Bytes at the start, the middle and the end of files of one size that are compared first."""
 
 _DESCRIBING = frozenset({"zarr.json", ".zattrs", ".zarray", ".zgroup", ".zmetadata"})
 """Names of the metadata of Zarr 3 and 2."""
-
-Key = TypeVar("Key")
 
 
 def nbytes_of(path: Path) -> int:
@@ -77,55 +67,3 @@ def _parts(path: Path) -> Iterator[Path]:
 def _digest(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
-
-
-def copies(paths: Sequence[Path], nbytes: Sequence[int]) -> dict[int, int]:
-    """Find files with the same content: the index of each copy -> the index of the original.
-
-    The original is the file with the shortest path, since "a.png" comes before "a copy.png", "a (1).png" and
-    "backup/a.png"; of equally long ones it is the first in alphabetical order.
-
-    Files of equal size are compared by a few of their bytes, and those that agree by their digests, so that
-    hardly more than headers is read unless there are copies. What is no regular file and may block must not
-    be among `paths`; folders, and files that cannot be read, are no copies.
-    """
-    alike = _split([range(len(paths))], nbytes.__getitem__)
-    for content in (_glimpse, sha256_of):
-        wanted = [i for group in alike for i in group]
-        read = in_threads(_tried(content), [paths[i] for i in wanted])
-        found = dict(zip(wanted, read, strict=True))
-        alike = _split([[i for i in group if found[i]] for group in alike], found.__getitem__)
-    originals = [min(group, key=lambda i: (len(str(paths[i])), str(paths[i]))) for group in alike]
-    return {
-        i: original for original, group in zip(originals, alike, strict=True) for i in group if i != original
-    }
-
-
-def _split(groups: Sequence[Sequence[int]], key: Callable[[int], Key]) -> list[list[int]]:
-    """Split groups into those of equal keys; those of one member are left out."""
-    divided: dict[tuple[int, Key], list[int]] = defaultdict(list)
-    for number, group in enumerate(groups):
-        for i in group:
-            divided[number, key(i)].append(i)
-    return [group for group in divided.values() if len(group) > 1]
-
-
-def _tried(content: Callable[[Path], bytes]) -> Callable[[Path], bytes]:
-    def read(path: Path) -> bytes:
-        try:
-            return retry(lambda: content(path))
-        except OSError:
-            return b""
-
-    return read
-
-
-def _glimpse(path: Path) -> bytes:
-    """Return a digest of a few bytes of an image that is a file."""
-    digest = hashlib.sha256()
-    with (pixels_of(path) or path).open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        for start in (0, size // 2, max(0, size - PEEK)):
-            file.seek(start)
-            digest.update(file.read(PEEK))
-    return digest.digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +11,8 @@ from typing import Any
 from ..progress import ProgressCallback
 from ..retry import retry
 from .brightness import too_dark, white_is_assumed
-from .file_content import copies, nbytes_of
+from .copies import DECODERS, copies
+from .file_content import nbytes_of
 from .image_file import ImageFile
 from .kinds import alike, colours_in_words, kind_of, levels_in_words, white_of
 from .limits import ImageError
@@ -21,9 +21,6 @@ from .paths import list_folder, printable_name, unsafe_name
 from .reader import decode_image
 from .reading import AS_STORED, Reading
 from .stored import check_levels, open_image
-
-DECODERS = max(1, min(4, os.cpu_count() or 1))
-"""Threads that decode pixels; each holds a whole image."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Surveyed:
     error: str = ""
     """Why it cannot be read, one sentence; empty if it can."""
     duplicate_of: str = ""
-    """The image with the same bytes that is mined; see `file_content.copies`."""
+    """The image that is mined instead, because it is the same; see `copies`."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,12 @@ def survey(
         for i, (notes, error) in zip(readable, told, strict=True):
             images[i] = replace(images[i], notes=notes, error=error)
     readable = _readable(images)
-    same = copies([paths[i] for i in readable], [images[i].nbytes for i in readable])
+    same = copies(
+        [paths[i] for i in readable],
+        [images[i].nbytes for i in readable],
+        [(images[i].height, images[i].width) for i in readable],
+        reading,
+    )
     for copy, first in same.items():
         images[readable[copy]] = replace(images[readable[copy]], duplicate_of=images[readable[first]].path)
     dark = too_dark([paths[i] for i in readable if white_is_assumed(headed[i][0])], reading)

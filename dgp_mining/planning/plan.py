@@ -14,12 +14,12 @@ from types import MappingProxyType
 import numpy as np
 
 from ..images.brightness import too_dark
-from ..images.file_content import copies
+from ..images.copies import copies
 from ..images.kinds import alike
 from ..images.limits import ImageError
 from ..images.paths import counted, list_folder, printable_name, unsafe_name
 from .grid import crop_grid, seed_of
-from .headers import copy_of, read_headers
+from .headers import copy_of, is_copy, read_headers
 from .settings import Settings, StoreSettings
 
 CHUNK_WORK = 250_000_000
@@ -69,9 +69,9 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
     Each image is cut into non-overlapping crops, on a grid at an offset drawn from the seed and the image's
     name. Of these, `max_crops` are taken in rounds: each round takes one crop of every image, images and
     crops in random order, so that even a small number covers as many images as possible. For an image that is
-    unreadable or smaller than a crop, `Plan.problems` has the reason. Of files with the same
-    bytes one is mined, and crops with pixels that hold no data are left out. Raises ImageError if
-    no crop is left.
+    unreadable or smaller than a crop, `Plan.problems` has the reason. Of copies
+    (see `images.copies`) one is mined, and crops with pixels that hold no data are left out. Raises
+    ImageError if no crop is left.
     """
     listed = list_folder(folder)
     paths, names = [Path(folder) / name for name in listed.images], list(listed.images)
@@ -83,11 +83,21 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
             names[i], sizes[i] = printable_name(name), 0
             problems[i] = f"{folder}/{names[i]} {reason}: rename it."
     usable = [i for i, problem in enumerate(problems) if not problem]
-    for copy, first in copies([paths[i] for i in usable], [headers[i].nbytes for i in usable]).items():
+    same = copies(
+        [paths[i] for i in usable],
+        [headers[i].nbytes for i in usable],
+        [headers[i].size for i in usable],
+        settings.reading,
+    )
+    for copy, first in same.items():
         problems[usable[copy]] = copy_of(paths[usable[copy]], names[usable[first]])
     without = np.array([bool(problem) for problem in problems])
-    whole = {i: header.whole for i, header in enumerate(headers) if header.whole is not None}
-    image, position = choose_crops(names, np.where(without[:, None], 0, sizes), settings, whole)
+    # As if copies were not there, which therefore change no choice.
+    once = np.array([i for i, problem in enumerate(problems) if not is_copy(problem)])
+    whole = {at: headers[i].whole for at, i in enumerate(once) if headers[i].whole is not None}
+    chosen = np.where(without[:, None], 0, sizes)[once]
+    image, position = choose_crops([names[i] for i in once], chosen, settings, whole)
+    image = once[image]
     if not len(image):
         raise ImageError(_no_crop(folder, sizes, problems, settings.crop))
     deep = [path for path, header in zip(paths, headers, strict=True) if header.white_is_assumed]

@@ -22,14 +22,9 @@ from ..store.versions import versions
 from .condense import can_be_symmetric, condense
 from .coverage import coverage
 from .dictionary import Dictionary, DictionaryError
+from .held_out import of_one_image, split
 from .quality import kernel_quality
 from .soundness import kernel_warnings, mining_warnings
-
-HOLD_OUT = 10
-"""Every tenth fitted crop is held out from the dictionary, to measure its coverage."""
-
-FEWEST_TO_HOLD_OUT = 20
-"""With fewer fitted crops, none is held out, and coverage is measured on the crops of the dictionary."""
 
 MOST_GAUSSIANS = 1_000_000
 """Upper limit of the Gaussians to build from or to measure on; more are subsampled at random."""
@@ -77,7 +72,7 @@ def build_dictionary(
         )
     order = opened.order()
     done = order[status[order] == DONE]
-    held_out, used = split(done)
+    held_out, used = split(done, of_one_image(opened, done))
     gaussians, count = thinned(opened, used, seed, callback, len(done))
     cholesky = condense(gaussians, size, method, seed, symmetric)
     measured, measured_count = thinned(opened, held_out, seed)
@@ -132,7 +127,7 @@ def gaussians_of_both(
     opened = Store.open(store)
     order = opened.order()
     done = order[opened.status[order] == DONE]
-    held_out, used = split(done)
+    held_out, used = split(done, of_one_image(opened, done))
     made_of, count = thinned(opened, used, seed, callback, len(done))
     if not count:
         raise DictionaryError(f"{store} has no Gaussians to compare with: mine some crops first.")
@@ -159,14 +154,6 @@ def thinned(
             stay = np.sort(np.argpartition(lots, MOST_GAUSSIANS)[:MOST_GAUSSIANS])
             kept, lots = kept[stay], lots[stay]
     return kept, count
-
-
-def split(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split the fitted crops into (held out, used); if there are few, none is held out."""
-    if len(done) < FEWEST_TO_HOLD_OUT:
-        return done[:0], done
-    held_out = np.arange(len(done)) % HOLD_OUT == HOLD_OUT - 1
-    return done[held_out], done[~held_out]
 
 
 def describe(dictionary: Dictionary) -> dict[str, Any]:

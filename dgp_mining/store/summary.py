@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..fitting.statistics import COUNTS
-from ..planning.headers import is_copy
+from ..planning.headers import is_copy, original_of
 from ..progress import ProgressCallback
 from .crop_results import DONE, FAILED, PENDING
 from .store import Store
@@ -30,8 +30,8 @@ def summarise(store: Store | str | Path, callback: ProgressCallback | None = Non
     `psnr` and `held_out_psnr` (held-out-pixel PSNR) are {mean, min, p5, p50, p95} in dB over the
     fitted crops, or None before the first; `seconds` is the fitting time of all workers together. `failures`
     has one entry for each image and error, `reasons` the number of failed crops and skipped images for each
-    reason; `copies` are images with the content of another, which are mined once; `versions` the sets of
-    versions that have written crops, and since when (UTC, or "").
+    reason; `copies` are images with the content of another, which are mined once, and `copy_of` names
+    that; `versions` are the sets of versions that have written crops, and since when (UTC, or "").
 
     >>> import tempfile
     >>> from PIL import Image
@@ -60,6 +60,7 @@ def summarise(store: Store | str | Path, callback: ProgressCallback | None = Non
     failures = Counter((plan.names[image], str(text)) for image, text in errors)
     problems = [(name, text) for name, text in zip(plan.names, plan.problems, strict=True) if text]
     skipped = [(name, text) for name, text in problems if not is_copy(text)]
+    copy_of = {name: original_of(text) for name, text in problems if is_copy(text)}
     pending = int((status == PENDING).sum())
     return {
         "store": store.path,
@@ -78,7 +79,8 @@ def summarise(store: Store | str | Path, callback: ProgressCallback | None = Non
             {"image": name, "error": text, "crops": crops} for (name, text), crops in failures.items()
         ],
         "skipped": [{"image": name, "error": text} for name, text in skipped],
-        "copies": [name for name, text in problems if is_copy(text)],
+        "copies": list(copy_of),
+        "copy_of": copy_of,
         "reasons": {
             "failed": _reasons((name, text, crops) for (name, text), crops in failures.items()),
             "skipped": _reasons((name, text, 1) for name, text in skipped),

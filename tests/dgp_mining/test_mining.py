@@ -25,8 +25,9 @@ from dgp_mining.mining import mine
 from dgp_mining.planning import plan
 from dgp_mining.planning.plan import Plan
 from dgp_mining.planning.settings import Settings
-from dgp_mining.prior.build import build_dictionary, describe, split
+from dgp_mining.prior.build import build_dictionary, describe
 from dgp_mining.prior.dictionary import DictionaryError
+from dgp_mining.prior.held_out import split
 from dgp_mining.retry import RunError
 from dgp_mining.store.store import DONE, FAILED, Chunk, Store, StoreError
 from dgp_mining.store.summary import summarise

@@ -12,7 +12,7 @@ from typing import IO
 from ..attachments import Attachments, exif_attachments, iptc_records
 from ..limits import ImageError
 
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_SOI, _EOI, SOS = 0xD8, 0xD9, 0xDA
 _COM, _DNL = 0xFE, 0xDC
 _ALONE = frozenset({0x01, _SOI, *range(0xD0, 0xD8)})
 """Markers without a segment: TEM, SOI and RST0 to RST7."""
@@ -87,14 +87,14 @@ def read_header(path: Path) -> Header:
     frame, start = b"", 0
     parts: dict[int, list[bytes]] = {}
     with path.open("rb") as file:
-        for marker, offset, length in _segments(file):
+        for marker, offset, length in segments_of(file):
             if marker in _FRAMES and not frame:
                 frame = bytes([marker]) + file.read(length)
             elif marker in _KEPT:
                 name = file.read(min(length, 32))
                 if name.startswith(_KEPT[marker]):
                     parts.setdefault(marker, []).append(name + file.read(length - len(name)))
-            elif marker == _SOS:
+            elif marker == SOS:
                 start = offset
     if not start or len(frame) < 7 or len(frame) < 7 + 3 * frame[6]:
         raise ImageError(f"{path} is a damaged JPEG: replace or remove it.")
@@ -119,7 +119,7 @@ def read_header(path: Path) -> Header:
     )
 
 
-def _segments(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
+def segments_of(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
     """Marker, offset and length of the content of each segment, up to the first scan.
 
     `file` is at the content when a segment is returned.
@@ -141,7 +141,7 @@ def _segments(file: IO[bytes]) -> Iterator[tuple[int, int, int]]:
             return
         segments += 1
         yield code[1], at + 2, length - 2
-        if code[1] == _SOS:
+        if code[1] == SOS:
             return
         at += length
 

@@ -61,7 +61,7 @@ def read_chunks(path: Path) -> Chunks:
     texts: list[tuple[bytes, int, int]] = []
     header, pixels, animated, empty = b"", False, False, False
     with path.open("rb", buffering=0) as file:
-        for kind, offset, length in _chunks(file):
+        for kind, offset, length in chunks_of(file):
             if not header:
                 if kind == b"CgBI":
                     raise ImageError(f"{path} is a PNG of Apple's own kind (CgBI): convert it to a true one.")
@@ -89,7 +89,7 @@ def read_chunks(path: Path) -> Chunks:
     return Chunks(width, height, depth, colour, contents, frozenset(behind), animated, tuple(texts), empty)
 
 
-def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
+def chunks_of(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """Kind, offset and length of the content of each chunk."""
     at, size = _SIGNATURE, file.seek(0, io.SEEK_END)
     for _ in range(_MAX_CHUNKS):
@@ -105,7 +105,7 @@ def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
 def without_animation(content: bytes) -> bytes:
     """Return a PNG file without the chunks of APNG, whose faults do not touch its still image."""
     kept, end = [content[:_SIGNATURE]], _SIGNATURE
-    for kind, offset, length in _chunks(io.BytesIO(content)):
+    for kind, offset, length in chunks_of(io.BytesIO(content)):
         end = offset + length + 4
         if kind not in (b"acTL", b"fcTL", b"fdAT"):
             kept.append(content[offset - 8 : end])

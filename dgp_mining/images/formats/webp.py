@@ -64,7 +64,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
 
 def _header(file: BinaryIO, size: int) -> _Header:
     header = _Header()
-    for name, length in _chunks(file, size):
+    for name, length in chunks_of(file, size):
         if name in _KEPT:
             header.chunks.setdefault(name, file.read(length))
         elif name == "ANMF":
@@ -94,7 +94,7 @@ def _size(header: _Header, name: str, content: bytes) -> None:
         header.height = int.from_bytes(content[8:10], "little") & 0x3FFF
 
 
-def _chunks(file: BinaryIO, size: int) -> Iterator[tuple[str, int]]:
+def chunks_of(file: BinaryIO, size: int) -> Iterator[tuple[str, int]]:
     """The names and lengths of the chunks, each with the file at its content."""
     at = 12
     while at + 8 <= size:

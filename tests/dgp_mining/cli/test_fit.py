@@ -215,7 +215,7 @@ def test_a_dry_run_says_how_images_are_read_and_what_is_not_read(photos: Path) -
     shutil.copy(photos / "p1.png", photos / "p1 copy.png")
     options = ["fit", "--images", photos, "--crop", 32, "--max-crops", 7, "--dry-run"]
     said = run(*options).stdout.splitlines()
-    assert "1 image is a copy of another, and is mined once." in said
+    assert "1 image is a copy of another, and is mined once: p1 copy.png = p1.png." in said
     assert "3 other files are not read: 2 .cr9, 1 .txt." in said
     assert "6 x 8-bit RGB PNG, sRGB, white is 255" in said
     assert "1 x 16-bit grey TIFF, sRGB, white is 65,535" in said
@@ -235,13 +235,15 @@ def test_copies_are_no_failures_and_other_files_are_told(
     options = ["fit", "--images", flat, "--store", tmp_path / "a.zarr", "--crop", 32, "--scheduler", "sync"]
     done = run(*options, "--strict")
     assert done.exit_code == 0, done.output
-    assert "2 images are copies of others, and are mined once." in done.stderr
+    told = "2 images are copies of others, and are mined once: 10 copy.png = 10.png, 90.png = 10.png"
+    assert f"{told}." in done.stderr
     assert "1 other file is not read: 1 .cr9." in done.stderr
     assert "8 of 8 crops done" in done.stdout
-    assert "copies    2 images are copies of others, and are mined once" in done.stdout
+    assert f"copies    {told}" in done.stdout
     assert run("status", "--store", tmp_path / "a.zarr").exit_code == 0
     status = json.loads(run("status", "--store", tmp_path / "a.zarr", "--json").stdout)
     assert status["copies"] == ["10 copy.png", "90.png"]
+    assert status["copy_of"] == dict.fromkeys(status["copies"], "10.png")
     assert status["skipped"] == []
     log = (tmp_path / "a.zarr.log").read_text()
     assert "90.png is a copy of 10.png: it is mined once." in log

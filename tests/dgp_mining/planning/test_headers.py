@@ -68,6 +68,15 @@ def test_a_copy_is_mined_once_under_the_shortest_name(photos: Path) -> None:
     assert crops_of(plan) == before
 
 
+@pytest.mark.parametrize("most", [4, 7, 30])
+def test_copies_change_no_choice_of_crops(most: int, photos: Path) -> None:
+    before = crops_of(planned(photos, max_crops=most))
+    for number in range(5):
+        shutil.copy(photos / f"p{number}.png", photos / f"a copy of p{number}.png")
+    Image.open(photos / "p1.png").save(photos / "p1.webp", lossless=True)
+    assert crops_of(planned(photos, max_crops=most)) == before
+
+
 def test_what_cannot_be_mined_anyway_keeps_its_reason(photos: Path) -> None:
     for name in ("x.png", "y.png"):
         (photos / name).write_text("no image")
