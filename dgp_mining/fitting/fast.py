@@ -49,6 +49,7 @@ class FastRun:
             min_sigma=self.recipe.min_sigma * self.spacing,
             betas=(self.recipe.beta1, self.recipe.beta2),
             epsilon=self.recipe.epsilon,
+            opposed=self.recipe.opposed,
         )
 
     def field(self, crop: int) -> GaussianField:

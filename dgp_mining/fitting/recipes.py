@@ -46,6 +46,9 @@ class FastRecipe:
     beta2: float = 0.95
     epsilon: float = 1e-4
     """Adam's constants; epsilon in units of the gradient of half the summed squared error."""
+    opposed: float = 1.0
+    """Factor of the steps that the gradient opposes: 1 for Adam, 0 for cautious Adam (Liang et al. 2024,
+    arXiv:2411.16085), which does not take them."""
 
     def rates(self, spacing: float) -> Tensor:
         """Return the learning rates of means (pixels), square roots (pixels) and colours.

@@ -136,16 +136,23 @@ class StoreSettings(Settings):
         _check_keys(settings, _ALL, optional=_ADDED_LATER)
         values = dict(settings)
         recipe = FastRecipe if "start_sigma" in values["fit"] else GaussianImageRecipe
-        _check_keys(values["fit"], [f.name for f in fields(recipe) if f.name != "iterations"])
+        _check_keys(
+            values["fit"], [f.name for f in fields(recipe) if f.name != "iterations"], optional=tuple(_ADAM)
+        )
         _check_keys(values["statistics"], [f.name for f in fields(StatisticsSettings)])
-        values["fit"] = recipe(iterations=values["iterations"], **_as_tuples(values["fit"]))
+        adam = _ADAM if recipe is FastRecipe else {}
+        values["fit"] = recipe(iterations=values["iterations"], **adam | _as_tuples(values["fit"]))
         values["statistics"] = StatisticsSettings(**_as_tuples(values["statistics"]))
         return cls(stored=tuple(settings), **_as_tuples(values))
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON values, with the keys of `from_json` in the same order."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain["fit"] = {key: value for key, value in asdict(self.fit).items() if key != "iterations"}
+        plain["fit"] = {
+            key: value
+            for key, value in asdict(self.fit).items()
+            if key != "iterations" and (key, value) not in _ADAM.items()
+        }
         plain["statistics"] = asdict(self.statistics)
         return {key: _as_lists(plain[key]) for key in self.stored or _ALL}
 
@@ -158,6 +165,9 @@ class StoreSettings(Settings):
 
 
 _ALL = tuple(f.name for f in fields(StoreSettings) if f.name != "stored")
+_ADAM = {"opposed": 1.0}
+"""Numbers of a recipe that stores have only if they are others: older stores lack them."""
+
 _ADDED_LATER = ("snapshots", "target_psnr", *(f.name for f in fields(Reading)))
 
 

@@ -114,7 +114,7 @@ Floats run_fit(bool gaussianimage, int channels, int height, int width, int n, b
     splat2d_fit_gaussianimage(&f);
     return parameters;
   }
-  FitFastArguments f = {channels, height, width, n, 0, kIterations, 3.33f, 0.4f, {0.8f, 0.98f}, 1e-4f};
+  FitFastArguments f = {channels, height, width, n, 0, kIterations, 3.33f, 0.4f, {0.8f, 0.98f}, 1e-4f, 0.0f};
   f.target = target.data(), f.rates = rates.data(), f.parameters = parameters.data();
   f.first = first.data(), f.second = second.data(), f.losses = losses.data();
   splat2d_fit_fast(&f);

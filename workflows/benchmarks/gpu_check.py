@@ -286,6 +286,7 @@ def fit_crops(crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         min_sigma=recipe.min_sigma * spacing,
         betas=(recipe.beta1, recipe.beta2),
         epsilon=recipe.epsilon,
+        opposed=recipe.opposed,
     )
     a, b, c = parameters[:, 2:5].unbind(1)
     l11 = torch.hypot(a, b)

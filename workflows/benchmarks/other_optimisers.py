@@ -81,6 +81,7 @@ class Descent:
             min_sigma=self.recipe.min_sigma * self.spacing,
             betas=(self.recipe.beta1, self.recipe.beta2),
             epsilon=self.recipe.epsilon,
+            opposed=self.recipe.opposed,
         )
         self.done = end
 

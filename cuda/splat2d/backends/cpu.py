@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..native_library import library_paths, open_library
 
-ABI = 4
+ABI = 5
 """Version of the C interface (api.h) that this module calls; a library of another version is not loaded."""
 MAX_CHANNELS = 8
 MAX_CUTOFF = 12.0
@@ -80,6 +80,7 @@ class FitFastArguments(ctypes.Structure):
         ("min_sigma", c_float),
         ("betas", c_float * 2),
         ("epsilon", c_float),
+        ("opposed", c_float),
         ("target", c_void_p),
         ("rates", c_void_p),
         ("parameters", c_void_p),
@@ -262,13 +263,15 @@ def fit_fast(
     min_sigma: float,
     betas: tuple[float, float],
     epsilon: float,
+    opposed: float = 1.0,
 ) -> Tensor:  # [iterations] float64
     """Run `len(rates)` Adam iterations on one crop in place; return the sum of squared errors before each.
 
     All tensors are contiguous float32. Rows of `parameters`: x, y, then the symmetric square root (a, b, c)
     of the covariance, then colours; `first` and `second` are Adam's moments. `rates` are the learning rates
     of means, roots and colours; `start` is the number of iterations already done. The roots' eigenvalues stay
-    at or above `min_sigma` pixels. Runs on the calling thread alone.
+    at or above `min_sigma` pixels. Steps that the gradient opposes are multiplied by `opposed`: 1 is Adam, 0
+    cautious Adam (Liang et al. 2024). Runs on the calling thread alone.
     """
     channels, height, width = target.shape
     losses = torch.empty(len(rates), dtype=torch.float64)
@@ -283,6 +286,7 @@ def fit_fast(
         min_sigma=min_sigma,
         betas=betas,
         epsilon=epsilon,
+        opposed=opposed,
         target=_pointer(target),
         rates=_pointer(rates),
         parameters=_pointer(parameters),

@@ -185,6 +185,7 @@ def fit_fast(
     min_sigma: float,
     betas: tuple[float, float],
     epsilon: float,
+    opposed: float = 1.0,
 ) -> Tensor:  # [B, iterations] float64
     """As `cpu.fit_fast`, for B crops of one size at once; return each crop's squared error before each step.
 
@@ -194,7 +195,7 @@ def fit_fast(
     """
     corrections = 1 / _bias_corrections(betas, start, len(rates))
     schedule = torch.cat([rates.cpu(), corrections.float()], 1).to(target.device, non_blocking=True)
-    settings = (float(min_sigma), *(float(beta) for beta in betas), float(epsilon))
+    settings = [float(x) for x in (min_sigma, *betas, epsilon, opposed)]
 
     def update(scene: _Scene, sums: Tensor, step: int) -> None:
         given = (sums, scene.records, schedule, step, *scene.extent)

@@ -155,6 +155,7 @@ def fit_fast(
     min_sigma: float,
     betas: tuple[float, float],
     epsilon: float,
+    opposed: float = 1.0,
 ) -> Tensor:
     """As `cpu.fit_fast`, in torch (src/cpu/fit_fast.h)."""
     size = (target.shape[1], target.shape[2])
@@ -174,10 +175,9 @@ def fit_fast(
         count = start + step + 1
         corrected = first / (1 - betas[0] ** count)
         scale = (second / (1 - betas[1] ** count)).sqrt() + epsilon
+        taken = torch.where(first * gradient > 0, corrected / scale, opposed * corrected / scale)
         channels = parameters.shape[0] - 5
-        parameters -= (
-            torch.repeat_interleave(rate, torch.tensor([2, 3, channels]))[:, None] * corrected / scale
-        )
+        parameters -= torch.repeat_interleave(rate, torch.tensor([2, 3, channels]))[:, None] * taken
         parameters[2:5] = _lift_eigenvalues(parameters[2:5], min_sigma)
     return losses
 

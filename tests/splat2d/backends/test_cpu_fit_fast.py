@@ -67,3 +67,25 @@ def test_how_iterations_are_divided_into_calls_changes_no_bit():
     assert not torch.equal(whole[1], parameters)
     for ours, expected in zip(run(target, parameters, rates, (1, 5, 12), beta1=0.8), whole, strict=True):
         assert torch.equal(ours, expected)
+
+
+def test_a_step_that_the_gradient_opposes_is_not_taken_if_opposed_is_zero():
+    """Adam's moving average points one way, the gradient of the second step the other."""
+    target, parameters = scene()
+    rates = torch.full((1, 3), 0.02)
+    settings = {"cutoff": CUTOFF, "min_sigma": 1e-3, "betas": (0.8, 0.95), "epsilon": 1e-4}
+    gradient, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
+    still = torch.zeros(1, 3)
+    cpu.fit_fast(target, parameters.clone(), gradient, second, still, start=0, **settings)
+    against = torch.where(
+        torch.rand(parameters.shape, generator=torch.Generator().manual_seed(1)) < 0.5, -9, 9
+    )
+    ended = {}
+    for opposed in (1.0, 0.0):
+        state = [parameters.clone(), gradient * against, second.clone()]
+        cpu.fit_fast(target, *state, rates, start=1, opposed=opposed, **settings)
+        ended[opposed] = state[0]
+    moved = (ended[0.0] - parameters).abs() > 1e-7
+    assert torch.equal(moved, against > 0)
+    assert torch.equal(ended[0.0][moved], ended[1.0][moved])
+    assert ((ended[1.0] - parameters).abs() > 1e-7).all()

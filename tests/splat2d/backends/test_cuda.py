@@ -178,6 +178,7 @@ def test_fast_fits_of_a_batch_are_those_of_the_cpu_to_the_bit(device):
     first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
     rates = torch.rand(6, 3, generator=generator) * torch.tensor([0.1, 0.05, 0.05])
     settings = {"cutoff": CUTOFF, "min_sigma": 0.8, "betas": (0.8, 0.98), "epsilon": 1e-4}
+    settings["opposed"] = 0.3
 
     state = [t.clone() for t in (parameters, first, second)]
     expected = torch.empty(crops, 6, dtype=torch.float64)

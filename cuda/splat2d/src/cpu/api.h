@@ -14,7 +14,7 @@
 
 namespace splat2d {
 
-constexpr int kAbi = 4;
+constexpr int kAbi = 5;
 
 enum Status { kOk = 0, kBadArgument = -1, kNoMemory = -2, kBadGaussian = -3 };
 
@@ -50,7 +50,7 @@ struct RenderBackwardArguments {
 struct FitFastArguments {
   int32_t channels, height, width;
   int64_t gaussians, start, iterations;  // start: iterations done before this call, for Adam's bias correction
-  float cutoff, min_sigma, betas[2], epsilon;
+  float cutoff, min_sigma, betas[2], epsilon, opposed;  // opposed: see Adam in fast_step.h
   const float* target;  // [C, H, W]
   const float* rates;   // [iterations, 3]: learning rates of means, roots and colours
   float* parameters;    // [5 + C, N]: x, y, symmetric root a, b, c, colours

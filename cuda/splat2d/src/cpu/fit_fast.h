@@ -65,7 +65,8 @@ void fit_fast(const splat2d::FitFastArguments& f) {
   for (int64_t step = 0; step < f.iterations; ++step) {
     f.losses[step] = rasterize_and_compare(p, &crop);
     const int64_t count = f.start + step + 1;
-    const Adam adam = {f.betas[0], f.betas[1], f.epsilon, static_cast<float>(1.0 / bias_correction(f.betas[0], count)),
+    const Adam adam = {f.betas[0], f.betas[1], f.epsilon, f.opposed,
+                       static_cast<float>(1.0 / bias_correction(f.betas[0], count)),
                        static_cast<float>(1.0 / bias_correction(f.betas[1], count))};
     for (int64_t begin = 0; begin < total; begin += kUpdateBlock) {
       const int64_t n = total - begin < kUpdateBlock ? total - begin : kUpdateBlock;

@@ -326,12 +326,12 @@ SPLAT2D_KERNEL splat2d_gradients(const float* sums, const Record* records, const
 // [iterations, 5]: the rates of means, roots and colours, and Adam's two bias corrections.
 SPLAT2D_KERNEL splat2d_update_fast(const float* sums, const Record* records, const float* schedule, unsigned step,
                                    unsigned batch, unsigned n, float min_sigma, float beta1, float beta2, float epsilon,
-                                   float* parameters, float* first, float* second) {
+                                   float opposed, float* parameters, float* first, float* second) {
   const Place at(groups_of(n));
   const unsigned i = at.item * kWarp + lane_index();
   if (at.row >= batch || i >= n) return;
   const float* rate = schedule + 5 * step;
-  const Adam adam = {beta1, beta2, epsilon, rate[3], rate[4]};
+  const Adam adam = {beta1, beta2, epsilon, opposed, rate[3], rate[4]};
   const float* sum = sums + (static_cast<long long>(at.row) * n + i) * kParameters;
   const long long offset = static_cast<long long>(at.row) * kParameters * n + i, stride = n;
   float *p = parameters + offset, *m = first + offset, *v = second + offset;

@@ -1,5 +1,5 @@
-// One step of the recipe `fast`, for one Gaussian: its parametrisation, and Adam (Kingma and Ba 2015). Shared by the
-// C++ and the CUDA code.
+// One step of the recipe `fast`, for one Gaussian: its parametrisation, and Adam (Kingma and Ba 2015), cautious if asked
+// (Liang et al. 2024). Shared by the C++ and the CUDA code.
 //
 // A Gaussian's shape is the symmetric square root R = [[a, b], [b, c]] of its covariance S = R R, which
 // treats x and y alike (a Cholesky factor does not): a mirrored or transposed crop gives the mirrored or transposed
@@ -43,11 +43,14 @@ SPLAT2D_FN void project(Root* r, float floor) {
 }
 
 struct Adam {
-  float beta1, beta2, epsilon, correct1, correct2;
+  float beta1, beta2, epsilon;
+  float opposed;  // factor of steps that the gradient opposes: 1 for Adam, 0 for cautious Adam, which does not take them
+  float correct1, correct2;
   SPLAT2D_FN float step(float gradient, float* first, float* second) const {
     *first = SPLAT2D_FMA(beta1, *first, (1.0f - beta1) * gradient);
     *second = SPLAT2D_FMA(beta2, *second, (1.0f - beta2) * (gradient * gradient));
-    return (*first * correct1) / (SPLAT2D_SQRT(*second * correct2) + epsilon);
+    const float step = (*first * correct1) / (SPLAT2D_SQRT(*second * correct2) + epsilon);
+    return *first * gradient > 0.0f ? step : opposed * step;
   }
 };
 
