@@ -2,7 +2,7 @@
 
 `dgp-mine fit`, `status`, `dictionary build` and the report all print these sentences, so that they say the
 same. Each has the number, its likely cause and what to do; a mining without faults has none. The limits on
-pixels are those at which `workflows/studies/enlarged.py` tells enlarged photographs from others.
+pixels are those at which `workflows/studies/soundness.py` tells changed photographs from others.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..fitting.content import CONTENT
-from ..fitting.statistics import COUNTS, DEAD_AMPLITUDE
+from ..fitting.statistics import COUNTS
 from ..store.crop_results import DONE, PENDING
 from ..store.store import Store
 from .condense import can_be_symmetric
@@ -20,8 +20,9 @@ from .quality import REDUNDANT
 MOST_DEAD = 0.5
 """Share of dead Gaussians, or of flat crops, above which there is a warning."""
 
-FLAT_CONTRAST = 2 * DEAD_AMPLITUDE
-"""A crop whose pixels have a smaller standard deviation is flat: one grey level of 8 bits."""
+FLAT_CONTRAST = 0.02
+"""A crop whose pixels have a smaller standard deviation is flat: five grey levels of 8 bits. The rates of
+the fits are for images that use their range; in others, Gaussians become narrower."""
 
 SMOOTH = 1.2
 """A crop of less `sharpness` (content.py) is smooth: it has no detail of one or two pixels."""
@@ -149,22 +150,31 @@ def smoothness(content: np.ndarray) -> tuple[float, float]:
     return (float((detailed < SMOOTH).mean()), float(np.median(detailed))) if len(detailed) else (0.0, 0.0)
 
 
-def _of_range(counts: np.ndarray, content: np.ndarray) -> dict[str, str]:
+def dead_share(counts: np.ndarray) -> float:
+    """Return the share of dead Gaussians in crops with these counts [n, 6]."""
     total, dead = (int(counts[:, COUNTS.index(name)].sum()) for name in ("gaussians", "dead"))
+    return dead / max(total, 1)
+
+
+def flat_share(content: np.ndarray) -> float:
+    """Return the share of flat crops among those with this content [n, 6]."""
+    return float((content[:, CONTENT.index("contrast")] < FLAT_CONTRAST).mean())
+
+
+def _of_range(counts: np.ndarray, content: np.ndarray) -> dict[str, str]:
     advice = (
         "if their numbers use a small part of the possible range, mine them anew and say which one is white "
         "with white=, or which ones are black and white with window="
     )
-    if dead > MOST_DEAD * total:
+    if (dead := dead_share(counts)) > MOST_DEAD:
         return {
-            "dead": f"{dead / total:.0%} of the Gaussians are dead, fainter than half a grey level of 8 "
-            f"bits, since the images are nearly black as they are read; {advice}."
+            "dead": f"{dead:.0%} of the Gaussians are dead, fainter than half a grey level of 8 bits, since "
+            f"the images are nearly black as they are read; {advice}."
         }
-    flat = float((content[:, CONTENT.index("contrast")] < FLAT_CONTRAST).mean())
-    if flat > MOST_DEAD:
+    if (flat := flat_share(content)) > MOST_DEAD:
         return {
-            "flat": f"{flat:.0%} of the crops are flat, with a contrast below one grey level of 8 bits, "
-            f"as the images are read; {advice}."
+            "flat": f"{flat:.0%} of the crops are nearly flat, with a contrast (standard deviation) below "
+            f"5 of 255 grey levels, and Gaussians become too narrow there; {advice}."
         }
     return {}
 

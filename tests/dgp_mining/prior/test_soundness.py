@@ -89,6 +89,7 @@ def test_dead_gaussians_and_flat_crops_are_counted() -> None:
     assert mining_warnings(counts(30, dead=2520), content(30))["dead"].startswith("63% of the Gaussians")
     flat = np.concatenate([content(30, contrast=0.001), content(10)])
     assert mining_warnings(counts(40), flat)["flat"].startswith("75% of the crops")
+    assert mining_warnings(counts(40), content(40, contrast=0.021)) == {}
 
 
 def test_crops_and_gaussians_may_be_too_few() -> None:

@@ -1,11 +1,12 @@
-"""Whether a mining shows that its photographs were enlarged or blurred, and what that does to the prior.
+"""What enlarged or blurred photographs do to a prior, and those that use little of their range: the warnings.
 
-    python workflows/studies/enlarged.py
-    python workflows/studies/enlarged.py --images DIV2K --crops 400 --side 256  # full size
+    python workflows/studies/soundness.py
+    python workflows/studies/soundness.py --images DIV2K --crops 400 --side 256  # full size
 
 The middle of each crop is enlarged to the crop's size. `dgp-mine` warns if more than MOST_SMOOTH of the crops
-with most detail have a sharpness below SMOOTH (dgp_mining/prior/soundness.py): this prints that share, and
-what becomes of the fits.
+with most detail have a sharpness below SMOOTH, more than MOST_DEAD of all crops a contrast below
+FLAT_CONTRAST, or more than MOST_DEAD of the Gaussians are dead (dgp_mining/prior/soundness.py): this prints
+these shares.
 """
 
 import io
@@ -17,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 from study import Variant, fit_variants, parse, print_rows, print_table, read_crops, summarise, write
 
 from dgp_mining.fitting.content import measure_content
-from dgp_mining.prior.soundness import MOST_SMOOTH, SMOOTH, smoothness
+from dgp_mining.prior.soundness import dead_share, flat_share, mining_warnings, smoothness
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -60,6 +61,11 @@ def blurred(sigma: float) -> Change:
     return lambda pixels: to_pixels(to_image(gaussian_filter(pixels, (sigma, sigma, 0))))
 
 
+def darkened(divisor: float) -> Change:
+    """Divide all values, as if white were a number that no pixel comes near; not rounded."""
+    return lambda pixels: pixels / np.float32(divisor)
+
+
 VARIANTS: dict[str, Change] = {
     "as they are": np.asarray,
     "JPEG 75": compressed(75),
@@ -71,22 +77,29 @@ VARIANTS: dict[str, Change] = {
     "bicubic x2, JPEG 75": lambda pixels: compressed(75)(enlarged(2)(pixels)),
     "bilinear x2": enlarged(2, Image.Resampling.BILINEAR),
     "bicubic x4": enlarged(4),
+    "1/4 of the range": darkened(4),
+    "1/16 of the range": darkened(16),
+    "1/256 of the range": darkened(256),
 }
 
 
 def main() -> None:
-    options = parse(__doc__, "enlarged", crops=40, side=64)
+    options = parse(__doc__, "soundness", crops=40, side=64)
     crops = read_crops(options)
-    judged = []
-    for name, change in VARIANTS.items():
-        described = [measure_content(np.ascontiguousarray(change(crop.pixels))) for crop in crops]
-        share, sharpness = smoothness(np.array(described))
-        judged.append([name, f"{share:.0%}", f"{sharpness:.2f}", "yes" if share > MOST_SMOOTH else ""])
     variants = [Variant(name, change=change) for name, change in VARIANTS.items()]
-    rows = [summarise(variant, fitted) for variant, fitted in fit_variants(variants, crops, options.quick)]
+    rows, judged = [], []
+    for variant, fitted in fit_variants(variants, crops, options.quick):
+        pixels = (np.ascontiguousarray(variant.change(crop.pixels)) for crop in crops)
+        content = np.array([measure_content(changed) for changed in pixels])
+        counts = np.array([one.statistics.counts for one in fitted])
+        smooth, sharpness = smoothness(content)
+        found = [key for key in mining_warnings(counts, content) if not key.startswith("few")]
+        shares = [f"{share:.0%}" for share in (smooth, flat_share(content), dead_share(counts))]
+        judged.append([variant.name, f"{sharpness:.2f}", *shares, ", ".join(found)])
+        rows.append(summarise(variant, fitted))
     print_rows(rows)
-    print(f"the half of the crops with most detail; smooth: sharpness below {SMOOTH}:")
-    print_table(["", "smooth", "median sharpness", "warning"], judged)
+    print("sharpness: median of the half of the crops with most detail, in which smooth crops are counted")
+    print_table(["", "sharpness", "smooth", "flat", "dead", "warnings"], judged)
     write(options, rows, "")
 
 
