@@ -23,6 +23,7 @@ from .retry import RunError, retry
 from .signals import stop_at_signals
 from .store.columns import ArrayName
 from .store.crop_results import FAILED
+from .store.mined_images import mined_before
 from .store.part import Chunk
 from .store.store import Store
 from .store.versions import other_software
@@ -81,7 +82,7 @@ def mine(
     check_executor(scheduler, workers, device, tls)
     callback = callback or Callback()
     device = device or ("cuda" if scheduler == "gpu" else "cpu")
-    plan = plan_run(images, settings or Settings(), device)
+    plan = plan_run(images, settings or Settings(), device, None if overwrite else store)
     ahead = look_ahead(store, plan, overwrite=overwrite, retry_failed=retry_failed, strict=strict)
 
     def begin() -> Store:
@@ -97,6 +98,8 @@ def mine(
     fitter = fitter or FITTERS[device]
     prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
     workers = min(workers or default_workers(scheduler), ahead.chunks)
+    if scheduler in ("local", "gpu"):
+        callback.on_message(f"Starting {workers:,} worker{'s' * (workers != 1)}.")
     failures: list[str] = []
     with (
         stop_at_signals(callback.on_message, FINISHING) as stop,
@@ -183,9 +186,17 @@ def look_ahead(
     return Ahead(len(found) - pending - failed, failed, pending, missing, len(chunks) + added)
 
 
-def plan_run(images: str | Path, settings: Settings, device: str = "cpu") -> Plan:
-    """Return the plan of `mine` with these arguments. Raises ImageError if no image can be mined."""
-    return make_plan(images, resolve_settings(settings, device))
+def plan_run(
+    images: str | Path, settings: Settings, device: str = "cpu", store: str | Path | None = None
+) -> Plan:
+    """Return the plan of `mine` with these arguments; `store` is one that the run may go on with.
+
+    Raises ImageError if no image can be mined, StoreError if `store` is not a store.
+    """
+    resolved = resolve_settings(settings, device)
+    if store is None or not Store.exists(store):
+        return make_plan(images, resolved)
+    return make_plan(images, resolved, functools.partial(mined_before, Store.open(store)))
 
 
 def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:

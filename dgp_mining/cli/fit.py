@@ -160,7 +160,7 @@ def _estimate(images: str, store: str, settings: Settings, how: dict[str, Any]) 
     from ..workers.executors import default_workers
     from .fit_output import ahead_text, describe_kinds, describe_plan, estimate_text
 
-    plan = plan_run(images, settings, how["device"])
+    plan = plan_run(images, settings, how["device"], None if how["overwrite"] else store)
     click.echo(in_options(f"{describe_plan(plan)}\n{describe_kinds(plan)}"))
     options = {name: how[name] for name in ("overwrite", "retry_failed", "strict")}
     ahead = look_ahead(store, plan, **options)

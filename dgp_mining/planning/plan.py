@@ -6,7 +6,7 @@ A plan depends only on the images and the settings, so that every machine makes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -18,8 +18,9 @@ from ..images.copies import copies
 from ..images.kinds import alike
 from ..images.limits import ImageError
 from ..images.paths import counted, list_folder, printable_name, unsafe_name
+from ..images.reading import Reading
 from .grid import crop_grid, seed_of
-from .headers import copy_of, is_copy, read_headers
+from .headers import Header, copy_of, is_copy, read_headers
 from .settings import Settings, StoreSettings
 
 CHUNK_WORK = 250_000_000
@@ -63,15 +64,19 @@ class Plan:
         return len(self.image)
 
 
-def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
+Mined = Callable[[Sequence[Path], Sequence[str], Sequence[Header]], Mapping[int, str]]
+"""Finds the images that were mined before under other names: index -> that name."""
+
+
+def make_plan(folder: str | Path, settings: StoreSettings, mined: Mined | None = None) -> Plan:
     """Choose the crops of the images in `folder`.
 
     Each image is cut into non-overlapping crops, on a grid at an offset drawn from the seed and the image's
     name. Of these, `max_crops` are taken in rounds: each round takes one crop of every image, images and
     crops in random order, so that even a small number covers as many images as possible. For an image that is
     unreadable or smaller than a crop, `Plan.problems` has the reason. Of copies
-    (see `images.copies`) one is mined, and crops with pixels that hold no data are left out. Raises
-    ImageError if no crop is left.
+    (see `images.copies`) one is mined, or none if `mined` has it, and crops with pixels that hold no data are
+    left out. Raises ImageError if no crop is left, unless `mined` has some.
     """
     listed = list_folder(folder)
     paths, names = [Path(folder) / name for name in listed.images], list(listed.images)
@@ -83,14 +88,8 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
             names[i], sizes[i] = printable_name(name), 0
             problems[i] = f"{folder}/{names[i]} {reason}: rename it."
     usable = [i for i, problem in enumerate(problems) if not problem]
-    same = copies(
-        [paths[i] for i in usable],
-        [headers[i].nbytes for i in usable],
-        [headers[i].size for i in usable],
-        settings.reading,
-    )
-    for copy, first in same.items():
-        problems[usable[copy]] = copy_of(paths[usable[copy]], names[usable[first]])
+    for i, original in _copies(paths, names, headers, usable, settings.reading, mined).items():
+        problems[i] = copy_of(paths[i], original)
     without = np.array([bool(problem) for problem in problems])
     # As if copies were not there, which therefore change no choice.
     once = np.array([i for i, problem in enumerate(problems) if not is_copy(problem)])
@@ -98,7 +97,7 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
     chosen = np.where(without[:, None], 0, sizes)[once]
     image, position = choose_crops([names[i] for i in once], chosen, settings, whole)
     image = once[image]
-    if not len(image):
+    if not len(image) and not any(map(is_copy, problems)):  # then others are copies of mined ones
         raise ImageError(_no_crop(folder, sizes, problems, settings.crop))
     deep = [path for path, header in zip(paths, headers, strict=True) if header.white_is_assumed]
     notes = [f"{counted(listed.others)}."] if listed.others else []
@@ -115,6 +114,29 @@ def make_plan(folder: str | Path, settings: StoreSettings) -> Plan:
         kinds=Counter(alike([headers[i].kind for i in np.unique(image)])),
         notes=tuple(notes),
     )
+
+
+def _copies(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    headers: Sequence[Header],
+    usable: Sequence[int],
+    reading: Reading,
+    mined: Mined | None,
+) -> dict[int, str]:
+    """Return which of the `usable` images are copies: index -> name of the image that is mined instead."""
+    usable_paths, usable_headers = [paths[i] for i in usable], [headers[i] for i in usable]
+    same = copies(usable_paths, [h.nbytes for h in usable_headers], [h.size for h in usable_headers], reading)
+    found = {usable[copy]: names[usable[first]] for copy, first in same.items()}
+    if not mined:
+        return found
+    left = [i for i in usable if i not in found]
+    before = mined([paths[i] for i in left], [names[i] for i in left], [headers[i] for i in left])
+    for at, original in before.items():
+        instead = {names[left[at]]: original}  # also for its copies, of which the mined one may be one
+        found = {i: instead.get(first, first) for i, first in found.items() if names[i] != original}
+        found[left[at]] = original
+    return found
 
 
 def _no_crop(folder: str | Path, sizes: np.ndarray, problems: list[str], crop: int) -> str:

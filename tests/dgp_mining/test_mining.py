@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from dgp_mining.callbacks import Callback
 from dgp_mining.fitting.fit import Fit
 from dgp_mining.fitting.statistics import prior_sample
 from dgp_mining.mining import mine
-from dgp_mining.planning import plan
 from dgp_mining.planning.plan import Plan
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary, describe
@@ -330,33 +328,3 @@ def test_an_unfinished_store_makes_no_dictionary(photos: Path, tmp_path: Path, f
     store.mark_pending(Chunk(store.parts[0].name, 3))
     with pytest.raises(DictionaryError, match=r"still has 1 of 24 crops to fit: .*dgp-mine fit --images"):
         build_dictionary(path)
-
-
-def test_a_store_that_mined_copies_before_they_were_noticed_is_resumed_and_not_changed(
-    flat: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copy(flat / "10.png", flat / "10 copy.png")
-    with monkeypatch.context() as earlier:
-        earlier.setattr(plan, "copies", lambda paths, nbytes: {})
-        before = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
-    assert len(before) == 9
-    before.mark_pending(Chunk(before.parts[0].name, 0))
-    after = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, strict=True)
-    assert (len(after), len(after.parts)) == (9, 1)
-    assert (after.status == DONE).all()
-
-
-def test_a_copy_that_comes_later_is_not_mined_again_though_its_name_is_shorter(
-    flat: Path, tmp_path: Path, fitter: str
-) -> None:
-    mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter)
-    shutil.copy(flat / "10.png", flat / "1.png")
-    Image.new("RGB", (32, 32), (90, 90, 90)).save(flat / "2.png")
-    after = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, strict=True)
-    assert len(after) == 9
-    assert {after.plan.names[image] for image in after.plan.image} == {
-        "2.png",
-        *(f"{value}.png" for value in range(10, 90, 10)),
-    }
-    again = mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, strict=True)
-    assert (len(again), len(again.parts)) == (9, 2)
