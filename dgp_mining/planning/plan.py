@@ -92,7 +92,7 @@ def make_plan(folder: str | Path, settings: StoreSettings, mined: Mined | None =
         problems[i] = copy_of(paths[i], original)
     without = np.array([bool(problem) for problem in problems])
     # As if copies were not there, which therefore change no choice.
-    once = np.array([i for i, problem in enumerate(problems) if not is_copy(problem)])
+    once = np.array([i for i, problem in enumerate(problems) if not is_copy(problem)], np.int64)
     whole = {at: headers[i].whole for at, i in enumerate(once) if headers[i].whole is not None}
     chosen = np.where(without[:, None], 0, sizes)[once]
     image, position = choose_crops([names[i] for i in once], chosen, settings, whole)

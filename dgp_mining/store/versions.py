@@ -6,6 +6,7 @@ before it writes the first. Therefore runs of different software may list themse
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import zarr
+from zarr.errors import ContainsGroupError
 
 from ..fitting.generation import GENERATION
 from ..images.decoders import decoder_versions, decoders_of
@@ -86,8 +88,9 @@ def record(store: Location, writer: Writer) -> None:
     about = {"versions": dict(writer.versions), "since": writer.since}
     with writing(str(store)):
         store.remove(f"{place}/zarr.json")  # which is damaged, if there is one
-        zarr.open_group(store.open(), path=LIST, mode="a", zarr_format=3)
-        zarr.open_group(store.open(), path=place, mode="a", zarr_format=3, attributes=seal(about))
+        for path, attributes in ((LIST, {}), (place, seal(about))):
+            with contextlib.suppress(ContainsGroupError):  # another process has just made it
+                zarr.create_group(store.open(), path=path, zarr_format=3, attributes=attributes)
 
 
 def deciding(writers: Iterable[Writer], names: Iterable[str]) -> list[Writer]:

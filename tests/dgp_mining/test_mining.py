@@ -177,7 +177,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_the_same_command_goes_on(
     run = begin(command, tmp_path, crops=2, seconds=0.3)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the workers, too
     said = run.communicate(timeout=60)[1]
-    assert run.returncode == 130
+    assert run.returncode == 130, said
     assert "Finishing the chunks in progress; Ctrl-C again stops at once and loses them." in said
     assert "Interrupted: " in said
     assert "The same command continues from there." in said
@@ -203,7 +203,7 @@ def test_a_second_ctrl_c_stops_at_once_and_loses_what_was_under_way(
     time.sleep(0.5)
     os.killpg(run.pid, signal.SIGINT)
     said = run.communicate(timeout=60)[1]
-    assert run.returncode == 130
+    assert run.returncode == 130, said
     assert "Interrupted: 0 of 24 crops are in a.zarr." in said
     assert "Traceback" not in said
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +16,12 @@ from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary
 from dgp_mining.store import versions
+from dgp_mining.store.location import Location
 from dgp_mining.store.merge import merge
 from dgp_mining.store.store import Chunk, Store
 from dgp_mining.store.summary import summarise
 from dgp_mining.store.verify import verify
-from dgp_mining.store.versions import Writer, deciding, deciding_versions, other_software
+from dgp_mining.store.versions import Writer, deciding, deciding_versions, other_software, record, writers
 
 SETTINGS = Settings(crop=32)
 
@@ -127,3 +130,17 @@ def test_fits_of_other_code_make_another_prior_and_a_merged_store_names_all(
     for store in (tmp_path / "b.zarr", merged.path):
         fingerprints.append(build_dictionary(store, size=8).metadata["fingerprint"])
     assert len(set(fingerprints)) == 3
+
+
+def test_workers_that_begin_at_once_list_themselves_once(tmp_path: Path) -> None:
+    for number in range(20):
+        place, together = Location(str(tmp_path / str(number))), threading.Barrier(4)
+
+        def list_itself(place: Location = place, together: threading.Barrier = together) -> None:
+            together.wait()
+            record(place, Writer({"numpy": "1"}))
+
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(list_itself) for _ in range(4)]:
+                done.result()
+        assert writers(place, {}) == [Writer({"numpy": "1"})]
