@@ -13,18 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from .callbacks import Callback
 from .planning.headers import faults
-from .planning.plan import Plan, chunk_length, make_plan
+from .planning.plan import Plan, chunk_length, count_pieces, make_plan
 from .planning.settings import Settings, resolve_settings
 from .retry import RunError, retry
 from .signals import stop_at_signals
-from .store.columns import ArrayName
 from .store.crop_results import FAILED
 from .store.mined_images import mined_before
-from .store.part import Chunk
 from .store.store import Store
 from .store.versions import other_software
 from .workers.executors import check_executor, default_workers, open_executor
@@ -119,6 +115,7 @@ def mine(
                 callback.on_chunk(progress)
                 failures += progress.failures if strict else []
             stop.asked |= bool(failures)
+        opened.complete_chunks()
     if failures:
         raise RunError(_stopped(failures))
     if stop.asked:
@@ -176,12 +173,12 @@ def look_ahead(
         raise RunError(_stopped(failures))
     side, iterations = plan.settings.crop, plan.settings.iterations
     missing = found.missing_crops(plan).crops if found else plan.crops
-    added = math.ceil(missing / chunk_length(missing, side, iterations))
+    added = count_pieces(missing, side, iterations)
     if not found:
         return Ahead(added=missing, chunks=added, deletes=deletes)
-    again = _chunks_with_failures(found) if retry_failed else []
+    again = found.failed_chunks() if retry_failed else []
     chunks = {*found.pending_chunks(), *again}
-    pending = sum(found.part(chunk.part).length(chunk.number) for chunk in chunks)
+    pending = sum(found.part(chunk.part).length(chunk.number, chunk.first) for chunk in chunks)
     failed = 0 if retry_failed else int((found.status == FAILED).sum())
     return Ahead(len(found) - pending - failed, failed, pending, missing, len(chunks) + added)
 
@@ -214,6 +211,7 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
     store = Store.open(path)
     store.check(plan)
     store.remove_stale_files()
+    store.complete_chunks()
     missing_crops = store.missing_crops(plan)
     if missing_crops.names:
         store = store.add(missing_crops, chunk_length(missing_crops.crops, side, iterations), gaussians)
@@ -221,16 +219,6 @@ def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
 
 
 def mark_failed_pending(store: Store) -> None:
-    """Mark every chunk that has failed crops as pending."""
-    for chunk in _chunks_with_failures(store):
+    """Mark every chunk, or piece of a chunk, that has failed crops as pending."""
+    for chunk in store.failed_chunks():
         store.mark_pending(chunk)
-
-
-def _chunks_with_failures(store: Store) -> list[Chunk]:
-    return [
-        Chunk(part.name, index)
-        for part in store.parts
-        for index in np.unique(
-            np.flatnonzero(part.read(ArrayName.STATUS) == FAILED) // part.extent.chunk
-        ).tolist()
-    ]

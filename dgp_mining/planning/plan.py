@@ -29,6 +29,13 @@ CHUNK_WORK = 250_000_000
 CHUNKS = 64
 """Approximate minimum of the chunks of a run, so that workers finish together."""
 
+LEAST_CHUNK, LARGEST_CHUNK = 12, 128
+"""Crops of a chunk that is fitted in pieces (store/pieces.py), as its crops take long or are many. It has 9
+to 17 files."""
+
+MOST_CHUNKS = 50_000
+"""Chunks grow rather than become more: a store is listed, and its small arrays are read, chunk by chunk."""
+
 Crop = tuple[str, int, int]
 """Name of the image in the folder, row and column."""
 
@@ -183,8 +190,22 @@ def choose_crops(
 
 def chunk_length(crops: int, crop: int, iterations: int) -> int:
     """Return the number of crops per chunk of the store, which is the same on every machine."""
-    by_work = CHUNK_WORK // (crop * crop * iterations)
-    return int(np.clip(min(by_work, crops // CHUNKS), 1, 64))
+    by_work, by_number = piece_length(crop, iterations), -(-crops // MOST_CHUNKS)
+    if by_work < LEAST_CHUNK:
+        return int(np.clip(crops, 1, np.clip(by_number, LEAST_CHUNK, LARGEST_CHUNK)))
+    return int(np.clip(crops // CHUNKS, 1, np.clip(by_number, by_work, max(by_work, LARGEST_CHUNK))))
+
+
+def piece_length(crop: int, iterations: int) -> int:
+    """Return the number of crops that are fitted, and kept, together: CHUNK_WORK, but at most 64."""
+    return int(np.clip(CHUNK_WORK // (crop * crop * iterations), 1, 64))
+
+
+def count_pieces(crops: int, crop: int, iterations: int) -> int:
+    """Return into how many pieces, or whole chunks, `crops` crops are divided."""
+    chunk = chunk_length(crops, crop, iterations)
+    piece = min(chunk, piece_length(crop, iterations))
+    return crops // chunk * -(-chunk // piece) + -(-(crops % chunk) // piece)
 
 
 def fit_seed(seed: int, crop: Crop) -> tuple[int, np.random.Generator]:

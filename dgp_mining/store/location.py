@@ -106,6 +106,38 @@ class Location:
         else:
             Path(self.text, name).unlink(missing_ok=True)
 
+    def remove_folder(self, name: str) -> None:
+        """Delete a folder if it is empty; S3 has none."""
+        if not self.remote:
+            with contextlib.suppress(OSError):
+                os.rmdir(Path(self.text, name))
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file. Raises FileNotFoundError if there is none."""
+        if self.remote:
+            return bytes(self._filesystem().cat_file(f"{self.text.rstrip('/')}/{name}"))
+        return Path(self.text, name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, and the folders above it; readers see all of it or nothing."""
+        if self.remote:
+            self._filesystem().pipe_file(f"{self.text.rstrip('/')}/{name}", content)
+            return
+        path = Path(self.text, name)
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+
+    def files(self) -> list[str]:
+        """Return the paths of all files below, relative to here; empty if there is nothing."""
+        if self.remote:
+            root = self.text.removeprefix("s3://").rstrip("/") + "/"
+            return [str(path).removeprefix(root) for path in self._filesystem().find(self.text)]
+        if not os.path.isdir(self.text):
+            return []
+        return [os.path.relpath(entry.path, self.text).replace(os.sep, "/") for entry in _files(self.text)]
+
     def remove_stale_files(self) -> int:
         """Delete the temporary files of killed writers and return their number; S3 has none."""
         removed, before = 0, time.time() - LEFTOVER_SECONDS

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,30 +18,37 @@ import zarr
 
 from ..images.paths import unsafe_name
 from ..planning.fingerprints import plan_fingerprint
-from ..planning.plan import Plan
+from ..planning.plan import Plan, piece_length
 from ..planning.settings import StoreSettings
 from .attributes import read_attributes, write_attributes
 from .columns import ArrayName
 from .integrity import DamagedError, StoreError, damaged, own, reading, unseal, writing
 from .layout import Extent, crop_arrays, has_axes, make_array, open_array, plan_arrays
 from .location import Location
+from .pieces import Pieces, Rows
 
 PART = ("folder", "crops", "images", "chunk", "gaussians", "snapshots")
 """The attributes of a part. Other programs may add others, which are kept."""
 
 _WRITE_ALL = {"array.write_empty_chunks": True}  # otherwise a chunk of zeros would leave no file
+PIECES = f"{ArrayName.STATUS}/pieces"
+"""Where pieces are: below an array, where no reader of Zarr looks for groups and arrays."""
+
 PART_NAME = re.compile(r"[0-9a-f]{16}")
 _CHUNK_FILE = re.compile(r"[0-9]{1,15}")
 
 
 class Chunk(NamedTuple):
-    """The permanent name of a chunk of a store: its part and its number in that part."""
+    """The permanent name of a chunk of a store, or of a piece of one."""
 
     part: str
     number: int
+    """Number of the chunk in its part."""
+    first: int | None = None
+    """Number, in its part, of the first crop of a piece; None for the whole chunk."""
 
     def __str__(self) -> str:
-        return f"{self.part}/{self.number}"
+        return f"{self.part}/{self.number}" + (f"/{self.first}" if self.first is not None else "")
 
 
 class Part:
@@ -67,6 +74,11 @@ class Part:
             )
             self._layouts = plan_arrays(self.extent) | crop_arrays(self.extent)
         self._arrays: dict[ArrayName, zarr.Array[Any]] = {}
+        self._pieces = Pieces(self.place / PIECES, crop_arrays(self.extent))
+        self._piece = min(self.extent.chunk, piece_length(settings.crop, settings.iterations))
+        self._in_pieces = self._piece < self.extent.chunk
+        self._seen_complete: bool | None = None
+        """Whether all chunks are; None if nobody has looked yet, or since a chunk was marked as pending."""
 
     @staticmethod
     def create(store: Location, plan: Plan, chunk: int, gaussians: int) -> Part:
@@ -132,15 +144,24 @@ class Part:
         """Number of chunks."""
         return -(-self.extent.crops // self.extent.chunk)
 
-    def rows(self, index: int) -> slice:
-        """Return the crops of a chunk, as indices in this part."""
-        first = index * self.extent.chunk
-        return slice(first, min(first + self.extent.chunk, self.extent.crops))
+    def rows(self, index: int, first: int | None = None) -> slice:
+        """Return the crops of a chunk, or of its piece from `first` on, as indices in this part."""
+        begin = index * self.extent.chunk
+        end = min(begin + self.extent.chunk, self.extent.crops)
+        return slice(begin, end) if first is None else slice(first, min(first + self._piece, end))
 
-    def length(self, index: int) -> int:
-        """Return the number of crops of a chunk."""
-        rows = self.rows(index)
+    def length(self, index: int, first: int | None = None) -> int:
+        """Return the number of crops of a chunk or piece."""
+        rows = self.rows(index, first)
         return int(rows.stop - rows.start)
+
+    def containing(self, crops: np.ndarray) -> list[Chunk]:
+        """Return the chunks, or the pieces of them, that contain the given crops of this part, ascending."""
+        chunk = self.extent.chunk
+        if not self._in_pieces:
+            return [Chunk(self.name, index) for index in np.unique(crops // chunk).tolist()]
+        firsts = np.unique(crops - crops % chunk % self._piece)
+        return [Chunk(self.name, first // chunk, first) for first in firsts.tolist()]
 
     def finished(self) -> dict[int, float]:
         """Return the chunks that have a status, ascending, with the time it was written (s since 1970)."""
@@ -150,23 +171,132 @@ class Part:
         return {index: written[index] for index in sorted(written) if index < self.chunks}
 
     def unfinished(self) -> np.ndarray:
-        """Return whether each crop's chunk lacks a status, [n] bool."""
+        """Return whether each crop has neither a status in its chunk nor a piece, [n] bool."""
+        pieces = self.pieces()  # first: they are removed after the status is written
         chunks = np.ones(self.chunks, bool)
         chunks[list(self.finished())] = False
-        return np.repeat(chunks, self.extent.chunk)[: self.extent.crops]
+        crops = np.repeat(chunks, self.extent.chunk)[: self.extent.crops]
+        for piece in pieces:
+            crops[self.rows(*piece)] = False
+        return crops
 
-    def mark_pending(self, index: int) -> None:
-        """Mark a chunk as pending by removing its status."""
+    def mark_pending(self, index: int, first: int | None = None) -> None:
+        """Mark a chunk or a piece as pending; the other crops of its chunk stay as they are."""
+        self._seen_complete = None
         with writing(str(self.place)):
+            if first is None:
+                stay = set()
+            elif self._is_finished(index):
+                stay = self._split(index) - {first}
+            else:
+                stay = self._pieces.of_chunk(index) - {first}
+            if self._in_pieces:
+                self._pieces.remove(index, self._pieces.of_chunk(index) - stay)
             self.place.remove(f"{ArrayName.STATUS}/c/{index}")
+
+    # --- pieces -------------------------------------------------------------------------------------------
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Return (chunk, first crop) of the fitted pieces of chunks that are not complete."""
+        if not self._in_pieces or self._seen_complete:
+            return []
+        with reading(str(self._pieces.place)):
+            listed = self._pieces.listed()
+        if not listed and self._seen_complete is None:
+            self._seen_complete = len(self.finished()) == self.chunks
+        finished = self.finished() if listed else {}  # a killed run may have left the pieces of these
+        return [
+            (index, first)
+            for index, firsts in listed.items()
+            if index not in finished
+            for first in firsts
+            if first in self._firsts(index)
+        ]
+
+    def read_piece(self, index: int, first: int, names: Iterable[ArrayName] | None = None) -> Rows | None:
+        """Return the rows of a piece; None if it is not there any more. Raises DamagedError."""
+        return self._pieces.read(index, first, self.length(index, first), names)
+
+    def write_piece(self, index: int, first: int, columns: Mapping[ArrayName, Any]) -> None:
+        """Write the results of a piece, and its chunk if it was the last one."""
+        with writing(str(self.place)):
+            self._pieces.write(index, first, columns)
+            there = self._pieces.of_chunk(index)
+        self._complete(index, there)
+
+    def complete_chunks(self) -> None:
+        """Write the chunks of which all pieces are there, and remove the pieces of those that are written."""
+        if self._in_pieces:
+            with reading(str(self._pieces.place)):
+                listed = self._pieces.listed()
+            for index, firsts in listed.items():
+                self._complete(index, set(firsts))
+
+    def _complete(self, index: int, there: set[int]) -> None:
+        if not self._is_finished(index):
+            if not there.issuperset(self._firsts(index)):
+                return
+            pieces = [self.read_piece(index, first) for first in self._firsts(index)]
+            rows = [piece for piece in pieces if piece is not None]
+            if len(rows) == len(pieces):
+                names = self._pieces.layouts
+                self.write(index, {name: np.concatenate([one[name] for one in rows]) for name in names})
+            elif not self._is_finished(index):  # otherwise another process has written it meanwhile
+                return
+        with writing(str(self.place)):
+            self._pieces.remove(index, there)
+
+    def _split(self, index: int) -> set[int]:
+        """Write the pieces of a complete chunk, and return their first crops."""
+        for first in self._firsts(index):
+            rows = self.rows(index, first)
+            self._pieces.write(index, first, {name: self._read(name, rows) for name in self._pieces.layouts})
+        return set(self._firsts(index))
+
+    def _firsts(self, index: int) -> range:
+        """Return the first crops of all pieces that a chunk has."""
+        rows = self.rows(index)
+        return range(rows.start, rows.stop, self._piece)
+
+    def _is_finished(self, index: int) -> bool:
+        with reading(f"{self.place}/{ArrayName.STATUS}"):
+            try:
+                return bool(self.place.read(f"{ArrayName.STATUS}/c/{index}"))
+            except FileNotFoundError:
+                return False
 
     # --- arrays -------------------------------------------------------------------------------------------
 
     def read(self, name: ArrayName, rows: Any = slice(None)) -> np.ndarray:
         """Read rows of an array. Raises DamagedError if they differ from what was written."""
+        # The pieces first: they are removed after their chunk is written.
+        pieces = list(self._in_read_pieces(name, rows)) if name in self._pieces.layouts else []
+        values = self._read(name, rows)
+        for places, found in pieces:
+            values[places] = found
+        return values
+
+    def read_chunk(self, name: ArrayName, index: int) -> np.ndarray:
+        """Read the rows of a complete chunk. Raises DamagedError if they differ from what was written."""
+        return self._read(name, self.rows(index))
+
+    def _read(self, name: ArrayName, rows: Any) -> np.ndarray:
         array = self._array(name)
         with reading(f"{self.place}/{name}"):
             return np.asarray(array.oindex[rows])
+
+    def _in_read_pieces(self, name: ArrayName, rows: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield what pieces hold of the given rows of an array: places among these, and values."""
+        if not (pieces := self.pieces()):
+            return
+        wanted = np.arange(self.extent.crops)[rows]
+        order = np.argsort(wanted, kind="stable")
+        for index, first in pieces:
+            of_piece = self.rows(index, first)
+            begin, end = np.searchsorted(wanted[order], [of_piece.start, of_piece.stop])
+            if begin < end and (piece := self.read_piece(index, first, [name])) is not None:
+                places = order[begin:end]
+                yield places, piece[name][wanted[places] - first]
 
     def write(self, index: int, columns: Mapping[ArrayName, Any]) -> None:
         """Write a chunk of every array over crops; the status last, which completes the chunk."""

@@ -245,31 +245,46 @@ class Store:
     # --- chunks -------------------------------------------------------------------------------------------
 
     def pending_chunks(self) -> list[Chunk]:
-        """Return the chunks without a status, which are still to be fitted."""
+        """Return the chunks, or pieces of chunks, that are still to be fitted."""
+        return [chunk for part in self.parts for chunk in part.containing(np.flatnonzero(part.unfinished()))]
+
+    def failed_chunks(self) -> list[Chunk]:
+        """Return the chunks, or pieces of chunks, that have failed crops."""
         return [
-            Chunk(part.name, index)
+            chunk
             for part in self.parts
-            for index in np.unique(np.flatnonzero(part.unfinished()) // part.extent.chunk).tolist()
+            for chunk in part.containing(np.flatnonzero(part.read(ArrayName.STATUS) == FAILED))
         ]
 
+    def complete_chunks(self) -> None:
+        """Write the chunks that have all their pieces, which a killed worker did not."""
+        for part in self.parts:
+            part.complete_chunks()
+
     def chunk_crops(self, chunk: Chunk) -> list[tuple[str, int, int]]:
-        """Return the crops of a chunk: name of the image in the folder, row and column."""
+        """Return the crops of a chunk or piece: name of the image in the folder, row and column."""
         part = self.part(chunk.part)
-        rows, plan = part.rows(chunk.number), part.plan
+        rows, plan = part.rows(chunk.number, chunk.first), part.plan
         names = [plan.names[image] for image in plan.image[rows]]
         return [(name, *at) for name, at in zip(names, plan.position[rows].tolist(), strict=True)]
 
     def write(self, chunk: Chunk, results: Sequence[CropResult]) -> None:
         """Write all results of one chunk, in the order of its crops; the status last.
 
+        Those of a piece are kept apart until the other pieces of its chunk are there.
+
         Raises StoreFullError if the disk is full, StoreError for other failures; the chunk stays pending.
         """
         part = self.part(chunk.part)
-        part.write(chunk.number, columns(results, part.extent.gaussians, part.extent.snapshots))
+        found = columns(results, part.extent.gaussians, part.extent.snapshots)
+        if chunk.first is None:
+            part.write(chunk.number, found)
+        else:
+            part.write_piece(chunk.number, chunk.first, found)
 
     def mark_pending(self, chunk: Chunk) -> None:
-        """Mark a chunk as pending, so that the next run fits it again."""
-        self.part(chunk.part).mark_pending(chunk.number)
+        """Mark a chunk or piece as pending, so that the next run fits it again."""
+        self.part(chunk.part).mark_pending(chunk.number, chunk.first)
 
     # --- results ------------------------------------------------------------------------------------------
 

@@ -110,15 +110,15 @@ def verify(
         found += _described(part, repair)
     if repair or not found:
         found += _consolidated(store, repair)
-    chunks = [(part, index) for part in store.parts for index in part.finished()]
+    chunks = [(part, chunk) for part in store.parts for chunk in _fitted(part)]
     fitted = 0
-    for done, (part, index) in enumerate(chunks):
-        crops = part.length(index)
+    for done, (part, chunk) in enumerate(chunks):
+        crops = part.length(chunk.number, chunk.first)
         fitted += crops
-        if wrong := list(_wrong(part, index)):
-            found += [Damage(Chunk(part.name, index), crops, what) for what in wrong]
+        if wrong := list(_wrong(part, chunk)):
+            found += [Damage(chunk, crops, what) for what in wrong]
             if repair:
-                part.mark_pending(index)
+                part.mark_pending(chunk.number, chunk.first)
                 fitted -= crops
         callback.on_progress("Verifying", done + 1, len(chunks))
     return Verification(
@@ -152,19 +152,32 @@ def _consolidated(store: Store, repair: bool) -> Iterator[Damage]:
             renew([place])
 
 
-def _wrong(part: Part, index: int) -> Iterator[str]:
-    """Yield the damage of a chunk, one sentence each."""
+def _fitted(part: Part) -> Iterator[Chunk]:
+    """Yield the complete chunks, and the pieces of others."""
+    pieces = part.pieces()  # first: they are removed after their chunk is written
+    finished = part.finished()
+    yield from (Chunk(part.name, index) for index in finished)
+    yield from (Chunk(part.name, *piece) for piece in pieces if piece[0] not in finished)
+
+
+def _wrong(part: Part, chunk: Chunk) -> Iterator[str]:
+    """Yield the damage of a chunk or piece, one sentence each."""
     columns: dict[ArrayName, np.ndarray] = {}
-    for name in crop_arrays(part.extent):
+    if chunk.first is not None:
         try:
-            columns[name] = part.read(name, part.rows(index))
+            columns |= part.read_piece(chunk.number, chunk.first) or {}
+        except DamagedError as error:
+            yield error.reason
+    for name in crop_arrays(part.extent) if chunk.first is None else ():
+        try:
+            columns[name] = part.read_chunk(name, chunk.number)
         except DamagedError as error:
             yield error.reason
     if len(columns) < len(crop_arrays(part.extent)):
         return
     for row, status in enumerate(columns[ArrayName.STATUS].tolist()):
         crop = {name: column[row] for name, column in columns.items()}
-        at = f"{part.place}: crop {part.rows(index).start + row}"
+        at = f"{part.place}: crop {part.rows(chunk.number, chunk.first).start + row}"
         if status == DONE:
             yield from (f"{at} {what}." for what in _wrong_with_fitted(crop))
         elif status != FAILED or not crop[ArrayName.ERROR]:

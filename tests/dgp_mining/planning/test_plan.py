@@ -97,6 +97,10 @@ def test_an_image_whose_name_leads_astray_elsewhere_is_left_out_by_name(photos: 
 
 def test_chunks_are_shorter_for_longer_fits_and_shorter_runs() -> None:
     assert chunk_length(40_000, 256, 300) == 12
-    assert chunk_length(40_000, 256, 50_000) == 1
+    assert chunk_length(40_000, 256, 50_000) == 12
+    assert chunk_length(5, 1024, 50_000) == 5
     assert chunk_length(48, 256, 300) == 1
-    assert chunk_length(10_000_000, 64, 300) == 64
+    assert chunk_length(600_000, 64, 300) == 64
+    assert chunk_length(600_000, 256, 300) == 12
+    assert chunk_length(5_000_000, 256, 300) == chunk_length(5_000_000, 256, 50_000) == 100
+    assert chunk_length(10_000_000, 64, 300) == chunk_length(10_000_000, 256, 300) == 128

@@ -106,6 +106,32 @@ def test_what_was_interrupted_goes_on_is_extended_and_merged(
     assert dictionary_bytes(f"{bucket}/b.zarr", tmp_path / "d.npz") == here
 
 
+def test_crops_that_take_long_are_kept_one_by_one(
+    photos: Path, tmp_path: Path, fitter: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupt(Callback):
+        def on_chunk(self, progress: Progress) -> None:
+            done.append(progress)
+            if len(done) == 14:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("dgp_mining.workers.scheduling.TASK_SECONDS", 0.0)
+    path, long = f"{bucket}/a.zarr", Settings(crop=32, max_crops=26, iterations=200_000)
+    done: list[Progress] = []
+    with pytest.raises(KeyboardInterrupt):
+        mine(photos, path, long, scheduler="sync", fitter=fitter, callback=Interrupt())
+    place = Store.open(path).parts[0].place / "crops/status"
+    assert sorted(place.files()) == ["c/0", "pieces/1/12", "pieces/1/13", "zarr.json"]
+    assert (Store.open(path).status == DONE).sum() == 14
+    assert verify(path).damage == []
+    mine(photos, path, long, scheduler="sync", fitter=fitter, callback=Interrupt())
+    assert len(done) == 26
+    assert sorted(place.files()) == ["c/0", "c/1", "c/2", "zarr.json"]
+    mine(photos, tmp_path / "a.zarr", long, scheduler="sync", fitter=fitter)
+    here = dictionary_bytes(tmp_path / "a.zarr", tmp_path / "d.npz")
+    assert dictionary_bytes(path, tmp_path / "d.npz") == here
+
+
 def test_damage_is_repaired_and_a_store_deleted(photos: Path, fitter: str, bucket: str) -> None:
     path = f"{bucket}/a.zarr"
     store = mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter)
