@@ -18,11 +18,18 @@ from .distance import nearest
 from .quality import REDUNDANT
 
 MOST_DEAD = 0.5
-"""Share of dead Gaussians, or of flat crops, above which there is a warning."""
+"""Share of dead Gaussians above which there is a warning."""
 
 FLAT_CONTRAST = 0.02
 """A crop whose pixels have a smaller standard deviation is flat: five grey levels of 8 bits. The rates of
 the fits are for images that use their range; in others, Gaussians become narrower."""
+
+MOST_FLAT = 0.75
+"""Share of flat crops above which there is a warning; of photographs with large skies half may be."""
+
+DETAILED = 0.25
+"""Share of the crops, those with the largest gradients, that are looked at for detail: noise, rounding and
+compression rule skies and shadows, which then look sharp in enlarged photographs, too."""
 
 SMOOTH = 1.2
 """A crop of less `sharpness` (content.py) is smooth: it has no detail of one or two pixels."""
@@ -140,14 +147,15 @@ def kept_gaussians(counts: np.ndarray) -> int:
 
 
 def smoothness(content: np.ndarray) -> tuple[float, float]:
-    """Return the share of smooth crops, and the median sharpness, of the half with the larger gradients.
+    """Return the share of smooth crops, and the median sharpness, of those with most detail.
 
-    `content` is [n, 6], columns CONTENT. The other half, such as skies and shadows, is ruled by noise and
-    rounding, and looks sharp in enlarged photographs, too. Without any gradients, the share is 0.
+    `content` is [n, 6], columns CONTENT. Both are 0 if fewer than three crops have most detail.
     """
     gradient, sharpness = (content[:, CONTENT.index(name)] for name in ("gradient", "sharpness"))
-    detailed = sharpness[(gradient >= np.median(gradient)) & (gradient > 0)]
-    return (float((detailed < SMOOTH).mean()), float(np.median(detailed))) if len(detailed) else (0.0, 0.0)
+    detailed = sharpness[(gradient >= np.quantile(gradient, 1 - DETAILED)) & (gradient > 0)]
+    if len(detailed) < 3:
+        return 0.0, 0.0
+    return float((detailed < SMOOTH).mean()), float(np.median(detailed))
 
 
 def dead_share(counts: np.ndarray) -> float:
@@ -171,7 +179,7 @@ def _of_range(counts: np.ndarray, content: np.ndarray) -> dict[str, str]:
             "dead": f"{dead:.0%} of the Gaussians are dead, fainter than half a grey level of 8 bits, since "
             f"the images are nearly black as they are read; {advice}."
         }
-    if (flat := flat_share(content)) > MOST_DEAD:
+    if (flat := flat_share(content)) > MOST_FLAT:
         return {
             "flat": f"{flat:.0%} of the crops are nearly flat, with a contrast (standard deviation) below "
             f"5 of 255 grey levels, and Gaussians become too narrow there; {advice}."

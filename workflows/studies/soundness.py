@@ -4,7 +4,7 @@
     python workflows/studies/soundness.py --images DIV2K --crops 400 --side 256  # full size
 
 The middle of each crop is enlarged to the crop's size. `dgp-mine` warns if more than MOST_SMOOTH of the crops
-with most detail have a sharpness below SMOOTH, more than MOST_DEAD of all crops a contrast below
+with most detail have a sharpness below SMOOTH, more than MOST_FLAT of all crops a contrast below
 FLAT_CONTRAST, or more than MOST_DEAD of the Gaussians are dead (dgp_mining/prior/soundness.py): this prints
 these shares.
 """
@@ -98,7 +98,7 @@ def main() -> None:
         judged.append([variant.name, f"{sharpness:.2f}", *shares, ", ".join(found)])
         rows.append(summarise(variant, fitted))
     print_rows(rows)
-    print("sharpness: median of the half of the crops with most detail, in which smooth crops are counted")
+    print("sharpness: median of the quarter of the crops with most detail, in which smooth crops are counted")
     print_table(["", "sharpness", "smooth", "flat", "dead", "warnings"], judged)
     write(options, rows, "")
 

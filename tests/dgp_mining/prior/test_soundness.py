@@ -87,8 +87,10 @@ def test_black_crops_do_not_hide_or_pretend_that_images_are_enlarged() -> None:
 def test_dead_gaussians_and_flat_crops_are_counted() -> None:
     assert mining_warnings(counts(30, dead=1990), content(30)) == {}
     assert mining_warnings(counts(30, dead=2520), content(30))["dead"].startswith("63% of the Gaussians")
-    flat = np.concatenate([content(30, contrast=0.001), content(10)])
-    assert mining_warnings(counts(40), flat)["flat"].startswith("75% of the crops")
+    flat = np.concatenate([content(32, contrast=0.001), content(8)])
+    assert mining_warnings(counts(40), flat)["flat"].startswith("80% of the crops")
+    assert mining_warnings(counts(36), flat[2:-2]).keys() == {"flat"}
+    assert mining_warnings(counts(32), flat[8:]) == {}
     assert mining_warnings(counts(40), content(40, contrast=0.021)) == {}
 
 
