@@ -104,8 +104,8 @@ def mine(
         if stop.asked:
             raise KeyboardInterrupt
         opened = begin()  # only now, so that a run that cannot start leaves nothing
-        if said := other_software(opened.path, opened.writers, opened.plan.names) if ahead.begun else "":
-            callback.on_message(said)
+        if ahead.other_software:
+            callback.on_message(ahead.other_software)
         task = Task(opened.address, os.path.abspath(images), fitter)
         queue = TaskQueue(
             task, opened.pending_chunks(), lambda chunk: PlannedChunk(chunk, tuple(opened.chunk_crops(chunk)))
@@ -144,11 +144,8 @@ class Ahead:
     """Chunks of the pending and the added crops."""
     deletes: bool = False
     """Whether it will delete the store first."""
-
-    @property
-    def begun(self) -> bool:
-        """Whether the store has results."""
-        return bool(self.done or self.failed)
+    other_software: str = ""
+    """A warning if other software has fitted the crops that are there."""
 
 
 def look_ahead(
@@ -180,7 +177,15 @@ def look_ahead(
     chunks = {*found.pending_chunks(), *again}
     pending = sum(found.part(chunk.part).length(chunk.number, chunk.first) for chunk in chunks)
     failed = 0 if retry_failed else int((found.status == FAILED).sum())
-    return Ahead(len(found) - pending - failed, failed, pending, missing, len(chunks) + added)
+    mixed = len(chunks) + added > 0 and pending < len(found)
+    return Ahead(
+        done=len(found) - pending - failed,
+        failed=failed,
+        pending=pending,
+        added=missing,
+        chunks=len(chunks) + added,
+        other_software=other_software(found.path, found.writers, found.plan.names) if mixed else "",
+    )
 
 
 def plan_run(

@@ -149,7 +149,8 @@ def ahead_text(store: str, ahead: Ahead) -> str:
         return f"{store} would be deleted first." if ahead.deletes else ""
     failed = f", {ahead.failed:,} failed" if ahead.failed else ""
     text = f"{store} has {count(crops, 'crop')}: {ahead.done:,} done{failed}, {ahead.pending:,} to fit"
-    return f"{text}; {ahead.added:,} would be added." if ahead.added else f"{text}."
+    text += f"; {ahead.added:,} would be added." if ahead.added else "."
+    return "\n".join(filter(None, [text, in_options(ahead.other_software)]))
 
 
 def estimate_text(estimated: Estimate, workers: int, settings: Settings) -> str:

@@ -19,7 +19,7 @@ from .layout import crop_arrays
 from .location import Location
 from .part import Part
 from .store import Store
-from .versions import record
+from .versions import deciding, differing, record
 
 BLOCK = 1024
 """Minimum number of crops read at a time: a few MB."""
@@ -53,6 +53,9 @@ def merge(
     if Store.exists(out):
         raise StoreError(f"{out} exists already: name another out=.")
     _check(sources)
+    names = {name for source in sources for name in source.plan.names}
+    if several := differing(deciding((writer for source in sources for writer in source.writers), names)):
+        callback.on_message(f"Different versions have fitted these stores: {'; '.join(several)}.")
     plan, origin, crop = _plan(sources)
     length = chunk_length(plan.crops, plan.settings.crop, plan.settings.iterations)
     room = sources[0].parts[0].extent.gaussians

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
 import zarr
+from zarr.errors import ContainsGroupError
 
 from ..retry import reason_of
 from .attributes import read_attributes, write_attributes
@@ -50,9 +52,9 @@ def write_root(place: Location, about: dict[str, Any]) -> None:
     Consolidated metadata of the store, if it has any, is renewed before, since a part that they lack is
     hidden from most readers of Zarr.
     """
-    zarr.open_group(place.open(), mode="a", zarr_format=3, use_consolidated=False, attributes=seal(about))
-    # For other readers of Zarr.
-    zarr.open_group((place / "parts").open(), mode="a", zarr_format=3, use_consolidated=False)
+    for group, attributes in ((place, seal(about)), (place / "parts", {})):  # parts: for readers of Zarr
+        with contextlib.suppress(ContainsGroupError):  # mode="a" fails if another run makes it just now
+            zarr.create_group(group.open(), zarr_format=3, attributes=attributes)
     if has_copy(place) or has_copy(place / "parts"):
         renew(outdated(place))
     write_attributes(place, about)

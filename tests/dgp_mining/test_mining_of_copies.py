@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dgp_mining import mining
 from dgp_mining.mining import mine
 from dgp_mining.planning import plan
 from dgp_mining.planning.settings import Settings
@@ -15,6 +16,12 @@ from dgp_mining.store.store import DONE, Chunk, Store
 from dgp_mining.store.summary import summarise
 
 SETTINGS = Settings(crop=32, max_crops=24)
+
+
+@pytest.fixture(autouse=True)
+def few_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing chunks is what takes time here."""
+    monkeypatch.setattr(mining, "chunk_length", lambda *arguments: 64)
 
 
 def test_a_store_that_mined_copies_before_they_were_noticed_is_resumed_and_not_changed(

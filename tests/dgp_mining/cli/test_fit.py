@@ -16,12 +16,14 @@ from dgp_mine import one_sentence, run
 from PIL import Image
 
 from dgp_mining import cli, mining
+from dgp_mining.fitting.generation import GENERATION
 from dgp_mining.fitting.recipes import RECIPES
 from dgp_mining.images.reading import TONES
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.condense import METHODS
 from dgp_mining.report.fitted_crops import fitted_crop
+from dgp_mining.store import versions
 from dgp_mining.store.store import Chunk, Store
 from dgp_mining.workers import dask_cluster
 
@@ -186,7 +188,7 @@ def test_a_dry_run_says_what_it_would_take_and_writes_nothing(photos: Path, tmp_
 
 
 def test_a_dry_run_says_what_the_store_has_and_refuses_what_a_run_would_refuse(
-    flat: Path, tmp_path: Path, script: Any
+    flat: Path, tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script.set({20: ["refuse"]})
     path = tmp_path / "a.zarr"
@@ -199,6 +201,9 @@ def test_a_dry_run_says_what_the_store_has_and_refuses_what_a_run_would_refuse(
     before = sorted(path.rglob("*"))
     said = run(*dry).stdout.splitlines()
     assert said[-2] == f"{path} has 8 crops: 6 done, 1 failed, 1 to fit; 2 would be added."
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "GENERATION", 99)
+        assert f"fitting {GENERATION}; here fitting 99): the crops to come may differ" in run(*dry).stdout
     assert said[-1].startswith("768 Gaussians; about ")
     assert "2 to fit; 2 would be added" in run(*dry, "--retry-failed").stdout
     assert f"{path} would be deleted first." in run(*dry, "--overwrite").stdout

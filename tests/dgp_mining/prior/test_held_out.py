@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dgp_mining import mining
 from dgp_mining.mining import mine
 from dgp_mining.planning import plan
 from dgp_mining.planning.settings import Settings
@@ -17,6 +18,12 @@ from dgp_mining.store.merge import merge
 from dgp_mining.store.store import Store
 
 SETTINGS = Settings(crop=32)
+
+
+@pytest.fixture(autouse=True)
+def few_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing chunks is what takes time here."""
+    monkeypatch.setattr(mining, "chunk_length", lambda *arguments: 64)
 
 
 def sides(store: Store) -> tuple[set[str], set[str]]:

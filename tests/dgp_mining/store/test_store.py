@@ -6,7 +6,9 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -243,6 +245,19 @@ def test_two_runs_that_begin_at_once_share_one_part(tmp_path: Path, plan: Plan) 
     )  # it has seen nothing of the first
     assert second.pending_chunks() == [chunk(first, 0), chunk(first, 2)]
     np.testing.assert_array_equal(second.at().results, first.at().results)
+
+
+def test_runs_that_make_a_store_at_the_same_moment_make_one(tmp_path: Path, plan: Plan) -> None:
+    for number in range(3):
+        path, together = tmp_path / f"{number}.zarr", threading.Barrier(3)
+
+        def make(path: Path = path, together: threading.Barrier = together) -> Store:
+            together.wait()
+            return Store.create(path, plan, chunk=4, gaussians=60)
+
+        with ThreadPoolExecutor(3) as pool:
+            made = [done.result() for done in [pool.submit(make) for _ in range(3)]]
+        assert {store.parts[0].name for store in made} == {Store.open(path).parts[0].name}
 
 
 def test_a_run_whose_store_was_begun_anew_writes_nothing_into_it(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dgp_mining.callbacks import Callback
+from dgp_mining.fitting.generation import GENERATION
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary
@@ -125,7 +126,11 @@ def test_fits_of_other_code_make_another_prior_and_a_merged_store_names_all(
     fingerprints = [build_dictionary(path, size=8).metadata["fingerprint"]]
     other["fitting"] = "7"
     mine(flat, tmp_path / "b.zarr", SETTINGS, scheduler="sync", fitter=fitter)
-    merged = merge([path, tmp_path / "b.zarr"], tmp_path / "c.zarr")
+    messages = Messages()
+    merged = merge([path, tmp_path / "b.zarr"], tmp_path / "c.zarr", callback=messages)
+    (said,) = messages.said
+    assert said.startswith("Different versions have fitted these stores: since 20")
+    assert f"fitting {GENERATION}; since 2031-05-06 07:08 UTC fitting 7" in said
     assert len(merged.writers) == 2
     for store in (tmp_path / "b.zarr", merged.path):
         fingerprints.append(build_dictionary(store, size=8).metadata["fingerprint"])
