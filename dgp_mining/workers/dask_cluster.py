@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dask
-from distributed import Client, Nanny, Scheduler, SpecCluster, Worker, WorkerPlugin
+from distributed import Client, Nanny, Scheduler, SpecCluster, Status
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
@@ -21,23 +24,29 @@ CONNECT_SECONDS = 10
 
 LOOPBACK = "127.0.0.1"
 
+LOST_SECONDS = 30.0
+"""Seconds that a local worker may have no process before it is started anew."""
 
-class Preparation(WorkerPlugin):
-    """Calls a function on each worker before its first task."""
 
-    def __init__(self, prepare: Callable[[], None]) -> None:
-        self.prepare = prepare
+@dataclass(frozen=True)
+class Cluster:
+    """A client of a cluster."""
 
-    def setup(self, worker: Worker) -> None:
-        self.prepare()
+    client: Client
+    local: bool = False
+    """Whether this process has started the workers."""
+    regain: Callable[[], None] = lambda: None
+    """Starts workers that are lost for good, if this process has started them."""
 
 
 @contextmanager
-def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
-    """Yield a client of a cluster on loopback, with one worker process for each environment.
+def local_cluster(
+    environments: Sequence[dict[str, str]], notify: Callable[[str], None] = lambda sentence: None
+) -> Iterator[Cluster]:
+    """Yield a cluster on loopback, with one worker process for each environment.
 
     `environments` are environment variables of the workers. Each worker has one thread, is restarted if it
-    dies, and ends with this process.
+    dies, and ends with this process. `notify` is called with messages for the user.
     """
     options: dict[str, Any] = {
         "nthreads": 1,
@@ -55,21 +64,51 @@ def local_cluster(environments: Sequence[dict[str, str]]) -> Iterator[Client]:
         # Without this address, dask's web server would listen on all interfaces.
         "options": {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"},
     }
-    # A worker holds only the task that it is running.
     with (
-        dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
+        # Dask gives a worker up for good if it does not come back in time, which is 15 s by default: less
+        # than imports may take (findings/dask-lost-worker-timeout.sh).
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
         silence_logging_cmgr(logging.CRITICAL),
     ):
         with signals_blocked():
             cluster = SpecCluster(workers=workers, scheduler=scheduler, name="dgp-mine")
         with cluster, Client(cluster, set_as_default=False) as client:
-            yield client
+            yield Cluster(client, local=True, regain=Regain(cluster, notify))
+
+
+class Regain:
+    """Starts the workers of a local cluster that Dask has lost: their nanny has ended or restarts nothing."""
+
+    def __init__(self, cluster: SpecCluster, notify: Callable[[str], None]) -> None:
+        self.cluster, self.notify = cluster, notify
+        self.missed: dict[int, float] = {}
+        self.closing: list[asyncio.Future[Any]] = []
+
+    def __call__(self) -> None:
+        """Look, and start what is missing for LOST_SECONDS."""
+        now = time.monotonic()
+        for number in list(self.cluster.worker_spec):
+            nanny = self.cluster.workers.get(number)
+            if nanny is not None and nanny.is_alive() and nanny.status not in (Status.closed, Status.failed):
+                self.missed.pop(number, None)
+            elif now - self.missed.setdefault(number, now) > LOST_SECONDS:
+                self.missed[number] = now
+                self.notify(f"Worker {number} was lost and is started again.")
+                self.cluster.sync(self._replace, number, callback_timeout=LOST_SECONDS)
+
+    async def _replace(self, number: int) -> None:
+        nanny = self.cluster.workers.pop(number, None)
+        if nanny is not None:
+            self.closing.append(asyncio.ensure_future(nanny.close()))
+        self.cluster.scale(
+            len(self.cluster.worker_spec)
+        )  # starts those of the specification that are missing
 
 
 @contextmanager
 def existing_cluster(
     address: str, ca: str | None = None, cert: str | None = None, key: str | None = None
-) -> Iterator[Client]:
+) -> Iterator[Cluster]:
     """Yield a client of the scheduler at `address`.
 
     For tls://..., `ca`, `cert` and `key` are PEM files, by default those of Dask's configuration. Raises
@@ -84,7 +123,7 @@ def existing_cluster(
                 f"No Dask scheduler answers at {address}: start one or use scheduler='local'."
             ) from error
         with client:
-            yield client
+            yield Cluster(client)
 
 
 def _security(address: str, ca: str | None, cert: str | None, key: str | None) -> Security | None:

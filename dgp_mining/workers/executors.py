@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from queue import Empty, SimpleQueue
+from contextlib import AbstractContextManager, contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..retry import RunError
@@ -19,8 +18,7 @@ from ..signals import Stop
 from .gpus import visible_gpus
 
 if TYPE_CHECKING:
-    from dask.typing import Key
-    from distributed import Client, Future
+    from .dask_cluster import Cluster
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -41,23 +39,13 @@ class Executor(Protocol):
         ...
 
 
-WINDOW = 3
-"""Tasks in flight per worker. If all were queued at once, one dying worker would mark hundreds of them as
-suspicious."""
-
-POLL_SECONDS = 0.5
-"""Seconds between two polls of the cluster while no task ends."""
-
-PATIENCE_SECONDS = 10.0
-"""Seconds without any worker before a message: a dead worker is soon replaced."""
-
-
 @contextmanager
 def open_executor(
     scheduler: str = "local",
     workers: int | None = None,
     *,
     prepare: Callable[[], None] = lambda: None,
+    need: Callable[[Any], int] = lambda task: 0,
     tls: tuple[str | None, str | None, str | None] = (None, None, None),
     notify: Callable[[str], None] = lambda sentence: None,
 ) -> Iterator[Executor]:
@@ -68,24 +56,27 @@ def open_executor(
             visible GPU), or the address of a Dask scheduler, tcp://... or tls://...; if that has no workers,
             the run waits for some.
         workers: number of single-threaded processes of a local cluster; default: one per core or GPU.
-        prepare: called on every worker before its first task, also on workers that join later.
+        prepare: called on every worker before its first task, also on workers that join later. A worker on
+            which it fails is not used.
+        need: returns the memory that a worker needs for a task, bytes; workers with a lower limit do not get
+            it.
         tls: PEM files for tls://...: certificate authority, certificate, key; default: Dask's configuration.
         notify: called with messages for the user.
 
-    Raises RunError if there is no GPU, no scheduler answers, or a worker cannot be prepared.
+    Raises RunError if there is no GPU or no scheduler answers; running does so if no worker can be prepared.
     """
     if scheduler == "sync":
         prepare()
         yield _run_here
         return
-    with _cluster(scheduler, workers, tls) as client, _prepared(client, prepare):
-        if client.dashboard_link and importlib.util.find_spec("bokeh"):
-            notify(f"Dashboard: {client.dashboard_link}")
+    with _cluster(scheduler, workers, tls, notify) as cluster:
+        if cluster.client.dashboard_link and importlib.util.find_spec("bokeh"):
+            notify(f"Dashboard: {cluster.client.dashboard_link}")
 
         def run(
             function: Callable[[Task], Result], next_task: Callable[[int], Task | None], stop: Stop
         ) -> Iterator[tuple[Task, Result | None]]:
-            return _run_on(client, notify, function, next_task, stop)
+            return _run_on(cluster, notify, prepare, need, function, next_task, stop)
 
         yield run
 
@@ -127,12 +118,15 @@ def available_cores() -> int:
 
 
 def _cluster(
-    scheduler: str, workers: int | None, tls: tuple[str | None, str | None, str | None]
-) -> AbstractContextManager[Client]:
+    scheduler: str,
+    workers: int | None,
+    tls: tuple[str | None, str | None, str | None],
+    notify: Callable[[str], None],
+) -> AbstractContextManager[Cluster]:
     from .dask_cluster import existing_cluster, local_cluster
 
     if scheduler == "local":
-        return local_cluster([{}] * (workers or default_workers(scheduler)))
+        return local_cluster([{}] * (workers or default_workers(scheduler)), notify)
     if scheduler != "gpu":
         return existing_cluster(scheduler, *tls)
     if not (gpus := visible_gpus()):
@@ -140,28 +134,7 @@ def _cluster(
             "No GPU is visible here (CUDA_VISIBLE_DEVICES, nvidia-smi -L): use scheduler='local', or a "
             "machine with an NVIDIA GPU."
         )
-    return local_cluster([{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:workers]])
-
-
-@contextmanager
-def _prepared(client: Client, prepare: Callable[[], None]) -> Iterator[None]:
-    from .dask_cluster import Preparation
-
-    name = f"dgp-mine-{client.id}"
-    try:
-        client.register_plugin(Preparation(prepare), name=name)
-    except RunError:
-        raise
-    except Exception as error:
-        raise RunError(
-            f"A worker cannot be prepared ({error}): install the same dgp-mining there."
-        ) from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # the scheduler is gone
-            if client.status == "running":
-                client.unregister_worker_plugin(name)
+    return local_cluster([{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:workers]], notify)
 
 
 # --- running ------------------------------------------------------------------------------------------------
@@ -175,105 +148,22 @@ def _run_here(
 
 
 def _run_on(
-    client: Client,
+    cluster: Cluster,
     notify: Callable[[str], None],
+    prepare: Callable[[], None],
+    need: Callable[[Task], int],
     function: Callable[[Task], Result],
     next_task: Callable[[int], Task | None],
     stop: Stop,
 ) -> Iterator[tuple[Task, Result | None]]:
-    """Keep a window of tasks submitted. After a failure or a stop, wait for the tasks in progress."""
-    from distributed import KilledWorker
+    import dask
 
-    ended: SimpleQueue[Future[Any]] = SimpleQueue()
-    running: dict[Key, tuple[Future[Any], Task]] = {}
-    watch = _Watch(client, notify)
-    failure: Exception | None = None
-    while True:
-        workers = watch.workers()
-        if stop.asked or failure:
-            _withdraw(client, running)
-        else:
-            while len(running) < WINDOW * workers and (task := next_task(workers)) is not None:
-                future = client.submit(function, task, pure=False)
-                running[future.key] = future, task
-                future.add_done_callback(ended.put)
-        if not running:
-            break
-        try:
-            future, task = running.pop(ended.get(timeout=POLL_SECONDS).key)
-        except (Empty, KeyError):  # nothing has ended but withdrawn tasks
-            continue
-        if future.cancelled():
-            raise _lost(client)
-        try:
-            result = future.result()
-        except KilledWorker:
-            result = None
-        except Exception as error:
-            failure = failure or error
-            continue
-        yield task, result
-    if failure:
-        raise failure
+    from .dispatch import Dispatch
+    from .pool import WorkerPool
 
-
-def _withdraw(client: Client, running: dict[Key, tuple[Future[Any], Any]]) -> None:
-    """Cancel the tasks that no worker has started."""
-    begun = {key for keys in _ask(client, client.processing).values() for key in keys}
-    for key, (future, _) in list(running.items()):
-        if key not in begun and future.status == "pending":
-            del running[key]
-            future.cancel()
-
-
-class _Watch:
-    """Counts the workers, which come and go, and sends a message if there are none."""
-
-    def __init__(self, client: Client, notify: Callable[[str], None]) -> None:
-        self.client, self.notify = client, notify
-        self.count = 0
-        self.looked = -POLL_SECONDS
-        self.seen = time.monotonic()
-        self.missed = False
-
-    def workers(self) -> int:
-        """Return the number of workers, but at least 1, so that a task is waiting when a worker comes.
-
-        Raises RunError if the scheduler is gone.
-        """
-        now = time.monotonic()
-        if now - self.looked < POLL_SECONDS:
-            return max(1, self.count)
-        if self.client.status != "running":
-            raise _lost(self.client)
-        self.looked, self.count = now, len(_ask(self.client, self.client.nthreads))
-        if self.count:
-            self.seen = now
-            if self.missed:
-                self.notify("Workers have joined; continuing.")
-        elif not self.missed and now - self.seen > PATIENCE_SECONDS:
-            address = _address(self.client)
-            self.notify(
-                f"There are no workers at {address}: waiting for 'dask worker {address} --nthreads 1'. "
-                "Ctrl-C ends."
-            )
-        self.missed = now - self.seen > PATIENCE_SECONDS
-        return max(1, self.count)
-
-
-def _ask(client: Client, question: Callable[[], Any]) -> Any:
-    """Ask the scheduler. Raises RunError if it no longer answers."""
-    try:
-        return question()
-    except OSError as error:
-        raise _lost(client) from error
-
-
-def _lost(client: Client) -> RunError:
-    return RunError(
-        f"The scheduler at {_address(client)} is gone: start it again, then repeat the command to continue."
+    ended: SimpleQueue[Any] = SimpleQueue()
+    pool: WorkerPool[Task] = WorkerPool(
+        cluster.client, notify, prepare, ended.put, local=cluster.local, regain=cluster.regain
     )
-
-
-def _address(client: Client) -> str:
-    return str(client.scheduler.address) if client.scheduler else "its address"
+    deaths = int(dask.config.get("distributed.scheduler.allowed-failures", 3))
+    yield from Dispatch(cluster.client, pool, ended, function, next_task, need, deaths).run(stop)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,56 +15,10 @@ from distributed.security import Security
 
 from dgp_mining.retry import RunError
 from dgp_mining.signals import Stop
-from dgp_mining.workers import executors
+from dgp_mining.workers import pool
 from dgp_mining.workers.executors import open_executor
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts 'dask scheduler' or 'dask worker' as processes, which end with the test."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def run(*arguments: str) -> subprocess.Popen[bytes]:
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "dask", *arguments, "--no-dashboard"],
-                cwd=tmp_path,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
-        )
-        return started[-1]
-
-    yield run
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds, for a limited time."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def answers(address: str) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0
-
-
-@pytest.fixture
-def scheduler(start: Start) -> tuple[str, subprocess.Popen[bytes]]:
-    """A scheduler's address and process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-    process = start("scheduler", "--host", address)
-    until(lambda: answers(address))
-    return address, process
 
 
 def worker(address: str) -> list[str]:
@@ -90,9 +42,12 @@ def wait_for_worker(address: str) -> None:
 
 
 def test_a_run_waits_for_workers_that_have_gone_and_goes_on_with_others(
-    scheduler: tuple[str, object], start: Start, monkeypatch: pytest.MonkeyPatch
+    scheduler: tuple[str, object],
+    start: Start,
+    until: Callable[[Callable[[], bool]], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(executors, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(pool, "PATIENCE_SECONDS", 0.2)
     address, _ = scheduler
     said: list[str] = []
     first = start(*worker(address))
@@ -101,7 +56,7 @@ def test_a_run_waits_for_workers_that_have_gone_and_goes_on_with_others(
 
     def replace_when_missed() -> None:
         try:
-            until(lambda: bool(said))
+            until(lambda: len(said) == 2)
         finally:  # without it the run below would wait for ever
             start(*worker(address))
 
@@ -112,8 +67,9 @@ def test_a_run_waits_for_workers_that_have_gone_and_goes_on_with_others(
                 first.kill()
                 threading.Thread(target=replace_when_missed, daemon=True).start()
     assert sorted(done) == list(range(1, 31))
-    assert said[0].startswith(f"There are no workers at {address}: waiting for 'dask worker")
-    assert said[1:] == ["Workers have joined; continuing."]
+    assert re.fullmatch(r"Worker tcp://\S+ died \(.*\); its task runs again\.", said[0])
+    assert said[1].startswith(f"There are no workers at {address}: waiting for 'dask worker")
+    assert said[2:] == ["Workers have joined; continuing."]
 
 
 def test_a_scheduler_that_is_gone_is_one_sentence(

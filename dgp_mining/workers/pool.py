@@ -1,0 +1,308 @@
+"""The workers of a Dask cluster during a run: who can take tasks, and what is said of those who cannot."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as WaitedTooLong
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..retry import RunError, reason_of
+from .attendance import Greeting, greet, installed_versions
+from .departures import Departure, departure_of
+from .health import Silence, WorkerState, ailment_of, differences, gigabytes, too_small
+
+if TYPE_CHECKING:
+    from dask.typing import Key
+    from distributed import Client, Future
+
+Task = TypeVar("Task")
+
+PATIENCE_SECONDS = 10.0
+"""Seconds without any working worker before a message: a dead worker is soon replaced."""
+
+REMIND_SECONDS = 600.0
+"""Seconds until the same message about the same worker, or about there being none, is repeated."""
+
+ANSWER_SECONDS = 10.0
+"""Seconds to wait for an answer of the scheduler."""
+
+DEATHS_IN_PREPARATION = 3
+"""Workers that have died while they prepared, without any that is prepared, before a local run ends."""
+
+
+@dataclass(eq=False)
+class Job(Generic[Task]):
+    """A task, with what has happened to it."""
+
+    task: Task
+    need: int = 0
+    """Memory that it takes, bytes."""
+    deaths: int = 0
+    """Workers that have died while it ran."""
+    stalls: int = 0
+    """Workers that were given up while it ran."""
+    future: Future[Any] | None = None
+
+    def withdraw(self) -> None:
+        """Let the scheduler forget it."""
+        if self.future is not None:
+            self.future.release()
+            self.future = None
+
+
+@dataclass(eq=False)
+class Seat(Generic[Task]):
+    """One worker, from its first sight until it leaves."""
+
+    state: WorkerState
+    greeting: Future[Greeting] | None = None
+    prepared: bool = False
+    refused: str = ""
+    """Why it cannot be prepared; such a worker is not used."""
+    ailment: str = ""
+    """What keeps it from taking tasks."""
+    silence: Silence = field(default_factory=Silence)
+    jobs: list[Job[Task]] = field(default_factory=list)
+
+    @property
+    def working(self) -> bool:
+        """Whether it can take tasks."""
+        return self.prepared and not self.ailment and self.state.status == "running"
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it can take one more task."""
+        return self.working and len(self.jobs) < self.state.threads
+
+    def takes(self, job: Job[Task]) -> bool:
+        """Whether it can take this one now. A task during which a worker has died runs alone."""
+        alone = bool(job.deaths or any(other.deaths for other in self.jobs))
+        return self.has_room and not (alone and self.jobs) and job.need <= self.state.capacity
+
+    def stranded(self) -> list[Job[Task]]:
+        """Return the jobs that make no progress here; a paused worker finishes what it has begun."""
+        idle = self.state.status == "paused" and not self.state.executing
+        return list(self.jobs) if self.ailment and (idle or self.state.status != "paused") else []
+
+
+class WorkerPool(Generic[Task]):
+    """Watches the workers of a cluster, prepares each when it is met, and says what is wrong with them."""
+
+    def __init__(
+        self,
+        client: Client,
+        notify: Callable[[str], None],
+        prepare: Callable[[], None],
+        ended: Callable[[Future[Any]], None],
+        *,
+        local: bool = False,
+        regain: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`ended` is called, in another thread, with every greeting that has ended.
+
+        `local`: whether this process has started the workers; `regain` starts those that are lost.
+        """
+        self.client, self.notify, self.prepare, self.ended = client, notify, prepare, ended
+        self.local, self.regain = local, regain
+        self.seats: dict[str, Seat[Task]] = {}
+        self.versions = installed_versions()
+        self.told: dict[tuple[str, str], float] = {}
+        self.oom_kills: dict[str, int] = {}
+        self.died_preparing = 0
+        self.worked = time.monotonic()
+        self.reminded: float | None = None
+        self.answers = True
+
+    def working(self) -> list[Seat[Task]]:
+        """Return the workers that can take tasks."""
+        return [seat for seat in self.seats.values() if seat.working]
+
+    @property
+    def threads(self) -> int:
+        """Tasks that the working workers run at a time."""
+        return sum(seat.state.threads for seat in self.working())
+
+    def look(self) -> list[tuple[Seat[Task], Departure]]:
+        """Look at all workers; return those that have left, and how.
+
+        Raises RunError if the scheduler is gone.
+        """
+        states = self._states()
+        if states is None:
+            return []
+        now = time.monotonic()
+        left = [
+            self.seats.pop(seat.state.address)
+            for seat in list(self.seats.values())
+            if (state := states.get(seat.state.address)) is None or state.folder != seat.state.folder
+        ]
+        departures = [(seat, self._departed(seat)) for seat in left]
+        for address, state in states.items():
+            seat = self.seats.get(address)
+            if seat is None:
+                seat = self.seats[address] = Seat(state)
+                self._greet(seat)
+            seat.state = state
+            self._examine(seat, seat.silence.look(state.heard, now), len(states))
+        self.regain()
+        self._say_whether_any_works(now)
+        return departures
+
+    def greeted(self, key: Key) -> bool:
+        """Take note of a greeting that has ended; return whether `key` is one's."""
+        for seat in self.seats.values():
+            if seat.greeting is not None and seat.greeting.key == key:
+                future, seat.greeting = seat.greeting, None
+                try:
+                    self._prepared(seat, future.result(timeout=ANSWER_SECONDS))
+                except (WaitedTooLong, OSError):
+                    self._greet(seat)
+                except Exception as error:
+                    self._refused(seat, error)
+                return True
+        return False
+
+    def pass_over(self, seat: Seat[Task], need: int) -> None:
+        """Say that a task needs more memory than a worker may take."""
+        self._tell(seat, "memory", too_small(seat.state, need))
+
+    def _states(self) -> dict[str, WorkerState] | None:
+        """Ask the scheduler for its workers; None if it does not answer."""
+        if self.client.status != "running":
+            raise lost(self.client)
+        try:
+            scheduler: Any = self.client.scheduler
+            identity = self.client.sync(scheduler.identity, n_workers=-1, callback_timeout=ANSWER_SECONDS)
+        except (TimeoutError, WaitedTooLong):
+            if self.answers:
+                self.notify(
+                    f"The scheduler at {address_of(self.client)} does not answer: the run waits for it. "
+                    "Ctrl-C ends."
+                )
+            self.answers = False
+            return None
+        except OSError as error:
+            raise lost(self.client) from error
+        if not self.answers:
+            self.notify("The scheduler answers again; continuing.")
+        self.answers = True
+        return {address: WorkerState.read(address, found) for address, found in identity["workers"].items()}
+
+    def _greet(self, seat: Seat[Task]) -> None:
+        seat.greeting = self.client.submit(
+            greet, self.prepare, pure=False, workers=[seat.state.address], allow_other_workers=False
+        )
+        seat.greeting.add_done_callback(self.ended)
+
+    def _prepared(self, seat: Seat[Task], greeting: Greeting) -> None:
+        seat.prepared = True
+        for sentence in differences(seat.state, greeting, self.versions):
+            self._tell(seat, "differences", sentence)
+        host = seat.state.address.rpartition(":")[0]
+        if self.oom_kills.setdefault(host, greeting.oom_kills) < greeting.oom_kills:
+            self.notify(
+                f"The machine of worker {seat.state.name} was short of memory and has "
+                f"ended {greeting.oom_kills - self.oom_kills[host]} processes: start fewer workers there."
+            )
+            self.oom_kills[host] = greeting.oom_kills
+
+    def _refused(self, seat: Seat[Task], error: Exception) -> None:
+        """Say why a worker is not used. Raises RunError if there is no other."""
+        if isinstance(error, RunError):
+            seat.refused = f"{seat.state.title} is not used: {error}"
+        else:
+            reason = f"cannot be prepared ({reason_of(error)}): install the same dgp-mining there."
+            seat.refused = f"{seat.state.title} {reason}"
+        if all(other.refused for other in self.seats.values()):
+            raise RunError(str(error) if isinstance(error, RunError) else seat.refused) from error
+        self._tell(seat, "refused", seat.refused)
+
+    def _examine(self, seat: Seat[Task], silent: float, workers: int) -> None:
+        before, seat.ailment = seat.ailment, ailment_of(seat.state, silent, seat.prepared, workers)
+        if seat.ailment and not before:
+            self._tell(seat, "ailment", seat.ailment)
+        elif before and not seat.ailment:
+            self._tell(seat, "well", f"{seat.state.title} works again.")
+
+    def _departed(self, seat: Seat[Task]) -> Departure:
+        try:
+            departure = departure_of(self.client, seat.state.address)
+        except OSError as error:
+            raise lost(self.client) from error
+        preparing = seat.greeting is not None
+        if seat.greeting is not None:
+            seat.greeting.release()
+        what = f"{seat.state.title} {departure.value}"
+        if departure.by_task:
+            used = f"at its last heartbeat it took {gigabytes(seat.state.memory)}"
+            limit = f" of its limit of {gigabytes(seat.state.limit)}" if seat.state.limit else ""
+            cause = (
+                "; memory is the likely cause" if seat.state.memory > 0.7 * (seat.state.limit or 1e99) else ""
+            )
+            what += f"{' while it prepared' if preparing else ''} ({used}{limit}{cause})"
+        self.died_preparing += preparing and departure.by_task
+        if any(other.prepared for other in self.seats.values()):
+            self.died_preparing = 0
+        if self.local and self.died_preparing >= DEATHS_IN_PREPARATION:
+            raise RunError(
+                f"{what}, as did others before: the machine may be short of memory; take fewer workers=."
+            )
+        if seat.jobs or departure.by_task:
+            self._tell(seat, "left", f"{what}{'; its task runs again.' if seat.jobs else '.'}")
+        return departure
+
+    def _tell(self, seat: Seat[Task], about: str, sentence: str) -> None:
+        """Say something about a worker, unless the same was said of it (or its predecessor) lately."""
+        now, key = time.monotonic(), (seat.state.name, about)
+        if now - self.told.get(key, -REMIND_SECONDS) >= REMIND_SECONDS:
+            self.told[key] = now
+            self.notify(sentence)
+
+    def _say_whether_any_works(self, now: float) -> None:
+        if any(seat.working for seat in self.seats.values()):
+            self.worked = now
+            if self.reminded is not None:
+                self.notify("Workers have joined; continuing.")
+            self.reminded = None
+            return
+        waited = now - self.worked
+        hopeless = self.seats and all(seat.ailment or seat.refused for seat in self.seats.values())
+        if not hopeless and waited < PATIENCE_SECONDS:
+            return
+        if self.reminded is not None and now - self.reminded < REMIND_SECONDS:
+            return
+        self.reminded = now
+        address = address_of(self.client)
+        self.notify(
+            f"No worker at {address} can take tasks ({self._census()}): the run waits, and goes on by itself "
+            "as soon as one can. Ctrl-C ends."
+            if self.seats
+            else f"There are no workers at {address}: waiting for 'dask worker {address} --nthreads 1'. "
+            "Ctrl-C ends."
+        )
+
+    def _census(self) -> str:
+        words: Counter[str] = Counter()
+        for seat in self.seats.values():
+            if seat.refused:
+                words["refused"] += 1
+            elif seat.ailment:
+                words["paused" if seat.state.status == "paused" else "without heartbeat"] += 1
+            else:
+                words["leaving" if seat.prepared else "preparing"] += 1
+        return ", ".join(f"{count} {word}" for word, count in words.items())
+
+
+def lost(client: Client) -> RunError:
+    """Return the error that says that the scheduler is gone."""
+    return RunError(
+        f"The scheduler at {address_of(client)} is gone: start it again, then repeat the command to continue."
+    )
+
+
+def address_of(client: Client) -> str:
+    """Return the scheduler's address, to be put into a sentence."""
+    return str(client.scheduler.address) if client.scheduler else "its address"

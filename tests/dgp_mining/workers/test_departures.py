@@ -1,0 +1,98 @@
+"""A worker that was told to stop is told apart from one that died, by what the scheduler has logged of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import dask
+import psutil
+import pytest
+
+from dgp_mining.signals import Stop
+from dgp_mining.workers.attendance import GOODBYE
+from dgp_mining.workers.departures import Departure, classify
+from dgp_mining.workers.executors import open_executor
+
+REMOVED = {"action": "remove-worker", "expected": False, "stimulus_id": "handle-worker-cleanup-1"}
+
+
+@pytest.mark.parametrize(
+    ("events", "over_limit", "departure"),
+    [
+        ([REMOVED], False, Departure.ABRUPT),
+        ([{"action": "closing-worker", "reason": "signal-15"}, REMOVED], False, Departure.POLITE),
+        ([{"action": GOODBYE}, REMOVED], False, Departure.POLITE),
+        ([{**REMOVED, "expected": True}], False, Departure.POLITE),
+        ([{**REMOVED, "stimulus_id": "check-worker-ttl-1"}], False, Departure.SILENT),
+        ([{"action": GOODBYE}, REMOVED], True, Departure.MEMORY),
+        # The same address, a worker later.
+        ([{"action": "closing-worker"}, REMOVED, {"action": "add-worker"}, REMOVED], False, Departure.ABRUPT),
+        (["what other clients log", REMOVED], False, Departure.ABRUPT),
+    ],
+)
+def test_how_a_worker_has_left_is_read_from_its_events(
+    events: list[object], over_limit: bool, departure: Departure
+) -> None:
+    assert classify(events, over_limit) == departure
+
+
+def terminate(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+
+
+def terminate_group(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGTERM)  # as SLURM does
+
+
+def kill_child(process: subprocess.Popen[bytes]) -> None:
+    for child in psutil.Process(process.pid).children():
+        child.kill()
+
+
+ENDS = ((["--no-nanny"], terminate), ([], terminate), ([], terminate_group), ([], kill_child))
+"""Options of workers, and how each ends during a task; only the last one dies."""
+
+
+@pytest.mark.slow
+def test_a_task_is_given_up_only_if_its_worker_died(
+    scheduler: tuple[str, object],
+    start: Callable[..., subprocess.Popen[bytes]],
+    until: Callable[[Callable[[], bool]], None],
+    tmp_path: Path,
+) -> None:
+    """The client gives a task up when one worker has died of it; the scheduler would suspect all of these."""
+    address, _ = scheduler
+
+    def first_hangs(task: int) -> int:
+        begun = tmp_path / str(task)
+        if not begun.exists():
+            begun.touch()
+            time.sleep(30)
+        return task
+
+    def end_each() -> None:
+        for task, (options, end) in enumerate(ENDS, start=1):
+            process = start("worker", address, "--nthreads", "1", "--memory-limit", "0", *options)
+            until((tmp_path / str(task)).exists)
+            end(process)
+
+    said: list[str] = []
+    tasks = iter(range(1, 5))
+    ender = threading.Thread(target=end_each, daemon=True)
+    ender.start()
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        open_executor(address, notify=said.append) as run,
+    ):
+        ends = list(run(first_hangs, lambda workers: next(tasks, None), Stop()))
+    assert ends == [(1, 1), (2, 2), (3, 3), (4, None)]
+    left = [sentence for sentence in said if "its task runs again" in sentence]
+    assert [" stopped; " in sentence for sentence in left] == [True, True, True, False]
+    assert re.search(r" died \(at its last heartbeat it took 0\.\d\d GB\)", left[3])
