@@ -24,6 +24,7 @@ from .store.mined_images import mined_before
 from .store.store import Store
 from .store.versions import other_software
 from .workers.executors import check_executor, default_workers, open_executor
+from .workers.memory import TaskMemory
 from .workers.messages import PlannedChunk, Task
 from .workers.scheduling import TaskQueue
 from .workers.worker import FITTERS, fit_task, prepare_worker
@@ -99,7 +100,9 @@ def mine(
     failures: list[str] = []
     with (
         stop_at_signals(callback.on_message, FINISHING) as stop,
-        open_executor(scheduler, workers, prepare=prepare, tls=tls, notify=callback.on_message) as run,
+        open_executor(
+            scheduler, workers, prepare=prepare, need=TaskMemory(plan), tls=tls, notify=callback.on_message
+        ) as run,
     ):
         if stop.asked:
             raise KeyboardInterrupt

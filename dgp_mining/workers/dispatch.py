@@ -12,22 +12,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..signals import Stop
 from .attendance import attended
-from .pool import ANSWER_SECONDS, Job, Seat, WorkerPool, lost
+from .pool import ANSWER_SECONDS, POLL_SECONDS, Job, Seat, WorkerPool, lost
 
 if TYPE_CHECKING:
     from dask.typing import Key
-    from distributed import Client, Future
+    from distributed import Future
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-POLL_SECONDS = 0.5
-"""Seconds between two looks at the workers, plus a hundredth for each worker."""
 
 HELD = 16
 """Tasks that may wait for a worker with more memory, so that others go on with the next ones."""
@@ -44,16 +41,14 @@ class Dispatch(Generic[Task, Result]):
 
     def __init__(
         self,
-        client: Client,
         pool: WorkerPool[Task],
-        ended: SimpleQueue[Future[Any]],
         function: Callable[[Task], Result],
         next_task: Callable[[int], Task | None],
         need: Callable[[Task], int],
         deaths: int,
     ) -> None:
         """`need`: memory of a task, bytes; `deaths`: workers that it may kill before it is given up."""
-        self.client, self.pool, self.ended = client, pool, ended
+        self.client, self.pool = pool.client, pool
         self.function, self.next_task, self.need, self.deaths = function, next_task, need, deaths
         self.name = getattr(function, "__name__", "task")
         self.waiting: deque[Job[Task]] = deque()
@@ -61,6 +56,8 @@ class Dispatch(Generic[Task, Result]):
         self.given_up: deque[Job[Task]] = deque()
         self.demand: list[Future[Any]] = []
         self.failure: Exception | None = None
+        for seat in pool.seats.values():
+            seat.jobs.clear()  # of a run that was given up
 
     def run(self, stop: Stop) -> Iterator[tuple[Task, Result | None]]:
         """Give tasks to workers and yield them as they end; after a failure or a stop, only those begun."""
@@ -77,7 +74,7 @@ class Dispatch(Generic[Task, Result]):
             if self._over(ending):
                 break
             with suppress(Empty):
-                yield from self._end(self.ended.get(timeout=max(0.0, due - time.monotonic())))
+                yield from self._end(self.pool.ended.get(timeout=max(0.0, due - time.monotonic())))
         if self.failure:
             raise self.failure
 
@@ -107,7 +104,7 @@ class Dispatch(Generic[Task, Result]):
             if seat.takes(job):
                 self.waiting.remove(job)
                 return job
-            self._pass_over(job, seat)
+            self.pool.pass_over(seat, job)
         for other in self.pool.seats.values():
             for job in other.stranded():
                 if seat.takes(job):
@@ -119,13 +116,9 @@ class Dispatch(Generic[Task, Result]):
         while len(self.waiting) < HELD and (new := self._draw()) is not None:
             if seat.takes(new):
                 return new
-            self._pass_over(new, seat)
+            self.pool.pass_over(seat, new)
             self.waiting.append(new)
         return None
-
-    def _pass_over(self, job: Job[Task], seat: Seat[Task]) -> None:
-        if job.need > seat.state.capacity:
-            self.pool.pass_over(seat, job.need)
 
     def _is_reserved(self, seat: Seat[Task]) -> bool:
         """Whether a worker with several threads must first become idle, for a job that has to run alone."""
@@ -148,7 +141,7 @@ class Dispatch(Generic[Task, Result]):
         )
         self.running[job.future.key] = seat, job
         seat.jobs.append(job)
-        job.future.add_done_callback(self.ended.put)
+        job.future.add_done_callback(self.pool.ended.put)
 
     def _ask_for_workers(self) -> None:
         """Let as many tasks wait as there are threads, so that adaptive clusters start more workers."""

@@ -10,7 +10,6 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..retry import RunError
@@ -19,6 +18,7 @@ from .gpus import visible_gpus
 
 if TYPE_CHECKING:
     from .dask_cluster import Cluster
+    from .pool import WorkerPool
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -63,7 +63,7 @@ def open_executor(
         tls: PEM files for tls://...: certificate authority, certificate, key; default: Dask's configuration.
         notify: called with messages for the user.
 
-    Raises RunError if there is no GPU or no scheduler answers; running does so if no worker can be prepared.
+    Raises RunError if there is no GPU, no scheduler answers, or no worker can be prepared.
     """
     if scheduler == "sync":
         prepare()
@@ -73,10 +73,12 @@ def open_executor(
         if cluster.client.dashboard_link and importlib.util.find_spec("bokeh"):
             notify(f"Dashboard: {cluster.client.dashboard_link}")
 
+        pool = _opened_pool(cluster, prepare, notify)
+
         def run(
             function: Callable[[Task], Result], next_task: Callable[[int], Task | None], stop: Stop
         ) -> Iterator[tuple[Task, Result | None]]:
-            return _run_on(cluster, notify, prepare, need, function, next_task, stop)
+            return _run_on(pool, need, function, next_task, stop)
 
         yield run
 
@@ -147,10 +149,20 @@ def _run_here(
         yield task, function(task)
 
 
+def _opened_pool(
+    cluster: Cluster, prepare: Callable[[], None], notify: Callable[[str], None]
+) -> WorkerPool[Any]:
+    from .pool import WorkerPool
+
+    pool: WorkerPool[Any] = WorkerPool(
+        cluster.client, notify, prepare, local=cluster.local, regain=cluster.regain
+    )
+    pool.assemble()
+    return pool
+
+
 def _run_on(
-    cluster: Cluster,
-    notify: Callable[[str], None],
-    prepare: Callable[[], None],
+    pool: WorkerPool[Any],
     need: Callable[[Task], int],
     function: Callable[[Task], Result],
     next_task: Callable[[int], Task | None],
@@ -159,11 +171,6 @@ def _run_on(
     import dask
 
     from .dispatch import Dispatch
-    from .pool import WorkerPool
 
-    ended: SimpleQueue[Any] = SimpleQueue()
-    pool: WorkerPool[Task] = WorkerPool(
-        cluster.client, notify, prepare, ended.put, local=cluster.local, regain=cluster.regain
-    )
     deaths = int(dask.config.get("distributed.scheduler.allowed-failures", 3))
-    yield from Dispatch(cluster.client, pool, ended, function, next_task, need, deaths).run(stop)
+    yield from Dispatch(pool, function, next_task, need, deaths).run(stop)

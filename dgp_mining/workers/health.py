@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ PREPARING_SECONDS = 60.0
 
 PAUSE_SHARE = 0.8
 """Share of its memory limit above which Dask pauses a worker, by default."""
+
+IMPORTS = 500_000_000
+"""The most bytes that imports take; what a worker takes beyond them is left from earlier work, and reused."""
 
 LEAST_FREE = 64 * 2**20
 """Free bytes on its disk below which a worker is taken to have a full one."""
@@ -64,10 +68,9 @@ class WorkerState:
             f"Worker {self.address}" if self.name == self.address else f"Worker {self.name} ({self.address})"
         )
 
-    @property
-    def capacity(self) -> float:
-        """Bytes that a worker may take without being paused."""
-        return PAUSE_SHARE * self.limit if self.limit else float("inf")
+    def capacity(self, imports: int) -> float:
+        """Bytes that are left for tasks until Dask pauses the worker, if its imports take `imports` bytes."""
+        return PAUSE_SHARE * self.limit - imports if self.limit else math.inf
 
 
 class Silence:
@@ -115,8 +118,8 @@ def ailment_of(state: WorkerState, silent: float, prepared: bool, workers: int =
     return ""
 
 
-def too_small(state: WorkerState, need: int) -> str:
-    """Return the sentence about a worker whose memory limit is below what a task needs."""
+def too_small(state: WorkerState, need: float) -> str:
+    """Return the sentence about a worker whose memory limit is below what it needs for a task, bytes."""
     return (
         f"{state.title} has a memory limit of {gigabytes(state.limit)}, but a task of this run needs about "
         f"{gigabytes(need)}: restart it with --memory-limit {gigabytes(need / PAUSE_SHARE, '')}GB or more; "

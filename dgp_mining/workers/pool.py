@@ -6,13 +6,24 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as WaitedTooLong
+from contextlib import suppress
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..retry import RunError, reason_of
 from .attendance import Greeting, greet, installed_versions
 from .departures import Departure, departure_of
-from .health import Silence, WorkerState, ailment_of, differences, gigabytes, too_small
+from .health import (
+    IMPORTS,
+    PREPARING_SECONDS,
+    Silence,
+    WorkerState,
+    ailment_of,
+    differences,
+    gigabytes,
+    too_small,
+)
 
 if TYPE_CHECKING:
     from dask.typing import Key
@@ -25,6 +36,9 @@ PATIENCE_SECONDS = 10.0
 
 REMIND_SECONDS = 600.0
 """Seconds until the same message about the same worker, or about there being none, is repeated."""
+
+POLL_SECONDS = 0.5
+"""Seconds between two looks at the workers."""
 
 ANSWER_SECONDS = 10.0
 """Seconds to wait for an answer of the scheduler."""
@@ -60,6 +74,8 @@ class Seat(Generic[Task]):
     state: WorkerState
     greeting: Future[Greeting] | None = None
     prepared: bool = False
+    imports: int = IMPORTS
+    """Bytes that it takes without a task."""
     refused: str = ""
     """Why it cannot be prepared; such a worker is not used."""
     ailment: str = ""
@@ -80,7 +96,11 @@ class Seat(Generic[Task]):
     def takes(self, job: Job[Task]) -> bool:
         """Whether it can take this one now. A task during which a worker has died runs alone."""
         alone = bool(job.deaths or any(other.deaths for other in self.jobs))
-        return self.has_room and not (alone and self.jobs) and job.need <= self.state.capacity
+        return self.has_room and not (alone and self.jobs) and not self.is_too_small(job)
+
+    def is_too_small(self, job: Job[Task]) -> bool:
+        """Whether a job needs more memory than the worker may take."""
+        return job.need > self.state.capacity(self.imports)
 
     def stranded(self) -> list[Job[Task]]:
         """Return the jobs that make no progress here; a paused worker finishes what it has begun."""
@@ -96,18 +116,16 @@ class WorkerPool(Generic[Task]):
         client: Client,
         notify: Callable[[str], None],
         prepare: Callable[[], None],
-        ended: Callable[[Future[Any]], None],
         *,
         local: bool = False,
         regain: Callable[[], None] = lambda: None,
     ) -> None:
-        """`ended` is called, in another thread, with every greeting that has ended.
-
-        `local`: whether this process has started the workers; `regain` starts those that are lost.
-        """
-        self.client, self.notify, self.prepare, self.ended = client, notify, prepare, ended
+        """`local`: whether this process has started the workers; `regain` starts those that are lost."""
+        self.client, self.notify, self.prepare = client, notify, prepare
         self.local, self.regain = local, regain
         self.seats: dict[str, Seat[Task]] = {}
+        self.ended: SimpleQueue[Future[Any]] = SimpleQueue()
+        """Greetings and tasks that have ended; other threads put them in."""
         self.versions = installed_versions()
         self.told: dict[tuple[str, str], float] = {}
         self.oom_kills: dict[str, int] = {}
@@ -124,6 +142,19 @@ class WorkerPool(Generic[Task]):
     def threads(self) -> int:
         """Tasks that the working workers run at a time."""
         return sum(seat.state.threads for seat in self.working())
+
+    def assemble(self) -> None:
+        """Wait for the first prepared worker, unless there is none that may become one soon.
+
+        Raises RunError if none can be prepared.
+        """
+        while True:
+            self.look()
+            coming = [seat for seat in self.seats.values() if seat.greeting is not None and not seat.ailment]
+            if not coming or any(seat.prepared for seat in self.seats.values()):
+                return
+            with suppress(Empty):
+                self.greeted(self.ended.get(timeout=POLL_SECONDS).key)
 
     def look(self) -> list[tuple[Seat[Task], Departure]]:
         """Look at all workers; return those that have left, and how.
@@ -165,9 +196,10 @@ class WorkerPool(Generic[Task]):
                 return True
         return False
 
-    def pass_over(self, seat: Seat[Task], need: int) -> None:
-        """Say that a task needs more memory than a worker may take."""
-        self._tell(seat, "memory", too_small(seat.state, need))
+    def pass_over(self, seat: Seat[Task], job: Job[Task]) -> None:
+        """Say so if a task needs more memory than a worker may take."""
+        if seat.is_too_small(job):
+            self._tell(seat, "memory", too_small(seat.state, job.need + seat.imports))
 
     def _states(self) -> dict[str, WorkerState] | None:
         """Ask the scheduler for its workers; None if it does not answer."""
@@ -195,10 +227,11 @@ class WorkerPool(Generic[Task]):
         seat.greeting = self.client.submit(
             greet, self.prepare, pure=False, workers=[seat.state.address], allow_other_workers=False
         )
-        seat.greeting.add_done_callback(self.ended)
+        seat.greeting.add_done_callback(self.ended.put)
 
     def _prepared(self, seat: Seat[Task], greeting: Greeting) -> None:
         seat.prepared = True
+        seat.imports = min(IMPORTS, greeting.memory)
         for sentence in differences(seat.state, greeting, self.versions):
             self._tell(seat, "differences", sentence)
         host = seat.state.address.rpartition(":")[0]
@@ -270,7 +303,8 @@ class WorkerPool(Generic[Task]):
             return
         waited = now - self.worked
         hopeless = self.seats and all(seat.ailment or seat.refused for seat in self.seats.values())
-        if not hopeless and waited < PATIENCE_SECONDS:
+        preparing = any(seat.greeting is not None for seat in self.seats.values())
+        if not hopeless and waited < (PREPARING_SECONDS if preparing else PATIENCE_SECONDS):
             return
         if self.reminded is not None and now - self.reminded < REMIND_SECONDS:
             return

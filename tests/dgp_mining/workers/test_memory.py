@@ -1,0 +1,44 @@
+"""The memory of a task is that of its largest image, its crop size and its density."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dgp_mining.mining import plan_run
+from dgp_mining.planning.settings import Settings
+from dgp_mining.workers.memory import FIT, IMAGE_PIXEL, TaskMemory
+from dgp_mining.workers.messages import PlannedChunk, Task
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A small and a large photograph."""
+    for name, side in (("small", 64), ("large", 1024)):
+        Image.effect_noise((side, side), 50).convert("RGB").save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def task(*names: str) -> Task:
+    return Task("a.zarr", "photos", "fitter", (PlannedChunk(0, tuple((name, 0, 0) for name in names)),))
+
+
+def test_a_task_needs_what_its_largest_image_takes(folder: Path) -> None:
+    need = TaskMemory(plan_run(folder, Settings(crop=32)))
+    size = (folder / "large.png").stat().st_size - (folder / "small.png").stat().st_size
+    assert need(task("small.png")) > FIT
+    assert need(task("small.png", "large.png")) == need(task("large.png"))
+    more = need(task("large.png")) - need(task("small.png"))
+    assert more == IMAGE_PIXEL * (1024**2 - 64**2) + size
+    assert need(task("no longer there.png")) < need(task("small.png"))
+
+
+def test_larger_crops_more_gaussians_and_kept_fields_need_more(folder: Path) -> None:
+    plan = plan_run(folder, Settings(crop=32))
+    base = TaskMemory(plan)(task("small.png"))
+    for changes in ({"crop": 64}, {"density": 1.0}, {"keep_fields": True}):
+        changed = replace(plan, settings=replace(plan.settings, **changes))
+        assert TaskMemory(changed)(task("small.png")) > base
