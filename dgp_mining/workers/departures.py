@@ -7,9 +7,13 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from .attendance import GOODBYE
+from .health import WorkerState, gigabytes
 
 if TYPE_CHECKING:
     from distributed import Client
+
+LIKELY_SHARE = 0.7
+"""Share of its memory limit above which a worker that died is taken to have died of it."""
 
 MEMORY_TOPIC = "worker-restart-memory"
 """Topic under which nannies log that they end a worker for its memory."""
@@ -39,6 +43,19 @@ def departure_of(client: Client, address: str) -> Departure:
         [message for _, message in client.get_events(address) or ()],
         any(isinstance(message, Mapping) and message.get("worker") == address for message in nannies),
     )
+
+
+def farewell(state: WorkerState, departure: Departure, preparing: bool, had_task: bool) -> str:
+    """Return the sentence about a worker that has left."""
+    said = f"{state.title} {departure.value}{' while it prepared' if preparing else ''}"
+    if departure is Departure.MEMORY:
+        said += f" ({gigabytes(state.limit)}): restart it with a larger --memory-limit"
+    elif departure is Departure.ABRUPT:
+        likely = state.limit and state.memory > LIKELY_SHARE * state.limit
+        limit = f" of its limit of {gigabytes(state.limit)}" if state.limit else ""
+        cause = ", which is likely the cause" if likely else ""
+        said += f"; it took {gigabytes(state.memory)}{limit} of memory{cause}"
+    return f"{said}; its task runs again." if had_task else f"{said}."
 
 
 def classify(events: Iterable[Any], over_limit: bool = False) -> Departure:

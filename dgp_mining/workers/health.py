@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .attendance import Greeting
 
-SILENT_SECONDS = 15.0
+SILENT_SECONDS = 10.0
 """Seconds without a heartbeat after which a worker is no longer counted on; it should send one a second."""
 
 PREPARING_SECONDS = 60.0
@@ -96,8 +96,17 @@ class Silence:
         return self.seconds
 
 
-def ailment_of(state: WorkerState, silent: float, prepared: bool, workers: int = 1) -> str:
-    """Return what keeps a worker from taking tasks, as a sentence; empty if nothing does.
+class Ailment(NamedTuple):
+    """What keeps a worker from taking tasks."""
+
+    kind: str
+    """"paused" or "without heartbeat"."""
+    sentence: str
+    """What is wrong and what helps."""
+
+
+def ailment_of(state: WorkerState, silent: float, prepared: bool, workers: int = 1) -> Ailment | None:
+    """Return what keeps a worker from taking tasks; None if nothing does.
 
     Args:
         silent: seconds without a heartbeat.
@@ -106,16 +115,18 @@ def ailment_of(state: WorkerState, silent: float, prepared: bool, workers: int =
     """
     patience = max(SILENT_SECONDS if prepared else PREPARING_SECONDS, workers / 10)
     if silent > patience:
-        return (
+        return Ailment(
+            "without heartbeat",
             f"{state.title} has sent no heartbeat for {silent:.0f} s: see whether its machine is on, "
-            "reachable and not short of memory; its tasks go to others."
+            "reachable and not short of memory; its tasks go to others.",
         )
     if state.status == "paused":
-        return (
-            f"{state.title} is paused, because it takes {gigabytes(state.memory)} of its memory limit of "
-            f"{gigabytes(state.limit)}: restart it with a larger --memory-limit; its tasks go to others."
+        return Ailment(
+            "paused",
+            f"{state.title} is paused, because its memory is near its limit of {gigabytes(state.limit)}: "
+            "restart it with a larger --memory-limit; its tasks go to others.",
         )
-    return ""
+    return None
 
 
 def too_small(state: WorkerState, need: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..retry import RunError, reason_of
 from .attendance import Greeting, greet, installed_versions
-from .departures import Departure, departure_of
+from .departures import Departure, departure_of, farewell
 from .health import (
     IMPORTS,
     PREPARING_SECONDS,
+    Ailment,
     Silence,
     WorkerState,
     ailment_of,
     differences,
-    gigabytes,
     too_small,
 )
 
@@ -78,8 +79,10 @@ class Seat(Generic[Task]):
     """Bytes that it takes without a task."""
     refused: str = ""
     """Why it cannot be prepared; such a worker is not used."""
-    ailment: str = ""
+    ailment: Ailment | None = None
     """What keeps it from taking tasks."""
+    ailment_told: bool = False
+    """Whether the user knows of the ailment, and must hear of its end."""
     silence: Silence = field(default_factory=Silence)
     jobs: list[Job[Task]] = field(default_factory=list)
 
@@ -151,7 +154,8 @@ class WorkerPool(Generic[Task]):
         while True:
             self.look()
             coming = [seat for seat in self.seats.values() if seat.greeting is not None and not seat.ailment]
-            if not coming or any(seat.prepared for seat in self.seats.values()):
+            restarting = self.local and not self.seats
+            if not (coming or restarting) or any(seat.prepared for seat in self.seats.values()):
                 return
             with suppress(Empty):
                 self.greeted(self.ended.get(timeout=POLL_SECONDS).key)
@@ -255,10 +259,11 @@ class WorkerPool(Generic[Task]):
 
     def _examine(self, seat: Seat[Task], silent: float, workers: int) -> None:
         before, seat.ailment = seat.ailment, ailment_of(seat.state, silent, seat.prepared, workers)
-        if seat.ailment and not before:
-            self._tell(seat, "ailment", seat.ailment)
-        elif before and not seat.ailment:
-            self._tell(seat, "well", f"{seat.state.title} works again.")
+        if seat.ailment and (before is None or before.kind != seat.ailment.kind):
+            seat.ailment_told |= self._tell(seat, seat.ailment.kind, seat.ailment.sentence)
+        elif not seat.ailment and seat.ailment_told:
+            self.notify(f"{seat.state.title} works again.")
+            seat.ailment_told = False
 
     def _departed(self, seat: Seat[Task]) -> Departure:
         try:
@@ -268,31 +273,24 @@ class WorkerPool(Generic[Task]):
         preparing = seat.greeting is not None
         if seat.greeting is not None:
             seat.greeting.release()
-        what = f"{seat.state.title} {departure.value}"
-        if departure.by_task:
-            used = f"at its last heartbeat it took {gigabytes(seat.state.memory)}"
-            limit = f" of its limit of {gigabytes(seat.state.limit)}" if seat.state.limit else ""
-            cause = (
-                "; memory is the likely cause" if seat.state.memory > 0.7 * (seat.state.limit or 1e99) else ""
-            )
-            what += f"{' while it prepared' if preparing else ''} ({used}{limit}{cause})"
         self.died_preparing += preparing and departure.by_task
         if any(other.prepared for other in self.seats.values()):
             self.died_preparing = 0
+        sentence = farewell(seat.state, departure, preparing, bool(seat.jobs))
         if self.local and self.died_preparing >= DEATHS_IN_PREPARATION:
-            raise RunError(
-                f"{what}, as did others before: the machine may be short of memory; take fewer workers=."
-            )
+            raise RunError(f"{sentence} So did others before: take fewer workers=, or see the machine's log.")
         if seat.jobs or departure.by_task:
-            self._tell(seat, "left", f"{what}{'; its task runs again.' if seat.jobs else '.'}")
+            self._tell(seat, f"left {departure.name} {preparing}", sentence)
         return departure
 
-    def _tell(self, seat: Seat[Task], about: str, sentence: str) -> None:
+    def _tell(self, seat: Seat[Task], about: str, sentence: str) -> bool:
         """Say something about a worker, unless the same was said of it (or its predecessor) lately."""
         now, key = time.monotonic(), (seat.state.name, about)
-        if now - self.told.get(key, -REMIND_SECONDS) >= REMIND_SECONDS:
-            self.told[key] = now
-            self.notify(sentence)
+        if now - self.told.get(key, -math.inf) < REMIND_SECONDS:
+            return False
+        self.told[key] = now
+        self.notify(sentence)
+        return True
 
     def _say_whether_any_works(self, now: float) -> None:
         if any(seat.working for seat in self.seats.values()):
@@ -324,7 +322,7 @@ class WorkerPool(Generic[Task]):
             if seat.refused:
                 words["refused"] += 1
             elif seat.ailment:
-                words["paused" if seat.state.status == "paused" else "without heartbeat"] += 1
+                words[seat.ailment.kind] += 1
             else:
                 words["leaving" if seat.prepared else "preparing"] += 1
         return ", ".join(f"{count} {word}" for word, count in words.items())

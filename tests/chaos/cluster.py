@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from types import TracebackType
 
 import psutil
 
-PATIENCE = 120
+PATIENCE = 60
 """Seconds without any finished crop after which a run is taken to hang."""
 
 _MARK = "CHAOS_CLUSTER"  # an environment variable of all processes started here, by which orphans are found
@@ -50,7 +51,7 @@ class Cluster:
             **{
                 f"worker-{i}": [
                     *[*dask, "worker", address, "--nthreads", "1", "--memory-limit", "0", "--no-dashboard"],
-                    *["--local-directory", str(folder), "--death-timeout", "30"],
+                    *["--local-directory", str(folder), "--death-timeout", "30", "--name", f"worker-{i}"],
                 ]
                 for i in range(workers)
             },
@@ -69,7 +70,7 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for process in self.processes():
-            _kill(process)
+            _send(process, signal.SIGKILL)
         for started in self.running.values():
             started.wait()
 
@@ -90,7 +91,11 @@ class Cluster:
                     self.exits.append(process.returncode)
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(
-                    command, stdout=log, stderr=log, env=self.environment, start_new_session=True
+                    command,
+                    stdout=log,
+                    stderr=log,
+                    env={**self.environment, "CHAOS_NAME": name},
+                    start_new_session=True,
                 )
         return False
 
@@ -103,17 +108,27 @@ class Cluster:
             time.sleep(0.2)
         return status
 
+    def set_memory_limit(self, worker: str, nbytes: int) -> None:
+        """Start this worker with another memory limit from now on."""
+        command = self.commands[worker]
+        command[command.index("--memory-limit") + 1] = str(nbytes)
+
     def kill(self, victim: str) -> bool:
         """SIGKILL a process, "worker-0/child" being the one below its nanny; return whether it was alive."""
+        alive = self.send(victim, signal.SIGKILL)
+        if "/" not in victim:
+            self.running[victim].wait()
+        return alive
+
+    def send(self, victim: str, number: signal.Signals) -> bool:
+        """Send a signal to a process, as `kill` does; return whether it was alive."""
         name, _, below = victim.partition("/")
         try:
             process = psutil.Process(self.running[name].pid)
             targets = process.children() if below else [process]
         except psutil.NoSuchProcess:
             return False
-        alive = [_kill(target) for target in targets]
-        if not below:
-            self.running[name].wait()
+        alive = [_send(target, number) for target in targets]  # to all
         return any(alive)
 
     def run_until(self, crops: int | None = None) -> None:
@@ -132,6 +147,18 @@ class Cluster:
                     f"No crop was finished for {PATIENCE} s; see {self.folder}.\n{self.output()}"
                 )
             time.sleep(0.1)
+
+    def run_until_said(self, pattern: str, since: int = 0) -> int:
+        """Keep everything running until the client has said something; return where in its output that ends.
+
+        Raises TimeoutError after PATIENCE seconds.
+        """
+        end = time.monotonic() + PATIENCE
+        while not (said := re.compile(pattern).search(self.output(), since)):
+            if self.mend() or time.monotonic() > end:
+                raise TimeoutError(f"{pattern!r} was not said; see {self.folder}.\n{self.output()}")
+            time.sleep(0.1)
+        return said.end()
 
     def output(self) -> str:
         """The output of all clients so far."""
@@ -152,8 +179,9 @@ def _marked(process: psutil.Process, mark: str) -> bool:
         return False
 
 
-def _kill(process: psutil.Process) -> bool:
-    alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+def _send(process: psutil.Process, number: signal.Signals) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.send_signal(signal.SIGKILL)
-    return alive
+        alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        process.send_signal(number)
+        return alive
+    return False

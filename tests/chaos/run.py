@@ -7,24 +7,42 @@ import random
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from dgp_mining.mining import mine
+from dgp_mining.planning.settings import Settings
+from dgp_mining.prior.build import build_dictionary
 from dgp_mining.store.columns import RESULT
 from dgp_mining.store.crop_results import DONE
 from dgp_mining.store.integrity import StoreError
 from dgp_mining.store.store import Store
+from dgp_mining.store.verify import verify
 
 CROPS = 320
 
-DGP_MINE = [sys.executable, "-c", "from dgp_mining.cli import main; main()"]
+FIT = "dgp_mining.fitting.fit"
+
+SETTINGS = Settings(crop=16, iterations=3000)
 
 
-def fit_command(photos: Path, store: Path | str, crops: int = CROPS) -> list[str]:
+def fit_command(photos: Path, store: Path | str, crops: int = CROPS, fitter: str = FIT) -> list[str]:
     """`dgp-mine fit` of crops that take some hundredths of a second each."""
-    options = ["--images", photos, "--store", store, "--crop", 16, "--max-crops", crops, "--iterations", 3000]
-    return [*DGP_MINE, "fit", *map(str, options)]
+    program = (
+        f"import functools, dgp_mining.mining as m; m.mine = functools.partial(m.mine, fitter={fitter!r});"
+        "from dgp_mining.cli import main; main()"
+    )
+    options = ["--images", photos, "--store", store, "--max-crops", crops]
+    settings = ["--crop", SETTINGS.crop, "--iterations", SETTINGS.iterations]
+    return [sys.executable, "-c", program, "fit", *map(str, [*options, *settings])]
+
+
+def undisturbed_run(photos: Path, store: Path, crops: int = CROPS, fitter: str = FIT) -> Path:
+    """Make the same store as `fit_command`, in this process; return its path."""
+    mine(photos, store, replace(SETTINGS, max_crops=crops), scheduler="sync", fitter=fitter)
+    return store
 
 
 def run(*command: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -43,9 +61,8 @@ def finished(store: Path | str) -> int:
 
 
 def dictionary(store: Path | str, out: Path) -> bytes:
-    """The bytes of the dictionary that `dgp-mine` builds from a store."""
-    built = run(*DGP_MINE, "dictionary", "build", "--store", str(store), "--out", str(out))
-    assert built.returncode == 0, built.stderr
+    """The bytes of the dictionary that is built from a store."""
+    build_dictionary(store).save(out)
     return out.read_bytes()
 
 
@@ -65,8 +82,7 @@ def rows(store: Path | str) -> dict[str, np.ndarray]:
 
 def assert_same_run(disturbed: Path | str, undisturbed: Path | str, scratch: Path) -> None:
     """Assert that each crop is there once, as in an undisturbed run, with a byte-identical dictionary."""
-    verified = run(*DGP_MINE, "verify", "--store", str(disturbed))
-    assert verified.returncode == 0, verified.stdout
+    assert verify(disturbed).damage == []
     found, expected = rows(disturbed), rows(undisturbed)
     places = np.column_stack([found["image"], found["position"]])
     assert len(np.unique(places, axis=0)) == len(places) == len(expected["image"])

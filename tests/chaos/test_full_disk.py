@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from run import assert_same_run, fit_command, run
+from run import assert_same_run, fit_command, run, undisturbed_run
 
 CROPS = 64
 
@@ -59,9 +59,7 @@ def test_a_full_disk_loses_nothing(photos: Path, tmp_path: Path, undisturbed: Pa
 
 @pytest.fixture(scope="module")
 def undisturbed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    store = tmp_path_factory.mktemp("undisturbed") / "store.zarr"
-    assert run(*fit_command(photos, store, CROPS), "--scheduler", "sync").returncode == 0
-    return store
+    return undisturbed_run(photos, tmp_path_factory.mktemp("undisturbed") / "store.zarr", CROPS)
 
 
 def size(store: Path) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cluster import Cluster
 from outage import S3
-from run import assert_same_run, chance_of_this_run, finished, fit_command, moments, run
+from run import assert_same_run, chance_of_this_run, finished, fit_command, moments, undisturbed_run
 
 CROPS = 96
 
@@ -45,6 +45,4 @@ def test_outages_of_s3_lose_nothing_and_double_nothing(
                 s3.start()
             cluster.run_until()
             assert "Traceback" not in cluster.output()
-        local = tmp_path / "undisturbed.zarr"
-        assert run(*fit_command(photos, local, CROPS), "--scheduler", "sync").returncode == 0
-        assert_same_run(store, local, tmp_path)
+        assert_same_run(store, undisturbed_run(photos, tmp_path / "undisturbed.zarr", CROPS), tmp_path)

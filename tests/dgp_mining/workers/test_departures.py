@@ -17,8 +17,9 @@ import pytest
 
 from dgp_mining.signals import Stop
 from dgp_mining.workers.attendance import GOODBYE
-from dgp_mining.workers.departures import Departure, classify
+from dgp_mining.workers.departures import Departure, classify, farewell
 from dgp_mining.workers.executors import open_executor
+from dgp_mining.workers.health import WorkerState
 
 REMOVED = {"action": "remove-worker", "expected": False, "stimulus_id": "handle-worker-cleanup-1"}
 
@@ -95,4 +96,25 @@ def test_a_task_is_given_up_only_if_its_worker_died(
     assert ends == [(1, 1), (2, 2), (3, 3), (4, None)]
     left = [sentence for sentence in said if "its task runs again" in sentence]
     assert [" stopped; " in sentence for sentence in left] == [True, True, True, False]
-    assert re.search(r" died \(at its last heartbeat it took 0\.\d\d GB\)", left[3])
+    assert re.search(r" died; it took 0\.\d\d GB of memory; its task runs again\.", left[3])
+
+
+def test_what_is_said_of_a_worker_that_has_left_names_the_likely_cause() -> None:
+    def said(departure: Departure, limit: int, memory: int, preparing: bool = False) -> str:
+        identity = {"name": "a", "memory_limit": limit, "metrics": {"memory": memory}}
+        state = WorkerState.read("tcp://10.0.0.1:1", identity)
+        return farewell(state, departure, preparing, had_task=not preparing)
+
+    worker = "Worker a (tcp://10.0.0.1:1)"
+    assert said(Departure.POLITE, 0, 10**9) == f"{worker} stopped; its task runs again."
+    assert said(Departure.ABRUPT, 0, 10**9) == (
+        f"{worker} died; it took 1.00 GB of memory; its task runs again."
+    )
+    assert said(Departure.ABRUPT, 2 * 10**9, 15 * 10**8) == (
+        f"{worker} died; it took 1.50 GB of its limit of 2.00 GB of memory, which is likely the cause; "
+        "its task runs again."
+    )
+    assert said(Departure.MEMORY, 10**9, 10**8, preparing=True) == (
+        f"{worker} exceeded its memory limit and was ended by its nanny while it prepared (1.00 GB): restart "
+        "it with a larger --memory-limit."
+    )

@@ -74,7 +74,7 @@ def test_a_paused_worker_is_named_and_gets_nothing_until_it_goes_on() -> None:
     assert set(used) == {0, 1}
     assert len(used) == 99
     paused, well = said
-    assert paused.startswith(f"Worker 0 ({address}) is paused, because it takes ")
+    assert paused.startswith(f"Worker 0 ({address}) is paused, because its memory is near ")
     assert "restart it with a larger --memory-limit" in paused
     assert well == f"Worker 0 ({address}) works again."
 
@@ -248,7 +248,9 @@ def test_a_task_during_which_a_worker_has_died_runs_alone() -> None:
 
 
 def test_what_a_paused_worker_has_begun_stays_there() -> None:
-    seat = pool.Seat(state(status="paused"), prepared=True, ailment="paused", jobs=[pool.Job(1)])
+    seat = pool.Seat(
+        state(status="paused"), prepared=True, ailment=health.Ailment("paused", ""), jobs=[pool.Job(1)]
+    )
     assert seat.stranded() == []
     seat.state = state(status="paused", metrics={"task_counts": {"executing": 0}})
     assert seat.stranded() == seat.jobs
