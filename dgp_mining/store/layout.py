@@ -8,6 +8,7 @@
         crops/             image, position (row, column)                        written with the plan
                            result (RESULT), sha256 (of the image file), error, status
                            content (see fitting/content.py)
+                           status/pieces/<chunk>/<crop>    until a chunk is complete (see pieces.py)
         statistics/        count, moment, histogram, sample (see fitting/statistics.py)
         snapshots/         psnr, count, moment, histogram: [n, snapshots, ...]   with snapshots
         fields/            means, cholesky, colors, extent (Gaussians, channels)    with keep_fields
