@@ -95,7 +95,7 @@ def mine(
     fitter = fitter or FITTERS[device]
     prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
     workers = min(workers or default_workers(scheduler), ahead.chunks)
-    if scheduler in ("local", "gpu"):
+    if scheduler in ("local", "gpu") and workers:
         callback.on_message(f"Starting {workers:,} worker{'s' * (workers != 1)}.")
     failures: list[str] = []
     with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ..prior.soundness import store_warnings
 from ..store.store import Store
 from ..store.summary import summarise
 from ..terminal import count, listed, notify
+from ..workers.executors import available_cores
 from ..workers.messages import Progress
 from .images_output import grouped
 from .progress import FitProgress
@@ -157,7 +159,9 @@ def estimate_text(estimated: Estimate, workers: int, settings: Settings) -> str:
     """Format the estimate that --dry-run prints at the end."""
     about = "at most" if settings.target_psnr else "about"
     time = duration(estimated.seconds / max(1, workers))
+    cores, load = available_cores(), os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    now = f" (its load is {load:.0f} now, on {count(cores, 'core')})" if load > 1 + cores / 2 else ""
     return (
         f"{estimated.gaussians:,} Gaussians; {about} {time} with {count(workers, 'worker')} if nothing else "
-        f"keeps the machine busy; at most {estimated.nbytes / 1e6:,.1f} MB of disk"
+        f"keeps the machine busy{now}; at most {estimated.nbytes / 1e6:,.1f} MB of disk"
     )

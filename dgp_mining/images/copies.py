@@ -64,18 +64,19 @@ def copies(
     original = list(range(len(paths)))
 
     def unite(groups: Iterable[Iterable[int]]) -> list[int]:
-        """Give each group one original, and return all originals."""
+        """Give each group one original; return those of all images."""
         for group in groups:
-            first = min(group, key=lambda i: (len(str(paths[i])), str(paths[i])))
-            for i in group:
+            firsts = {_root(original, i) for i in group}
+            first = min(firsts, key=lambda i: (len(str(paths[i])), str(paths[i])))
+            for i in firsts:
                 original[i] = first
-        return [i for i, first in enumerate(original) if i == first]
+        return [_root(original, i) for i in range(len(paths))]
 
-    left = unite([])
-    left = unite(_same(paths, _split([left], nbytes.__getitem__), (_glimpse, sha256_of)))
-    left = unite(_same(paths, _split([left], shapes.__getitem__), (_first_pixels, _all_pixels)))
-    unite(_same(paths, _conversions(paths, shapes, left), (_decoded(reading),), DECODERS))
-    return {i: _root(original, i) for i, first in enumerate(original) if i != first}
+    roots = unite(_same(paths, _split([range(len(paths))], nbytes.__getitem__), (_glimpse, sha256_of)))
+    alike = _split([set(roots)], shapes.__getitem__)
+    roots = unite(_same(paths, alike, (_first_pixels, _all_pixels)))
+    roots = unite(_same(paths, _conversions(paths, shapes, roots), (_decoded(reading),), DECODERS))
+    return {i: first for i, first in enumerate(roots) if i != first}
 
 
 def _root(original: Sequence[int], i: int) -> int:
@@ -100,14 +101,20 @@ def _same(
 
 
 def _conversions(
-    paths: Sequence[Path], shapes: Sequence[tuple[int, int]], left: Iterable[int]
+    paths: Sequence[Path], shapes: Sequence[tuple[int, int]], roots: Sequence[int]
 ) -> list[list[int]]:
-    """Return groups of images that may be conversions of each other, by their names and sizes."""
-    formats = {i: _FORMAT_OF.get(suffix_of(paths[i].name), "") for i in left}
-    known = [i for i, form in formats.items() if form]
-    groups = _split([known], lambda i: (paths[i].stem.lower(), shapes[i]))
-    among = [{formats[i] for i in group} for group in groups]
-    return [group for group, of in zip(groups, among, strict=True) if len(of) > 1 and of & _WITHOUT_LOSS]
+    """Return groups of images that may be conversions of each other, by their names and sizes.
+
+    Of those that are known to be the same, whose originals are `roots`, only the original is returned.
+    """
+    formats = [_FORMAT_OF.get(suffix_of(path.name), "") for path in paths]
+    known = [i for i, form in enumerate(formats) if form]
+    candidates = []
+    for group in _split([known], lambda i: (paths[i].stem.lower(), shapes[i])):
+        of, firsts = {formats[i] for i in group}, {roots[i] for i in group}
+        if len(firsts) > 1 and len(of) > 1 and of & _WITHOUT_LOSS:
+            candidates.append(sorted(firsts))
+    return candidates
 
 
 def _split(groups: Sequence[Iterable[int]], key: Callable[[int], Key]) -> list[list[int]]:

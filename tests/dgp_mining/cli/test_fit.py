@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -176,13 +177,19 @@ def test_failures_are_told_and_exit_with_3(
     assert "has all of them already" in again.stderr
 
 
-def test_a_dry_run_says_what_it_would_take_and_writes_nothing(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", [0.1, 99.0])
+def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
+    load: float, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load), raising=False)
     result = run(
         "fit", "--images", photos, "--store", tmp_path / "a.zarr", "--crop", 32, "--max-crops", 4, "--dry-run"
     )
     assert result.exit_code == 0, result.output
     assert "4 crops of 32x32 from 4 of 6 images" in result.stdout
     assert "1,024 Gaussians" in result.stdout
+    assert "if nothing else keeps the machine busy" in result.stdout
+    assert ("its load is 99 now, on " in result.stdout) == (load == 99)
     assert "MB of disk" in result.stdout
     assert not (tmp_path / "a.zarr").exists()
 

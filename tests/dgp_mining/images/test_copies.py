@@ -154,8 +154,16 @@ def test_copies_of_a_conversion_have_one_original(tmp_path: Path) -> None:
     noise().save(tmp_path / "a.png")
     shutil.copy(tmp_path / "a.png", tmp_path / "z.png")
     noise().save(tmp_path / "zz.png", pnginfo=None, dpi=(72, 72))
-    noise().save(tmp_path / "a.webp", lossless=True)
-    assert found_in(tmp_path) == dict.fromkeys(("z.png", "zz.png", "a.webp"), "a.png")
+    noise().save(tmp_path / "zz.webp", lossless=True)  # has the name of a copy
+    assert found_in(tmp_path) == dict.fromkeys(("z.png", "zz.png", "zz.webp"), "a.png")
+
+
+def test_conversions_of_several_names_belong_together(tmp_path: Path) -> None:
+    for name, shade in (("b.png", 0), ("ccc.png", 0), ("z.png", 1)):
+        noise(shade).save(tmp_path / name)
+    noise().save(tmp_path / "b.bmp")
+    noise().save(tmp_path / "ccc.tif")
+    assert found_in(tmp_path) == dict.fromkeys(("b.png", "ccc.png", "ccc.tif"), "b.bmp")
 
 
 def test_only_what_may_be_a_conversion_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
