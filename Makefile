@@ -17,7 +17,7 @@ test: $(VENV)/installed
 
 # Reinstall when compiled sources, requirements or the version change. Python edits need none, nor do new modules:
 # the editable install looks into the packages' folders.
-$(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt cuda/splat2d/version.py $(wildcard cuda/splat2d/src/*/* sr_model/native/src/*)
+$(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt cuda/splat2d/version.py $(wildcard cuda/splat2d/src/*/* dgp_mining/native/src/* sr_model/native/src/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"

@@ -7,7 +7,12 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-CTYPES = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "float": ctypes.c_float}
+CTYPES = {
+    "int32_t": ctypes.c_int32,
+    "int64_t": ctypes.c_int64,
+    "float": ctypes.c_float,
+    "double": ctypes.c_double,
+}
 
 
 def members_of(struct: str, header: Path, mirrors: ModuleType) -> list[tuple[str, object]]:

@@ -36,7 +36,8 @@ LAYERS = {
         shipped:
         progress:
         images: retry progress
-        fitting: covariance
+        native: covariance
+        fitting: covariance native
         planning: retry images fitting
         store: retry progress images fitting planning
         workers: signals retry fitting planning store

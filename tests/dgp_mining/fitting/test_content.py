@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from dgp_mining.fitting.content import CONTENT, measure_content
+from dgp_mining.fitting.content import CONTENT, FREQUENCIES, measure_content
 
 SIDE = 128
 
@@ -75,3 +77,17 @@ def test_the_slope_of_the_spectrum_is_found(alpha: float) -> None:
 @pytest.mark.parametrize("shape", [(16, 16, 1), (17, 33, 4)])
 def test_small_crops_of_any_number_of_channels_are_described(shape: tuple[int, int, int]) -> None:
     assert np.isfinite(measure_content(np.random.default_rng(0).random(shape, np.float32))).all()
+
+
+def test_the_spectral_slope_is_that_of_a_library_s_least_squares() -> None:
+    """With its spectrum in float64, its logarithms and its fit of a line."""
+    grey = (of_slope(2) + noise(0.02) - 0.5).astype(np.float32).astype(np.float64)
+    window = np.outer(np.hanning(SIDE + 2)[1:-1], np.hanning(SIDE + 2)[1:-1])
+    power = np.abs(np.fft.rfft2((grey - grey.mean()) * window)) ** 2
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE))
+    edges = np.geomspace(*FREQUENCIES, 17)
+    rings = [(frequency >= low) & (frequency < high) for low, high in itertools.pairwise(edges)]
+    x = np.log(edges[1:] * edges[:-1]) / 2
+    y = np.log([power[ring].mean() for ring in rings])
+    slope, _ = np.polyfit(x, y, 1, w=np.sqrt([ring.sum() for ring in rings]))
+    assert content(grey)["spectral_slope"] == pytest.approx(-slope, rel=1e-6)
