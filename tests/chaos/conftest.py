@@ -1,4 +1,4 @@
-"""A run whose fits are real but small: 320 crops of 16 px, some hundredths of a second each."""
+"""Runs whose fits are real but small: crops of 16 px, some hundredths of a second each."""
 
 import sys
 from pathlib import Path

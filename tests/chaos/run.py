@@ -21,14 +21,12 @@ from dgp_mining.store.integrity import StoreError
 from dgp_mining.store.store import Store
 from dgp_mining.store.verify import verify
 
-CROPS = 320
-
 FIT = "dgp_mining.fitting.fit"
 
 SETTINGS = Settings(crop=16, iterations=3000)
 
 
-def fit_command(photos: Path, store: Path | str, crops: int = CROPS, fitter: str = FIT) -> list[str]:
+def fit_command(photos: Path, store: Path | str, crops: int, fitter: str = FIT) -> list[str]:
     """`dgp-mine fit` of crops that take some hundredths of a second each."""
     program = (
         f"import functools, dgp_mining.mining as m; m.mine = functools.partial(m.mine, fitter={fitter!r});"
@@ -39,7 +37,7 @@ def fit_command(photos: Path, store: Path | str, crops: int = CROPS, fitter: str
     return [sys.executable, "-c", program, "fit", *map(str, [*options, *settings])]
 
 
-def undisturbed_run(photos: Path, store: Path, crops: int = CROPS, fitter: str = FIT) -> Path:
+def undisturbed_run(photos: Path, store: Path, crops: int, fitter: str = FIT) -> Path:
     """Make the same store as `fit_command`, in this process; return its path."""
     mine(photos, store, replace(SETTINGS, max_crops=crops), scheduler="sync", fitter=fitter)
     return store

@@ -10,7 +10,7 @@ from cluster import Cluster
 from outage import S3
 from run import assert_same_run, chance_of_this_run, finished, fit_command, moments, undisturbed_run
 
-CROPS = 96
+CROPS = 64
 
 
 @pytest.mark.slow
