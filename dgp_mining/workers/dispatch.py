@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..signals import Stop
 from .attendance import attended
-from .pool import ANSWER_SECONDS, POLL_SECONDS, Job, Seat, WorkerPool, lost
+from .pool import ANSWER_SECONDS, Job, Seat, WorkerPool, lost
 
 if TYPE_CHECKING:
     from dask.typing import Key
@@ -65,7 +65,7 @@ class Dispatch(Generic[Task, Result]):
         while True:
             if time.monotonic() >= due:
                 self._look()
-                due = time.monotonic() + POLL_SECONDS + 0.01 * len(self.pool.seats)
+                due = time.monotonic() + self.pool.pause
             while self.given_up:
                 yield self.given_up.popleft().task, None
             ending = stop.asked or self.failure is not None

@@ -80,18 +80,18 @@ class Silence:
     its workers for silent: time in which nobody looked does not count.
     """
 
-    LOOK_SECONDS = 2.0
-    """The most that the time between two looks counts."""
-
     def __init__(self) -> None:
         self.heard, self.looked, self.seconds = -1.0, 0.0, 0.0
 
-    def look(self, heard: float, now: float) -> float:
-        """Take note of the time of the last heartbeat; return the seconds of silence since."""
+    def look(self, heard: float, now: float, most: float) -> float:
+        """Take note of the time of the last heartbeat; return the seconds of silence since.
+
+        `most`: what the time since the previous look counts at most, s.
+        """
         if heard != self.heard:
             self.heard, self.seconds = heard, 0.0
         else:
-            self.seconds += min(now - self.looked, self.LOOK_SECONDS)
+            self.seconds += min(now - self.looked, most)
         self.looked = now
         return self.seconds
 
@@ -113,7 +113,7 @@ def ailment_of(state: WorkerState, silent: float, prepared: bool, workers: int =
         prepared: whether it has been prepared.
         workers: number of workers; heartbeats are rarer if there are many.
     """
-    patience = max(SILENT_SECONDS if prepared else PREPARING_SECONDS, workers / 10)
+    patience = (SILENT_SECONDS if prepared else PREPARING_SECONDS) + workers / 20
     if silent > patience:
         return Ailment(
             "without heartbeat",

@@ -39,7 +39,7 @@ REMIND_SECONDS = 600.0
 """Seconds until the same message about the same worker, or about there being none, is repeated."""
 
 POLL_SECONDS = 0.5
-"""Seconds between two looks at the workers."""
+"""Seconds between two looks at a few workers."""
 
 ANSWER_SECONDS = 10.0
 """Seconds to wait for an answer of the scheduler."""
@@ -146,6 +146,11 @@ class WorkerPool(Generic[Task]):
         """Tasks that the working workers run at a time."""
         return sum(seat.state.threads for seat in self.working())
 
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks, more if there are many workers to ask for."""
+        return POLL_SECONDS + 0.005 * len(self.seats)
+
     def assemble(self) -> None:
         """Wait for the first prepared worker, unless there is none that may become one soon.
 
@@ -181,7 +186,7 @@ class WorkerPool(Generic[Task]):
                 seat = self.seats[address] = Seat(state)
                 self._greet(seat)
             seat.state = state
-            self._examine(seat, seat.silence.look(state.heard, now), len(states))
+            self._examine(seat, seat.silence.look(state.heard, now, 2 + 2 * self.pause), len(states))
         self.regain()
         self._say_whether_any_works(now)
         return departures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -86,6 +87,32 @@ def test_a_scheduler_that_is_gone_is_one_sentence(
         with pytest.raises(RunError, match=f"The scheduler at {address} is gone: start it again"):
             done.extend(results)
     assert 1 <= len(done) < 1000
+
+
+def test_a_scheduler_that_does_not_answer_is_said_and_waited_for(
+    scheduler: tuple[str, subprocess.Popen[bytes]], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "ANSWER_SECONDS", 1.0)
+    address, process = scheduler
+    start(*worker(address))
+    wait_for_worker(address)
+    said: list[str] = []
+
+    def say(sentence: str) -> None:
+        said.append(sentence)
+        process.send_signal(signal.SIGCONT)
+
+    done = []
+    with open_executor(address, notify=say) as run:
+        for task, _ in run(nap, numbers(40), Stop()):
+            done.append(task)
+            if len(done) == 5:
+                process.send_signal(signal.SIGSTOP)
+    assert sorted(done) == list(range(1, 41))
+    assert said == [
+        f"The scheduler at {address} does not answer: the run waits for it. Ctrl-C ends.",
+        "The scheduler answers again; continuing.",
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,7 @@ def heartbeat(action: str) -> None:
 def test_a_task_of_a_worker_that_falls_silent_runs_elsewhere_and_the_worker_is_used_when_it_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(health, "SILENT_SECONDS", 2.0)
     said: list[str] = []
     thawed = tmp_path / "thawed"
 
@@ -122,14 +122,16 @@ def test_a_task_of_a_worker_that_falls_silent_runs_elsewhere_and_the_worker_is_u
     with cluster_of(0, 0) as cluster, open_executor(cluster.scheduler_address, notify=said.append) as run:
         address = cluster.workers[0].address
         ends = {}
-        for task, worker in run(freeze_first, one_by_one(range(1, 200)), Stop()):
+        for task, worker in run(freeze_first, one_by_one(range(1, 120)), Stop()):
             assert task not in ends
             ends[task] = worker
             if said and len(ends) > 20:
                 thawed.touch()
-    assert sorted(ends) == list(range(1, 200))
+    assert sorted(ends) == list(range(1, 120))
     assert set(ends.values()) == {0, 1}
-    assert said[0].startswith(f"Worker 0 ({address}) has sent no heartbeat for 1 s: see whether its machine")
+    assert re.match(
+        rf"Worker 0 \({address}\) has sent no heartbeat for \d s: see whether its machine", said[0]
+    )
     assert said[1:] == [f"Worker 0 ({address}) works again."]
 
 
@@ -258,7 +260,7 @@ def test_what_a_paused_worker_has_begun_stays_there() -> None:
 
 def test_time_in_which_nobody_looks_is_not_silence() -> None:
     silence = health.Silence()
-    assert silence.look(5.0, now=100.0) == 0
-    assert silence.look(5.0, now=101.0) == 1
-    assert silence.look(5.0, now=4000.0) == 1 + health.Silence.LOOK_SECONDS
-    assert silence.look(6.0, now=4001.0) == 0
+    assert silence.look(5.0, now=100.0, most=2) == 0
+    assert silence.look(5.0, now=101.0, most=2) == 1
+    assert silence.look(5.0, now=4000.0, most=2) == 1 + 2
+    assert silence.look(6.0, now=4001.0, most=2) == 0
