@@ -1,9 +1,9 @@
 """Which images of a folder are copies of others, found with hardly more than a look into each.
 
 These are copies: files with the same bytes; PNG, JPEG and WebP files with the same compressed pixels,
-whatever else they say; and files of one name and size in different formats, at least one of them without
-loss, that are decoded to the same pixels. Not found are the same pixels compressed anew under another name,
-or in the same format.
+whatever else they say; and files that are decoded to the same pixels, if both are PNG, or if they have one
+name and at least one format is without loss. Not found are conversions under another name, pixels compressed
+anew in another format than PNG, and such PNG files whose first rows have one colour.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from ..retry import retry
 from .file_content import pixels_of, sha256_of
 from .formats.pixel_data import pixel_data
+from .formats.png_row import first_row
 from .formats.table import FORMATS, suffix_of
 from .limits import ImageError
 from .many import READERS, in_threads
@@ -75,6 +76,8 @@ def copies(
     roots = unite(_same(paths, _split([range(len(paths))], nbytes.__getitem__), (_glimpse, sha256_of)))
     alike = _split([set(roots)], shapes.__getitem__)
     roots = unite(_same(paths, alike, (_first_pixels, _all_pixels)))
+    alike = _split([set(roots)], shapes.__getitem__)
+    roots = unite(_same(paths, alike, (_first_row, _decoded(reading)), DECODERS))
     roots = unite(_same(paths, _conversions(paths, shapes, roots), (_decoded(reading),), DECODERS))
     return {i: first for i, first in enumerate(roots) if i != first}
 
@@ -155,6 +158,10 @@ def _first_pixels(path: Path) -> bytes:
         if len(read) >= PEEK:
             break
     return read[:PEEK]
+
+
+def _first_row(path: Path) -> bytes:
+    return first_row(path) if path.is_file() else b""
 
 
 def _all_pixels(path: Path) -> bytes:

@@ -128,6 +128,50 @@ def test_another_palette_or_division_into_chunks_counts_as_it_should(tmp_path: P
     assert found_in(tmp_path) == {"b.png": "a.png", "rot.png": "red.png"}
 
 
+def png(flat: np.ndarray, pixels: np.ndarray, kind: int, depth: int, filter_: int, level: int) -> bytes:
+    """A PNG file of two rows: one of the colour `flat`, and `pixels`, [width, bytes of a pixel] uint8."""
+    first = np.repeat(flat[None], len(pixels), axis=0)
+    rows = b""
+    for row, up in ((first, np.zeros_like(first)), (pixels, first)):
+        left, corner = (np.vstack([np.zeros_like(row[:1]), one[:-1]]).astype(int) for one in (row, up))
+        above = up.astype(int)
+        paeth = left + above - corner
+        distances = np.stack([abs(paeth - left), abs(paeth - above), abs(paeth - corner)])
+        nearest = np.choose(distances.argmin(axis=0), [left, above, corner])
+        predicted = (0, left, above, (left + above) // 2, nearest)[filter_]
+        rows += bytes([filter_]) + (row - predicted).astype(np.uint8).tobytes()
+    header = struct.pack(">IIBBBBB", len(pixels), 2, depth, kind, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, level)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+
+
+@pytest.mark.parametrize(("kind", "depth"), [(0, 8), (0, 16), (2, 8), (2, 16), (4, 8), (6, 16)])
+def test_pixels_of_png_that_are_compressed_anew_are_the_same(kind: int, depth: int, tmp_path: Path) -> None:
+    step = {0: 1, 2: 3, 4: 2, 6: 4}[kind] * depth // 8
+    flat, *pixels = np.random.default_rng(0).integers(0, 256, (300, step), np.uint8)
+    for way in range(5):
+        (tmp_path / f"{way}.png").write_bytes(png(flat, np.array(pixels), kind, depth, way, way + 1))
+    pixels[200] ^= 1
+    (tmp_path / "other.png").write_bytes(png(flat, np.array(pixels), kind, depth, 0, 9))
+    assert found_in(tmp_path) == dict.fromkeys(("1.png", "2.png", "3.png", "4.png"), "0.png")
+
+
+def test_png_files_with_flat_first_rows_or_cut_are_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = noise()
+    image.paste((7, 8, 9), (0, 0, 56, 32))
+    for level in (1, 9):
+        image.save(tmp_path / f"{level}.png", compress_level=level)
+    (tmp_path / "cut.png").write_bytes((tmp_path / "1.png").read_bytes()[:60])
+    monkeypatch.setattr(copies_module, "decode_image", None)
+    paths = sorted(tmp_path.iterdir())
+    assert copies(paths, [nbytes_of(path) for path in paths], [(40, 56)] * 3) == {}
+
+
 def test_two_files_cut_before_their_pixels_are_not_the_same(tmp_path: Path) -> None:
     for seed, name in enumerate("ab"):
         for suffix in ("png", "jpg"):
