@@ -10,13 +10,13 @@ import functools
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .callbacks import Callback
 from .planning.headers import faults
 from .planning.plan import Plan, chunk_length, count_pieces, make_plan
-from .planning.settings import Settings, resolve_settings
+from .planning.settings import ALL_HELD_OUT, Settings, resolve_settings
 from .retry import RunError, retry
 from .signals import stop_at_signals
 from .store.crop_results import FAILED
@@ -198,10 +198,14 @@ def plan_run(
 
     Raises ImageError if no image can be mined, StoreError if `store` is not a store.
     """
-    resolved = resolve_settings(settings, device)
-    if store is None or not Store.exists(store):
-        return make_plan(images, resolved)
-    return make_plan(images, resolved, functools.partial(mined_before, Store.open(store)))
+    if store is not None and Store.exists(store):
+        opened = Store.open(store)
+        resolved = resolve_settings(settings, device, opened.settings)
+        return make_plan(images, resolved, functools.partial(mined_before, opened))
+    plan = make_plan(images, resolve_settings(settings, device))
+    if settings.held_out_share is None and plan.crops <= ALL_HELD_OUT:
+        return replace(plan, settings=replace(plan.settings, held_out_share=1.0))
+    return plan
 
 
 def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:

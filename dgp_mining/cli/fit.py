@@ -85,6 +85,12 @@ if TYPE_CHECKING:
     metavar="I,I,...",
     help="Also store the statistics after these iterations.  [default: none]",
 )
+@option(
+    "--held-out-share",
+    type=float,
+    metavar="S",
+    help="Share of the crops whose held-out-pixel PSNR is measured.  [default: 1 up to 100 crops, then 0.25]",
+)
 @reading_options()
 @overwrite_option(" The store is deleted first.")
 @option("--retry-failed", is_flag=True, help="Fit failed crops again.")

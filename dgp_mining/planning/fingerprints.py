@@ -14,7 +14,7 @@ from ..images.reading import AS_STORED
 from .plan import Plan
 from .settings import StoreSettings
 
-_LEAVES_CROPS_ALONE = ("max_crops", "keep_fields", "snapshots")
+_LEAVES_CROPS_ALONE = ("max_crops", "keep_fields", "snapshots", "held_out_share")
 """Settings that do not influence the statistics of a crop."""
 
 _FIRST = ("1",)
@@ -34,7 +34,9 @@ def settings_fingerprint(settings: StoreSettings) -> str:
 
 def plan_fingerprint(plan: Plan, layout: list[int]) -> str:
     """Return the name, 16 hexadecimal digits, of the part with this plan and layout (`Extent.numbers`)."""
-    digest = _sha256([_determining(plan.settings), layout, plan.names, plan.problems])
+    share = plan.settings.held_out_share
+    later = [share] if share != 1.0 else []  # older stores have none
+    digest = _sha256([_determining(plan.settings), layout, plan.names, plan.problems, *later])
     for array in (plan.sizes, plan.nbytes, plan.image, plan.position):
         digest.update(np.ascontiguousarray(array, "<i8"))
     return digest.hexdigest()[:16]

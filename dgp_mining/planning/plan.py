@@ -218,3 +218,12 @@ def fit_seed(seed: int, crop: Crop) -> tuple[int, np.random.Generator]:
     """
     rng = np.random.default_rng(seed_of(seed, *crop))
     return int(rng.integers(2**31)), rng
+
+
+def is_measured(fit_seed: int, share: float) -> bool:
+    """Whether the held-out-pixel PSNR of the crop with this seed is measured, as that of a `share` of all.
+
+    >>> is_measured(2**30, 0.6), is_measured(2**30, 0.4)
+    (True, False)
+    """
+    return fit_seed < share * 2**31

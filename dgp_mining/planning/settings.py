@@ -10,8 +10,22 @@ from typing import Any, TypedDict
 import splat2d
 
 from ..fitting import statistics
-from ..fitting.recipes import DEFAULT_DENSITY, RECIPES, FastRecipe, GaussianImageRecipe, Recipe, make_recipe
+from ..fitting.recipes import (
+    DEFAULT_DENSITY,
+    RECIPES,
+    FastRecipe,
+    GaussianImageRecipe,
+    Recipe,
+    make_recipe,
+)
 from ..images.reading import Reading
+
+HELD_OUT_SHARE = 0.25
+"""Default share of the crops whose held-out-pixel PSNR is measured: each measurement costs a quarter of a
+fit, and the mean of a quarter of many crops is known well enough."""
+
+ALL_HELD_OUT = 100
+"""Number of crops up to which all are measured by default."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,9 @@ class Settings:
     """Number of the slice, frame or page that is read."""
     tone: str = "clip"
     """What becomes of linear light above white."""
+    held_out_share: float | None = None
+    """Share of the crops, drawn from the seed, whose held-out-pixel PSNR is measured, above 0 and at most 1;
+    None: all of up to 100 crops, otherwise `HELD_OUT_SHARE`. It changes nothing else."""
 
     def __post_init__(self) -> None:
         if self.white is not None:  # equal numbers must give equal digests
@@ -74,6 +91,8 @@ class Settings:
                 raise ValueError(f"snapshots= must be ascending iterations such as 0,50,100, got {looks}.")
             if looks[-1] > (most := make_recipe(self.recipe, self.iterations).iterations):
                 raise ValueError(f"snapshots= has {looks[-1]}, but a fit has {most} iterations.")
+        if self.held_out_share is not None and not 0 < self.held_out_share <= 1:
+            raise ValueError(f"held_out_share= must be above 0 and at most 1, got {self.held_out_share}.")
         if not 0 < self.density <= 4:
             raise ValueError(f"density= must be above 0 and at most 4, got {self.density}.")
 
@@ -103,7 +122,7 @@ class FitArguments(TypedDict, total=False):
     """Keyword arguments of `fit_image`, without the seed."""
 
     density: float
-    recipe: str
+    recipe: Recipe
     iterations: int
     target_psnr: float
 
@@ -124,6 +143,8 @@ class StoreSettings(Settings):
     """The numbers that determine the statistics."""
     backend: str
     """The backend of the fits: 'cpu', 'torch' or 'cuda'."""
+    held_out_share: float = 1.0
+    """As in `Settings`; older stores measure all crops."""
     stored: tuple[str, ...] = field(default=(), repr=False, compare=False)
     """Keys of the JSON form, in order; older stores lack some. Empty: all keys."""
 
@@ -158,7 +179,7 @@ class StoreSettings(Settings):
 
     def fit_arguments(self) -> FitArguments:
         """Return the arguments of `fit_image` that are the same for every crop."""
-        arguments = FitArguments(density=self.density, recipe=self.recipe, iterations=self.iterations)
+        arguments = FitArguments(density=self.density, recipe=self.fit, iterations=self.iterations)
         if self.target_psnr is not None:
             arguments["target_psnr"] = self.target_psnr
         return arguments
@@ -168,14 +189,20 @@ _ALL = tuple(f.name for f in fields(StoreSettings) if f.name != "stored")
 _ADAM = {"opposed": 1.0}
 """Numbers of a recipe that stores have only if they are others: older stores lack them."""
 
-_ADDED_LATER = ("snapshots", "target_psnr", *(f.name for f in fields(Reading)))
+_ADDED_LATER = ("snapshots", "target_psnr", *(f.name for f in fields(Reading)), "held_out_share")
 
 
-def resolve_settings(settings: Settings, device: str = "cpu") -> StoreSettings:
-    """Return `settings` with every number that follows from them, for fits on `device`, "cpu" or "cuda"."""
+def resolve_settings(
+    settings: Settings, device: str = "cpu", begun: StoreSettings | None = None
+) -> StoreSettings:
+    """Return `settings` with every number that follows from them, for fits on `device`, "cpu" or "cuda".
+
+    A store that was `begun` with another share of measured crops goes on with it, unless `settings` has one.
+    """
     recipe = make_recipe(settings.recipe, settings.iterations)
+    share = settings.held_out_share or (begun.held_out_share if begun else HELD_OUT_SHARE)
     return StoreSettings(
-        **{**vars(settings), "iterations": recipe.iterations},
+        **{**vars(settings), "iterations": recipe.iterations, "held_out_share": share},
         fit=recipe,
         statistics=StatisticsSettings(),
         backend=splat2d.backend() if device == "cpu" else device,

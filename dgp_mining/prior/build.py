@@ -82,7 +82,7 @@ def build_dictionary(
         callback.on_progress("Reading", len(done), len(done))
     crops = opened.at()
     sha256 = crops.sha256
-    if not (np.isfinite(crops.results[done]).all() and sha256[done].any(axis=1).all()):
+    if not (np.isfinite(crops.results_of_all[done]).all() and sha256[done].any(axis=1).all()):
         raise damaged(opened.path, "there are fitted crops without a result")
     fitting = sorted({writer.versions.get("fitting", "1") for writer in opened.writers})
     symmetric = can_be_symmetric(method) if symmetric is None else symmetric
@@ -103,7 +103,7 @@ def build_dictionary(
             "crops": len(done),
             "gaussians": count,
             "psnr": float(crops.psnr[done].mean()),
-            "off_lattice_psnr": float(crops.held_out_psnr[done].mean()),
+            "off_lattice_psnr": _mean_of_known(crops.held_out_psnr[done]),
             "coverage": {
                 "held_out_crops": len(held_out),
                 "gaussians": measured_count,
@@ -167,3 +167,9 @@ def describe(dictionary: Dictionary) -> dict[str, Any]:
         "coverage": None,
         **dictionary.metadata,
     }
+
+
+def _mean_of_known(psnr: np.ndarray) -> float | None:
+    """Return the mean of the values that were measured; None if there are none."""
+    known = psnr[np.isfinite(psnr)]
+    return float(known.mean()) if len(known) else None

@@ -52,6 +52,12 @@ def number(value: float) -> str:
     return f"{value:.3g}".replace("-", "−") if math.isfinite(value) else "–"
 
 
+def mean_decibels(psnr: np.ndarray) -> str:
+    """Format the mean of the values that were measured, dB; a dash if there are none."""
+    known = psnr[np.isfinite(psnr)]
+    return decimal(known.mean() if len(known) else math.nan, 2)
+
+
 def rounded(count: int) -> str:
     """Format a large count briefly, such as 1.2 M."""
     for unit, size in (("bn", 10**9), ("M", 10**6)):

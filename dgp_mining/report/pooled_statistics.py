@@ -36,7 +36,7 @@ class PooledStatistics:
     psnr: np.ndarray
     """[n] PSNR on the fitted pixels, dB."""
     held_out_psnr: np.ndarray
-    """[n] held-out-pixel PSNR, dB."""
+    """[n] held-out-pixel PSNR, dB; NaN where it was not measured."""
     content: np.ndarray
     """[n, 6] columns CONTENT."""
     counts: np.ndarray

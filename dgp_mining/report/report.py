@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from html import escape
@@ -26,7 +27,7 @@ from ..store.versions import versions
 from . import svg
 from .errors import ReportError
 from .fitted_crops import FittedCrop, fitted_crop, rendered, to_bytes
-from .html import figure, html_table, picture, rounded
+from .html import figure, html_table, mean_decibels, picture, rounded
 from .pooled_statistics import PooledStatistics, read_pooled_statistics
 from .sections import displacement, distributions, fit_quality, joint_densities, snapshots, symmetry
 
@@ -120,7 +121,7 @@ def _head(store: Store, pooled: PooledStatistics) -> str:
         "images": f"{pooled.image.max() + 1:,}",
         "Gaussians fitted": rounded(count),
         "PSNR, dB": f"{pooled.psnr.mean():.2f}",
-        "held-out-pixel PSNR, dB": f"{pooled.held_out_psnr.mean():.2f}",
+        "held-out-pixel PSNR, dB": mean_decibels(pooled.held_out_psnr),
         "mean long axis, spacings": f"{means['long_axis']:.3f}",
         "mean axis ratio": f"{means['ratio']:.3f}",
     }
@@ -251,7 +252,8 @@ def _one_crop(shown: FittedCrop, psnr: float, held_out_psnr: float) -> str:
         )
         + figure(
             picture(reconstruction, "its field"),
-            f"PSNR {psnr:.2f} dB, held-out-pixel PSNR {held_out_psnr:.2f} dB",
+            f"PSNR {psnr:.2f} dB, held-out-pixel PSNR "
+            + (f"{held_out_psnr:.2f} dB" if math.isfinite(held_out_psnr) else "not measured"),
         )
         + figure(svg.gaussians(means, cholesky, window, (left, top)), "Gaussians at one sigma")
     )

@@ -13,7 +13,7 @@ from ..prior.continuoussr_table import PIXELS_PER_SPACING, VALUES
 from ..store.crop_results import EXACT_PSNR
 from ..store.store import Store
 from . import svg
-from .html import decimal, figure, html_table, interval, number, with_interval
+from .html import decimal, figure, html_table, interval, mean_decibels, number, with_interval
 from .pooled_statistics import BLOCK, PooledStatistics
 
 SYMBOLS = dict(
@@ -157,19 +157,23 @@ def symmetry(pooled: PooledStatistics) -> str:
 def fit_quality(pooled: PooledStatistics) -> str:
     """Show PSNR and held-out-pixel PSNR, also by image content."""
     at = [0, 5, 25, 50, 75, 95, 100]
+    measured = np.isfinite(pooled.held_out_psnr)
+    some = "" if measured.all() else f" It was measured on {measured.sum():,} of the {len(measured):,} crops."
     rows = [
         [name, f"{values.mean():.2f}", *(f"{q:.2f}" for q in np.percentile(values, at))]
-        for name, values in (("PSNR", pooled.psnr), ("held-out-pixel PSNR", pooled.held_out_psnr))
+        for name, values in (("PSNR", pooled.psnr), ("held-out-pixel PSNR", pooled.held_out_psnr[measured]))
+        if len(values)
     ]
     header = ["dB", "mean", "lowest", "5 %", "25 %", "median", "75 %", "95 %", "highest"]
     return (
         "<h2>Quality of the fits</h2>"
         "<p>PSNR compares the rendered field with the fitted pixels. Held-out-pixel PSNR fits the "
         "×2-downsampled crop, renders the field at ×2 and compares it with the crop, whose pixels the fit "
-        "never saw. Only the second distinguishes a good prior from one that overfits the pixel grid.</p>"
+        "never saw. Only the second distinguishes a good prior from one that overfits the pixel grid."
+        + f"{some}</p>"
         + html_table(header, rows)
         + '<div class="row wide">'
-        + _both_psnrs(pooled.psnr, pooled.held_out_psnr)
+        + _both_psnrs(pooled.psnr[measured], pooled.held_out_psnr[measured])
         + "</div><h3>By content</h3><p>The quarters of the crops with the lowest and the highest values of "
         "each descriptor. <em>Contrast</em> is the standard deviation of the pixels, <em>gradient</em> the "
         "root mean square of the gradient, <em>sharpness</em> that of the Laplacian divided by that of the "
@@ -210,7 +214,7 @@ def _by_content(pooled: PooledStatistics) -> list[list[str]]:
                     name.replace("_", " ") if quarter == 0 else "",
                     "lowest" if quarter == 0 else "highest",
                     *(number(low), number(high)),
-                    *(f"{pooled.psnr[chosen].mean():.2f}", f"{pooled.held_out_psnr[chosen].mean():.2f}"),
+                    *(mean_decibels(values[chosen]) for values in (pooled.psnr, pooled.held_out_psnr)),
                     *(f"{means['long_axis']:.3f}", f"{means['ratio']:.3f}"),
                 ]
             )

@@ -73,8 +73,13 @@ class CropColumns:
 
     @property
     def held_out_psnr(self) -> np.ndarray:
-        """[n] float64, held-out-pixel PSNR, dB."""
+        """[n] float64, held-out-pixel PSNR, dB; NaN where it was not measured."""
         return self.results[..., 1]
+
+    @property
+    def results_of_all(self) -> np.ndarray:
+        """[n, 3] float64, the results that every fitted crop has: all but the held-out-pixel PSNR."""
+        return np.delete(self.results, 1, axis=-1)
 
     @property
     def iterations(self) -> np.ndarray:

@@ -72,7 +72,8 @@ def merge(
 def _check(sources: Sequence[Store]) -> None:
     first, *others = sources
     for other in others:
-        if differ := differences(first.settings, other.settings):
+        share = other.settings.held_out_share  # it leaves the statistics alone
+        if differ := differences(replace(first.settings, held_out_share=share), other.settings):
             raise StoreError(
                 f"{other.path} was mined with other settings than {first.path} ({'; '.join(differ)}): "
                 "only stores of equal settings can be merged."

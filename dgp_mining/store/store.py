@@ -304,7 +304,7 @@ class Store:
 
     @property
     def held_out_psnr(self) -> np.ndarray:
-        """[n] float64, held-out-pixel PSNR, dB; NaN for pending and failed crops."""
+        """[n] float64, held-out-pixel PSNR, dB; NaN for pending, failed and unmeasured crops."""
         return self.at().held_out_psnr
 
     @property

@@ -28,10 +28,11 @@ def summarise(store: Store | str | Path, callback: ProgressCallback | None = Non
     The store may be growing meanwhile. Raises StoreError if there is none, or if it is damaged.
 
     `psnr` and `held_out_psnr` (held-out-pixel PSNR) are {mean, min, p5, p50, p95} in dB over the
-    fitted crops, or None before the first; `seconds` is the fitting time of all workers together. `failures`
-    has one entry for each image and error, `reasons` the number of failed crops and skipped images for each
-    reason; `copies` are images with the content of another, which are mined once, and `copy_of` names
-    that; `versions` are the sets of versions that have written crops, and since when (UTC, or "").
+    fitted crops, the latter over those that were measured, or None before the first; `seconds` is the
+    fitting time of all workers together. `failures` has one entry for each image and error, `reasons` the
+    number of failed crops and skipped images for each reason; `copies` are images with the content of
+    another, which are mined once, and `copy_of` names that; `versions` are the sets of versions that have
+    written crops, and since when (UTC, or "").
 
     >>> import tempfile
     >>> from PIL import Image
@@ -72,7 +73,7 @@ def summarise(store: Store | str | Path, callback: ProgressCallback | None = Non
         "pending": pending,
         "recent": recent(store) if pending else None,
         "psnr": spread(psnr[done]),
-        "held_out_psnr": spread(held_out_psnr[done]),
+        "held_out_psnr": spread(held_out_psnr[done & np.isfinite(held_out_psnr)]),
         "seconds": float(crops.seconds[done].sum()),
         "gaussians": dict(zip(COUNTS, np.maximum(counts, 0).sum(axis=0).tolist(), strict=True)),
         "failures": [

@@ -190,7 +190,7 @@ def _wrong_with_fitted(arrays: dict[ArrayName, np.ndarray]) -> Iterator[str]:
     sampled = counts.pop("sampled")
     interior = 2 * counts["gaussians"] - sum(counts.values())
     sample, histogram = crop.statistics.samples, crop.statistics.histograms
-    if not np.isfinite(crop.results).all():
+    if not np.isfinite(crop.results_of_all).all() or np.isinf(crop.held_out_psnr):
         yield f"has a result that is not finite ({', '.join(RESULT)})"
     if not np.isfinite(crop.content[0]):
         yield "has no content"

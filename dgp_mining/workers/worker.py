@@ -21,7 +21,7 @@ from ..fitting.content import measure_content
 from ..fitting.fit import Fit
 from ..fitting.loop import one_torch_thread
 from ..planning.crop_loader import LoadedCrop, load_crops
-from ..planning.plan import Crop, fit_seed
+from ..planning.plan import Crop, fit_seed, is_measured
 from ..planning.settings import StoreSettings
 from ..retry import RunError, disk_is_full, first_cause, is_transient, retry
 from ..store.crop_results import EXACT_PSNR, CropResult
@@ -213,15 +213,15 @@ def _measured(
     pixels: np.ndarray,
     rng: np.random.Generator,
     fit: Fit,
-    held_out: float,
+    held_out: float | None,
     keep_field: bool,
 ) -> CropResult:
-    if math.isnan(fit.psnr) or math.isnan(held_out):
+    if math.isnan(fit.psnr) or (held_out is not None and math.isnan(held_out)):
         return CropResult(crop.sha256, f"{crop.name}: the fit diverged: use another recipe or density.")
     return CropResult(
         crop.sha256,
         psnr=_finite(fit.psnr),
-        held_out_psnr=_finite(held_out),
+        held_out_psnr=math.nan if held_out is None else _finite(held_out),
         iterations=fit.iterations,
         seconds=fit.seconds,
         statistics=statistics.measure(fit.field, fit.start.numpy(), rng),
@@ -241,19 +241,25 @@ def _snapshots(fit: Fit) -> tuple[tuple[float, statistics.Statistics], ...]:
 
 def _fit_pixels(
     crops: list[np.ndarray], seeds: Sequence[int], settings: StoreSettings, fitter: ModuleType
-) -> list[tuple[Fit, float]]:
-    """Return each crop's fit and held-out-pixel PSNR, computed as a batch on a GPU, one by one on a CPU."""
+) -> list[tuple[Fit, float | None]]:
+    """Return each crop's fit and held-out-pixel PSNR, None if that is not to be measured.
+
+    They are computed as a batch on a GPU, one by one on a CPU.
+    """
     recipe = settings.fit_arguments()
     looks = {"snapshots": settings.snapshots} if settings.snapshots else {}
+    measured = [is_measured(seed, settings.held_out_share) for seed in seeds]
     if settings.backend == "cuda":
         fits = fitter.fit_images(crops, seeds=seeds, **recipe, **looks)
-        return list(zip(fits, fitter.held_out_psnrs(crops, seeds=seeds, **recipe), strict=True))
+        some, theirs = list(itertools.compress(crops, measured)), list(itertools.compress(seeds, measured))
+        found = iter(fitter.held_out_psnrs(some, seeds=theirs, **recipe) if some else [])
+        return [(fit, next(found) if one else None) for fit, one in zip(fits, measured, strict=True)]
     return [
         (
             fitter.fit_image(crop, seed=seed, **recipe, **looks),
-            fitter.held_out_psnr(crop, seed=seed, **recipe),
+            fitter.held_out_psnr(crop, seed=seed, **recipe) if one else None,
         )
-        for crop, seed in zip(crops, seeds, strict=True)
+        for crop, seed, one in zip(crops, seeds, measured, strict=True)
     ]
 
 

@@ -25,7 +25,8 @@ READING = ("white", "window", "axis", "slice", "tone")
 def test_the_json_form_has_the_keys_and_the_order_that_stores_have_always_had() -> None:
     assert list(SETTINGS.to_json()) == [
         *("crop", "max_crops", "density", "recipe", "iterations", "seed", "keep_fields", "snapshots"),
-        *("target_psnr", "white", "window", "axis", "slice", "tone", "fit", "statistics", "backend"),
+        *("target_psnr", "white", "window", "axis", "slice", "tone", "held_out_share"),
+        *("fit", "statistics", "backend"),
     ]
     assert list(SETTINGS.to_json()["statistics"]) == ["sample", "dead", "border", "bins", "ranges"]
     assert SETTINGS.to_json()["statistics"]["ranges"][1] == [-2.0, 2.0]
