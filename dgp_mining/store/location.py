@@ -126,8 +126,12 @@ class Location:
         path = Path(self.text, name)
         partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)  # of a full disk
+            raise
 
     def files(self) -> list[str]:
         """Return the paths of all files below, relative to here; empty if there is nothing."""

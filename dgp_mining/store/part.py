@@ -21,6 +21,7 @@ from ..planning.fingerprints import plan_fingerprint
 from ..planning.plan import Plan, piece_length
 from ..planning.settings import StoreSettings
 from .attributes import read_attributes, write_attributes
+from .chunk_file import encoded, key_of
 from .columns import ArrayName
 from .integrity import DamagedError, StoreError, damaged, own, reading, unseal, writing
 from .layout import Extent, crop_arrays, has_axes, make_array, open_array, plan_arrays
@@ -300,10 +301,11 @@ class Part:
 
     def write(self, index: int, columns: Mapping[ArrayName, Any]) -> None:
         """Write a chunk of every array over crops; the status last, which completes the chunk."""
-        with writing(str(self.place)), zarr.config.set(_WRITE_ALL):
+        with writing(str(self.place)):
             for name in crop_arrays(self.extent):
                 array = self._array(name)
-                array[self.rows(index)] = np.array(columns[name], dtype=array.dtype)
+                rows = np.array(columns[name], dtype=array.dtype)
+                self.place.write(f"{name}/{key_of(array, index)}", encoded(array, rows))
 
     def damaged_descriptions(self) -> list[ArrayName]:
         """Return the arrays whose Zarr metadata are missing or have changed."""

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from zarr.storage import LocalStore
 
 from dgp_mining.fitting.content import CONTENT
 from dgp_mining.fitting.statistics import measure
@@ -27,6 +26,7 @@ from dgp_mining.prior.build import build_dictionary
 from dgp_mining.store import part as part_module
 from dgp_mining.store.integrity import StoreFullError, seal
 from dgp_mining.store.layout import FORMAT
+from dgp_mining.store.location import Location
 from dgp_mining.store.store import DONE, FAILED, PENDING, Chunk, CropResult, Store, StoreError
 from dgp_mining.store.verify import verify
 from dgp_mining.store.versions import versions
@@ -123,9 +123,9 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, plan: Plan) -> None:
 def test_the_status_is_written_last(tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     written = []
-    monkeypatch.setattr(zarr.Array, "__setitem__", lambda array, where, value: written.append(array.path))
+    monkeypatch.setattr(Location, "write", lambda place, name, content: written.append(name))
     store.write(chunk(store, 0), [result(i) for i in range(4)])
-    assert written[-1] == "crops/status"
+    assert written[-1] == "crops/status/c/0"
     assert len(written) == len(set(written)) == 13
 
 
@@ -201,17 +201,17 @@ def test_a_writer_killed_after_any_of_its_writes_leaves_the_chunk_pending(
 ) -> None:
     store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     results = [result(i) for i in range(1, 5)]
-    write = LocalStore.set
+    write = Location.write
     writes = 12
     for survived in range(writes):
         left = iter(range(survived))
 
-        async def set_or_die(self: LocalStore, *arguments: object, left: Iterator[int] = left) -> None:
+        def write_or_die(self: Location, name: str, content: bytes, left: Iterator[int] = left) -> None:
             if next(left, None) is None:
                 raise OSError("killed")  # an exception ends the writing here as a kill does
-            await write(self, *arguments)
+            write(self, name, content)
 
-        monkeypatch.setattr(LocalStore, "set", set_or_die)
+        monkeypatch.setattr(Location, "write", write_or_die)
         with pytest.raises(StoreError, match="killed"):
             store.write(chunk(store, 0), results)
         monkeypatch.undo()
@@ -278,10 +278,10 @@ def test_a_full_disk_leaves_the_chunk_pending_and_says_so(
 ) -> None:
     store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
 
-    def full(array: zarr.Array, where: object, value: object) -> None:
+    def full(place: Location, name: str, content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(zarr.Array, "__setitem__", full)
+    monkeypatch.setattr(Location, "write", full)
     with pytest.raises(StoreFullError, match=r"no room left for .*dgp\.zarr.*: make some") as caught:
         store.write(chunk(store, 0), [result(i) for i in range(4)])
     assert caught.value.__cause__.errno == errno.ENOSPC
