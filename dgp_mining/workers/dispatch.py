@@ -56,6 +56,7 @@ class Dispatch(Generic[Task, Result]):
         self.given_up: deque[Job[Task]] = deque()
         self.demand: list[Future[Any]] = []
         self.failure: Exception | None = None
+        self.dry = False
         for seat in pool.seats.values():
             seat.jobs.clear()  # of a run that was given up
 
@@ -89,14 +90,17 @@ class Dispatch(Generic[Task, Result]):
 
     def _fill(self) -> None:
         """Give tasks to all workers that can take some, and have one more at hand."""
+        # Looked up once, since this is done at every end of a task, with as many as a thousand workers.
+        self.dry = False
+        stranding = [seat for seat in self.pool.seats.values() if seat.stranded()]
         for seat in self.pool.working():
-            while (job := self._job_for(seat)) is not None:
+            while (job := self._job_for(seat, stranding)) is not None:
                 self._give(job, seat)
         if not self.waiting and (spare := self._draw()) is not None:
             self.waiting.append(spare)
         self._ask_for_workers()
 
-    def _job_for(self, seat: Seat[Task]) -> Job[Task] | None:
+    def _job_for(self, seat: Seat[Task], stranding: list[Seat[Task]]) -> Job[Task] | None:
         """Return a job for a worker: a waiting one, one that a frozen worker has, or a new one."""
         if not seat.has_room or self._is_reserved(seat):
             return None
@@ -105,7 +109,7 @@ class Dispatch(Generic[Task, Result]):
                 self.waiting.remove(job)
                 return job
             self.pool.pass_over(seat, job)
-        for other in self.pool.seats.values():
+        for other in stranding:
             for job in other.stranded():
                 if seat.takes(job):
                     job.stalls += other.state.status != "paused"
@@ -127,7 +131,8 @@ class Dispatch(Generic[Task, Result]):
         return seat is min(self.pool.working(), key=lambda other: len(other.jobs))
 
     def _draw(self) -> Job[Task] | None:
-        task = self.next_task(max(1, self.pool.threads))
+        task = None if self.dry else self.next_task(max(1, self.pool.threads))
+        self.dry = task is None  # until the next look, as a task that fails may give others
         return None if task is None else Job(task, self.need(task))
 
     def _give(self, job: Job[Task], seat: Seat[Task]) -> None:

@@ -9,7 +9,7 @@ Printed are
   with chunks of 12 crops, and extrapolated along a line through the last two: CPU seconds, in all threads
   together, and the requests that S3 would get, which are one for each file that is read, written or deleted,
   and one for every 1,000 entries of a listing;
-- the messages of a task, and the scheduler's time for it, with workers in one process that do nothing;
+- the messages of a task, and the time of the scheduler and the run for it, with workers that do nothing;
 - files and the time of `verify` for crops whose fit takes long (recipe gaussianimage, 1024x1024), in chunks
   of one crop, as version 0.1.0 made them, of twelve, and in today's.
 """
@@ -37,15 +37,18 @@ from measure import (
     write_json,
 )
 from simulated import KINDS, PER_IMAGE, SIDE, cost, simulated_plan, simulated_store, some_result
+from simulated_workers import dispatch_milliseconds
 
 from dgp_mining.mining import look_ahead, open_store, plan_run
 from dgp_mining.planning.plan import Plan, chunk_length, piece_length
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary
+from dgp_mining.signals import Stop
 from dgp_mining.store import merge as merging
 from dgp_mining.store.store import Chunk, Store
 from dgp_mining.store.summary import summarise
 from dgp_mining.store.verify import verify
+from dgp_mining.workers.executors import open_executor
 from dgp_mining.workers.messages import PlannedChunk, Progress, Task
 from dgp_mining.workers.scheduling import TASK_SECONDS, TaskQueue
 
@@ -80,7 +83,9 @@ def main() -> None:
         report_long_crops(figures["long_crops"], long)
         if not chosen.long_crops:
             figures |= {"crops": chosen.crops, "workers": chosen.workers}
-            figures["tasks"] = tasks(100 if chosen.quick else 2000, (2, 4) if chosen.quick else (10, 40))
+            figures["tasks"] = tasks(
+                100 if chosen.quick else 2000, (1, 2) if chosen.quick else (2, 8), chosen.workers
+            )
             figures["parts"] = {
                 str(length): parts_of_a_run(folder, length, few, many, chosen.crops)
                 for length in sorted({BEFORE, chunk_length(chosen.crops, 256, 300)})
@@ -177,8 +182,8 @@ def extrapolated(measured: dict[int, dict[str, float]], crops: int) -> dict[str,
 # --- tasks --------------------------------------------------------------------------------------------------
 
 
-def tasks(count: int, workers: tuple[int, ...]) -> dict[str, float]:
-    """Return the bytes of a task and of its result, and the milliseconds of the scheduler and its client."""
+def tasks(count: int, workers: tuple[int, ...], most: int) -> dict[str, float]:
+    """Return the bytes of a task and of its result, and the ms of the scheduler and the run."""
     bundle = round(TASK_SECONDS / CROP_SECONDS / BEFORE) * BEFORE or BEFORE
     crops = tuple(("00012/000012345.jpg", 256 * i, 512) for i in range(BEFORE))
     chunks = tuple(PlannedChunk(Chunk("0123456789abcdef", i), crops) for i in range(max(1, bundle // BEFORE)))
@@ -189,6 +194,7 @@ def tasks(count: int, workers: tuple[int, ...]) -> dict[str, float]:
         "task_bytes": len(pickle.dumps(task)),
         "result_bytes": len(pickle.dumps(ended)),
         "queue_ms": queue_milliseconds(task, count),
+        "dispatch_ms": dispatch_milliseconds(task, 3 * most, most),
     }
     for number in workers:
         print_progress(f"{count} empty tasks on {number} workers")
@@ -210,43 +216,30 @@ def queue_milliseconds(task: Task, count: int) -> float:
 
 
 def dask_milliseconds(task: Task, count: int, workers: int) -> tuple[float, float]:
-    """Return CPU ms per empty task, and CPU seconds per second of idling workers, all in this process."""
-    from distributed import LocalCluster
+    """Return CPU ms per empty task, and CPU seconds per second of idling, of the scheduler and the run.
 
-    from dgp_mining.signals import Stop
-    from dgp_mining.workers.executors import _run_on
-
+    Both are in this process, the workers are not.
+    """
     made = iter([task] * count)
-    how: dict[str, Any] = {
-        "threads_per_worker": 1,
-        "processes": False,
-        "dashboard_address": ":0",
-        "memory_limit": 0,
-    }
-    with LocalCluster(n_workers=workers, **how) as cluster, cluster.get_client() as client:
+    with open_executor("local", workers) as run:
         began, idle = time.process_time(), time.perf_counter()
         time.sleep(2)
         idle = (time.process_time() - began) / (time.perf_counter() - idle)
         began = time.process_time()
-        done = sum(1 for _ in _run_on(client, print, len_of, lambda number: next(made, None), Stop()))
+        done = sum(1 for _ in run(bool, lambda number: next(made, None), Stop()))
         return 1e3 * (time.process_time() - began) / done, idle
-
-
-def len_of(task: Task) -> int:
-    """Stand in for `worker.fit_task`."""
-    return len(task.chunks)
 
 
 def fitting(figures: dict[str, Any], crops: int, workers: int) -> dict[str, float]:
     """Return the load of the run while it fits: tasks and requests per second, and the scheduler's share."""
     task = figures["tasks"]
-    slowest = max(value for key, value in task.items() if key.startswith("ms_with"))
+    fewest = next(value for key, value in task.items() if key.startswith("ms_with"))
     rate = workers / (task["crops"] * CROP_SECONDS)
     per_task = written(crops)
     return {
         "hours": crops * CROP_SECONDS / workers / 3600,
         "tasks_per_second": rate,
-        "scheduler_load": rate * (slowest + task["queue_ms"]) / 1e3,
+        "scheduler_load": rate * (fewest + task["queue_ms"] + task["dispatch_ms"]) / 1e3,
         **{f"{kind}_per_second": per_task[kind] * workers / CROP_SECONDS for kind in KINDS},
     }
 
@@ -337,6 +330,9 @@ def report(figures: dict[str, Any]) -> None:
         ["bytes of a task, of its result", f"{task['task_bytes']:.0f}", f"{task['result_bytes']:.0f}"],
         ["CPU of the scheduler and the run", f"{100 * load['scheduler_load']:.0f} %", "of one core"],
     ]
+    rows.append(
+        ["of it, the run itself", f"{task['dispatch_ms']:.2f} ms a task", "with as many simulated workers"]
+    )
     for name, value in task.items():
         if name.startswith("ms_with"):
             rows.append(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dgp_mining.workers.messages import Task
+
 
 @pytest.mark.slow
 def test_scale_counts_files_and_requests(quick):
@@ -19,3 +21,17 @@ def test_scale_counts_files_and_requests(quick):
     assert before["files_and_folders"] > 19
     assert now["files_and_folders"] <= 4
     assert now["chunk"] == 12
+
+
+def test_where_workers_outnumber_tasks_a_task_is_asked_for_once_at_each_end():
+    """And not by every idle worker, each of which then looks at all others."""
+    from simulated_workers import simulated_run
+
+    asked = []
+
+    def next_task(threads: int) -> Task | None:
+        asked.append(threads)
+        return Task("store", "images", "fitter") if len(asked) <= 300 else None
+
+    assert len(list(simulated_run(200, next_task))) == 300
+    assert len(asked) <= 2 * 300 + 2
