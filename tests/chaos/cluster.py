@@ -21,7 +21,7 @@ from types import TracebackType
 
 import psutil
 
-PATIENCE = 60
+PATIENCE = 120
 """Seconds without any finished crop after which a run is taken to hang."""
 
 _MARK = "CHAOS_CLUSTER"  # an environment variable of all processes started here, by which orphans are found
@@ -138,6 +138,7 @@ class Cluster:
         """
         best, moved = -1, time.monotonic()
         while not self.mend():
+            looked = time.monotonic()
             if (now := self.finished()) > best:
                 best, moved = now, time.monotonic()
             if crops is not None and best >= crops:
@@ -146,7 +147,8 @@ class Cluster:
                 raise TimeoutError(
                     f"No crop was finished for {PATIENCE} s; see {self.folder}.\n{self.output()}"
                 )
-            time.sleep(0.1)
+            # Looking into a store on S3 takes long, and a core that the run needs.
+            time.sleep(max(0.1, 2 * (time.monotonic() - looked)))
 
     def run_until_said(self, pattern: str, since: int = 0) -> int:
         """Keep everything running until the client has said something; return where in its output that ends.

@@ -8,7 +8,7 @@ import pytest
 from ailing import FITTER, FITTERS, photographs, run_disturbed
 from run import assert_same_run, undisturbed_run
 
-CROPS = 3000
+CROPS = 2400
 
 
 @pytest.mark.slow
