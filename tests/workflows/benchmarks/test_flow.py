@@ -1,4 +1,4 @@
-"""The benchmark of mining's overhead runs to the end."""
+"""The benchmarks of mining's overhead run to the end."""
 
 from __future__ import annotations
 
@@ -15,5 +15,22 @@ def test_flow_prints_plan_overhead_and_the_ratio_of_two_workers(quick):
     printed, written = quick("flow.py", "--images", str(images))
     assert "ratio to twice one" in printed
     assert written["plan"]["crops"] == 2000
-    assert {"in this process", "in one worker"} == written["overhead"].keys()
+    assert written["overhead"].keys() == {"load", "statistics", "content", "write", "other"}
     assert {"fitting", "in all"} == written["scaling"]["2"].keys()
+
+
+@pytest.mark.slow
+def test_overhead_is_printed_in_parts_next_to_another_checkout(quick):
+    printed, written = quick("overhead.py", "--against", str(Path(__file__).parents[3]))
+    assert "ratio" in printed
+    here, against = written["overhead"]["here"], written["overhead"]["against"]
+    assert here.keys() == against.keys() == {"load", "statistics", "content", "write", "other"}
+    assert all(0 < here[part] < 1000 for part in ("load", "statistics", "content", "write"))
+
+
+def test_memory_is_printed_while_images_are_mined(quick):
+    printed, written = quick("overhead.py", "--memory")
+    assert "resident memory" in printed
+    seen = {int(crops): mib for crops, mib in written["memory"].items()}
+    assert max(seen) == 80
+    assert seen[max(seen)] < 1.2 * seen[min(seen)], "a worker's memory grows with the crops that it mined"
