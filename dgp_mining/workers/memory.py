@@ -1,6 +1,6 @@
 """The memory that a worker needs for a task, besides what its imports take.
 
-`workflows/studies/worker_memory.py` measures it.
+`workflows/benchmarks/worker_memory.py` measures it.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flow import blank_images
 from measure import (
     in_new_process,
     in_turns,
@@ -36,6 +35,7 @@ from measure import (
     print_table,
     write_json,
 )
+from overhead import blank_images
 from simulated import KINDS, PER_IMAGE, SIDE, cost, simulated_plan, simulated_store, some_result
 from simulated_workers import dispatch_milliseconds
 

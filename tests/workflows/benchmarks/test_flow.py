@@ -34,3 +34,16 @@ def test_memory_is_printed_while_images_are_mined(quick):
     seen = {int(crops): mib for crops, mib in written["memory"].items()}
     assert max(seen) == 80
     assert seen[max(seen)] < 1.2 * seen[min(seen)], "a worker's memory grows with the crops that it mined"
+
+
+@pytest.mark.slow
+def test_the_memory_of_imports_images_and_fits_is_measured_apart(quick):
+    printed, written = quick("worker_memory.py")
+    taken = {name: figure["bytes"] for name, figure in written["memory"].items()}
+    assert all(name in printed for name in taken)
+    fit = taken.pop("fit of 128x128 pixels at density 0.25")
+    imports = taken.pop("imports")
+    assert taken.keys() == {f"{suffix} image" for suffix in ("png", "jpg", "webp", "tif")}
+    assert max(taken.values()) < fit < imports, (
+        "an image of 300x200 pixels takes less than a fit's code and threads"
+    )
