@@ -107,8 +107,8 @@ def mine(
         if stop.asked:
             raise KeyboardInterrupt
         opened = begin()  # only now, so that a run that cannot start leaves nothing
-        if ahead.other_software:
-            callback.on_message(ahead.other_software)
+        for note in ahead.notes:
+            callback.on_message(note)
         task = Task(opened.address, os.path.abspath(images), fitter)
         queue = TaskQueue(
             task, opened.pending_chunks(), lambda chunk: PlannedChunk(chunk, tuple(opened.chunk_crops(chunk)))
@@ -147,8 +147,9 @@ class Ahead:
     """Chunks of the pending and the added crops."""
     deletes: bool = False
     """Whether it will delete the store first."""
-    other_software: str = ""
-    """A warning if other software has fitted the crops that are there."""
+    notes: tuple[str, ...] = ()
+    """Sentences if the run would go on with former numbers of its recipe, or other software than now has
+    fitted the crops that are there."""
 
 
 def look_ahead(
@@ -181,13 +182,27 @@ def look_ahead(
     pending = sum(found.part(chunk.part).length(chunk.number, chunk.first) for chunk in chunks)
     failed = 0 if retry_failed else int((found.status == FAILED).sum())
     mixed = len(chunks) + added > 0 and pending < len(found)
+    notes = [_former_numbers(found)] if chunks or added else []
+    if mixed:
+        notes.append(other_software(found.path, found.writers, found.plan.names))
     return Ahead(
         done=len(found) - pending - failed,
         failed=failed,
         pending=pending,
         added=missing,
         chunks=len(chunks) + added,
-        other_software=other_software(found.path, found.writers, found.plan.names) if mixed else "",
+        notes=tuple(filter(None, notes)),
+    )
+
+
+def _former_numbers(store: Store) -> str:
+    """Return a sentence if a store goes on with former numbers of its recipe, else an empty text."""
+    settings = store.settings
+    if not settings.is_of_earlier_version:
+        return ""
+    return (
+        f"{store.path} was begun with the numbers that recipe '{settings.recipe}' had in an earlier version, "
+        f"and goes on with them, {settings.iterations} iterations: for today's, name another store=."
     )
 
 

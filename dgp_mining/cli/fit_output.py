@@ -152,7 +152,7 @@ def ahead_text(store: str, ahead: Ahead) -> str:
     failed = f", {ahead.failed:,} failed" if ahead.failed else ""
     text = f"{store} has {count(crops, 'crop')}: {ahead.done:,} done{failed}, {ahead.pending:,} to fit"
     text += f"; {ahead.added:,} would be added." if ahead.added else "."
-    return "\n".join(filter(None, [text, in_options(ahead.other_software)]))
+    return "\n".join([text, *map(in_options, ahead.notes)])
 
 
 def estimate_text(estimated: Estimate, workers: int, settings: Settings) -> str:

@@ -65,7 +65,7 @@ def fit_image(
         density: Gaussians per pixel, above 0 and at most 4; `fast` and `lattice` round down to a full grid.
         recipe: "fast", "lattice" (highest PSNR on the fitted pixels, not for a prior), "gaussianimage"
             (GaussianImage's, for comparison), or a recipe object with your own numbers.
-        iterations: default: the recipe's own: 300, 400 or 50,000 of the named ones.
+        iterations: default: the recipe's own: 225, 400 or 50,000 of the named ones.
         target_psnr: stop as soon as PSNR on the fitted pixels reaches this, dB.
         seed: seed of the random initialisation of "gaussianimage"; the other recipes are deterministic.
         snapshots: iterations at which to keep the field as well; they do not change the fit.

@@ -16,6 +16,7 @@ from ..fitting.recipes import (
     FastRecipe,
     GaussianImageRecipe,
     Recipe,
+    former_recipe,
     make_recipe,
 )
 from ..images.reading import Reading
@@ -177,6 +178,11 @@ class StoreSettings(Settings):
         plain["statistics"] = asdict(self.statistics)
         return {key: _as_lists(plain[key]) for key in self.stored or _ALL}
 
+    @property
+    def is_of_earlier_version(self) -> bool:
+        """Whether the recipe has the numbers that it had in an earlier version."""
+        return former_recipe(self.recipe, self.fit) is not None
+
     def fit_arguments(self) -> FitArguments:
         """Return the arguments of `fit_image` that are the same for every crop."""
         arguments = FitArguments(density=self.density, recipe=self.fit, iterations=self.iterations)
@@ -197,9 +203,12 @@ def resolve_settings(
 ) -> StoreSettings:
     """Return `settings` with every number that follows from them, for fits on `device`, "cpu" or "cuda".
 
-    A store that was `begun` with another share of measured crops goes on with it, unless `settings` has one.
+    A store that was `begun` with former numbers of the same recipe, or another share of measured crops, goes
+    on with them unless `settings` name others.
     """
     recipe = make_recipe(settings.recipe, settings.iterations)
+    if begun and begun.recipe == settings.recipe and (former := former_recipe(begun.recipe, begun.fit)):
+        recipe = make_recipe(former, settings.iterations)
     share = settings.held_out_share or (begun.held_out_share if begun else HELD_OUT_SHARE)
     return StoreSettings(
         **{**vars(settings), "iterations": recipe.iterations, "held_out_share": share},

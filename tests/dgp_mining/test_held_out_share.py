@@ -1,4 +1,4 @@
-"""Held-out-pixel PSNR is measured on a share of the crops, which changes nothing else; stores keep theirs."""
+"""Held-out-pixel PSNR is measured on a share of the crops; a store keeps its share, and its recipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dgp_mining.mining import mine, plan_run
+from dgp_mining.fitting.recipes import FastRecipe, former_recipe, make_recipe
+from dgp_mining.mining import look_ahead, mine, plan_run
 from dgp_mining.planning import settings as planning_settings
 from dgp_mining.planning.plan import fit_seed, is_measured
 from dgp_mining.planning.settings import Settings, StoreSettings, resolve_settings
@@ -102,3 +103,48 @@ def test_older_stores_measure_all_crops() -> None:
     assert begun.held_out_share == 1.0
     assert begun.to_json() == stored
     assert resolve_settings(Settings(), begun=begun).held_out_share == 1.0
+
+
+def test_a_store_begun_with_former_numbers_goes_on_with_them(
+    photos: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former, path = FastRecipe(iterations=50, start_sigma=0.7), tmp_path / "old.zarr"
+    with monkeypatch.context() as before:
+        before.setattr("dgp_mining.fitting.recipes._NAMED", {"fast": former})
+        mined(photos, path, SETTINGS, fitter)
+    with pytest.raises(StoreError, match=r"start_sigma is 0\.7 there"):  # numbers that no version had
+        mined(photos, path, SETTINGS, fitter)
+    monkeypatch.setattr("dgp_mining.fitting.recipes._FORMER", {"fast": (former,)})
+    more = replace(SETTINGS, max_crops=44)
+    (note,) = look_ahead(path, plan_run(photos, more, store=path)).notes
+    assert "was begun with the numbers that recipe 'fast' had in an earlier version" in note
+    assert "50 iterations" in note
+    grown = mined(photos, path, more, fitter)
+    assert (grown.settings.fit, grown.settings.iterations, len(grown)) == (former, 50, 44)
+    assert look_ahead(path, plan_run(photos, more, store=path)).notes == ()  # nothing is left to fit
+    with pytest.raises(StoreError, match="iterations is 50 there and 60 here"):
+        mined(photos, path, replace(SETTINGS, iterations=60), fitter)
+    fresh = mine(photos, path, SETTINGS, scheduler="sync", fitter=fitter, overwrite=True)
+    assert fresh.settings.fit == make_recipe("fast")
+
+
+def test_stores_of_0_1_0_go_on_with_its_recipe() -> None:
+    stored = resolve_settings(Settings()).to_json()
+    of_0_1_0 = {
+        "start_sigma": 0.6,
+        "min_sigma": 0.2,
+        "rate_mean": 0.15,
+        "rate_shape": 0.05,
+        "rate_color": 0.025,
+        "warm_up": 0.05,
+        "final": 0.02,
+        "beta1": 0.8,
+        "beta2": 0.95,
+        "epsilon": 0.0001,
+    }
+    begun = StoreSettings.from_json({**stored, "iterations": 300, "fit": of_0_1_0})
+    assert former_recipe("fast", begun.fit) == begun.fit
+    assert begun.to_json()["fit"] == of_0_1_0
+    resolved = resolve_settings(Settings(), begun=begun)
+    assert (resolved.fit, resolved.iterations) == (begun.fit, 300)
+    assert resolve_settings(Settings(recipe="lattice"), begun=begun).fit == make_recipe("lattice")

@@ -68,6 +68,7 @@ VARIANTS = {
     "almost no warm-up (0.01)": Variant(partial(fast, warm_up=0.01)),
     "a warm-up of 0.2": Variant(partial(fast, warm_up=0.2)),
     "constant rates": Variant(partial(fast, final=1.0)),
+    "plain Adam": Variant(partial(fast, opposed=1.0)),
     "150 iterations": Variant(partial(fast, iterations=150)),
     "600 iterations": Variant(partial(fast, iterations=600)),
     "least-squares colours at the end": Variant(with_last_colours),

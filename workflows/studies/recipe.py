@@ -19,11 +19,11 @@ from dgp_mining.fitting.recipes import LATTICE, FastRecipe
 
 CANDIDATES = {
     "density": (1 / 9, 1 / 4, 1 / 2),
-    "start_sigma": (0.5, 0.6, 0.7),
-    "min_sigma": (0.1, 0.2, 0.3),
-    "rate_mean": (0.075, 0.15, 0.3),
-    "rate_shape": (0.025, 0.05, 0.1),
-    "iterations": (150, 300, 600),
+    "start_sigma": (0.5, 0.588, 0.7),
+    "min_sigma": (0.12, 0.243, 0.36),
+    "rate_mean": (0.095, 0.189, 0.38),
+    "rate_shape": (0.045, 0.089, 0.18),
+    "iterations": (150, 225, 450),
 }
 
 

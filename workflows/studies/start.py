@@ -13,13 +13,13 @@ from study import Variant, compare, parse, print_rows, read_crops, write
 
 from dgp_mining.fitting.recipes import FastRecipe
 
-WIDTHS = (0.4, 0.5, 0.55, 0.6, 0.7, 0.9)
+WIDTHS = (0.4, 0.5, 0.55, 0.588, 0.7, 0.9)
 
 
 def main() -> None:
     options = parse(__doc__, "start")
     variants = [Variant(f"start {w:g}", replace(FastRecipe(), start_sigma=w), x=w) for w in WIDTHS]
-    rows = compare(variants, read_crops(options), options.quick, "start 0.6")
+    rows = compare(variants, read_crops(options), options.quick, "start 0.588")
     print_rows(rows)
     write(options, rows, "width at the start, grid spacings")
 

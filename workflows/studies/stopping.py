@@ -13,13 +13,13 @@ from study import Variant, compare, parse, print_rows, read_crops, write
 
 from dgp_mining.fitting.recipes import FastRecipe
 
-ITERATIONS = (30, 75, 150, 300, 600, 1200)
+ITERATIONS = (30, 75, 150, 225, 450, 900)
 
 
 def main() -> None:
     options = parse(__doc__, "stopping", crops=12)
     variants = [Variant(f"{n:,} iterations", replace(FastRecipe(), iterations=n), x=n) for n in ITERATIONS]
-    rows = compare(variants, read_crops(options), options.quick, "300 iterations")
+    rows = compare(variants, read_crops(options), options.quick, "225 iterations")
     print_rows(rows)
     write(options, rows, "iterations")
 

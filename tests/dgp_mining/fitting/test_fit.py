@@ -100,14 +100,17 @@ def test_no_gaussian_gets_narrower_than_the_smallest_width():
 
 @pytest.mark.parametrize("axis", ["horizontal", "vertical", "transposed"])
 def test_a_mirrored_crop_gives_the_mirrored_statistics(axis):
-    """Symmetric starts, roots and rates: any asymmetry of a prior comes from its photographs."""
+    """Symmetric starts, roots and rates: any asymmetry of a prior comes from its photographs.
+
+    After some dozens of iterations roundings have grown: cautious steps depend on signs.
+    """
     picture = smooth_picture(48, 48)
     other = {"horizontal": picture[:, ::-1], "vertical": picture[::-1], "transposed": picture.swapaxes(0, 1)}[
         axis
     ]
     sums = []
     for pixels in (picture, other):
-        l11, l21, l22 = fit_image(pixels.copy(), iterations=60).field.cholesky[0].double().unbind(-1)
+        l11, l21, l22 = fit_image(pixels.copy(), iterations=30).field.cholesky[0].double().unbind(-1)
         sums.append(torch.stack([l11**2, l11 * l21, l21**2 + l22**2]).mean(1))
     sign = torch.tensor([1, 1 if axis == "transposed" else -1, 1])
     expected = sums[0][[2, 1, 0]] if axis == "transposed" else sums[0] * sign

@@ -87,7 +87,7 @@ def test_what_differs_is_named_with_both_values() -> None:
     asked = replace(SETTINGS, crop=256, max_crops=9, fit=replace(SETTINGS.fit, warm_up=0.2))
     assert differences(SETTINGS, asked) == [
         "crop is 32 there and 256 here",
-        "fit warm_up is 0.05 there and 0.2 here",
+        "fit warm_up is 0.018 there and 0.2 here",
     ]
 
 

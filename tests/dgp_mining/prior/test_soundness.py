@@ -132,7 +132,7 @@ def test_every_command_warns_in_the_same_words(tmp_path: Path) -> None:
     fitted, progress = run("fit", "--images", tmp_path / "images", "--store", store, *options)
     lines = [line for line in fitted.splitlines() if line.startswith("warning: ")]
     dead, _ = lines
-    assert dead.startswith("warning: 87% of the Gaussians are dead")
+    assert dead.startswith("warning: 86% of the Gaussians are dead")
     assert "with --white," in dead
     assert "crops so far.)" in progress
     assert (tmp_path / "a.zarr.log").read_text().count("% of the Gaussians are dead") >= 2

@@ -109,7 +109,7 @@ def test_start_and_floor_of_the_recipe_are_marked(store: Store, tmp_path: Path) 
     run("--store", store.path, "--out", tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert text.count('class="mark"') == 5  # l11, l22, S_xx, S_yy and the long axis
-    assert "The edge at 0.2 is the recipe's floor" in text
+    assert "The edge at 0.243 is the recipe's floor" in text
 
 
 def test_where_images_are_gone_the_page_says_so(store: Store, photos: Path, tmp_path: Path) -> None:
