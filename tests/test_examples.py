@@ -51,7 +51,7 @@ def in_module(name: str) -> Iterator[doctest.DocTest]:
 
 def run(test: doctest.DocTest) -> None:
     report: list[str] = []
-    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    runner = doctest.DocTestRunner(verbose=False, optionflags=OPTIONS)  # else pytest's -v is taken as its own
     runner.run(test, out=report.append)
     failure = "".join(report)
     missing = re.search(r"ModuleNotFoundError: No module named '(\w+)", failure)
