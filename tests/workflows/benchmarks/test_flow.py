@@ -47,3 +47,15 @@ def test_the_memory_of_imports_images_and_fits_is_measured_apart(quick):
     assert max(taken.values()) < fit < imports, (
         "an image of 300x200 pixels takes less than a fit's code and threads"
     )
+
+
+@pytest.mark.slow
+def test_a_crop_is_timed_next_to_another_checkout(quick):
+    checkout = str(Path(__file__).parents[3])
+    printed, written = quick("crop.py", "--images", str(SAMPLES), "--against", checkout)
+    assert "ratio of crops per second" in printed
+    here, against = written["here"], written["against"]
+    assert here["PSNR"] == against["PSNR"] > 40
+    assert here["share"] == 0.25
+    taken = here["fit"] + 0.25 * here["held-out check"] + here["statistics"]
+    assert here["crops_per_second"] == pytest.approx(1e3 / taken)
