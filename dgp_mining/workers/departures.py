@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -38,11 +39,36 @@ class Departure(Enum):
 
 def departure_of(client: Client, address: str) -> Departure:
     """Return how the worker that was at `address` has left. Raises OSError if the scheduler is gone."""
-    nannies = [message for _, message in client.get_events(MEMORY_TOPIC) or ()]
-    return classify(
-        [message for _, message in client.get_events(address) or ()],
-        any(isinstance(message, Mapping) and message.get("worker") == address for message in nannies),
+    logged = list(client.get_events(address) or ())
+    events = last_that_left(logged)
+    joined = [when for when, event in logged if _action(event) == "add-worker"]
+    since = next((when for when, event in events if _action(event) == "add-worker"), -math.inf)
+    until = next((when for when in joined if when > since), math.inf)
+    over_limit = any(
+        since <= when < until and isinstance(event, Mapping) and event.get("worker") == address
+        for when, event in client.get_events(MEMORY_TOPIC) or ()
     )
+    return classify([event for _, event in events], over_limit)
+
+
+def last_that_left(events: Iterable[tuple[float, Any]]) -> list[tuple[float, Any]]:
+    """Return the events of the last worker that has left an address; all have times, oldest first.
+
+    Others may have had the same address before it, and one may have it now.
+    """
+    life: list[tuple[float, Any]] = []
+    left: list[tuple[float, Any]] = []
+    for when, event in events:
+        if _action(event) == "add-worker":
+            life = []
+        life.append((when, event))
+        if _action(event) == "remove-worker":
+            left = life
+    return left or life
+
+
+def _action(event: Any) -> str:
+    return str(event.get("action")) if isinstance(event, Mapping) else ""
 
 
 def farewell(state: WorkerState, departure: Departure, preparing: bool, had_task: bool) -> str:

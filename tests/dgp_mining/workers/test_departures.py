@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import dask
 import psutil
@@ -17,7 +18,7 @@ import pytest
 
 from dgp_mining.signals import Stop
 from dgp_mining.workers.attendance import GOODBYE
-from dgp_mining.workers.departures import Departure, classify, farewell
+from dgp_mining.workers.departures import MEMORY_TOPIC, Departure, classify, departure_of, farewell
 from dgp_mining.workers.executors import open_executor
 from dgp_mining.workers.health import WorkerState
 
@@ -42,6 +43,32 @@ def test_how_a_worker_has_left_is_read_from_its_events(
     events: list[object], over_limit: bool, departure: Departure
 ) -> None:
     assert classify(events, over_limit) == departure
+
+
+ADDRESS = "tcp://10.0.0.1:1"
+ADDED, CLOSING = {"action": "add-worker"}, {"action": "closing-worker"}
+
+
+@pytest.mark.parametrize(
+    ("kill", "events", "departure"),
+    [
+        (2.0, [(1.0, ADDED), (3.0, REMOVED)], Departure.MEMORY),
+        (3.5, [(1.0, ADDED), (3.0, REMOVED)], Departure.MEMORY),  # logged late
+        (2.0, [(3.0, REMOVED)], Departure.MEMORY),  # the rest is forgotten
+        # Another worker had the address when it was ended.
+        (2.0, [(1.0, ADDED), (3.0, REMOVED), (4.0, ADDED), (5.0, CLOSING), (6.0, REMOVED)], Departure.POLITE),
+        # Another worker has the address now.
+        (2.0, [(1.0, ADDED), (3.0, REMOVED), (4.0, ADDED)], Departure.MEMORY),
+        (0.5, [(1.0, ADDED), (2.0, CLOSING), (3.0, REMOVED), (4.0, ADDED)], Departure.POLITE),
+        (4.5, [(1.0, ADDED), (2.0, CLOSING), (3.0, REMOVED), (4.0, ADDED)], Departure.POLITE),
+    ],
+)
+def test_a_memory_kill_counts_for_the_worker_that_had_the_address_then(
+    kill: float, events: list[tuple[float, object]], departure: Departure
+) -> None:
+    client = Mock()
+    client.get_events = {ADDRESS: events, MEMORY_TOPIC: [(kill, {"worker": ADDRESS})]}.get
+    assert departure_of(client, ADDRESS) == departure
 
 
 def terminate(process: subprocess.Popen[bytes]) -> None:
