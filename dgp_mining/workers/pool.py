@@ -198,10 +198,11 @@ class WorkerPool(Generic[Task]):
                 future, seat.greeting = seat.greeting, None
                 try:
                     self._prepared(seat, future.result(timeout=ANSWER_SECONDS))
-                except (WaitedTooLong, OSError):
-                    self._greet(seat)
                 except Exception as error:
-                    self._refused(seat, error)
+                    if isinstance(error, (WaitedTooLong, OSError)) and future.status != "error":
+                        self._greet(seat)  # the greeting has not arrived
+                    else:
+                        self._refused(seat, error)
                 return True
         return False
 
@@ -216,7 +217,8 @@ class WorkerPool(Generic[Task]):
             raise lost(self.client)
         try:
             scheduler: Any = self.client.scheduler
-            identity = self.client.sync(scheduler.identity, n_workers=-1, callback_timeout=ANSWER_SECONDS)
+            # Of all workers: n_workers= is -1 by default, and unknown before distributed 2025.4.
+            identity = self.client.sync(scheduler.identity, callback_timeout=ANSWER_SECONDS)
         except (TimeoutError, WaitedTooLong):
             if self.answers:
                 self.notify(
