@@ -145,6 +145,11 @@ def former_recipe(name: str, recipe: Recipe) -> Recipe | None:
     return None
 
 
+def longest(name: str) -> int:
+    """Return the most iterations that the recipe `name` has, or had in an earlier version."""
+    return max(recipe.iterations for recipe in (_NAMED[name], *_FORMER.get(name, ())))
+
+
 def make_recipe(recipe: str | Recipe, iterations: int | None = None) -> Recipe:
     """Return a recipe, given by its name or itself, with `iterations` in place of its own number if given.
 

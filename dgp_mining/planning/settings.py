@@ -17,6 +17,7 @@ from ..fitting.recipes import (
     GaussianImageRecipe,
     Recipe,
     former_recipe,
+    longest,
     make_recipe,
 )
 from ..images.reading import Reading
@@ -90,7 +91,8 @@ class Settings:
         if looks := self.snapshots:
             if list(looks) != sorted(set(looks)) or looks[0] < 0:
                 raise ValueError(f"snapshots= must be ascending iterations such as 0,50,100, got {looks}.")
-            if looks[-1] > (most := make_recipe(self.recipe, self.iterations).iterations):
+            if looks[-1] > (self.iterations or longest(self.recipe)):
+                most = make_recipe(self.recipe, self.iterations).iterations
                 raise ValueError(f"snapshots= has {looks[-1]}, but a fit has {most} iterations.")
         if self.held_out_share is not None and not 0 < self.held_out_share <= 1:
             raise ValueError(f"held_out_share= must be above 0 and at most 1, got {self.held_out_share}.")

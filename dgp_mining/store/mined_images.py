@@ -33,7 +33,9 @@ def mined_before(
     alike = {
         i: stored[(*header.size, header.nbytes)]
         for i, (name, header) in enumerate(zip(names, headers, strict=True))
-        if name not in known and (*header.size, header.nbytes) in stored
+        if name not in known
+        and (*header.size, header.nbytes) in stored
+        and not paths[i].is_dir()  # the digest of an OME-Zarr image does not cover its pixels
     }
     content = _contents(store, sorted({image for images in alike.values() for image in images}))
     found = {}

@@ -12,7 +12,7 @@ from zarr.errors import ContainsGroupError
 from ..retry import reason_of
 from .attributes import read_attributes, write_attributes
 from .consolidated import has_copy, outdated, renew
-from .integrity import StoreError, reading, seal
+from .integrity import StoreError, reading, seal, writing
 from .location import Location
 
 ROOT = ("format", "settings", "versions", "parts")
@@ -58,6 +58,14 @@ def write_root(place: Location, about: dict[str, Any]) -> None:
     if has_copy(place) or has_copy(place / "parts"):
         renew(outdated(place))
     write_attributes(place, about)
+
+
+def write_parts_group(place: Location) -> None:
+    """Write the metadata of the group of all parts again."""
+    with writing(str(place)):
+        place.remove("parts/zarr.json")
+        with contextlib.suppress(ContainsGroupError):
+            zarr.create_group((place / "parts").open(), zarr_format=3, attributes={})
 
 
 def is_a_format(found: Any) -> bool:

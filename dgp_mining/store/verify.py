@@ -12,14 +12,16 @@ from ..fitting.statistics import COUNTS
 from ..images.file_content import sha256_of
 from ..images.limits import ImageError
 from ..progress import ProgressCallback
+from .attributes import read_attributes
 from .columns import RESULT, ArrayName, CropColumns, FieldColumns
 from .consolidated import has_copy, outdated, renew
 from .crop_results import DONE, FAILED
-from .integrity import DamagedError
+from .integrity import DamagedError, reading
 from .layout import LOST, crop_arrays
 from .location import Location
 from .part import Chunk, Part
 from .repair import repair_attributes
+from .root import write_parts_group
 from .store import Store
 
 
@@ -108,6 +110,7 @@ def verify(
             raise ImageError(f"{folder} is not a folder: name one with images=.")
     for part in store.parts:
         found += _described(part, repair)
+    found += _parts_group(store, repair)
     if repair or not found:
         found += _consolidated(store, repair)
     chunks = [(part, chunk) for part in store.parts for chunk in _fitted(part)]
@@ -141,6 +144,18 @@ def _described(part: Part, repair: bool) -> list[Damage]:
     if repair or not wrong:
         _ = part.plan  # raises if the plan is damaged, which cannot be repaired
     return [Damage(None, 0, f"{part.place}/{name} has damaged metadata.") for name in wrong]
+
+
+def _parts_group(store: Store, repair: bool) -> Iterator[Damage]:
+    """Check the metadata of the group of all parts, which only other readers of Zarr need."""
+    place = store.place / "parts"
+    try:
+        with reading(f"{place}/zarr.json"):
+            read_attributes(place)
+    except DamagedError as error:
+        yield Damage(None, 0, error.reason)
+        if repair:
+            write_parts_group(store.place)
 
 
 def _consolidated(store: Store, repair: bool) -> Iterator[Damage]:

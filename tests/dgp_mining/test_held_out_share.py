@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dgp_mining.fitting.recipes import FastRecipe, former_recipe, make_recipe
+from dgp_mining.fitting.recipes import FAST_OF_0_1_0, FastRecipe, former_recipe, make_recipe
 from dgp_mining.mining import look_ahead, mine, plan_run
 from dgp_mining.planning import settings as planning_settings
 from dgp_mining.planning.plan import fit_seed, is_measured
@@ -148,3 +148,13 @@ def test_stores_of_0_1_0_go_on_with_its_recipe() -> None:
     resolved = resolve_settings(Settings(), begun=begun)
     assert (resolved.fit, resolved.iterations) == (begun.fit, 300)
     assert resolve_settings(Settings(recipe="lattice"), begun=begun).fit == make_recipe("lattice")
+
+
+def test_a_store_of_0_1_0_with_late_snapshots_goes_on_with_its_command() -> None:
+    asked = Settings(snapshots=(0, 300))
+    begun = replace(resolve_settings(replace(asked, iterations=300)), fit=FAST_OF_0_1_0)
+    assert resolve_settings(asked, begun=begun).snapshots == (0, 300)
+    with pytest.raises(ValueError, match="snapshots= has 300, but a fit has 225 iterations"):
+        resolve_settings(asked)
+    with pytest.raises(ValueError, match="snapshots= has 301, but a fit has 225 iterations"):
+        Settings(snapshots=(0, 301))

@@ -75,3 +75,16 @@ def test_a_nifti_pair_is_one_image_and_a_change_of_its_pixels_is_noticed(tmp_pat
     content[-1] ^= 1
     (tmp_path / "in/brain.img").write_bytes(content)
     assert verify(store.path, tmp_path / "in").files.changed == ["brain.hdr"]
+
+
+def test_another_image_of_the_same_shape_without_compression_is_no_copy(
+    plane: Path, tmp_path: Path, fitter: str
+) -> None:
+    """The digest of OME-Zarr is of names, sizes and metadata: microscopes write series of equal ones."""
+    for name, pixels in (("b.zarr", NOISE), ("c.zarr", NOISE + 9)):
+        root = zarr.open_group(plane / name, mode="w", zarr_format=3)
+        array = root.create_array("0", shape=NOISE.shape, dtype="u1", chunks=(1, 40, 70), compressors=None)
+        array[:] = pixels
+        root.attrs.update(zarr.open_group(plane / "a.zarr", mode="r").attrs.asdict())
+        mined(plane, tmp_path / "s.zarr", fitter)
+    assert len(Store.open(tmp_path / "s.zarr")) == 6

@@ -61,6 +61,8 @@ def _first_of_several_colours(filtered: bytes, length: int, step: int) -> bytes:
     colour, seen = bytes(step), b""
     for start in range(0, len(filtered), length):
         row = _unfiltered(filtered[start : start + length], step, colour)
+        if not row:  # damaged
+            return b""
         seen += row[:step]
         if row[:-step] != row[step:]:
             return seen + row

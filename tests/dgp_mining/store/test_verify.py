@@ -282,3 +282,17 @@ def test_a_folder_of_images_may_stand_alone_and_must_exist(store: Path, photos: 
     assert checked is not None
     assert not checked.missing
     assert summarise(store)["crops"] == len(Store.open(store))
+
+
+def test_the_metadata_that_only_other_programs_need_are_repaired(
+    photos: Path, tmp_path: Path, fitter: str
+) -> None:
+    store = tmp_path / "a.zarr"
+    mine(photos, store, NINE, scheduler="sync", fitter=fitter)
+    for spoiled in (b"", b"{", None):
+        (store / "parts/zarr.json").unlink()
+        if spoiled is not None:
+            (store / "parts/zarr.json").write_bytes(spoiled)
+        assert [damage.crops for damage in verify(store).damage] == [0]
+        assert verify(store, repair=True).sound
+        assert verify(store).damage == []

@@ -13,6 +13,7 @@ from PIL import Image
 
 from dgp_mining.images.formats import png_chunks
 from dgp_mining.images.formats.png import as_significant
+from dgp_mining.images.formats.png_row import _first_of_several_colours
 from dgp_mining.images.reader import ImageError, decode_image, image_size
 from dgp_mining.images.reading import Reading
 from dgp_mining.images.stored import open_image, read_stored
@@ -364,3 +365,10 @@ def test_a_chunk_that_inflates_without_end_is_not_inflated(
     path.write_bytes(one_pixel(8, RGB, [64] * 3, *chunks))
     assert decode_image(path).notes == ("its iCCP chunk is ignored (it ends too early or is too large)",)
     assert open_image(path).attachments().texts == ()
+
+
+def test_a_damaged_filter_of_a_flat_row_is_no_row_of_colours() -> None:
+    """Filter 9 does not exist; the next row would have been unfiltered below nothing."""
+    rows = bytes([9, *[7] * 6]) + bytes([2, *range(6)])
+    assert _first_of_several_colours(rows, 7, 3) == b""
+    assert _first_of_several_colours(bytes([0, *[7] * 6]) + rows[7:], 7, 3) != b""
