@@ -52,6 +52,8 @@ class Dispatch(Generic[Task, Result]):
         self.function, self.next_task, self.need, self.deaths = function, next_task, need, deaths
         self.name = getattr(function, "__name__", "task")
         self.waiting: deque[Job[Task]] = deque()
+        self.oversized: list[Job[Task]] = []
+        """Those that need more memory than any worker has."""
         self.running: dict[Key, tuple[Seat[Task], Job[Task]]] = {}
         self.given_up: deque[Job[Task]] = deque()
         self.demand: list[Future[Any]] = []
@@ -82,7 +84,7 @@ class Dispatch(Generic[Task, Result]):
     def _over(self, ending: bool) -> bool:
         """Whether nothing runs and nothing will; a run that is `ending` does not wait for frozen workers."""
         if not ending:
-            return not (self.running or self.waiting or self.given_up)
+            return not (self.running or self.waiting or self.oversized or self.given_up)
         stuck = {job for seat in self.pool.seats.values() for job in seat.stranded()}
         return all(job in stuck for _, job in self.running.values())
 
@@ -92,15 +94,27 @@ class Dispatch(Generic[Task, Result]):
         """Give tasks to all workers that can take some, and have one more at hand."""
         # Looked up once, since this is done at every end of a task, with as many as a thousand workers.
         self.dry = False
+        largest = self.pool.largest()
+        self.waiting = deque(job for job in self.waiting if not self._set_aside(job, largest))
         stranding = [seat for seat in self.pool.seats.values() if seat.stranded()]
         for seat in self.pool.working():
-            while (job := self._job_for(seat, stranding)) is not None:
+            while (job := self._job_for(seat, stranding, largest)) is not None:
                 self._give(job, seat)
         if not self.waiting and (spare := self._draw()) is not None:
             self.waiting.append(spare)
         self._ask_for_workers()
 
-    def _job_for(self, seat: Seat[Task], stranding: list[Seat[Task]]) -> Job[Task] | None:
+    def _set_aside(self, job: Job[Task], largest: Seat[Task] | None) -> bool:
+        """Set a job aside if even the largest worker is too small; say and return whether it is."""
+        if largest is None or not largest.is_too_small(job):
+            return False
+        self.oversized.append(job)
+        self.pool.pass_over(largest, job, last=True)
+        return True
+
+    def _job_for(
+        self, seat: Seat[Task], stranding: list[Seat[Task]], largest: Seat[Task] | None
+    ) -> Job[Task] | None:
         """Return a job for a worker: a waiting one, one that a frozen worker has, or a new one."""
         if not seat.has_room or self._is_reserved(seat):
             return None
@@ -117,11 +131,14 @@ class Dispatch(Generic[Task, Result]):
                     if job.stalls <= STALLS:
                         return job
                     self.given_up.append(job)
-        while len(self.waiting) < HELD and (new := self._draw()) is not None:
+        for _ in range(HELD - len(self.waiting)):
+            if (new := self._draw()) is None:
+                break
             if seat.takes(new):
                 return new
-            self.pool.pass_over(seat, new)
-            self.waiting.append(new)
+            if not self._set_aside(new, largest):
+                self.pool.pass_over(seat, new)
+                self.waiting.append(new)
         return None
 
     def _is_reserved(self, seat: Seat[Task]) -> bool:
@@ -150,7 +167,7 @@ class Dispatch(Generic[Task, Result]):
 
     def _ask_for_workers(self) -> None:
         """Let as many tasks wait as there are threads, so that adaptive clusters start more workers."""
-        wanted = max(1, self.pool.threads) if self.waiting and not self.pool.local else 0
+        wanted = max(1, self.pool.threads) if (self.waiting or self.oversized) and not self.pool.local else 0
         while len(self.demand) < wanted:
             key = f"{self.name}-{uuid.uuid4()}"  # the prefix tells the scheduler how long it takes
             self.demand.append(self.client.submit(int, key=key, resources={NOWHERE: 1}))
@@ -190,6 +207,8 @@ class Dispatch(Generic[Task, Result]):
                 self._take_back(job)
                 job.deaths += departure.by_task
                 (self.given_up if job.deaths > self.deaths else self.waiting).appendleft(job)
+        self.waiting.extend(self.oversized)  # for which there may now be a worker
+        self.oversized.clear()
 
     def _take_back(self, job: Job[Task]) -> None:
         """Take a job from its worker."""

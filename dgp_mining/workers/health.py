@@ -129,12 +129,16 @@ def ailment_of(state: WorkerState, silent: float, prepared: bool, workers: int =
     return None
 
 
-def too_small(state: WorkerState, need: float) -> str:
-    """Return the sentence about a worker whose memory limit is below what it needs for a task, bytes."""
+def too_small(state: WorkerState, need: float, last: bool = False) -> str:
+    """Return the sentence about a worker whose memory limit is below what it needs for a task, bytes.
+
+    `last`: no other worker may take more.
+    """
+    rest = "no worker can take it, so it waits. Ctrl-C ends." if last else "the task goes to another."
     return (
         f"{state.title} has a memory limit of {gigabytes(state.limit)}, but a task of this run needs about "
         f"{gigabytes(need)}: restart it with --memory-limit {gigabytes(need / PAUSE_SHARE, '')}GB or more; "
-        "the task goes to another."
+        f"{rest}"
     )
 
 

@@ -206,10 +206,18 @@ class WorkerPool(Generic[Task]):
                 return True
         return False
 
-    def pass_over(self, seat: Seat[Task], job: Job[Task]) -> None:
-        """Say so if a task needs more memory than a worker may take."""
+    def largest(self) -> Seat[Task] | None:
+        """Return the worker that may take the most memory; None without any, or while one is prepared."""
+        seats = [seat for seat in self.seats.values() if not seat.refused]
+        if any(seat.greeting is not None and not seat.ailment for seat in seats):
+            return None
+        return max(seats, key=lambda seat: seat.state.capacity(seat.imports), default=None)
+
+    def pass_over(self, seat: Seat[Task], job: Job[Task], last: bool = False) -> None:
+        """Say so if a task needs more memory than a worker may take; `last`: no other may take more."""
         if seat.is_too_small(job):
-            self._tell(seat, "memory", too_small(seat.state, job.need + seat.imports))
+            sentence = too_small(seat.state, job.need + seat.imports, last)
+            self._tell(seat, "memory, last" if last else "memory", sentence)
 
     def _states(self) -> dict[str, WorkerState] | None:
         """Ask the scheduler for its workers; None if it does not answer."""

@@ -15,7 +15,7 @@ from distributed import LocalCluster, Scheduler, SpecCluster, Status, Worker, ge
 
 from dgp_mining.retry import RunError
 from dgp_mining.signals import Stop
-from dgp_mining.workers import health, pool
+from dgp_mining.workers import dispatch, health, pool
 from dgp_mining.workers.executors import open_executor
 
 
@@ -193,6 +193,43 @@ def test_workers_get_no_task_that_needs_more_than_their_memory_limit() -> None:
         r"2\.\d\d GB: restart it with --memory-limit [23]\.\d\dGB or more; the task goes to another\.",
         sentence,
     )
+
+
+def test_tasks_that_are_too_large_for_every_worker_keep_no_other_from_running_and_wait_for_a_larger_one() -> (
+    None
+):
+    said: list[str] = []
+    used: dict[int, int | None] = {}
+    stop = Stop()
+    large = range(1, 3 * dispatch.HELD)
+    small = range(large.stop, large.stop + 10)
+
+    def say(sentence: str) -> None:
+        said.append(sentence)
+        stop.asked |= not used and "goes to another" in sentence  # there is none
+
+    with (
+        cluster_of(10**9) as cluster,
+        open_executor(
+            cluster.scheduler_address, need=lambda task: 2 * 10**9 if task in large else 10**6, notify=say
+        ) as run,
+    ):
+        address = cluster.workers[0].address
+        for task, worker in run(who, one_by_one([*large, *small]), stop):
+            used[task] = worker
+            if len(used) == len(small):
+                assert used == dict.fromkeys(small, 0)
+                options = {**cluster.worker_spec[0]["options"], "memory_limit": 0}
+                cluster.worker_spec[1] = {"cls": Worker, "options": options}
+                cluster.scale(2)
+    assert used == {**dict.fromkeys(small, 0), **dict.fromkeys(large, 1)}
+    assert re.fullmatch(
+        rf"Worker 0 \({address}\) has a memory limit of 1.00 GB, but a task of this run needs about "
+        r"2\.\d\d GB: restart it with --memory-limit [23]\.\d\dGB or more; no worker can take it, so it "
+        r"waits\. Ctrl-C ends\.",
+        said[0],
+    )
+    assert len([sentence for sentence in said if "no worker can take it" in sentence]) == 1
 
 
 def test_an_adaptive_cluster_grows_while_there_are_tasks() -> None:
