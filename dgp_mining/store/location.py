@@ -175,7 +175,8 @@ def _seconds(entry: dict[str, Any]) -> float:
 
 
 def _files(folder: str) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
+    # Another run may have removed a folder meanwhile, as that of a chunk's pieces.
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 yield from _files(entry.path)

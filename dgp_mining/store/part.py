@@ -23,6 +23,7 @@ from ..planning.settings import StoreSettings
 from .attributes import read_attributes, write_attributes
 from .chunk_file import encoded, key_of
 from .columns import ArrayName
+from .crop_results import PENDING
 from .integrity import DamagedError, StoreError, damaged, own, reading, unseal, writing
 from .layout import Extent, crop_arrays, has_axes, make_array, open_array, plan_arrays
 from .location import Location
@@ -78,6 +79,8 @@ class Part:
         self._pieces = Pieces(self.place / PIECES, crop_arrays(self.extent))
         self._piece = min(self.extent.chunk, piece_length(settings.crop, settings.iterations))
         self._in_pieces = self._piece < self.extent.chunk
+        self._seen_fitted: set[tuple[int, int]] = set()
+        """Pieces that have been read and are not pending."""
         self._seen_complete: bool | None = None
         """Whether all chunks are; None if nobody has looked yet, or since a chunk was marked as pending."""
 
@@ -182,23 +185,33 @@ class Part:
         return crops
 
     def mark_pending(self, index: int, first: int | None = None) -> None:
-        """Mark a chunk or a piece as pending; the other crops of its chunk stay as they are."""
+        """Mark a chunk or a piece as pending; the other crops of its chunk stay as they are.
+
+        Another run may do the same at once.
+        """
         self._seen_complete = None
+        status, stay = None, set[int]()
         with writing(str(self.place)):
-            if first is None:
-                stay = set()
-            elif self._is_finished(index):
-                stay = self._split(index) - {first}
-            else:
-                stay = self._pieces.of_chunk(index) - {first}
+            if first is not None:
+                status = self._finished_status(index)
+                if status is None:
+                    stay = self._pieces.of_chunk(index) - {first}
+                else:
+                    stay = set(self._firsts(index)) - {first}
+                    self._split(index, stay, status)
             if self._in_pieces:
                 self._pieces.remove(index, self._pieces.of_chunk(index) - stay)
             self.place.remove(f"{ArrayName.STATUS}/c/{index}")
+            if status is not None:  # until now another run took the pieces for leftovers of a killed one
+                self._split(index, stay - self._pieces.of_chunk(index), status)
 
     # --- pieces -------------------------------------------------------------------------------------------
 
     def pieces(self) -> list[tuple[int, int]]:
-        """Return (chunk, first crop) of the fitted pieces of chunks that are not complete."""
+        """Return (chunk, first crop) of the fitted pieces of chunks that are not complete.
+
+        The first call reads the status of each.
+        """
         if not self._in_pieces or self._seen_complete:
             return []
         with reading(str(self._pieces.place)):
@@ -211,7 +224,7 @@ class Part:
             for index, firsts in listed.items()
             if index not in finished
             for first in firsts
-            if first in self._firsts(index)
+            if first in self._firsts(index) and self._is_fitted(index, first)
         ]
 
     def read_piece(self, index: int, first: int, names: Iterable[ArrayName] | None = None) -> Rows | None:
@@ -239,6 +252,8 @@ class Part:
                 return
             pieces = [self.read_piece(index, first) for first in self._firsts(index)]
             rows = [piece for piece in pieces if piece is not None]
+            if any((one[ArrayName.STATUS] == PENDING).any() for one in rows):
+                return
             if len(rows) == len(pieces):
                 names = self._pieces.layouts
                 self.write(index, {name: np.concatenate([one[name] for one in rows]) for name in names})
@@ -247,12 +262,35 @@ class Part:
         with writing(str(self.place)):
             self._pieces.remove(index, there)
 
-    def _split(self, index: int) -> set[int]:
-        """Write the pieces of a complete chunk, and return their first crops."""
-        for first in self._firsts(index):
+    def _split(self, index: int, firsts: Iterable[int], status: np.ndarray) -> None:
+        """Write pieces of a chunk that was complete, with its status as read while it was."""
+        for first in firsts:
             rows = self.rows(index, first)
-            self._pieces.write(index, first, {name: self._read(name, rows) for name in self._pieces.layouts})
-        return set(self._firsts(index))
+            begin = first - self.rows(index).start
+            columns: dict[ArrayName, np.ndarray] = {
+                ArrayName.STATUS: status[begin : begin + self.length(index, first)]
+            }
+            for name in self._pieces.layouts.keys() - columns.keys():
+                columns[name] = self._read(name, rows)
+            self._pieces.write(index, first, columns)
+
+    def _finished_status(self, index: int) -> np.ndarray | None:
+        """Return the status of a chunk, read once; None if another run has just removed it."""
+        status = self.read_chunk(ArrayName.STATUS, index)
+        return None if (status == PENDING).any() else status
+
+    def _is_fitted(self, index: int, first: int) -> bool:
+        """Whether a piece is there and not pending; a damaged one counts, for `verify` to name it."""
+        if (index, first) in self._seen_fitted:
+            return True
+        try:
+            piece = self.read_piece(index, first, [ArrayName.STATUS])
+        except DamagedError:
+            return True
+        if piece is None or (piece[ArrayName.STATUS] == PENDING).any():
+            return False
+        self._seen_fitted.add((index, first))
+        return True
 
     def _firsts(self, index: int) -> range:
         """Return the first crops of all pieces that a chunk has."""

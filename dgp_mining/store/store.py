@@ -289,7 +289,7 @@ class Store:
     # --- results ------------------------------------------------------------------------------------------
 
     def unfinished(self) -> np.ndarray:
-        """Return whether each crop is still to be fitted, [n] bool. Fast: reads no chunk."""
+        """Return whether each crop is still to be fitted, [n] bool. Fast: reads no complete chunk."""
         return np.concatenate([part.unfinished() for part in self.parts])
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,27 @@ def test_a_file_that_vanishes_while_a_folder_is_read_hides_no_other(tmp_path: Pa
     (tmp_path / "0").touch()
     (tmp_path / "1.0a1b.partial").symlink_to(tmp_path / "gone")  # as if another run had just renamed it
     assert list(Location(str(tmp_path)).modified()) == ["0"]
+
+
+@pytest.mark.parametrize("act", [Location.files, Location.remove_stale_files])
+def test_a_folder_that_vanishes_while_its_parent_is_read_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Location], object]
+) -> None:
+    for name in ("0", "1", "2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.partial").touch()
+        os.utime(tmp_path / name / "a.partial", (0, 0))
+    scandir = os.scandir
+
+    def remove_before(folder: str) -> Iterator[os.DirEntry[str]]:
+        if folder == str(tmp_path / "1"):
+            (tmp_path / "1/a.partial").unlink()
+            (tmp_path / "1").rmdir()
+        return scandir(folder)
+
+    monkeypatch.setattr("dgp_mining.store.location.os.scandir", remove_before)
+    found = act(Location(str(tmp_path)))
+    assert found == 2 or sorted(found) == ["0/a.partial", "2/a.partial"]
 
 
 def test_it_is_filled_to_the_same_dictionary(photos: Path, tmp_path: Path, fitter: str, bucket: str) -> None:

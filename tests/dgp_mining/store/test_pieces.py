@@ -11,6 +11,7 @@ from dgp_mining.callbacks import Callback
 from dgp_mining.mining import look_ahead, mine, plan_run
 from dgp_mining.planning.plan import LEAST_CHUNK, Plan, make_plan
 from dgp_mining.planning.settings import Settings, resolve_settings
+from dgp_mining.store.columns import ArrayName
 from dgp_mining.store.crop_results import columns
 from dgp_mining.store.location import Location
 from dgp_mining.store.part import Part
@@ -226,6 +227,72 @@ def test_only_failed_crops_are_fitted_again(photos: Path, tmp_path: Path, fitter
     assert (store.status == DONE).all()
     fitted = np.isfinite(before[:, 0])
     np.testing.assert_array_equal(results(store)[fitted], before[fitted])
+    assert pieces(store) == []
+
+
+def fail_a_chunk(store: Store) -> tuple[Part, Part]:
+    """Write the first chunk, and return its part as two runs have it."""
+    for row in range(LEAST_CHUNK):
+        store.write(Chunk(store.parts[0].name, 0, row), [FAILURE])
+    return store.parts[0], Store.open(store.path).parts[0]
+
+
+@pytest.mark.parametrize("other_first", [True, False])
+def test_two_runs_may_mark_a_crop_as_pending_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch, other_first: bool
+) -> None:
+    """The other does all of it just before, or just after, this one reads the status."""
+    part, other = fail_a_chunk(store)
+    read_chunk = Part.read_chunk
+
+    def read_at_once(self: Part, name: ArrayName, index: int) -> np.ndarray:
+        monkeypatch.setattr(Part, "read_chunk", read_chunk)
+        before = read_chunk(part, name, index)
+        other.mark_pending(0, 3)
+        return read_chunk(part, name, index) if other_first else before
+
+    monkeypatch.setattr(Part, "read_chunk", read_at_once)
+    part.mark_pending(0, 3)
+    assert Part.read_chunk is read_chunk
+    assert pieces(store) == sorted(str(row) for row in range(LEAST_CHUNK) if row != 3)
+    expected = [PENDING if row == 3 else FAILED for row in range(LEAST_CHUNK)]
+    assert Store.open(store.path).status[:LEAST_CHUNK].tolist() == expected
+    assert Store.open(store.path).pending_chunks()[0].first == 3
+    part.write_piece(0, 3, columns([FAILURE], 256))
+    assert (store.status[:LEAST_CHUNK] == FAILED).all()
+    assert pieces(store) == []
+
+
+def test_a_run_that_starts_while_a_crop_is_marked_as_pending_loses_no_fit(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the pieces for what a killed run has left."""
+    part, other = fail_a_chunk(store)
+    remove = Location.remove
+
+    def remove_late(self: Location, name: str) -> None:
+        if name == f"{ArrayName.STATUS}/c/0":
+            other.complete_chunks()
+            assert pieces(store) == []
+        remove(self, name)
+
+    monkeypatch.setattr(Location, "remove", remove_late)
+    part.mark_pending(0, 3)
+    assert part.unfinished()[:LEAST_CHUNK].tolist() == [row == 3 for row in range(LEAST_CHUNK)]
+    assert store.status[:LEAST_CHUNK].tolist() == [FAILED * (row != 3) for row in range(LEAST_CHUNK)]
+    assert store.errors == [(row, "a.png is broken.") for row in range(LEAST_CHUNK) if row != 3]
+
+
+def test_a_piece_that_is_pending_is_fitted_again(store: Store) -> None:
+    """Two runs of an earlier version may have left it."""
+    (part,) = store.parts
+    one = columns([FAILURE], 256)
+    for row in range(LEAST_CHUNK):
+        part._pieces.write(0, row, one | {ArrayName.STATUS: [FAILED if row != 3 else PENDING]})
+    store.complete_chunks()
+    assert [chunk.first for chunk in store.pending_chunks()] == [3, *range(LEAST_CHUNK, 30)]
+    part.write_piece(0, 3, one)
+    assert (store.status[:LEAST_CHUNK] == FAILED).all()
     assert pieces(store) == []
 
 
