@@ -6,9 +6,13 @@ AWS_ACCESS_KEY_ID, or ~/.aws.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
+import logging
 import os
 import shutil
+import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -63,6 +67,7 @@ class Location:
         if not self.remote:
             return LocalStore(self.text)
         self._filesystem()  # raises StoreError if s3fs is missing
+        be_quiet_at_exit()
         return FsspecStore.from_url(self.text, storage_options=_REMOTE)
 
     def modified(self) -> dict[str, float]:
@@ -167,6 +172,20 @@ def _modified(entries: Iterable[os.DirEntry[str]]) -> Iterator[tuple[str, float]
     for entry in entries:
         with contextlib.suppress(FileNotFoundError):  # the temporary file of another run, renamed meanwhile
             yield entry.name, entry.stat().st_mtime
+
+
+@functools.cache
+def be_quiet_at_exit() -> None:
+    """Print nothing about requests that are pending when this process ends.
+
+    After an outage that ended a run with a sentence, asyncio and botocore print hundreds of lines of them.
+    """
+
+    def silence() -> None:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+        sys.unraisablehook = lambda _: None
+
+    atexit.register(silence)
 
 
 def _seconds(entry: dict[str, Any]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -199,3 +200,16 @@ def test_a_server_that_does_not_answer_is_one_sentence(bucket: str, monkeypatch:
         Store.open("s3://crops/a.zarr")
     s3fs.S3FileSystem.clear_instance_cache()
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_requests_that_are_pending_at_the_end_are_no_news(quiet: bool) -> None:
+    program = (
+        "import asyncio; from dgp_mining.store.location import be_quiet_at_exit\n"
+        f"if {quiet}: be_quiet_at_exit()\n"
+        "loop = asyncio.new_event_loop(); task = loop.create_task(asyncio.sleep(9))\n"
+        "loop.call_soon(loop.stop); loop.run_forever()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ("was destroyed" in ended.stderr) != quiet
+    assert not (quiet and ended.stderr)
