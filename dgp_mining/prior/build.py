@@ -82,7 +82,8 @@ def build_dictionary(
         callback.on_progress("Reading", len(done), len(done))
     crops = opened.at()
     sha256 = crops.sha256
-    if not (np.isfinite(crops.results_of_all[done]).all() and sha256[done].any(axis=1).all()):
+    known = np.isfinite(crops.results_of_all[done]).all() and np.isfinite(crops.content[done][:, 0]).all()
+    if not (known and sha256[done].any(axis=1).all()):
         raise damaged(opened.path, "there are fitted crops without a result")
     fitting = sorted({writer.versions.get("fitting", "1") for writer in opened.writers})
     symmetric = can_be_symmetric(method) if symmetric is None else symmetric

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from dgp_mining.images.limits import ImageError
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
 from dgp_mining.prior.build import build_dictionary
+from dgp_mining.prior.dictionary import Dictionary
 from dgp_mining.store import merge
 from dgp_mining.store import verify as verification
 from dgp_mining.store.integrity import DamagedError
@@ -234,6 +236,12 @@ def spoil(file: Path, rng: np.random.Generator) -> str:
     return how
 
 
+def of_any_folder(path: str) -> tuple[bytes, dict[str, Any]]:
+    """A dictionary without the name of the folder of images, which a lost description of a part had."""
+    dictionary = Dictionary.load(path)
+    return dictionary.cholesky.tobytes(), {**dictionary.metadata, "images": None}
+
+
 @pytest.mark.parametrize("seeds", [range(8), pytest.param(range(8, 150), marks=pytest.mark.slow)])
 def test_every_command_ends_in_a_sentence_or_in_the_right_result(
     seeds: range, photos: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
@@ -267,7 +275,7 @@ def test_every_command_ends_in_a_sentence_or_in_the_right_result(
         if run("verify", "--store", "a.zarr", "--repair").exit_code == 0:
             assert run(*fit, "--store", "a.zarr").exit_code == 0, what
             assert run(*build, "--store", "a.zarr", "--out", "a.npz").exit_code == 0, what
-            assert Path("a.npz").read_bytes() == whole, what
+            assert of_any_folder("a.npz") == of_any_folder("whole.npz"), what
             ends["right" if built else "repaired"] += 1
         else:
             assert run(*fit, "--store", "a.zarr").exit_code == 1, what
