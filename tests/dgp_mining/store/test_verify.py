@@ -275,7 +275,12 @@ def test_every_command_ends_in_a_sentence_or_in_the_right_result(
         if run("verify", "--store", "a.zarr", "--repair").exit_code == 0:
             assert run(*fit, "--store", "a.zarr").exit_code == 0, what
             assert run(*build, "--store", "a.zarr", "--out", "a.npz").exit_code == 0, what
-            assert of_any_folder("a.npz") == of_any_folder("whole.npz"), what
+            if (
+                file.parent.parent.name == "parts"
+            ):  # the description of the part, whose folder is lost with it
+                assert of_any_folder("a.npz") == of_any_folder("whole.npz"), what
+            else:
+                assert Path("a.npz").read_bytes() == whole, what
             ends["right" if built else "repaired"] += 1
         else:
             assert run(*fit, "--store", "a.zarr").exit_code == 1, what
