@@ -12,7 +12,6 @@ writing are not in it: see overhead.py.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from checkouts import checkouts, start
 from measure import machine, parser, print_progress, print_table, write_json
 
 HERE = Path(__file__).resolve().parents[2]
@@ -34,27 +34,23 @@ def main() -> None:
     options.add_argument("--crops", type=int, default=8, help="photographs, evenly from all (default 8)")
     options.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout, built")
     options.add_argument("--instruction-set", help="portable, avx2 or avx512 (default: the best)")
-    options.add_argument(
-        "--serve", action="store_true", help="fit the files on stdin, for this program itself"
-    )
     chosen = options.parse_args()
     for key, value in machine().items():
         print(f"{key}: {value}")
     paths = sorted(path for path in chosen.images.iterdir() if path.suffix in (".png", ".jpg", ".webp"))
     paths = paths[:: max(1, len(paths) // chosen.crops)][: 1 if chosen.quick else chosen.crops]
-    checkouts = {"here": HERE} | ({"against": chosen.against.resolve()} if chosen.against else {})
-    figures = compare(checkouts, paths, chosen.instruction_set)
+    figures = compare(checkouts(chosen.against), paths, chosen.instruction_set)
     report(figures)
     write_json(chosen.out, figures)
 
 
 def compare(
-    checkouts: dict[str, Path], paths: list[Path], instruction_set: str | None
+    compared: dict[str, Path], paths: list[Path], instruction_set: str | None
 ) -> dict[str, dict[str, float]]:
     """Return the means over the photographs of COLUMNS, and `share` and `crops_per_second`, by checkout."""
-    rows: dict[str, list[list[float]]] = {name: [] for name in checkouts}
+    rows: dict[str, list[list[float]]] = {name: [] for name in compared}
     share: dict[str, float] = {}
-    with _servers(checkouts, instruction_set) as servers:
+    with _servers(compared, instruction_set) as servers:
         for number, path in enumerate([paths[0], *paths]):  # the first fit of a process is slower
             print_progress(f"photograph {number} of {len(paths)}")
             for name, server in servers.items():
@@ -75,16 +71,8 @@ def _servers(
 ) -> Iterator[dict[str, subprocess.Popen[str]]]:
     """A process for each checkout, with its packages."""
     chosen = [instruction_set] if instruction_set else []
-    servers = {}
-    for name, checkout in checkouts.items():
-        paths = os.pathsep.join([str(checkout / "cuda"), str(checkout), os.environ.get("PYTHONPATH", "")])
-        servers[name] = subprocess.Popen(
-            [sys.executable, "-W", "ignore", Path(__file__).with_name("crop_server.py"), *chosen],
-            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    program = ["-W", "ignore", str(Path(__file__).with_name("crop_server.py")), *chosen]
+    servers = {name: start(checkout, program, OMP_NUM_THREADS="1") for name, checkout in checkouts.items()}
     try:
         yield servers
     finally:

@@ -14,9 +14,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import zlib
@@ -28,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from checkouts import checkouts, run
 from measure import machine, parser, print_progress, print_table, write_json
 from PIL import Image
 
@@ -43,8 +41,6 @@ OVERHEAD_MS = 3
 
 PARTS = ("load", "statistics", "content", "write", "other")
 """The parts: the crop from its decoded image; `measure`; `measure_content`; `Store.write`; all else."""
-
-HERE = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
@@ -74,13 +70,13 @@ def main() -> None:
 
 def compare(crops: int, rounds: int, against: Path | None = None) -> dict[str, dict[str, float]]:
     """Return the milliseconds of CPU time per crop of each part, by checkout."""
-    checkouts = {"here": HERE} | ({"against": against.resolve()} if against else {})
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
+    compared = checkouts(against)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in compared}
     with tempfile.TemporaryDirectory() as folder:
         images = Path(folder, "images")
         blank_images(images, -(-crops // 64), side=2048)
         for number in range(rounds):
-            for name, checkout in checkouts.items():
+            for name, checkout in compared.items():
                 found[name].append(_run_in(checkout, images, crops))
                 print_progress(
                     f"round {number + 1} of {rounds}, {name}: {sum(found[name][-1].values()):.2f} ms"
@@ -90,14 +86,8 @@ def compare(crops: int, rounds: int, against: Path | None = None) -> dict[str, d
 
 def _run_in(checkout: Path, images: Path, crops: int) -> dict[str, float]:
     """Call `parts` in a new process with the packages of a checkout."""
-    paths = os.pathsep.join([str(checkout / "cuda"), str(checkout), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, __file__, "--one", str(images), "--crops", str(crops)]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"overhead: the run with {checkout} failed")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    printed = run(checkout, __file__, "--one", str(images), "--crops", str(crops))
+    return dict(json.loads(printed.splitlines()[-1]))
 
 
 def parts(images: Path, crops: int) -> dict[str, float]:
