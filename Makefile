@@ -13,7 +13,8 @@ test: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
-	$(BIN)/python -m pytest -m slow --durations 12
+	$(BIN)/python -m pytest -m "slow and not alone" --numprocesses 2 --dist worksteal --durations 8
+	$(BIN)/python -m pytest -m alone --durations 8
 
 # Reinstall when compiled sources, requirements or the version change. Python edits need none, nor do new modules:
 # the editable install looks into the packages' folders.

@@ -12,6 +12,7 @@ CROPS = 2400
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_frozen_paused_killed_and_shrunk_workers_are_named_and_the_run_ends_by_itself_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def can_mount(folder: Path) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("share", [0.02, 0.5])
 def test_a_full_disk_loses_nothing(photos: Path, tmp_path: Path, undisturbed: Path, share: float) -> None:
     """The disk has room for a part of the store: for less than its plan, or for half of the crops."""

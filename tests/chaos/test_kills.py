@@ -19,6 +19,7 @@ CROPS = 64 * ROUNDS
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_kills_lose_nothing_and_double_nothing(photos: Path, tmp_path: Path) -> None:
     """Workers, nannies, the scheduler and the client are killed several times each, in random order."""
     chance = chance_of_this_run()

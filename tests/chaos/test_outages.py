@@ -15,6 +15,7 @@ CROPS = 64
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_outages_of_s3_lose_nothing_and_double_nothing(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

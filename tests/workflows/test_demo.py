@@ -13,6 +13,7 @@ DEMO = Path(__file__).resolve().parents[2] / "workflows" / "demo.py"
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_demo_mines_trains_upscales_and_beats_bicubic(tmp_path):
     command = [sys.executable, str(DEMO), "--out", "demo", "--minutes", "0.6", "--crops", "8"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

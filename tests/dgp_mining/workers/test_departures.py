@@ -89,6 +89,7 @@ ENDS = ((["--no-nanny"], terminate), ([], terminate), ([], terminate_group), ([]
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_task_is_given_up_only_if_its_worker_died(
     scheduler: tuple[str, object],
     start: Callable[..., subprocess.Popen[bytes]],

@@ -22,6 +22,7 @@ def test_dask_does_not_give_a_local_worker_up_that_takes_long_to_come_back() -> 
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_local_worker_whose_nanny_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "LOST_SECONDS", 1.0)
     said: list[str] = []
@@ -40,6 +41,7 @@ def test_a_local_worker_whose_nanny_has_ended_is_started_again(monkeypatch: pyte
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_local_workers_that_die_while_they_prepare_end_the_run_with_a_sentence(tmp_path: Path) -> None:
     def die() -> None:
         (tmp_path / str(os.getpid())).touch()
@@ -54,6 +56,7 @@ def test_local_workers_that_die_while_they_prepare_end_the_run_with_a_sentence(t
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_local_worker_that_dies_twice_in_short_order_comes_back(tmp_path: Path) -> None:
     def die_twice(task: int) -> int:
         mark = tmp_path / str(len(list(tmp_path.iterdir())))

@@ -62,6 +62,7 @@ def test_a_batch_that_cannot_be_shared_is_one_sentence(tiny: Preset):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_processes_go_on_from_a_checkpoint_with_a_frozen_encoder(
     arguments, photographs: Path, checkpoint: Path, tmp_path: Path
 ):
@@ -81,6 +82,7 @@ def test_two_processes_go_on_from_a_checkpoint_with_a_frozen_encoder(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_processes_take_the_steps_of_one(arguments, tmp_path: Path):
     """Equal up to rounding: the gradients of parts are added in another order."""
     ran = torchrun(*arguments, "--out", tmp_path / "two", "--set", "training.accumulate=2")
@@ -100,6 +102,7 @@ def test_two_processes_take_the_steps_of_one(arguments, tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_processes_know_what_either_adds_to_its_images(
     photographs: Path, kernels: torch.Tensor, tiny: Preset, tmp_path: Path
 ):
@@ -124,6 +127,7 @@ def test_two_processes_know_what_either_adds_to_its_images(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_two_processes_that_are_interrupted_resume_to_the_bit(arguments, tmp_path: Path):
     """Asked to end by torchrun, both stop after the same step, whenever the signal reaches each."""
     steps = ("--steps", 150)
@@ -146,6 +150,7 @@ def test_two_processes_that_are_interrupted_resume_to_the_bit(arguments, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_all_processes_stop_where_one_of_them_diverges(arguments, tmp_path: Path):
     hot = ("--set", "training.learning_rate=1e30", "--set", "training.warmup=0")
     ran = torchrun(*arguments, *hot, "--out", tmp_path / "run")

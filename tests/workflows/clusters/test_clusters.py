@@ -150,6 +150,7 @@ def test_the_manifest_fits_together(manifest: dict[tuple[str, str], dict[str, An
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_commands_of_the_manifest_mine(
     manifest: dict[tuple[str, str], dict[str, Any]], photos: Path, tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ def interrupt_under_way(command: list[str], store: Path, environment: Mapping[st
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_slurm_jobs_mine_and_continue_after_ctrl_c(
     slurm: dict[str, str], photos: Path, tmp_path: Path
 ) -> None:
@@ -232,6 +234,7 @@ def test_slurm_jobs_mine_and_continue_after_ctrl_c(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_one_allocation_mines_and_continues_after_its_time_limit(
     slurm: dict[str, str], photos: Path, tmp_path: Path
 ) -> None:
