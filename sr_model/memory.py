@@ -8,10 +8,10 @@ import platform
 import psutil
 import torch
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # malloc.h
-LARGEST_KEPT = 1 << 25
-"""Size in bytes of the largest block that glibc lets a process keep; larger ones always go back to the
-system."""
+from dgp_mining import freed_memory
+
+KEPT = (1 << 31) - 1
+"""Most bytes of freed memory that a process keeps."""
 
 MUCH = 1 << 28
 """Bytes of an image's field from which on `give_back_freed_memory` is worth its time."""
@@ -36,10 +36,7 @@ def keep_freed_memory() -> None:
     eighth of the time of a step of preset `demo`, and of an upscaling with SPAN (measured). With C libraries
     other than glibc it does nothing.
     """
-    if platform.libc_ver()[0] == "glibc":
-        library = ctypes.CDLL(None)
-        library.mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
-        library.mallopt(TRIM_THRESHOLD, (1 << 31) - 1)
+    freed_memory.keep_freed_memory(KEPT)
 
 
 def give_back_freed_memory(used: int) -> None:

@@ -27,6 +27,7 @@ LAYERS = {
     """,
     "dgp_mining": """
         duration:
+        freed_memory:
         signals:
         terminal:
         command_line:
@@ -40,7 +41,7 @@ LAYERS = {
         fitting: covariance native
         planning: retry images fitting
         store: retry progress images fitting planning
-        workers: signals retry fitting planning store
+        workers: freed_memory signals retry fitting planning store
         prior: covariance shipped progress fitting planning store
         report: covariance progress images fitting planning store prior
         callbacks: retry progress planning store workers
@@ -90,6 +91,7 @@ BELOW = {
         "dgp_mining.signals",
         "dgp_mining.terminal",
         "dgp_mining.duration",
+        "dgp_mining.freed_memory",
     },
 }
 """What each package may import of the packages below it; of mining, only dictionaries, images, and what all

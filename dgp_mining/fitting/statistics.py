@@ -107,7 +107,7 @@ def measure(field: GaussianField, start: np.ndarray, rng: np.random.Generator) -
             border_distance(x_y, height, width) / spacing,
         ]
     )
-    number = np.bincount(found.classes, minlength=len(CLASSES))
+    number = [np.count_nonzero(found.classes == number) for number in range(len(CLASSES))]
     return Statistics(
         counts=np.array(
             [len(means), *(number[CLASSES.index(c)] for c in COUNTS[1:-1]), len(chosen)], np.int64

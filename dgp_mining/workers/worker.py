@@ -20,6 +20,7 @@ from ..fitting import statistics
 from ..fitting.content import measure_content
 from ..fitting.fit import Fit
 from ..fitting.loop import one_torch_thread
+from ..freed_memory import keep_freed_memory
 from ..planning.crop_loader import LoadedCrop, load_crops
 from ..planning.plan import Crop, fit_seed, is_measured
 from ..planning.settings import StoreSettings
@@ -35,6 +36,9 @@ tests. The module has `fit_images` and `held_out_psnrs` for "cuda", else `fit_im
 BATCH_PIXELS = 64 * 256 * 256
 """Pixels of a batch on a GPU: enough to hide the cost of launches, and a small part of its memory."""
 
+KEPT = 1 << 27
+"""Most bytes of freed memory that a worker keeps from crop to crop."""
+
 
 def fit_task(task: Task) -> list[Progress]:
     """Fit the chunks of a task, writing each as soon as it is complete; return [] for a trial.
@@ -43,6 +47,7 @@ def fit_task(task: Task) -> list[Progress]:
     """
     store, fitter = retry(lambda: Store.open(task.store)), load_fitter(task.fitter)
     check_worker(store.settings.backend)
+    keep_freed_memory(KEPT)
     if not task.trial:
         retry(store.record_writer)
     ends: list[Progress] = []

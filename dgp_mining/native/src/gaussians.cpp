@@ -1,9 +1,12 @@
 // Classes, moments and histograms of the Gaussians of a fitted field; fitting/statistics.py says what they mean.
 #include "gaussians.h"
 
+#include "clones.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 namespace measure {
@@ -14,9 +17,10 @@ constexpr int kInterior = 4;
 constexpr int kRows = kAveraged + 1;  // the averaged entries, and ones
 constexpr int kCells = 256;           // of the table that finds a direction's bin
 
-// Two lanes: compilers keep sums of these in registers, but not those of an array of doubles.
-typedef double Pair __attribute__((vector_size(16), may_alias));
-constexpr int kPairs = kLanes / 2;
+// Compilers keep sums of these in registers, but not those of an array of doubles.
+typedef double Pair __attribute__((vector_size(16)));
+typedef double Four __attribute__((vector_size(32), may_alias));
+constexpr int kFours = kLanes / 4;
 
 enum Row { kL11, kL21, kL22, kXX, kXY, kYY, kLong, kRatio, kCos, kSin, kOne };
 
@@ -66,33 +70,38 @@ void classify(const GaussiansArguments& f, int n, Block* b) {
   }
 }
 
-// The bins of directions: those of the doubled angle, which has twice the range, found by comparing cosines.
+// The bins of directions: those of the doubled angle, which has twice the range, found by comparing cosines. A table has
+// the edges that every cosine of a cell has passed; the few others within a cell are compared one by one, without
+// branches, which a processor could not foresee.
 class Directions {
  public:
-  Directions(const double* turns, int half) : turns_(turns), last_(half - 1), half_(half) {
-    int passed = 0;
+  Directions(const double* turns, int half) : half_(half), turns_(turns, turns + half - 1) {
+    const int edges = half - 1;
+    int before = 0, until = 0;
     for (int cell = 0; cell <= kCells; ++cell) {
-      while (passed < last_ && 1 - cell * (2.0 / kCells) <= turns[passed]) ++passed;
-      first_[cell] = passed;
+      const double margin = 1.0 / (1 << 20);  // far above the rounding of a cell's number
+      while (before < edges && turns[before] > 1 - cell * (2.0 / kCells) + margin) ++before;
+      while (until < edges && turns[until] >= 1 - (cell + 1) * (2.0 / kCells) - margin) ++until;
+      first_[cell] = before;
+      steps_ = std::max(steps_, until - before);
     }
+    turns_.insert(turns_.end(), steps_ + 1, -2.0);  // below all cosines
   }
 
   int bin(double cos, double sin) const {
-    if (cos == 0 && sin == 0) return half_;  // a circle
     int passed = first_[static_cast<int>((1 - cos) * (kCells / 2))];
-    if (sin < 0) {
-      while (passed > 0 && !(cos < turns_[passed - 1])) --passed;
-      while (passed < last_ && cos < turns_[passed]) ++passed;
-      return half_ - 1 - passed;
+    const bool back = sin < 0;
+    for (int step = 0; step < steps_; ++step) {
+      const double turn = turns_[passed];
+      passed += (cos < turn) | ((cos == turn) & !back);
     }
-    while (passed > 0 && !(cos <= turns_[passed - 1])) --passed;
-    while (passed < last_ && cos <= turns_[passed]) ++passed;
-    return half_ + passed;
+    const int found = back ? half_ - 1 - passed : half_ + passed;
+    return (cos == 0) & (sin == 0) ? half_ : found;  // a circle
   }
 
  private:
-  const double* turns_;
-  int last_, half_;
+  int half_, steps_ = 0;
+  std::vector<double> turns_;
   int first_[kCells + 1];
 };
 
@@ -100,7 +109,7 @@ class Directions {
 class Sums {
  public:
   explicit Sums(const GaussiansArguments& f)
-      : f_(f), directions_(f.turns, f.bins / 2), counts_(kEntries * f.bins), weights_(kEntries * f.bins) {
+      : f_(f), directions_(f.turns, f.bins / 2), histograms_(new Pair[kEntries * f.bins]()) {
     std::memset(lanes_, 0, sizeof lanes_);
   }
 
@@ -122,8 +131,9 @@ class Sums {
           for (int i = 0; i < half; ++i) s[i] += s[i + half];
         f_.sums[weight * (kMoments + 1) + k] = s[0];
       }
-    std::copy(counts_.begin(), counts_.end(), f_.histograms);
-    std::copy(weights_.begin(), weights_.end(), f_.histograms + counts_.size());
+    const int bins = kEntries * f_.bins;
+    for (int bin = 0; bin < bins; ++bin)
+      for (int weight = 0; weight < 2; ++weight) f_.histograms[weight * bins + bin] = histograms_[bin][weight];
   }
 
  private:
@@ -166,12 +176,8 @@ class Sums {
     for (int i = 0; i < filled_; ++i)
       bins_[kEntries - 1][i] = (kEntries - 1) * f_.bins + directions_.bin(rows_[kCos][i], rows_[kSin][i]);
     for (int i = 0; i < filled_; ++i) {
-      const double amplitude = amplitude_[i];
-      for (int e = 0; e < kEntries; ++e) {
-        const int32_t bin = bins_[e][i];
-        ++counts_[bin];
-        weights_[bin] += amplitude;
-      }
+      const Pair weights{1, amplitude_[i]};
+      for (int e = 0; e < kEntries; ++e) histograms_[bins_[e][i]] += weights;
     }
   }
 
@@ -185,14 +191,14 @@ class Sums {
   }
 
   void add_products(const double* a, const double* b, int n, int k) {
-    Pair plain[kPairs], weighted[kPairs];
+    Four plain[kFours], weighted[kFours];
     std::memcpy(plain, lanes_[k][0], sizeof plain);
     std::memcpy(weighted, lanes_[k][1], sizeof weighted);
-    const auto pairs = [](const double* row) { return reinterpret_cast<const Pair*>(row); };
-    const Pair *left = pairs(a), *right = pairs(b), *amplitude = pairs(amplitude_);
-    for (int i = 0; i < n / 2; i += kPairs)
-      for (int lane = 0; lane < kPairs; ++lane) {
-        const Pair product = left[i + lane] * right[i + lane];
+    const auto fours = [](const double* row) { return reinterpret_cast<const Four*>(row); };
+    const Four *left = fours(a), *right = fours(b), *amplitude = fours(amplitude_);
+    for (int i = 0; i < n / 4; i += kFours)
+      for (int lane = 0; lane < kFours; ++lane) {
+        const Four product = left[i + lane] * right[i + lane];
         plain[lane] += product;
         weighted[lane] += product * amplitude[i + lane];
       }
@@ -204,8 +210,7 @@ class Sums {
 
   const GaussiansArguments& f_;
   const Directions directions_;
-  std::vector<int32_t> counts_;
-  std::vector<double> weights_;
+  std::unique_ptr<Pair[]> histograms_;  // by weight
   int filled_ = 0;
   alignas(64) double rows_[kRows][kBlock], amplitude_[kBlock];
   int32_t bins_[kEntries][kBlock];
@@ -216,7 +221,7 @@ constexpr int Sums::kTriples[3][2];
 
 }  // namespace
 
-void sum_gaussians(const GaussiansArguments& f) {
+MEASURE_CLONES void sum_gaussians(const GaussiansArguments& f) {
   Block block;
   Sums sums(f);
   for (int64_t begin = 0; begin < f.gaussians; begin += kBlock) {

@@ -2,6 +2,8 @@
 // rows of each column (for gradients in groups of `block` rows), then over the columns.
 #include "pixels.h"
 
+#include "clones.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -143,10 +145,36 @@ std::vector<int64_t> count_digits(const std::vector<uint32_t>& values, int shift
   return counts;
 }
 
+// Keeps the values in a range around the median of a sample, if the middle ones of all are among them; returns how many
+// smaller ones were dropped.
+int64_t narrow(std::vector<uint32_t>* values) {
+  constexpr int64_t kSample = 1024, kHalf = kSample / 2, kMargin = 96;  // 6 standard deviations of a sample's median
+  const int64_t number = static_cast<int64_t>(values->size());
+  if (number < 8 * kSample) return 0;
+  std::vector<uint32_t> sample(kSample);
+  for (int64_t i = 0; i < kSample; ++i) sample[i] = (*values)[i * number / kSample];
+  std::nth_element(sample.begin(), sample.begin() + (kHalf - kMargin), sample.end());
+  const uint32_t low = sample[kHalf - kMargin];
+  std::nth_element(sample.begin(), sample.begin() + (kHalf + kMargin), sample.end());
+  const uint32_t span = sample[kHalf + kMargin] - low;
+  std::vector<uint32_t> inside(number);
+  int64_t below = 0, kept = 0;
+  for (const uint32_t value : *values) {
+    inside[kept] = value;
+    kept += value - low <= span;  // wraps around below `low`
+    below += value < low;
+  }
+  if ((number - 1) / 2 < below || number / 2 >= below + kept) return 0;
+  inside.resize(kept);
+  values->swap(inside);
+  return below;
+}
+
 // The two middle values, found by their leading bits; the same one twice for an odd number.
 void find_middle(std::vector<uint32_t> values, float* middle) {
   int64_t rank = (static_cast<int64_t>(values.size()) - 1) / 2;
   const bool even = values.size() % 2 == 0;
+  rank -= narrow(&values);
   uint32_t above = UINT32_MAX;  // the smallest value that was found to be above the middle
   for (int shift = 21;; shift = std::max(shift - kDigits, 0)) {
     const std::vector<int64_t> counts = count_digits(values, shift);
@@ -172,7 +200,7 @@ void find_middle(std::vector<uint32_t> values, float* middle) {
 
 }  // namespace
 
-void sum_pixels(const PixelsArguments& f) {
+MEASURE_CLONES void sum_pixels(const PixelsArguments& f) {
   std::vector<float> grey(f.height * f.width);
   const double mean = grey_of(f, grey.data());
   f.sums[0] = window(f, grey.data(), mean);

@@ -9,7 +9,16 @@ from dgp_mining.native import library
 from dgp_mining.native.pixels import MeasuredPixels, measure_pixels
 
 BLOCK = 8
-SHAPES = [(3, 3, 1), (10, 10, 3), (16, 17, 2), (19, 33, 3), (64, 64, 4), (128, 96, 3)]
+SHAPES = [
+    (3, 3, 1),
+    (10, 10, 3),
+    (16, 17, 2),
+    (19, 33, 3),
+    (64, 64, 4),
+    (128, 96, 3),
+    (130, 130, 3),
+    (131, 133, 1),
+]
 
 needs_library = pytest.mark.skipif(library.LIBRARY is None, reason="there is no C++ library here")
 
@@ -19,6 +28,9 @@ def crop(shape: tuple[int, int, int], kind: str) -> np.ndarray:
     if kind == "flat":
         return np.full(shape, 0.3, np.float32)
     pixels = rng.random(shape)
+    if kind == "columns":  # of which a sample of every 16th pixel of 130x130 sees those with noise alone
+        pixels *= np.isin(np.arange(shape[1]) % 16, (0, 1, 2))[None, :, None]
+        return pixels.astype(np.float32)
     if kind == "eight bits":
         return (np.round(pixels * 20) / 255).astype(np.float32)
     return (0.5 + 1e-3 * pixels).astype(np.float32) if kind == "faint" else pixels.astype(np.float32)
@@ -30,7 +42,7 @@ def measured(pixels: np.ndarray) -> MeasuredPixels:
 
 
 @needs_library
-@pytest.mark.parametrize("kind", ["noise", "eight bits", "faint", "flat"])
+@pytest.mark.parametrize("kind", ["noise", "columns", "eight bits", "faint", "flat"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_both_have_the_same_bits(
     shape: tuple[int, int, int], kind: str, monkeypatch: pytest.MonkeyPatch

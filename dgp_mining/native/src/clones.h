@@ -1,0 +1,9 @@
+// Functions that are compiled once more for AVX2, with all that they call, and chosen when the library is loaded. Their
+// results have the same bits: operations are in a fixed order and not fused.
+#pragma once
+
+#if defined(__x86_64__) && defined(__GLIBC__) && (defined(__clang__) ? __clang_major__ >= 14 : defined(__GNUC__))
+#define MEASURE_CLONES __attribute__((flatten, target_clones("avx2", "default")))
+#else
+#define MEASURE_CLONES
+#endif
