@@ -19,12 +19,12 @@ from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
 DATA = Path(__file__).parents[3] / "data"
 
 
-def test_it_is_preset_span_on_the_reference_prior():
+def test_it_is_preset_span_on_the_reference_prior_of_0_1_0():
     path = DATA / MODEL
     assert path.stat().st_size < 6e6
     checkpoint = Checkpoint.load(path)
     assert asdict(checkpoint.network) == asdict(PRESETS["span"].network)
-    kernels = chosen_kernels(checkpoint.network, Dictionary.reference())
+    kernels = chosen_kernels(checkpoint.network, Dictionary.load(DATA / "priors/natural-730-0.1.0.npz"))
     assert np.array_equal(checkpoint.dictionary.numpy(), kernels.cholesky)
     assert checkpoint.notes["dictionary"]["fingerprint"] == kernels.metadata["fingerprint"]
 

@@ -17,6 +17,7 @@ from sr_model.networks.registry import build_network
 from sr_model.training.start import load_init, start_from_checkpoint
 
 ONE = Budget(steps=1)
+PRIORS = Path(__file__).parents[3] / "data/priors"
 
 
 @pytest.fixture
@@ -119,9 +120,11 @@ def test_the_kernels_are_the_checkpoints_and_no_other_prior_is_taken(
     with pytest.raises(TrainingError, match="trained with other kernels than those of prior="):
         train(others, photographs, tiny, tmp_path / "others", init=trained)
     light = PRESETS["light"]
-    assert len(start_from_checkpoint("reference", light, Dictionary.reference()).kernels) == 64
-    with pytest.raises(TrainingError, match="other kernels"):
-        start_from_checkpoint("reference", light, dictionary)  # which has only 60
+    former = Dictionary.load(PRIORS / "natural-730-0.1.0.npz")
+    assert len(start_from_checkpoint("reference", light, former).kernels) == 64
+    for other in (dictionary, Dictionary.reference()):  # the first one has only 60
+        with pytest.raises(TrainingError, match="other kernels"):
+            start_from_checkpoint("reference", light, other)
 
 
 def test_a_converted_checkpoint_is_trained_on_its_singular_kernels_and_keeps_its_licence(
