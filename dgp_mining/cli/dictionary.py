@@ -63,7 +63,7 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
         built = build_dictionary(store, size, method, seed, symmetric, callback=callback)
     built.save(out)
     about = built.metadata
-    for line in warning_lines(about.get("warnings", {})):
+    for line in warning_lines(built.warnings):
         notify(in_options(line))
     how = f"symmetric {method}" if about["symmetric"] else method
     click.echo(

@@ -43,6 +43,7 @@ def status(store: str, as_json: bool) -> None:
         summary = summarise(opened, callback)
         summary["warnings"] = store_warnings(opened)
     if as_json:
+        summary["warnings"] = {key: in_options(text) for key, text in summary["warnings"].items()}
         click.echo(json.dumps(with_old_keys(summary), indent=2))
     else:
         click.echo(in_options(status_text(summary)))

@@ -60,6 +60,12 @@ class Dictionary:
         return len(self.cholesky)
 
     @property
+    def warnings(self) -> dict[str, str]:
+        """The warnings, by key, that its mining and its kernels gave (soundness.py); most have none."""
+        found = self.metadata.get("warnings")
+        return {str(key): str(text) for key, text in found.items()} if isinstance(found, dict) else {}
+
+    @property
     def min_eigenvalue(self) -> float:
         """The smallest eigenvalue among all covariances, in squared grid spacings."""
         return float(smallest_eigenvalue(self.covariance).min())

@@ -59,7 +59,13 @@ class Start:
 
 
 def start_from_prior(preset: Preset, prior: Dictionary | None) -> Start:
-    """Start with fresh weights on the kernels that the network chooses of a prior. Raises TrainingError."""
+    """Start with fresh weights on the kernels that the network chooses of a prior; log the prior's warnings.
+
+    Raises TrainingError.
+    """
+    if prior is not None:
+        for sentence in prior.warnings.values():
+            log.warning("the prior: %s", sentence)
     try:
         network, dictionary = with_prior(preset.network, prior)
     except ValueError as error:

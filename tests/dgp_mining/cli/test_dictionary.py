@@ -33,6 +33,16 @@ def test_building_from_an_unfinished_store_or_into_a_bad_place_is_one_sentence(
     assert "still has 1 of 3 crops to fit" in one_sentence(run(*build, "--kernels", 64), 1)
 
 
+def test_the_warnings_of_status_name_options_in_either_form(
+    photos: Path, tmp_path: Path, fitter: str
+) -> None:
+    path = tmp_path / "a.zarr"
+    mine(photos, path, Settings(crop=32, max_crops=3), scheduler="sync", fitter=fitter)
+    for printed in (run("status", "--store", path).stdout, run("status", "--store", path, "--json").stdout):
+        assert "with a larger --max-crops or a smaller --crop" in printed
+        assert "max_crops=" not in printed
+
+
 def test_build_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 

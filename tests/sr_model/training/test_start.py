@@ -14,7 +14,7 @@ from dgp_mining.prior.continuoussr_table import continuoussr_kernels
 from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, Budget, Checkpoint, CheckpointError, Preset, TrainingError, train
 from sr_model.networks.registry import build_network
-from sr_model.training.start import load_init, start_from_checkpoint
+from sr_model.training.start import load_init, start_from_checkpoint, start_from_prior
 
 ONE = Budget(steps=1)
 PRIORS = Path(__file__).parents[3] / "data/priors"
@@ -125,6 +125,14 @@ def test_the_kernels_are_the_checkpoints_and_no_other_prior_is_taken(
     for other in (dictionary, Dictionary.reference()):  # the first one has only 60
         with pytest.raises(TrainingError, match="other kernels"):
             start_from_checkpoint("reference", light, other)
+
+
+def test_the_warnings_of_a_prior_are_said(dictionary: Dictionary, tiny: Preset, caplog):
+    for warnings in ({"dead": "98 % of the Gaussians are dead."}, "of no known form", None):
+        start_from_prior(tiny, Dictionary(dictionary.cholesky, {"warnings": warnings}))
+    assert [record.getMessage() for record in caplog.records] == [
+        "the prior: 98 % of the Gaussians are dead."
+    ]
 
 
 def test_a_converted_checkpoint_is_trained_on_its_singular_kernels_and_keeps_its_licence(
