@@ -9,6 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from dgp_mining.retry import RunError
+from dgp_mining.workers.attendance import Greeting, installed_versions
 from dgp_mining.workers.pool import WorkerPool
 
 WORKERS = {f"tcp://10.0.0.1:{port}": {"name": str(port)} for port in range(1, 8)}
@@ -59,3 +60,27 @@ def test_a_worker_that_lacks_a_library_is_named_and_not_greeted_again() -> None:
     future.status, future.result.side_effect = "error", missing
     with pytest.raises(RunError, match=r"libcudart\.so\.12"):
         pool.greeted(future.key)
+
+
+def test_what_greetings_tell_of_a_machine_is_said() -> None:
+    said: list[str] = []
+    pool = pool_of(said)
+    pool.look()
+    here = installed_versions()
+    greetings = [
+        Greeting(here, "/scratch", 10**12, 10**8, oom_kills=3),  # of before this run
+        Greeting(here, "/scratch", 10**12, 10**8, oom_kills=5),
+        Greeting(here, "/scratch", 10**6, 10**8, oom_kills=5),
+        Greeting(here | {"numpy": "1.26"}, "/scratch", 10**12, 10**8, oom_kills=5),
+    ]
+    for seat, greeting in zip(pool.seats.values(), greetings, strict=False):
+        future: Any = seat.greeting
+        future.result.side_effect = [greeting]
+        assert pool.greeted(future.key)
+    assert said == [
+        "The machine of worker 2 was short of memory and has ended 2 processes: start fewer workers there.",
+        "Worker 3 (tcp://10.0.0.1:3) has a full disk at /scratch: make room, or start it with another "
+        "--local-directory.",
+        f"Worker 4 (tcp://10.0.0.1:4) has numpy 1.26 ({here['numpy']} here): results may differ in their "
+        "last bits; install the same versions on every machine.",
+    ]
