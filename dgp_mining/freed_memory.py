@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import platform
 
 LARGEST_KEPT = 1 << 25
 """Size in bytes of the largest block that is kept; larger ones always go back to the system."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
+_keeps = 0
+"""Most freed bytes that this process has been let keep."""
 
 
-@functools.cache
 def keep_freed_memory(most: int) -> None:
-    """Let this process keep up to `most` freed bytes, in blocks up to LARGEST_KEPT.
+    """Let this process keep up to `most` freed bytes, or what it may already, in blocks up to LARGEST_KEPT.
 
     By default glibc returns memory again and again, and the system clears each page when it is used next.
     With other C libraries it does nothing.
     """
+    global _keeps
+    if most <= _keeps:
+        return
+    _keeps = most
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
         library.mallopt(_MMAP_THRESHOLD, LARGEST_KEPT)

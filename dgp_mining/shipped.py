@@ -8,6 +8,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 PRIOR = "priors/natural-730.npz"
+FORMER_PRIOR = "priors/natural-730-0.1.0.npz"
+"""The reference prior of 0.1.0, on which trainings have begun."""
 MODEL = "models/reference.safetensors"
 
 

@@ -89,6 +89,7 @@ def show(path: str, as_json: bool, plot: str | None) -> None:
 
     loaded = Dictionary.load(path)
     described = with_new_keys(describe(loaded))
+    described |= {"warnings": {key: in_options(text) for key, text in loaded.warnings.items()}}
     click.echo(json.dumps(described, indent=2) if as_json else in_options(dictionary_text(described)))
     if plot:
         from ..prior.plot import plot_dictionary

@@ -72,7 +72,7 @@ def _with_numpy(pixels: np.ndarray, window: np.ndarray, block: int) -> MeasuredP
         sums=np.array(
             [
                 _total(_over_rows(differences * differences)),
-                _total((xx + yy).sum(axis=0)),
+                _total(_over_rows(xx + yy)),
                 _total(_over_rows(laplacian * laplacian)),
                 *_structure(xx, xy, yy, gx.shape[0] // block, block),
             ]
@@ -94,7 +94,11 @@ def _bands(values: np.ndarray, block: int) -> np.ndarray:  # [h, w] -> [ceil(h /
     """Sum each column over bands of `block` rows."""
     padded = np.zeros((-(-values.shape[0] // block) * block, values.shape[1]))
     padded[: values.shape[0]] = values
-    return padded.reshape(-1, block, values.shape[1]).sum(axis=1)
+    bands = padded.reshape(-1, block, values.shape[1])
+    total = np.zeros((len(bands), values.shape[1]))
+    for row in range(block):  # one after the other, as C++ does; numpy's sum takes another order if w is 1
+        total += bands[:, row]
+    return total
 
 
 def _blocks(bands: np.ndarray, block: int) -> np.ndarray:  # [rows, w] -> [rows, w // block]
@@ -107,7 +111,10 @@ def _blocks(bands: np.ndarray, block: int) -> np.ndarray:  # [rows, w] -> [rows,
 
 
 def _over_rows(values: np.ndarray) -> np.ndarray:  # [h, w] -> [w] float64
-    return values.astype(np.float64).sum(axis=0)
+    total = np.zeros(values.shape[1])
+    for row in values:
+        total += row
+    return total
 
 
 def _total(values: np.ndarray) -> np.float64:

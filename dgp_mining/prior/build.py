@@ -167,7 +167,6 @@ def describe(dictionary: Dictionary) -> dict[str, Any]:
         "quality": kernel_quality(dictionary),
         "coverage": None,
         **dictionary.metadata,
-        **({"warnings": dictionary.warnings} if "warnings" in dictionary.metadata else {}),
     }
 
 

@@ -98,14 +98,16 @@ class Dictionary:
             ) from error
 
     @staticmethod
-    def reference() -> Dictionary:
-        """Load the reference prior (data/README.md). Raises DictionaryError if it is not installed.
+    def reference(file: str = PRIOR) -> Dictionary:
+        """Load the reference prior (data/README.md), or with FORMER_PRIOR that of 0.1.0.
+
+        Raises DictionaryError if it is not installed.
 
         >>> len(Dictionary.reference())
         730
         """
         try:
-            with shipped_file(PRIOR) as path:
+            with shipped_file(file) as path:
                 return Dictionary.load(path)
         except FileNotFoundError as error:
             raise DictionaryError(

@@ -31,7 +31,7 @@ from ..networks.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE, architectur
 from ..training.callbacks import TrainingCallback
 from ..training.distributed import is_main_process, started_by_torchrun
 from ..training.dry_run import estimate_training
-from ..training.resumed import kept_checkpoint
+from ..training.resumed import kept_checkpoint, reference_prior_of
 from ..training.run import RunOptions
 from ..training.samples import mined_from
 from ..training.schedule import Budget
@@ -224,11 +224,11 @@ def main(
             if init
             else "Name training images with --images, or a dictionary with --prior."
         )
+    out = out or Path("runs", run_name(name, covariance, init))
     kernels: Dictionary | Path | None = prior
     if not (prior or init) and needs_prior(chosen.network):
-        kernels = Dictionary.reference()
+        kernels = reference_prior_of(out, chosen) if resume else Dictionary.reference()
         _print("Without --prior the kernels of the reference prior are blended.")
-    out = out or Path("runs", run_name(name, covariance, init))
     run = (kernels, images, chosen, out)
     how: RunOptions = {
         "lr": lr,

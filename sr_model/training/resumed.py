@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.shipped import FORMER_PRIOR
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.tensor_file import CheckpointError, read_tensors
 from ..config.presets import Preset
-from .start import REFERENCE, Start, start_from_checkpoint
+from .start import REFERENCE, Start, start_from_checkpoint, start_from_prior
 from .state import FORMAT, LAST, STATE
 
 log = logging.getLogger(__name__)
@@ -23,13 +24,22 @@ def is_gone(file: Checkpoint | str | Path | None) -> bool:
 
 
 def recorded_digest(out: Path, name: str) -> str | None:
-    """What the state in `out` records of "init" or "encoder_weights"; None if it began without."""
+    """What the state in `out` records of "dictionary", "init" or "encoder_weights"; None if it has none."""
     try:
         header = read_tensors(out / STATE, FORMAT, "the state of a training to resume")[1]
     except CheckpointError:  # which `TrainingState.restore` will explain
         return None
     digest: str | None = header["identity"].get(name)
     return digest
+
+
+def reference_prior_of(out: Path, preset: Preset) -> Dictionary:
+    """Return the reference prior on which the run in `out` began: today's, or that of 0.1.0."""
+    today, begun_with = Dictionary.reference(), recorded_digest(out, "dictionary")
+    for prior in (today, Dictionary.reference(FORMER_PRIOR)):
+        if start_from_prior(preset, prior).digests()["dictionary"] == begun_with:
+            return prior
+    return today
 
 
 def kept_checkpoint(init: Checkpoint | str | Path, out: Path) -> Checkpoint | str | Path:

@@ -20,6 +20,7 @@ from ..checkpoints.tensor_file import CheckpointError, format_of
 from ..config.presets import Preset
 from ..networks.base import NetworkSettings
 from ..networks.registry import architecture_name, with_prior
+from .distributed import is_main_process
 from .errors import TrainingError
 from .state import FORMAT as STATE_FORMAT
 
@@ -63,9 +64,10 @@ def start_from_prior(preset: Preset, prior: Dictionary | None) -> Start:
 
     Raises TrainingError.
     """
-    if prior is not None:
+    if prior is not None and is_main_process():
         for sentence in prior.warnings.values():
-            log.warning("the prior: %s", sentence)
+            found, _, _ = sentence.partition(": ")  # what follows is for those who mine
+            log.warning("the prior: %s ('dgp-mine dictionary show' says more)", found)
     try:
         network, dictionary = with_prior(preset.network, prior)
     except ValueError as error:

@@ -9,23 +9,35 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-_WHERE = "import dgp_mining, splat2d; print(dgp_mining.__file__); print(splat2d.__file__)"
+_WHERE = """
+import dgp_mining, splat2d
+print(splat2d.backend(), dgp_mining.__file__, splat2d.__file__, sep="\\n")
+"""
 
 
 def checkouts(against: Path | None) -> dict[str, Path]:
     """Return this checkout as "here", and the other as "against", if there is one.
 
-    Exits with a sentence if the other's packages would not be those that run.
+    Exits with a sentence if the other's packages would not be those that run, or would render in another way.
     """
     here = Path(__file__).resolve().parents[2]
-    found = {"here": here} | ({"against": against.resolve()} if against else {})
-    for checkout in found.values():
-        command, environment = python_of(checkout)
-        done = subprocess.run([*command, "-P", "-c", _WHERE], env=environment, capture_output=True, text=True)
-        files = [Path(line).resolve() for line in done.stdout.splitlines()]
-        if done.returncode or not files or not all(file.is_relative_to(checkout) for file in files):
-            sys.exit(f"--against: {checkout} has no packages dgp_mining and splat2d: name a built checkout.")
-    return found
+    renderer = _renderer(here)
+    if not against:
+        return {"here": here}
+    if (other := _renderer(against.resolve())) != renderer:
+        sys.exit(f"--against {against} renders with '{other}', this checkout with '{renderer}': build both.")
+    return {"here": here, "against": against.resolve()}
+
+
+def _renderer(checkout: Path) -> str:
+    """Return the backend with which a checkout renders; exits if its packages cannot be imported."""
+    command, environment = python_of(checkout)
+    done = subprocess.run([*command, "-P", "-c", _WHERE], env=environment, capture_output=True, text=True)
+    backend, *files = done.stdout.splitlines() or [""]
+    if done.returncode or not all(Path(file).resolve().is_relative_to(checkout) for file in files):
+        reason = (done.stderr.splitlines() or ["others are imported"])[-1]
+        sys.exit(f"The packages dgp_mining and splat2d of {checkout} cannot be used ({reason}).")
+    return backend
 
 
 def python_of(checkout: Path) -> tuple[list[str], dict[str, str]]:

@@ -6,7 +6,7 @@
   (no_decoding.py), between the end of the first chunk and that of the last: cutting it out of its image, its
   statistics, the descriptors of its content, writing it to the store, and all else. Medians of several runs,
   each in a process of its own.
-- With --against, another checkout, built, takes turns with this one.
+- With --against, another checkout, built, takes turns with this one. It must have the same modules.
 - With --memory instead: the resident memory of a process that mines 500 small images, every 500 crops.
 """
 
@@ -71,6 +71,8 @@ def main() -> None:
 def compare(crops: int, rounds: int, against: Path | None = None) -> dict[str, dict[str, float]]:
     """Return the milliseconds of CPU time per crop of each part, by checkout."""
     compared = checkouts(against)
+    for checkout in compared.values():
+        run(checkout, __file__, "--help")  # exits at once if it lacks a module
     found: dict[str, list[dict[str, float]]] = {name: [] for name in compared}
     with tempfile.TemporaryDirectory() as folder:
         images = Path(folder, "images")

@@ -14,6 +14,8 @@ import torch
 from commands import refused, run
 from PIL import Image
 
+from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.shipped import FORMER_PRIOR
 from sr_model import PRESETS, Checkpoint, Preset, TrainingCallback
 from sr_model.cli.train import main as train
 from sr_model.training import dry_run
@@ -47,6 +49,19 @@ def test_the_settings_of_a_run_make_another_like_it(prior: Path):
     ours, theirs = (Checkpoint.load(f"{name}/last.safetensors") for name in "ab")
     assert ours.notes == theirs.notes
     assert ours.notes["training"]["degradation"]["noise"]["sigma"] == [1.0, 2.0]
+
+
+def test_a_run_that_began_on_the_reference_prior_of_0_1_0_is_resumed_on_it(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+):
+    former = Dictionary.reference(FORMER_PRIOR)
+    begin = ("--images", photographs, "--steps", 1, "--out", "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(Dictionary, "reference", lambda: former)
+        assert run(train, *begin).exit_code == 0
+    assert "from step 1" in run(train, "--config", "run/settings.toml", "--steps", 2, "--resume").output
+    kernels = Checkpoint.load("run/last.safetensors").dictionary
+    assert {*map(tuple, kernels.tolist())} <= {*map(tuple, former.cholesky.tolist())}
 
 
 def test_a_dry_run_says_what_it_takes_shows_the_first_batch_and_trains_nothing(prior: Path):

@@ -128,10 +128,14 @@ def test_the_kernels_are_the_checkpoints_and_no_other_prior_is_taken(
 
 
 def test_the_warnings_of_a_prior_are_said(dictionary: Dictionary, tiny: Preset, caplog):
-    for warnings in ({"dead": "98 % of the Gaussians are dead."}, "of no known form", None):
+    for warnings in (
+        {"few_crops": "Only 3 crops were fitted: mine more with a larger max_crops=."},
+        "of no known form",
+        None,
+    ):
         start_from_prior(tiny, Dictionary(dictionary.cholesky, {"warnings": warnings}))
     assert [record.getMessage() for record in caplog.records] == [
-        "the prior: 98 % of the Gaussians are dead."
+        "the prior: Only 3 crops were fitted ('dgp-mine dictionary show' says more)"
     ]
 
 
