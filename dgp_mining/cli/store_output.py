@@ -30,8 +30,8 @@ def status_text(summary: dict[str, Any]) -> str:
     if recent := summary["recent"]:
         rate = recent["crops_per_second"]
         lines.append(
-            f"running   {rate:.2f} crops/s recently, the last chunk {duration(recent['idle'])} ago, "
-            f"{duration(summary['pending'] / rate)} left"
+            f"lately    {rate:.2f} crops/s, the last chunk {duration(recent['idle'])} ago, "
+            f"{duration(summary['pending'] / rate)} left at this rate"
         )
     for label, key in (("PSNR", "psnr"), ("held-out-pixel PSNR", "held_out_psnr")):
         if figures := summary[key]:

@@ -95,6 +95,7 @@ def summarise(store: Store | str | Path, callback: ProgressCallback | None = Non
 def recent(store: Store) -> dict[str, float] | None:
     """Return the current speed, {crops_per_second, idle}; `idle` is the seconds since the last chunk.
 
+    The speed is that until now, so that it falls while nothing is written: whether a run goes on is unknown.
     None if fewer than two chunks were written in the last RECENT_SECONDS.
     """
     now = time.time()
@@ -108,7 +109,7 @@ def recent(store: Store) -> dict[str, float] | None:
         return None
     first = int(np.argmin(times))  # the time at which the first one was begun is unknown
     finished = sum(crops) - crops[first]
-    return {"crops_per_second": finished / (max(times) - min(times)), "idle": max(0.0, now - max(times))}
+    return {"crops_per_second": finished / (now - min(times)), "idle": max(0.0, now - max(times))}
 
 
 def reason(name: str, text: str) -> str:
