@@ -16,6 +16,7 @@ SHAPES = [
     (19, 33, 3),
     (64, 64, 4),
     (128, 96, 3),
+    (131, 3, 3),
     (130, 130, 3),
     (131, 133, 1),
 ]
@@ -31,6 +32,8 @@ def crop(shape: tuple[int, int, int], kind: str) -> np.ndarray:
     if kind == "columns":  # of which a sample of every 16th pixel of 130x130 sees those with noise alone
         pixels *= np.isin(np.arange(shape[1]) % 16, (0, 1, 2))[None, :, None]
         return pixels.astype(np.float32)
+    if kind == "wide":  # a range in which the order of a sum shows
+        return (pixels * 10 ** rng.uniform(-7, 0, shape)).astype(np.float32)
     if kind == "eight bits":
         return (np.round(pixels * 20) / 255).astype(np.float32)
     return (0.5 + 1e-3 * pixels).astype(np.float32) if kind == "faint" else pixels.astype(np.float32)
@@ -42,7 +45,7 @@ def measured(pixels: np.ndarray) -> MeasuredPixels:
 
 
 @needs_library
-@pytest.mark.parametrize("kind", ["noise", "columns", "eight bits", "faint", "flat"])
+@pytest.mark.parametrize("kind", ["noise", "wide", "columns", "eight bits", "faint", "flat"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_both_have_the_same_bits(
     shape: tuple[int, int, int], kind: str, monkeypatch: pytest.MonkeyPatch

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from dgp_mining.cli import main
 from dgp_mining.mining import mine
 from dgp_mining.planning.settings import Settings
-from dgp_mining.store.store import Chunk
-from dgp_mining.store.summary import reason
+from dgp_mining.store.store import Chunk, Store
+from dgp_mining.store.summary import reason, recent
 
 
 def run(*arguments: object) -> Result:
@@ -25,7 +27,7 @@ def run(*arguments: object) -> Result:
 
 
 def test_status_exits_with_3_only_for_what_is_finished_with_failures(
-    photos: Path, tmp_path: Path, fitter: str
+    photos: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (64, 64)).save(photos / "black.png")
     path = tmp_path / "a.zarr"
@@ -43,6 +45,12 @@ def test_status_exits_with_3_only_for_what_is_finished_with_failures(
     running = run("status", "--store", path, "--json")
     assert running.exit_code == 0
     assert json.loads(running.stdout)["recent"]["crops_per_second"] > 0
+    now = time.time()
+    speeds = []
+    for seconds in (100, 200):  # in which nothing is written
+        monkeypatch.setattr(time, "time", lambda seconds=seconds: now + seconds)
+        speeds.append((recent(Store.open(path)) or {})["crops_per_second"])
+    assert speeds[1] == pytest.approx(speeds[0] / 2, rel=0.1)
 
 
 def test_a_reason_has_no_brackets_even_if_they_hold_others() -> None:
