@@ -22,11 +22,13 @@ LAYERS = {
         rendering: backends
         weighted_mean:
         row_bands:
-        field_file: atomic_write
+        safetensors_header:
+        field_file: atomic_write safetensors_header
         field: rendering backends weighted_mean row_bands field_file
     """,
     "dgp_mining": """
         duration:
+        schema:
         freed_memory:
         signals:
         terminal:
@@ -39,10 +41,10 @@ LAYERS = {
         images: retry progress
         native: covariance
         fitting: covariance native
-        planning: retry images fitting
-        store: retry progress images fitting planning
+        planning: schema retry images fitting
+        store: schema retry progress images fitting planning
         workers: freed_memory signals retry fitting planning store
-        prior: covariance shipped progress fitting planning store
+        prior: schema covariance shipped progress fitting planning store
         report: covariance progress images fitting planning store prior
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers
@@ -85,6 +87,7 @@ BELOW = {
         "dgp_mining.prior",
         "dgp_mining.images",
         "dgp_mining.covariance",
+        "dgp_mining.schema",
         "dgp_mining.shipped",
         "dgp_mining.command_line",
         "dgp_mining.reading_options",
