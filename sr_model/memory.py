@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 import platform
 
-import psutil
 import torch
 
 from dgp_mining import freed_memory
+from dgp_mining.machine import available_memory
 
 KEPT = (1 << 31) - 1
 """Most bytes of freed memory that a process keeps."""
@@ -18,10 +18,10 @@ MUCH = 1 << 28
 
 
 def free_memory(device: torch.device | None = None) -> int:
-    """Return the bytes that can be allocated without swapping, or that are free on a GPU."""
+    """Return the bytes that this process can still allocate, or that are free on a GPU."""
     if device is not None and device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
+    return available_memory()
 
 
 def ran_out(error: Exception) -> bool:

@@ -29,6 +29,7 @@ LAYERS = {
     "dgp_mining": """
         duration:
         schema:
+        machine:
         freed_memory:
         signals:
         terminal:
@@ -38,19 +39,19 @@ LAYERS = {
         retry:
         shipped:
         progress:
-        images: retry progress
+        images: machine retry progress
         native: covariance
         fitting: covariance native
         planning: schema retry images fitting
         store: schema retry progress images fitting planning
-        workers: freed_memory signals retry fitting planning store
+        workers: machine freed_memory signals retry fitting planning store
         prior: schema covariance shipped progress fitting planning store
         report: covariance progress images fitting planning store prior
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers
         mining: signals retry planning store workers callbacks
-        cli: duration terminal command_line reading_options retry progress images planning store workers \
-            prior report callbacks estimate mining
+        cli: machine duration terminal command_line reading_options retry progress images planning store \
+            workers prior report callbacks estimate mining
     """,
     "sr_model": """
         memory:
@@ -95,6 +96,7 @@ BELOW = {
         "dgp_mining.terminal",
         "dgp_mining.duration",
         "dgp_mining.freed_memory",
+        "dgp_mining.machine",
     },
 }
 """What each package may import of the packages below it; of mining, only dictionaries, images, and what all

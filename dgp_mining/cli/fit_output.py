@@ -12,6 +12,7 @@ from ..callbacks import Callback
 from ..command_line import in_options
 from ..duration import duration
 from ..estimate import Estimate
+from ..machine import available_cores
 from ..mining import Ahead
 from ..planning.headers import is_copy, original_of
 from ..planning.plan import Plan
@@ -20,7 +21,6 @@ from ..prior.soundness import store_warnings
 from ..store.store import Store
 from ..store.summary import summarise
 from ..terminal import count, listed, notify
-from ..workers.executors import available_cores
 from ..workers.messages import Progress
 from .images_output import grouped
 from .progress import FitProgress

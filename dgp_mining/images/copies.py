@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..machine import available_cores
 from ..retry import retry
 from .file_content import pixels_of, sha256_of
 from .formats.pixel_data import pixel_data
@@ -30,8 +31,8 @@ from .reading import AS_STORED, Reading
 PEEK = 4096
 """Bytes at the start, the middle and the end of files of one size that are compared first."""
 
-DECODERS = max(1, min(4, os.cpu_count() or 1))
-"""Threads that decode pixels; each holds a whole image."""
+DECODERS = 4
+"""Threads that decode pixels, at most; each holds a whole image."""
 
 _WITHOUT_LOSS = frozenset(
     {"PNG", "WebP", "TIFF", "BMP", "QOI", "Netpbm", "TGA", "GIF", "JPEG 2000", "JPEG XL"}
@@ -77,9 +78,14 @@ def copies(
     alike = _split([set(roots)], shapes.__getitem__)
     roots = unite(_same(paths, alike, (_first_pixels, _all_pixels)))
     alike = _split([set(roots)], shapes.__getitem__)
-    roots = unite(_same(paths, alike, (_first_row, _decoded(reading)), DECODERS))
-    roots = unite(_same(paths, _conversions(paths, shapes, roots), (_decoded(reading),), DECODERS))
+    roots = unite(_same(paths, alike, (_first_row, _decoded(reading)), decoders()))
+    roots = unite(_same(paths, _conversions(paths, shapes, roots), (_decoded(reading),), decoders()))
     return {i: first for i, first in enumerate(roots) if i != first}
+
+
+def decoders() -> int:
+    """Return the number of threads that decode pixels: DECODERS, or one for each core if these are fewer."""
+    return min(DECODERS, available_cores())
 
 
 def _root(original: Sequence[int], i: int) -> int:

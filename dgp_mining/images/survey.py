@@ -11,7 +11,7 @@ from typing import Any
 from ..progress import ProgressCallback
 from ..retry import retry
 from .brightness import too_dark, white_is_assumed
-from .copies import DECODERS, copies
+from .copies import copies, decoders
 from .file_content import nbytes_of
 from .image_file import ImageFile
 from .kinds import alike, colours_in_words, kind_of, levels_in_words, white_of
@@ -124,7 +124,7 @@ def survey(
     images = [_named(folder, name, image) for name, (_, image) in zip(listed.images, headed, strict=True)]
     if decode:
         readable = _readable(images)
-        decoded = in_threads(_decoded(reading), [paths[i] for i in readable], DECODERS)
+        decoded = in_threads(_decoded(reading), [paths[i] for i in readable], decoders())
         told = _told(decoded, "Decoding", len(readable), callback)
         for i, (notes, error) in zip(readable, told, strict=True):
             images[i] = replace(images[i], notes=notes, error=error)

@@ -7,11 +7,11 @@ order. Dask is imported only when it is used.
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..machine import available_cores
 from ..retry import RunError
 from ..signals import Stop
 from .gpus import visible_gpus
@@ -112,11 +112,6 @@ def check_executor(
 def default_workers(scheduler: str) -> int:
     """Return the default number of workers of a local cluster; 1 for other executors."""
     return {"local": available_cores(), "gpu": len(visible_gpus())}.get(scheduler, 1)
-
-
-def available_cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cluster(

@@ -25,6 +25,7 @@ from types import ModuleType
 import numpy as np
 
 from dgp_mining.images.reader import ImageError, image_size
+from dgp_mining.machine import available_cores
 from dgp_mining.terminal import count
 from splat2d.atomic_write import atomic_write
 
@@ -192,7 +193,7 @@ def _decode_all(
 ) -> Iterator[tuple[Path, np.ndarray | ImageError]]:
     """Decode images in order, several at a time, as long as they fit into half of the free memory."""
     reported = time.monotonic()
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(min(AT_ONCE, available_cores())) as pool:
         start = 0
         while start < len(paths):
             costs = [DECODING_BYTES * height * width for height, width in sizes[start : start + AT_ONCE]]

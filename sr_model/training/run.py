@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
+from dgp_mining.machine import available_cores
 from dgp_mining.prior.dictionary import Dictionary
 
 from ..checkpoints.checkpoint import Checkpoint
@@ -92,7 +92,7 @@ class TrainingRun:
         context = self.state.context
         if context.device.type != "cuda" or isinstance(self.images, DeviceImages):
             return 1
-        return max(1, min(8, (os.cpu_count() or 1) // context.world_size))
+        return max(1, min(8, available_cores() // context.world_size))
 
     def micro_batches(self, step: int) -> list[Batch]:
         """This process's share of the batch of a step, split into `accumulate` parts."""

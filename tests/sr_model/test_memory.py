@@ -1,13 +1,15 @@
-"""A training step reuses the memory that the last one freed."""
+"""Free memory is that of the container or batch job; a training step reuses what the last one freed."""
 
 import platform
 import resource
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 from sr_model.memory import keep_freed_memory, ran_out
+from tests.control_group import memory_group, run_in
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked to keep memory")
@@ -33,3 +35,11 @@ def test_running_out_of_memory_is_distinguished_from_other_errors():
     assert ran_out(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."))
     assert not ran_out(RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"))
     assert not ran_out(ValueError("memory"))
+
+
+def test_in_half_a_gigabyte_no_more_is_free():
+    code = "from sr_model.memory import free_memory; print(free_memory())"
+    with memory_group(2**29) as group:
+        found = run_in(group, [sys.executable, "-c", code])
+    assert not found.stderr
+    assert 0 < int(found.stdout) < 2**29
