@@ -1,21 +1,37 @@
-"""Writing a file completely or not at all: under a temporary name in the same folder, then renamed."""
+"""The one way in which files are written: whole or not at all, aside in the same folder, then renamed."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+SUFFIX = ".part"
+"""Of the files that are being written. Only a process that is killed outright leaves one."""
+
+_LONGEST = 50
+"""Characters of a file's name in that of its temporary file, which must not exceed 255 bytes either."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 @contextlib.contextmanager
-def atomic_write(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
+def atomic_write(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a path in the same folder to write to; rename it to `path` at the end, or remove it on an error.
 
-    Readers of `path` see either the old file or the complete new one. The new file gets the permissions that
-    `open` would give it, even if it is written by a library that makes files private. With `durable`, the
-    bytes are on the disk before the file is renamed, so that a power failure cannot leave half of it. Raises
-    OSError if the file cannot be written.
+    Readers of `path` see either the old file or the complete new one, and of several processes that write it
+    at once, one has its whole file there. The temporary name cannot be foreseen, and is made anew, so that
+    nothing that others left in the folder is followed or written into. Where `path` is a link to a file, the
+    new file takes the place of the link; what it points to stays as it is. The new file gets the permissions
+    that `open` would give a new one, even if it is written by a library that makes files private. With
+    `durable`, the bytes and then the name are on the disk, so that a power failure cannot leave half of it;
+    caches do without.
+
+    Raises OSError, which names `path`, if the file cannot be written, and before anything is written if
+    `path` is something else than a file (`check_replaceable`).
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "numbers.txt"
@@ -25,20 +41,74 @@ def atomic_write(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     '1 2 3'
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    check_replaceable(path)
+    partial = path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(8)}{SUFFIX}")
     try:
-        try:
-            file = partial.open("wb")
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from None  # not of the partial file's name
-        with file:
-            mode = os.stat(file.fileno()).st_mode & 0o777
-        yield partial
-        os.chmod(partial, mode)
-        if durable:
-            with partial.open("rb+") as written:
-                os.fsync(written.fileno())
-        os.replace(partial, path)
+        with _naming(path, partial):
+            mode = _create(partial)
+            yield partial
+            os.chmod(partial, mode)
+            if durable:
+                with partial.open("rb+") as written:
+                    os.fsync(written.fileno())
+            check_replaceable(path)
+            os.replace(partial, path)
+            if durable:
+                _sync_folder(path.parent)
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def check_replaceable(path: str | Path) -> None:
+    """Raise OSError if `path` is what a file must not replace: a folder, a device, a pipe, a socket.
+
+    So is a link to one of them. The error's `strerror` says what it is.
+
+    >>> check_replaceable("/")
+    Traceback (most recent call last):
+    ...
+    IsADirectoryError: [Errno 21] it is a folder, not a file: '/'
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # nothing, a link to nothing, or what opening the temporary file says
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe"}
+        what = kinds.get(stat.S_IFMT(mode), "a socket")
+        raise OSError(errno.EINVAL, f"it is {what}, not a file", str(path))
+
+
+def _create(partial: Path) -> int:
+    """Make the empty file, and return its mode."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(partial, flags, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _naming(path: Path, partial: Path) -> Iterator[None]:
+    """Let errors name the file that is written, not the temporary one, and those of a full disk any file."""
+    try:
+        yield
+    except OSError as error:
+        unnamed = error.filename is None and error.errno in _FULL
+        if error.errno is None or not (unnamed or str(error.filename) == str(partial)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Write a folder's entries to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

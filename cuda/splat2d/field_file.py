@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,7 +39,18 @@ def write_parts(
         header |= {"format": NEWER_FORMAT, "rendering": json.dumps(kind)}
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as partial:
-        save_file(stored, str(partial), metadata=header)
+        try:
+            save_file(stored, str(partial), metadata=header)
+        except SafetensorError as error:
+            raise _of_the_system(error, partial) from error
+
+
+def _of_the_system(error: SafetensorError, path: Path) -> OSError:
+    """The error of the operating system, such as a full disk, that safetensors tells of in words only."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    if not found:
+        return OSError(str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1])), str(path))
 
 
 def read_parts(path: str | Path) -> tuple[dict[str, Tensor], tuple[float, float], dict[str, bool]]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from splat2d.atomic_write import atomic_write
+
 from .dictionary import Dictionary, DictionaryError
 
 PIXELS_PER_SPACING = 2.0
@@ -96,12 +98,15 @@ def write_continuoussr_table(dictionary: Dictionary, path: str | Path) -> None:
     path = Path(path)
     table = (dictionary.cholesky * PIXELS_PER_SPACING).astype(np.float32)
     try:
-        if path.suffix == ".npy":
-            np.save(path, table, allow_pickle=False)
-        else:
-            np.savetxt(path, table, fmt="%.6f", delimiter=",")
+        with atomic_write(path) as partial, partial.open("wb") as file:
+            if path.suffix == ".npy":
+                np.save(file, table, allow_pickle=False)
+            else:
+                np.savetxt(file, table, fmt="%.6f", delimiter=",")
     except OSError as error:
-        raise DictionaryError(f"{path} cannot be written ({error.strerror}): name another file.") from error
+        raise DictionaryError(
+            f"{path} cannot be written ({error.strerror or error}): name another file."
+        ) from error
 
 
 def _table() -> np.ndarray:  # [730, 3] float64, pixels at x4

@@ -94,7 +94,7 @@ class Dictionary:
                     archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
         except OSError as error:
             raise DictionaryError(
-                f"{path} cannot be written ({error.strerror}): name another file."
+                f"{path} cannot be written ({error.strerror or error}): name another file."
             ) from error
 
     @staticmethod

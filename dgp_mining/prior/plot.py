@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
+from splat2d.atomic_write import atomic_write
+
 from ..covariance import principal_axes
 from .dictionary import Dictionary
 
@@ -18,10 +20,12 @@ INK, FAINT = "#222222", "#8a8a8a"
 
 
 def plot_dictionary(dictionary: Dictionary, path: str | Path) -> None:
-    """Draw a dictionary into a file (.png, .pdf, .svg).
+    """Draw a dictionary into a file (.png, .pdf, .svg); .png is added to a name without a suffix.
 
     Raises OSError if the file cannot be written, ValueError for another suffix; the message names the file.
     """
+    path = Path(path)
+    path = path if path.suffix else path.with_name(f"{path.name}.png")
     figure = Figure(figsize=(12, 7.6), dpi=130, layout="constrained", facecolor="white")
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 2.2])[:, 0]
     for i, axes in enumerate(top.subplots(1, 3)):
@@ -36,7 +40,8 @@ def plot_dictionary(dictionary: Dictionary, path: str | Path) -> None:
         ha="left",
     )
     try:
-        figure.savefig(path)
+        with atomic_write(path) as partial:
+            figure.savefig(partial, format=path.suffix[1:])
     except OSError as error:
         raise OSError(f"{path} cannot be written ({error.strerror or error}): name another file.") from error
     except ValueError as error:  # matplotlib knows no such format

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from splat2d.atomic_write import atomic_write
+
 from ..covariance import covariance_from_cholesky, principal_axes
 from .errors import ReportError
 from .fitted_crops import FittedCrop, rendered, to_bytes
@@ -29,14 +31,15 @@ def export_field(fitted: FittedCrop, path: str | Path) -> None:
     path = Path(path)
     check_format(path)
     try:
-        _WRITERS[path.suffix.lower()](fitted, path)
+        with atomic_write(path) as partial:
+            _WRITERS[path.suffix.lower()](fitted, partial)
     except OSError as error:
         reason = error.strerror or error
         raise ReportError(f"{path} cannot be written ({reason}): name another file with path=.") from error
 
 
 def _write_png(fitted: FittedCrop, path: Path) -> None:
-    Image.fromarray(to_bytes(rendered(fitted.field))).save(path)
+    Image.fromarray(to_bytes(rendered(fitted.field))).save(path, "PNG")
 
 
 def _write_safetensors(fitted: FittedCrop, path: Path) -> None:
@@ -54,7 +57,7 @@ def _write_ply(fitted: FittedCrop, path: Path) -> None:
         from gsplat.exporter import export_splats
     except ImportError as error:
         raise ReportError(
-            f"{path} needs gsplat: install it with \"pip install 'dgp-mining[viewer]'\"."
+            "A .ply file needs gsplat: install it with \"pip install 'dgp-mining[viewer]'\"."
         ) from error
     field = fitted.field
     means, colors = field.means[0], field.colors[0]

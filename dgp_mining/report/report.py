@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from splat2d.atomic_write import atomic_write
+
 from ..covariance import principal_axes
 from ..fitting.content import CONTENT
 from ..fitting.recipes import FastRecipe
@@ -95,10 +97,11 @@ def write_report(
         f"<title>{title}</title><style>{css}</style></head><body><main>{''.join(page)}</main></body></html>\n"
     )
     try:
-        Path(out).write_text(html, encoding="utf-8")
+        with atomic_write(out) as partial:
+            partial.write_text(html, encoding="utf-8")
     except OSError as error:
         raise ReportError(
-            f"{out} cannot be written ({error.strerror}): name another file with out=."
+            f"{out} cannot be written ({error.strerror or error}): name another file with out=."
         ) from error
 
 

@@ -132,7 +132,8 @@ class Location:
         partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_bytes(content)
+            with partial.open("xb") as file:  # never into a file, or through a link, that is there
+                file.write(content)
             partial.replace(path)
         except OSError:
             partial.unlink(missing_ok=True)  # of a full disk

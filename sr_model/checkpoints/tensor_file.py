@@ -37,10 +37,12 @@ def write_tensors(
         metadata={"format": form, "header": json.dumps(header, sort_keys=True)},
     )
     try:
-        with atomic_write(Path(path), durable=True) as partial:
+        with atomic_write(path) as partial:
             partial.write_bytes(_in_fixed_order(content))
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from error
+        raise CheckpointError(
+            f"{path} cannot be written ({error.strerror or error}): name another file."
+        ) from error
 
 
 def _in_fixed_order(content: bytes) -> bytes:

@@ -74,8 +74,8 @@ def evaluate_suite(
         _say(suite.notes, said)
         suite.notes = [in_options(note) for note in suite.notes]
         if suite.reports:
-            write_tables(suite, files)
             click.echo(json.dumps(suite.as_dict(), indent=2) if as_json else FORMATS[form](suite))
+            write_tables(suite, files)  # last: what is printed must not depend on a disk that is full
     unmeasured = [one.label for one in suite.sets if one.label not in suite.reports]
     if skipped.all or unmeasured:
         parts = [f"sets not measured: {', '.join(unmeasured)}"] if unmeasured else []
@@ -88,11 +88,18 @@ def evaluate_suite(
 
 
 def write_tables(suite: Suite, files: Sequence[str]) -> None:
-    """Write the tables of what was measured so far to `files`, each in the form of its suffix."""
+    """Write the tables of what was measured so far to `files`, each in the form of its suffix.
+
+    Raises click.ClickException, which names the file, if that is impossible.
+    """
     for name in files:
         path = Path(name)
-        with atomic_write(path) as written:
-            written.write_text(FORMATS[SUFFIXES[path.suffix.lower()]](suite) + "\n", encoding="utf-8")
+        try:
+            with atomic_write(path) as partial:
+                partial.write_text(FORMATS[SUFFIXES[path.suffix.lower()]](suite) + "\n", encoding="utf-8")
+        except OSError as error:
+            reason = error.strerror or error
+            raise click.ClickException(f"{path} cannot be written ({reason}): name another file.") from error
 
 
 def _say(notes: Sequence[str], said: int) -> int:

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from splat2d.atomic_write import atomic_write
+
 from ..checkpoints.tensor_file import write_tensors
 from .errors import TrainingError
 from .samples import Batch
@@ -40,7 +42,8 @@ def save_preview(batch: Batch, path: Path) -> None:
     Raises TrainingError if it cannot be written.
     """
     try:
-        Image.fromarray(preview(batch)).save(path)
+        with atomic_write(path) as partial:
+            Image.fromarray(preview(batch)).save(partial, "PNG")
     except OSError as error:
         raise TrainingError(f"{path} cannot be written ({error.strerror or error}).") from error
 

@@ -27,7 +27,7 @@ import numpy as np
 from dgp_mining.images.reader import ImageError, image_size
 from dgp_mining.machine import available_cores
 from dgp_mining.terminal import count
-from splat2d.atomic_write import atomic_write
+from splat2d.atomic_write import SUFFIX, atomic_write
 
 from ..image_io.reader import read_eight_bits
 from ..memory import free_memory
@@ -143,14 +143,14 @@ def _read(path: Path) -> DecodedImages | None:
 
 def _write(path: Path, paths: Sequence[Path]) -> None:
     """Decode images into a file, atomically."""
-    for left in path.parent.glob("*.part"):  # left by a process that was killed
+    for left in path.parent.glob(f"*{SUFFIX}"):  # left by a process that was killed
         left.unlink()
     sizes = [_size(image) for image in paths]
     needed = sum(3 * height * width for height, width in sizes)
     _make_room(path.parent, needed)
     log.info("decoding %s once, into %s (%.1f GB)", count(len(paths), "image"), path.parent, needed / 1e9)
     images, refused = [], []
-    with atomic_write(path) as partial, partial.open("wb") as file:
+    with atomic_write(path, durable=False) as partial, partial.open("wb") as file:
         for name, result in _decode_all(paths, sizes):
             if isinstance(result, ImageError):
                 refused.append(str(result))

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from dgp_mining.prior.dictionary import Dictionary
 from dgp_mining.terminal import count
+from splat2d.atomic_write import atomic_write
 from splat2d.version import __version__
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..config.presets import Preset
 from ..config.toml import as_toml, as_toml_value
 from ..networks.registry import architecture_name
+from .errors import TrainingError
 from .pair_samples import PairSet
 from .samples import ImageSet
 from .schedule import Budget
@@ -83,6 +85,15 @@ def settings_text(
         lines.append("# val: none; sr-train holds out some of the images, if there are enough")
     lines += _remarks(start, samples, held_out)
     return "\n".join([*lines, "", as_toml(preset), ""])
+
+
+def write_settings(path: Path, text: str) -> None:
+    """Write settings.toml. Raises TrainingError if that is impossible."""
+    try:
+        with atomic_write(path) as partial:
+            partial.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be written ({error.strerror or error}).") from error
 
 
 def _remarks(start: Start, samples: ImageSet | PairSet, held_out: Sequence[Path]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from .errors import TrainingError
 from .image_cache import default_cache
 from .pair_samples import PairSet
 from .published import take_upsampler
-from .record import SETTINGS, Given, settings_text
+from .record import SETTINGS, Given, settings_text, write_settings
 from .resumed import is_gone, recorded_digest, start_of_resumed
 from .sample_workers import sample_workers
 from .samples import Batch, ImageSet
@@ -184,7 +184,7 @@ def open_run(
                 prior, init, images, folders, val, hold_out, encoder_weights, encoder_key, out, budget, seed
             )
             text = settings_text(preset, given, start, data.samples, data.held_out)
-            (out / SETTINGS).write_text(text, encoding="utf-8", errors="replace")
+            write_settings(out / SETTINGS, text)
         there = on_device(data.samples, settings, context.device)
         yield TrainingRun(
             preset, start, seed, budget, state, there, data.validation, out, identity, data.skipped

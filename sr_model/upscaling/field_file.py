@@ -16,7 +16,6 @@ from dgp_mining.images.attachments import GeoReference
 from dgp_mining.images.encoding import SRGB, Encoding
 from dgp_mining.images.reader import ImageError
 from splat2d import GaussianField
-from splat2d.atomic_write import atomic_write
 
 from ..image_io.metadata import Metadata
 
@@ -45,8 +44,7 @@ def save_field(saved: SavedField, path: Path) -> None:
     notes = {"dtype": saved.dtype.name}
     notes |= _as_notes(saved.metadata)
     try:
-        with atomic_write(path) as partial:
-            saved.field.save(partial, **notes)
+        saved.field.save(path, **notes)
     except OSError as error:
         raise ImageError(f"{path} cannot be written ({error.strerror or error}).") from error
 

@@ -160,7 +160,7 @@ def _store(path: Path, code: bytes) -> None:
     """Write to the cache atomically, if it can be written at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as partial:
+        with atomic_write(path, durable=False) as partial:
             partial.write_bytes(code)
     except OSError:
         return

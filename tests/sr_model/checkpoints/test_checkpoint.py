@@ -1,5 +1,6 @@
 """A checkpoint holds the whole network; a file that is not a checkpoint is named in the error."""
 
+import errno
 import os
 from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
@@ -34,12 +35,20 @@ def test_a_saved_network_maps_images_to_the_same_field(checkpoint: Checkpoint, t
     assert again.notes == {"step": 7}
 
 
-def test_a_failed_write_leaves_the_old_file(checkpoint: Checkpoint, tmp_path: Path):
+def test_a_failed_write_leaves_the_old_file(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     path = tmp_path / "a.safetensors"
     checkpoint.save(path)
     before = path.read_bytes()
-    (tmp_path / f".a.safetensors.{os.getpid()}.part").mkdir()  # the temporary file cannot be made
-    with pytest.raises(CheckpointError, match=r"a\.safetensors cannot be written"):
+
+    def full(*paths: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(
+        CheckpointError, match=r"a\.safetensors cannot be written \(No space left on device\)"
+    ):
         checkpoint.save(path)
     assert path.read_bytes() == before
 
