@@ -23,7 +23,7 @@ LAYERS = {
         weighted_mean:
         row_bands:
         safetensors_header:
-        field_file: atomic_write safetensors_header
+        field_file: atomic_write backends safetensors_header
         field: rendering backends weighted_mean row_bands field_file
     """,
     "dgp_mining": """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,7 @@ class GaussianField:
                 raise ValueError(
                     f"{name} is {list(tensor.shape)}, but means has {list(self.means.shape[:2])} Gaussians"
                 )
-        if len(self.size) != 2 or not all(extent > 0 for extent in self.size):
+        if len(self.size) != 2 or not all(0 < extent < math.inf for extent in self.size):
             raise ValueError(f"size must be two positive numbers (height, width), got {self.size}")
         if self.normalised and self.colors.shape[2] >= MAX_CHANNELS:
             raise ValueError(
