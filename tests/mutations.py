@@ -130,3 +130,16 @@ def _change(draw: st.DrawFn, length: int) -> Step:
             content[at : at + 32] = bytes(len(content[at : at + 32]))
 
     return apply
+
+
+def outcome(action: Callable[[], Any], error: type[Exception] = ValueError) -> tuple[Any, str]:
+    """The result of `action` and "", or None and the sentence of the error; other errors are not caught."""
+    try:
+        return action(), ""
+    except error as refused:
+        return None, str(refused)
+
+
+def is_one_sentence(text: str) -> bool:
+    """Whether a message can be printed as one line that is read."""
+    return text.isprintable() and 10 < len(text) < 1000

@@ -79,7 +79,8 @@ def read_header(path: str | Path) -> Header:
             }
             metadata = dict(file.metadata() or {})
     except SafetensorError as error:
-        raise ValueError(f"it is not a whole safetensors file ({error})") from error
+        reason = " ".join(str(error)[:200].split())  # it may repeat the header
+        raise ValueError(f"it is not a whole safetensors file ({reason})") from error
     for name, stored in tensors.items():
         if any(extent > MOST_EXTENT for extent in stored.shape):
             raise ValueError(f"its tensor {name[:80]!r} claims the shape {list(stored.shape)}")

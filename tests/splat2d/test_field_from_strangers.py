@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mutations import changed_bytes, changed_json, examples, strange_values
+from mutations import changed_bytes, changed_json, examples, is_one_sentence, outcome, strange_values
 from safetensors.torch import save_file
 
 from splat2d import GaussianField
@@ -45,12 +45,9 @@ def written(
 
 def refused(path: Path) -> str:
     """The one sentence with which a file is refused."""
-    with pytest.raises(ValueError) as caught:
-        GaussianField.load(path)
-    said = str(caught.value)
+    _, said = outcome(lambda: GaussianField.load(path))
     assert said.startswith(f"{path} is not a Gaussian field (")
-    assert said.isprintable()
-    assert len(said) < 700
+    assert is_one_sentence(said)
     return said
 
 
@@ -118,16 +115,13 @@ def test_gaussians_that_cannot_be_rendered_are_named_when_they_are(folder: Path)
 def right_or_refused(path: Path, content: bytes) -> None:
     """Load a changed file: it is a field that renders, or is refused in one sentence, here or by `render`."""
     path.write_bytes(content)
-    try:
-        field = GaussianField.load(path)
-    except ValueError as error:
-        assert str(error).startswith(f"{path} is not a Gaussian field (")
+    field, refused = outcome(lambda: GaussianField.load(path))
+    if refused:
+        assert refused.startswith(f"{path} is not a Gaussian field (")
+        assert is_one_sentence(refused)
         return
-    assert field.size[0] > 0
-    try:
-        assert field.render((4, 6)).shape == (len(field), field.colors.shape[2], 4, 6)
-    except ValueError as error:
-        assert "cannot be rendered" in str(error)
+    image, refused = outcome(lambda: field.render((4, 6)))
+    assert "cannot be rendered" in refused or image.shape == (len(field), field.colors.shape[2], 4, 6)
 
 
 def with_header(content: bytes, header: Any) -> bytes:
