@@ -1,6 +1,6 @@
 """Shared by the commands dgp-mine, sr-train, sr-upscale, sr-eval and sr-convert.
 
-Exit statuses; `-h` and `--version`; options that mean the same in every command; the old names of options and
+`-h` and `--version`; options that mean the same in every command; the old names of options and
 commands; errors as one sentence that names options instead of Python arguments.
 """
 
@@ -16,17 +16,13 @@ import click
 
 from splat2d.version import __version__
 
-FAILED = 1
-"""Exit status of a command that could not do its work."""
-
-USAGE = 2
-"""Exit status for options that are wrong or contradict each other; click's default."""
-
-FINISHED_WITH_FAILURES = 3
-"""Exit status of a command that finished, but skipped images or crops that it could not use."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, the convention of shells."""
+from .error_words import plain, reworded, system_errors_in_words
+from .error_words import sentence as sentence
+from .exit_status import FAILED as FAILED
+from .exit_status import FINISHED_WITH_FAILURES as FINISHED_WITH_FAILURES
+from .exit_status import INTERRUPTED as INTERRUPTED
+from .exit_status import USAGE as USAGE
+from .exit_status import interruptible
 
 REMOVAL = "0.3"
 """The release in which the old names of options and commands stop working."""
@@ -37,16 +33,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def announce_renaming(old: str, new: str) -> None:
     """Print the notice of an old name on stderr."""
     click.echo(f"{old} is now {new}; the old name will be removed in {REMOVAL}.", err=True)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Make Ctrl-C inside print one line and exit with status INTERRUPTED, instead of a traceback."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
-        raise SystemExit(INTERRUPTED) from None
 
 
 class Option(click.Option):
@@ -96,6 +82,14 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **_with_context_settings(kwargs))
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with interruptible(), system_errors_in_words():
+            return super().main(*args, **kwargs)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with interruptible():  # before click, which has another line and status for Ctrl-C
+            return super().make_context(*args, **kwargs)
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return _with_version(super().get_params(ctx))
 
@@ -109,8 +103,6 @@ class Command(click.Command):
         try:
             with _translated(ctx), interruptible():
                 return super().invoke(ctx)
-        except BrokenPipeError:
-            raise
         except self.foreseen as error:
             raise click.ClickException(with_option(in_options(sentence(error), ctx), ctx)) from error
 
@@ -125,6 +117,18 @@ class Group(click.Group):
         super().__init__(*args, **_with_context_settings(kwargs))
         self.former = dict(former or {})
         """Old name -> new name."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with interruptible(), system_errors_in_words():
+            return super().main(*args, **kwargs)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with interruptible():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with interruptible():
+            return super().invoke(ctx)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return _with_version(super().get_params(ctx))
@@ -200,38 +204,10 @@ def _translated(ctx: click.Context) -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        text = in_options(_plain(error.message), ctx)
+        text = in_options(plain(error.message), ctx)
         if text == error.message:
             raise
-        raise _reworded(error, text, ctx) from error
-
-
-PLAIN = {
-    r"is not a valid integer( range)?\.": "is not a whole number.",
-    r"is not a valid float( range)?\.": "is not a number.",
-    r"Got unexpected extra argument \((.*)\)": r"There is one argument too many: \1.",
-    r"Got unexpected extra arguments \((.*)\)": r"There are too many arguments, from here on: \1.",
-}
-"""Messages of click (as regular expressions) -> the same in plain words."""
-
-
-def _reworded(error: click.ClickException, text: str, ctx: click.Context) -> click.ClickException:
-    """Return an error of the same kind with another message."""
-    if isinstance(error, click.BadParameter):
-        return click.BadParameter(text, error.ctx or ctx, error.param, error.param_hint)
-    return click.UsageError(text, ctx) if isinstance(error, click.UsageError) else click.ClickException(text)
-
-
-def _plain(text: str) -> str:
-    for pattern, words in PLAIN.items():
-        text = re.sub(pattern, words, text)
-    return text
-
-
-def sentence(error: BaseException) -> str:
-    """Return the message of an error, ending in a full stop."""
-    text = str(error) or type(error).__name__
-    return text if text.endswith((".", "!", "?")) else text + "."
+        raise reworded(error, text, ctx) from error
 
 
 def in_options(text: str, ctx: click.Context | None = None) -> str:

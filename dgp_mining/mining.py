@@ -106,7 +106,7 @@ def mine(
         ) as run,
     ):
         if stop.asked:
-            raise KeyboardInterrupt
+            raise stop.interruption()
         opened = begin()  # only now, so that a run that cannot start leaves nothing
         for note in ahead.notes:
             callback.on_message(note)
@@ -123,7 +123,7 @@ def mine(
     if failures:
         raise RunError(_stopped(failures))
     if stop.asked:
-        raise KeyboardInterrupt
+        raise stop.interruption()
     callback.on_end(opened)
     return opened
 

@@ -50,8 +50,8 @@ class ProgressLine:
     """Progress on stderr: on a terminal one line that is rewritten, in a file a new line now and then."""
 
     def __init__(self, stream: TextIO | None = None, patience: float = PATIENCE) -> None:
-        self.stream = stream or sys.stderr
-        self.terminal = self.stream.isatty()
+        self.stream: TextIO | None = stream or sys.stderr  # None if a shell has closed it
+        self.terminal = self.stream is not None and self.stream.isatty()
         self.patience = patience
         self.text = ""
         """The text that the terminal shows."""
@@ -95,5 +95,6 @@ class ProgressLine:
         self.due = max(self.due, time.monotonic() + self.patience)
 
     def _write(self, text: str) -> None:
-        self.stream.write(text)
-        self.stream.flush()
+        if self.stream is not None:
+            self.stream.write(text)
+            self.stream.flush()

@@ -31,9 +31,11 @@ LAYERS = {
         schema:
         machine:
         freed_memory:
-        signals:
+        exit_status:
+        signals: exit_status
         terminal:
-        command_line:
+        error_words: exit_status
+        command_line: exit_status error_words
         reading_options: command_line
         covariance:
         retry:
@@ -50,8 +52,9 @@ LAYERS = {
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers
         mining: signals retry planning store workers callbacks
-        cli: machine duration terminal command_line reading_options retry progress images planning store \
-            workers prior report callbacks estimate mining
+        cli: machine duration exit_status terminal command_line reading_options retry progress images \
+            planning store workers prior report callbacks estimate mining
+        entry: exit_status cli
     """,
     "sr_model": """
         memory:
@@ -91,6 +94,7 @@ BELOW = {
         "dgp_mining.schema",
         "dgp_mining.shipped",
         "dgp_mining.command_line",
+        "dgp_mining.exit_status",
         "dgp_mining.reading_options",
         "dgp_mining.signals",
         "dgp_mining.terminal",

@@ -11,7 +11,6 @@ import click
 
 from ..command_line import (
     FINISHED_WITH_FAILURES,
-    INTERRUPTED,
     dry_run_option,
     images_option,
     in_options,
@@ -20,6 +19,7 @@ from ..command_line import (
     seed_option,
     store_option,
 )
+from ..exit_status import status_after
 from ..reading_options import parse_window, reading_options
 from .group import Command
 
@@ -120,9 +120,9 @@ def fit(images: str, store: str, log: Path | None, dry_run: bool, **options: Any
     console.log.check()
     try:
         mine(images, store, settings, **how, callback=console)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         console.interrupted()
-        sys.exit(INTERRUPTED)
+        sys.exit(status_after(error))
     except Exception as error:
         console.stopped(error)
         raise

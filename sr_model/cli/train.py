@@ -11,7 +11,6 @@ from click.core import ParameterSource
 
 from dgp_mining.command_line import (
     FINISHED_WITH_FAILURES,
-    INTERRUPTED,
     announce_renaming,
     dry_run_option,
     images_option,
@@ -20,6 +19,7 @@ from dgp_mining.command_line import (
     prior_option,
     seed_option,
 )
+from dgp_mining.exit_status import status_after
 from dgp_mining.prior.dictionary import Dictionary
 from dgp_mining.signals import Stop, stop_at_signals
 from dgp_mining.terminal import count, notify
@@ -253,7 +253,7 @@ def main(
         notify_once(
             f"Interrupted: everything is kept in {best.parent}; the same command with --resume continues."
         )
-        raise SystemExit(INTERRUPTED)
+        raise SystemExit(status_after(stop.interruption()))
     _print(best)
     notify_once(f"Next: sr-upscale IMAGE --scale 4 --model {best}")
     if skipped.count:

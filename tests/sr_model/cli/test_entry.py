@@ -1,4 +1,4 @@
-"""Ctrl-C ends a program with one line also while it imports torch."""
+"""Signals end a program with one line also while it imports torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from dgp_mining.command_line import INTERRUPTED
+from dgp_mining.entry import dgp_mine
+from dgp_mining.exit_status import INTERRUPTED
 from sr_model.cli import entry
 
 
@@ -19,6 +20,7 @@ from sr_model.cli import entry
         (entry.sr_upscale, "upscale"),
         (entry.sr_eval, "evaluate"),
         (entry.sr_convert, "convert"),
+        (dgp_mine, "cli"),
     ],
 )
 def test_ctrl_c_during_the_imports_is_one_line_and_status_130(
@@ -44,7 +46,7 @@ def test_ctrl_c_during_the_imports_is_one_line_and_status_130(
 def test_the_programs_run_their_commands(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for program in (entry.sr_train, entry.sr_upscale, entry.sr_eval, entry.sr_convert):
+    for program in (dgp_mine, entry.sr_train, entry.sr_upscale, entry.sr_eval, entry.sr_convert):
         name = program.__name__.replace("_", "-")
         monkeypatch.setattr(sys, "argv", [name, "-h"])
         with pytest.raises(SystemExit) as ended:

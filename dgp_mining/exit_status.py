@@ -1,0 +1,136 @@
+"""The exit statuses of all programs here, and how they end at a signal or when nobody reads what they print.
+
+Imports nothing that takes time, so that a program can end in order from its start on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+FAILED = 1
+"""Exit status of a command that could not do its work."""
+
+USAGE = 2
+"""Exit status for options that are wrong or contradict each other; click's default."""
+
+FINISHED_WITH_FAILURES = 3
+"""Exit status of a command that finished, but skipped images or crops that it could not use."""
+
+BY_SIGNAL = 128
+"""Exit status of a command that a signal ends, less the number of the signal: the convention of shells."""
+
+INTERRUPTED = BY_SIGNAL + signal.SIGINT
+"""Exit status after Ctrl-C, 130."""
+
+CLOSED_PIPE = BY_SIGNAL + 13
+"""Exit status of a command whose output nobody reads any more, as of `| head -1`: that of SIGPIPE, 141."""
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that end a program as Ctrl-C does: of batch systems and `kill`, and of a terminal that closes."""
+
+REPEATED = 2.0
+"""Seconds in which further signals are taken for the same request: terminals and systemd send several."""
+
+
+class Ended(KeyboardInterrupt):
+    """A signal other than Ctrl-C's ends the program; all that handles Ctrl-C handles it, too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.number = number
+
+
+def interruption(number: int) -> KeyboardInterrupt:
+    """Return what is raised for a signal.
+
+    >>> interruption(signal.SIGINT), interruption(signal.SIGTERM)
+    (KeyboardInterrupt(), Ended('ended by SIGTERM'))
+    """
+    return KeyboardInterrupt() if number == signal.SIGINT else Ended(number)
+
+
+def status_after(error: KeyboardInterrupt) -> int:
+    """Return the exit status of a program that Ctrl-C or another signal ends.
+
+    >>> status_after(KeyboardInterrupt()), status_after(Ended(signal.SIGTERM))
+    (130, 143)
+    """
+    return BY_SIGNAL + (error.number if isinstance(error, Ended) else signal.SIGINT)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Make signals inside end the program with one line and their exit status, instead of a traceback.
+
+    SIGTERM and SIGHUP, too, become exceptions, so that temporary files are removed; a signal that is ignored,
+    as `nohup` has it, or handled otherwise stays so. A standard output or error output that is closed ends
+    the program without a word.
+    """
+    before = _raise_at_signals()
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        word = (
+            f"Ended by {signal.Signals(error.number).name}." if isinstance(error, Ended) else "Interrupted."
+        )
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it, or can
+            sys.stderr.write(word + "\n")
+            sys.stderr.flush()
+        raise SystemExit(status_after(error)) from None
+    except BrokenPipeError:
+        if not output_is_closed():
+            raise
+        _write_nothing_more()
+        raise SystemExit(CLOSED_PIPE) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _raise_at_signals() -> dict[int, signal._HANDLER]:
+    """Make the signals ENDING raise `Ended`, unless they do something else; return what they did."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    here, first = os.getpid(), 0.0
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal first
+        if os.getpid() != here:  # a process that was forked ends as if it had no handler
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        now = time.monotonic()
+        if not first or now > first + REPEATED:
+            first = now
+            raise Ended(number)
+
+    default = [number for number in ENDING if signal.getsignal(number) == signal.SIG_DFL]
+    return {number: signal.signal(number, on_signal) for number in default}
+
+
+def output_is_closed() -> bool:
+    """Whether the reader of the standard output or error output is gone."""
+    if not hasattr(select, "poll"):  # Windows, where nothing else is known to break
+        return True
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # not a file of the system
+            poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _write_nothing_more() -> None:
+    """Let what is still buffered go nowhere, or Python would complain about it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
