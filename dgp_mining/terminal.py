@@ -27,6 +27,15 @@ def notify(text: str) -> None:
     click.echo(text, err=True)
 
 
+def printable(text: str) -> str:
+    """Replace all that is neither printable nor the end of a line: a file's texts could control a terminal.
+
+    >>> printable("a\\x1b[2J, b\\n")
+    'a\N{REPLACEMENT CHARACTER}[2J, b\\n'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def count(number: int, unit: str) -> str:
     """Return a number and what it counts, in the plural unless it is 1.
 

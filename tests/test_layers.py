@@ -29,6 +29,7 @@ LAYERS = {
     "dgp_mining": """
         duration:
         schema:
+        array_file:
         machine:
         freed_memory:
         exit_status:
@@ -45,9 +46,9 @@ LAYERS = {
         native: covariance
         fitting: covariance native
         planning: schema retry images fitting
-        store: schema retry progress images fitting planning
+        store: schema array_file retry progress images fitting planning
         workers: machine freed_memory signals retry fitting planning store
-        prior: schema covariance shipped progress fitting planning store
+        prior: schema array_file covariance shipped progress fitting planning store
         report: covariance progress images fitting planning store prior
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers

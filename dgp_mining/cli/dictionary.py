@@ -18,7 +18,7 @@ from ..command_line import (
     seed_option,
     store_option,
 )
-from ..terminal import count, notify
+from ..terminal import count, notify, printable
 from .group import Command, Group
 
 
@@ -90,7 +90,8 @@ def show(path: str, as_json: bool, plot: str | None) -> None:
     loaded = Dictionary.load(path)
     described = with_new_keys(describe(loaded))
     described |= {"warnings": {key: in_options(text) for key, text in loaded.warnings.items()}}
-    click.echo(json.dumps(described, indent=2) if as_json else in_options(dictionary_text(described)))
+    text = json.dumps(described, indent=2) if as_json else in_options(dictionary_text(described))
+    click.echo(printable(text))
     if plot:
         from ..prior.plot import plot_dictionary
 
@@ -124,7 +125,7 @@ def compare(a: str, b: str, store: str | None, as_json: bool) -> None:
             _, gaussians = gaussians_of_both(store, callback=callback)
     compared = compare_dictionaries(one, other, gaussians)
     compared["metadata"] = with_new_keys(compared["metadata"])
-    click.echo(json.dumps(compared, indent=2) if as_json else comparison_text((a, b), compared))
+    click.echo(printable(json.dumps(compared, indent=2) if as_json else comparison_text((a, b), compared)))
 
 
 @dictionary.command("import", cls=Command)

@@ -19,7 +19,7 @@ from ..command_line import (
     out_option,
     store_option,
 )
-from ..terminal import count
+from ..terminal import count, printable
 from .group import Command
 
 
@@ -46,7 +46,7 @@ def status(store: str, as_json: bool) -> None:
         summary["warnings"] = {key: in_options(text) for key, text in summary["warnings"].items()}
         click.echo(json.dumps(with_old_keys(summary), indent=2))
     else:
-        click.echo(in_options(status_text(summary)))
+        click.echo(printable(in_options(status_text(summary))))
     if not summary["pending"] and (summary["failed"] or summary["skipped"]):
         sys.exit(FINISHED_WITH_FAILURES)
 
@@ -74,7 +74,7 @@ def verify(store: str, images: tuple[str, ...], repair: bool, as_json: bool) -> 
     with progress() as callback:
         found = verification.verify(store, images, repair=repair, callback=callback)
     as_dict = {"store": store, "sound": found.sound, **dataclasses.asdict(found)}
-    click.echo(json.dumps(as_dict, indent=2) if as_json else verification_text(store, found))
+    click.echo(printable(json.dumps(as_dict, indent=2) if as_json else verification_text(store, found)))
     if not found.sound:
         sys.exit(FAILED)
 

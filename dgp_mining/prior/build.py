@@ -160,14 +160,13 @@ def thinned(
 def describe(dictionary: Dictionary) -> dict[str, Any]:
     """Return size, smallest eigenvalue, ranges, quality, metadata, as `dgp-mine dictionary show` prints."""
     low, high = dictionary.cholesky.min(axis=0), dictionary.cholesky.max(axis=0)
-    return {
+    measured = {
         "size": len(dictionary),
         "min_eigenvalue": dictionary.min_eigenvalue,
         "ranges": {name: [float(low[i]), float(high[i])] for i, name in enumerate(("l11", "l21", "l22"))},
         "quality": kernel_quality(dictionary),
-        "coverage": None,
-        **dictionary.metadata,
     }
+    return {**measured, "coverage": None, **dictionary.metadata, **measured}
 
 
 def _mean_of_known(psnr: np.ndarray) -> float | None:

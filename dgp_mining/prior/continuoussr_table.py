@@ -6,6 +6,7 @@ Gaussian", but not in the paper.
 
 from __future__ import annotations
 
+import io
 import itertools
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import numpy as np
 
 from splat2d.atomic_write import atomic_write
 
-from .dictionary import Dictionary, DictionaryError
+from ..array_file import ArrayFileError, Form, read_npy
+from .dictionary import MOST_KERNELS, Dictionary, DictionaryError
 
 PIXELS_PER_SPACING = 2.0
 """A grid spacing in pixels at x4: with four Gaussians per LR pixel, it is half an LR pixel."""
@@ -28,6 +30,12 @@ VALUES = (
     (0.0, 0.33, 0.53, 0.88, 1.03, 1.18, 1.53, 1.73, 2.23),
 )
 """The table's values of l11, l21 and l22, in pixels at x4."""
+
+
+MOST_BYTES = 100 * MOST_KERNELS
+"""Size of the largest file of a table that is read: a line of text for each kernel."""
+
+_TABLE = Form("fiu", (None, 3), 3 * 8 * MOST_KERNELS)
 
 
 def continuoussr_kernels() -> np.ndarray:
@@ -65,7 +73,10 @@ def dictionary_from_table(table: np.ndarray, source: str) -> Dictionary:
     cholesky = table.astype(np.float64) / PIXELS_PER_SPACING
     singular = int((cholesky[:, [0, 2]] < SMALLEST_DIAGONAL).any(axis=1).sum())
     cholesky[:, [0, 2]] = cholesky[:, [0, 2]].clip(SMALLEST_DIAGONAL)
-    return Dictionary(cholesky, {"source": source, "widened": singular})
+    try:
+        return Dictionary(cholesky, {"source": source, "widened": singular})
+    except DictionaryError as error:
+        raise DictionaryError(f"{source} cannot be used: {error}") from error
 
 
 def read_continuoussr_table(path: str | Path) -> Dictionary:
@@ -75,19 +86,30 @@ def read_continuoussr_table(path: str | Path) -> Dictionary:
     """
     path = Path(path)
     try:
-        if path.suffix == ".npy":
-            table = np.load(path, allow_pickle=False)
-        else:
-            table = np.loadtxt(path, delimiter="," if "," in path.read_text() else None, ndmin=2)
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
         raise DictionaryError(f"{path} does not exist.") from error
     except OSError as error:
         raise DictionaryError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except (ValueError, EOFError) as error:
+    if len(content) > MOST_BYTES:
+        raise DictionaryError(f"{path} has more than the {MOST_BYTES:,} bytes of a table that is read.")
+    try:
+        table = read_npy(io.BytesIO(content), _TABLE) if path.suffix == ".npy" else _from_text(content)
+    except ValueError as error:
         raise DictionaryError(
-            f"{path} is neither an .npy file nor text with three numbers per line."
+            f"{path} is neither an .npy file nor text with three numbers per line"
+            + (f" ({error})." if isinstance(error, ArrayFileError) else ".")
         ) from error
     return dictionary_from_table(table, path.name)
+
+
+def _from_text(content: bytes) -> np.ndarray:
+    """Return the numbers in a text, [lines, columns]. Raises ValueError for other text."""
+    text = content.decode()
+    if not text.strip():
+        raise ValueError("an empty text")
+    return np.loadtxt(io.StringIO(text), delimiter="," if "," in text else None, ndmin=2)
 
 
 def write_continuoussr_table(dictionary: Dictionary, path: str | Path) -> None:

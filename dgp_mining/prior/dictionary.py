@@ -13,11 +13,32 @@ import numpy as np
 
 from splat2d.atomic_write import atomic_write
 
+from ..array_file import Form, read_npz
 from ..covariance import covariance_from_cholesky, smallest_eigenvalue
+from ..schema import parse_json, shortened
 from ..shipped import PRIOR, shipped_file
+from .provenance import check_provenance
 
 FORMAT = "dgp-dictionary/1"
 UNITS = "grid spacing"
+
+MOST_KERNELS = 100_000
+"""Most kernels; comparing them with each other takes time and memory that grow faster than their number."""
+
+LARGEST = 1e9
+"""Largest entry of a kernel, and the inverse of the smallest l11 and l22: their squares keep their digits."""
+
+MOST_METADATA = 1_000_000
+"""Characters of the longest metadata that are read."""
+
+MOST_BYTES = 2 * 24 * MOST_KERNELS + 4 * MOST_METADATA + 100_000
+"""Size of the largest file that is read: kernels twice, and metadata of four bytes a character."""
+
+_ARRAYS = {
+    "cholesky": Form("f", (None, 3), 24 * MOST_KERNELS),
+    "covariance": Form("f", (None, 3), 24 * MOST_KERNELS),
+    "metadata": Form("U", (), 4 * MOST_METADATA),
+}
 
 
 class DictionaryError(ValueError):
@@ -49,6 +70,15 @@ class Dictionary:
             raise DictionaryError(f"A dictionary's cholesky must be [K, 3], got {list(cholesky.shape)}.")
         if not np.isfinite(cholesky).all() or not (cholesky[:, [0, 2]] > 0).all():
             raise DictionaryError("A dictionary's kernels must be finite and positive definite.")
+        if len(cholesky) > MOST_KERNELS:
+            raise DictionaryError(
+                f"A dictionary has at most {MOST_KERNELS:,} kernels, and not {len(cholesky):,}."
+            )
+        if np.abs(cholesky).max() > LARGEST or cholesky[:, [0, 2]].min() < 1 / LARGEST:
+            raise DictionaryError(
+                f"A dictionary's kernels must be at most {LARGEST:g} grid spacings large, and l11 and l22 at "
+                f"least {1 / LARGEST:g}."
+            )
         covariance = covariance_from_cholesky(cholesky)
         cholesky.flags.writeable = covariance.flags.writeable = False
         object.__setattr__(self, "cholesky", cholesky)
@@ -119,37 +149,37 @@ class Dictionary:
         """Read and check a file that `save` wrote. Raises DictionaryError, which names the file."""
         path = Path(path)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                cholesky, covariance = arrays["cholesky"], arrays["covariance"]
-                metadata = json.loads(str(arrays["metadata"]))
+            with path.open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
         except FileNotFoundError as error:
             raise DictionaryError(
                 f"{path} does not exist: make it with 'dgp-mine dictionary build'."
             ) from error
         except OSError as error:
-            if error.strerror is None:  # numpy's own message about the content
-                raise _not_a_dictionary(path, "it is not an .npz file") from error
-            raise DictionaryError(f"{path} cannot be read ({error.strerror}).") from error
-        except KeyError as error:
-            raise _not_a_dictionary(path, "cholesky, covariance or metadata is missing in it") from error
-        except (ValueError, AttributeError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise _not_a_dictionary(path, "it is not an .npz file of plain arrays") from error
-        if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-            raise _not_a_dictionary(path, f"it is not marked '{FORMAT}'")
-        if metadata.get("units") != UNITS:
-            raise _not_a_dictionary(path, f"its units are {metadata.get('units')!r}, not {UNITS!r}")
+            raise DictionaryError(f"{path} cannot be read ({error.strerror or error}).") from error
         try:
-            dictionary = Dictionary(cholesky, metadata)
-        except (DictionaryError, ValueError) as error:
-            raise _not_a_dictionary(path, str(error).rstrip(".")) from error
-        if covariance.shape != dictionary.covariance.shape or not np.allclose(
-            covariance, dictionary.covariance, rtol=1e-9, atol=0
-        ):
-            raise _not_a_dictionary(path, "its covariances do not match its Cholesky factors")
-        return dictionary
+            return _parsed(content)
+        except ValueError as error:
+            raise DictionaryError(
+                f"{path} is not a kernel dictionary ({str(error).rstrip('.')}): make one with 'dgp-mine "
+                "dictionary build'."
+            ) from error
 
 
-def _not_a_dictionary(path: Path, reason: str) -> DictionaryError:
-    return DictionaryError(
-        f"{path} is not a kernel dictionary ({reason}): make one with 'dgp-mine dictionary build'."
-    )
+def _parsed(content: bytes) -> Dictionary:
+    """Return the dictionary in the content of a file. Raises ValueError, with the reason."""
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"it has more than the {MOST_BYTES} bytes that are read")
+    arrays = read_npz(content, _ARRAYS)
+    metadata = parse_json(str(arrays["metadata"]), "its metadata")
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise ValueError(f"it is not marked '{FORMAT}'")
+    if metadata.get("units") != UNITS:
+        raise ValueError(f"its units are {shortened(repr(metadata.get('units')), 60)}, not {UNITS!r}")
+    check_provenance(metadata)
+    dictionary = Dictionary(arrays["cholesky"], metadata)
+    if arrays["covariance"].shape != dictionary.covariance.shape or not np.allclose(
+        arrays["covariance"], dictionary.covariance, rtol=1e-9, atol=0
+    ):
+        raise ValueError("its covariances do not match its Cholesky factors")
+    return dictionary

@@ -31,7 +31,7 @@ def plot_dictionary(dictionary: Dictionary, path: str | Path) -> None:
     for i, axes in enumerate(top.subplots(1, 3)):
         _draw_distribution(axes, dictionary.cholesky[:, i], ENTRIES[i], ENTRY_COLORS[i])
     _draw_kernels(bottom.subplots(), dictionary)
-    figure.suptitle(_title(dictionary), fontsize=11, color=INK, x=0.01, ha="left")
+    figure.suptitle(_title(dictionary), fontsize=11, color=INK, x=0.01, ha="left", parse_math=False)
     bottom.suptitle(
         "Kernels at one sigma, all at the same scale, from the smallest to the largest",
         fontsize=10,
@@ -54,7 +54,9 @@ def _title(dictionary: Dictionary) -> str:
     if "method" in about:
         symmetric = "symmetric " if about.get("symmetric") else ""
         parts.append(f"{symmetric}{about['method']}")
-    if "crops" in about:
+    if not {"crops", "density", "recipe", "iterations", "psnr"} - {
+        name for name, value in about.items() if value is not None
+    }:
         parts.append(
             f"mined from {about['crops']:,} crops at {about['density']:g} Gaussians per pixel, "
             f"{about['recipe']} recipe, {about['iterations']} iterations, {about['psnr']:.2f} dB"
