@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {"splat2d": ROOT / "cuda/splat2d", "dgp_mining": ROOT / "dgp_mining", "sr_model": ROOT / "sr_model"}
 OPTIONAL = {
     "DISTS_pytorch",
-    "cryptography",
     "cuda",
     "dask_jobqueue",
     "gsplat",

@@ -1,10 +1,18 @@
-"""Dask clusters: local ones, which listen on the loopback interface only, and existing ones."""
+"""Dask clusters: local ones, which only this run can use, and existing ones.
+
+Other users of a machine reach its loopback interface, too, and a Dask scheduler and its workers run any code
+that they are sent. Local ones therefore talk TLS, with a key that is made for the run and that whoever
+connects must have; it is in the memory of the run's processes only, save for moments in a folder that only
+the user can open, from which Python's ssl reads it. Dask's web servers, which ask nobody who they are, have
+no pages: a dashboard under a secret name would be listed by their own `/sitemap.json`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +31,9 @@ CONNECT_SECONDS = 10
 """Timeout of the connection to an existing scheduler."""
 
 LOOPBACK = "127.0.0.1"
+
+PAGES = ("distributed.scheduler.http.routes", "distributed.worker.http.routes")
+"""Dask's configuration of which pages its web servers have."""
 
 LOST_SECONDS = 30.0
 """Seconds that a local worker may have no process before it is started anew."""
@@ -43,14 +54,34 @@ class Cluster:
 def local_cluster(
     environments: Sequence[dict[str, str]], notify: Callable[[str], None] = lambda sentence: None
 ) -> Iterator[Cluster]:
-    """Yield a cluster on loopback, with one worker process for each environment.
+    """Yield a cluster on loopback, with one worker process for each environment, which others cannot use.
 
     `environments` are environment variables of the workers. Each worker has one thread, is restarted if it
-    dies, and ends with this process. `notify` is called with messages for the user.
+    dies, and ends with this process. `notify` is called with messages for the user. Raises RunError if there
+    is no place for temporary files.
     """
-    options: dict[str, Any] = {
+    security = Security.temporary()
+    with (
+        # Dask gives a worker up for good if it does not come back in time, which is 15 s by default: less
+        # than imports may take (findings/dask-lost-worker-timeout.sh).
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour", **{name: [] for name in PAGES}}),
+        _private_folder() as folder,
+        dask.config.set({"temporary-directory": folder}),  # for the scheduler, too, which has no option
+        silence_logging_cmgr(logging.CRITICAL),
+    ):
+        specification = _specification(environments, security)
+        with signals_blocked():
+            cluster = SpecCluster(**specification, security=security, name="dgp-mine")
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield Cluster(client, local=True, regain=Regain(cluster, notify))
+
+
+def _specification(environments: Sequence[dict[str, str]], security: Security) -> dict[str, dict[Any, Any]]:
+    """Return the `workers` and the `scheduler` of a SpecCluster."""
+    listening: dict[str, Any] = {"host": LOOPBACK, "protocol": "tls://", "security": security}
+    options = {
+        **listening,
         "nthreads": 1,
-        "host": LOOPBACK,
         "memory_limit": None,  # otherwise dask pauses workers by its own estimate; each holds only one image
         "dashboard": False,
         "silence_logs": logging.CRITICAL,  # we report what matters ourselves
@@ -62,18 +93,28 @@ def local_cluster(
     scheduler = {
         "cls": Scheduler,
         # Without this address, dask's web server would listen on all interfaces.
-        "options": {"host": LOOPBACK, "port": 0, "dashboard_address": f"{LOOPBACK}:0"},
+        "options": {**listening, "port": 0, "dashboard": False, "dashboard_address": f"{LOOPBACK}:0"},
     }
-    with (
-        # Dask gives a worker up for good if it does not come back in time, which is 15 s by default: less
-        # than imports may take (findings/dask-lost-worker-timeout.sh).
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
-        silence_logging_cmgr(logging.CRITICAL),
-    ):
-        with signals_blocked():
-            cluster = SpecCluster(workers=workers, scheduler=scheduler, name="dgp-mine")
-        with cluster, Client(cluster, set_as_default=False) as client:
-            yield Cluster(client, local=True, regain=Regain(cluster, notify))
+    return {"workers": workers, "scheduler": scheduler}
+
+
+@contextmanager
+def _private_folder() -> Iterator[str]:
+    """Yield a folder for the workers' files, which only this user can open; remove it at the end.
+
+    Dask's own, `dask-scratch-space` in a folder that all share, is taken as it is found there.
+    """
+    place = dask.config.get("temporary-directory")
+    try:
+        place = place or tempfile.gettempdir()
+        folder = tempfile.TemporaryDirectory(prefix="dgp-mine-", dir=place, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise RunError(
+            f"Workers have no place for temporary files in {place or 'any folder'} ({error.strerror}): name "
+            "another with the environment variable TMPDIR."
+        ) from error
+    with folder as name:
+        yield name
 
 
 class Regain:

@@ -7,9 +7,11 @@ order. Dask is imported only when it is used.
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from ..machine import available_cores
 from ..retry import RunError
@@ -70,7 +72,13 @@ def open_executor(
         yield _run_here
         return
     with _cluster(scheduler, workers, tls, notify) as cluster:
-        if cluster.client.dashboard_link and importlib.util.find_spec("bokeh"):
+        if is_open(scheduler):
+            notify(
+                f"The scheduler at {scheduler} uses no TLS: whoever reaches it over the network can run code "
+                "on its workers. Start it with TLS, at tls://..., and name tls_ca=, tls_cert= and tls_key=."
+            )
+        # A local cluster has no dashboard, which would be for all users of this machine.
+        if not cluster.local and cluster.client.dashboard_link and importlib.util.find_spec("bokeh"):
             notify(f"Dashboard: {cluster.client.dashboard_link}")
 
         pool = _opened_pool(cluster, prepare, notify)
@@ -107,6 +115,21 @@ def check_executor(
         raise ValueError("tls= is for a scheduler at tls://... only.")
     if scheduler == "gpu" and device == "cpu":
         raise ValueError("scheduler='gpu' fits on GPUs: leave out device='cpu'.")
+
+
+def is_open(scheduler: str) -> bool:
+    """Return whether `scheduler` is the address of one on another machine that talks without TLS.
+
+    >>> is_open("tcp://10.0.0.5:8786"), is_open("tcp://127.0.0.1:8786"), is_open("tls://10.0.0.5:8786")
+    (True, False, False)
+    """
+    if not scheduler.startswith("tcp://"):
+        return False
+    host = urlsplit(scheduler).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 def default_workers(scheduler: str) -> int:
