@@ -95,14 +95,15 @@ def mine(
         return opened
     fitter = fitter or FITTERS[device]
     prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
-    workers = min(workers or default_workers(scheduler), ahead.chunks)
+    needs = TaskMemory(plan)
+    workers = min(workers or default_workers(scheduler, needs.most), ahead.chunks)
     if scheduler in ("local", "gpu") and workers:
         callback.on_message(f"Starting {workers:,} worker{'s' * (workers != 1)}.")
     failures: list[str] = []
     with (
         stop_at_signals(callback.on_message, FINISHING) as stop,
         open_executor(
-            scheduler, workers, prepare=prepare, need=TaskMemory(plan), tls=tls, notify=callback.on_message
+            scheduler, workers, prepare=prepare, need=needs, tls=tls, notify=callback.on_message
         ) as run,
     ):
         if stop.asked:

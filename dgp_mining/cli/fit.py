@@ -164,6 +164,7 @@ def _estimate(images: str, store: str, settings: Settings, how: dict[str, Any]) 
     from ..estimate import estimate
     from ..mining import look_ahead, plan_run
     from ..workers.executors import default_workers
+    from ..workers.memory import TaskMemory
     from .fit_output import ahead_text, describe_kinds, describe_plan, estimate_text
 
     plan = plan_run(images, settings, how["device"], None if how["overwrite"] else store)
@@ -173,5 +174,5 @@ def _estimate(images: str, store: str, settings: Settings, how: dict[str, Any]) 
     if text := ahead_text(store, ahead):
         click.echo(text)
     if crops := ahead.pending + ahead.added:
-        workers = how["workers"] or default_workers(how["scheduler"])
+        workers = how["workers"] or default_workers(how["scheduler"], TaskMemory(plan).most)
         click.echo(estimate_text(estimate(plan, crops=crops), min(workers, ahead.chunks), settings))

@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from ..machine import available_cores
+from ..machine import available_cores, available_memory
 from ..retry import RunError
 from ..signals import Stop
 from .gpus import visible_gpus
+from .memory import IMPORTS
 
 if TYPE_CHECKING:
     from .dask_cluster import Cluster
@@ -57,7 +58,8 @@ def open_executor(
         scheduler: 'sync' (this process), 'local' (a cluster with one process per core), 'gpu' (one per
             visible GPU), or the address of a Dask scheduler, tcp://... or tls://...; if that has no workers,
             the run waits for some.
-        workers: number of single-threaded processes of a local cluster; default: one per core or GPU.
+        workers: number of single-threaded processes of a local cluster; default: one per core, if
+            memory allows, or one per GPU.
         prepare: called on every worker before its first task, also on workers that join later. A worker on
             which it fails is not used.
         need: returns the memory that a worker needs for a task, bytes; workers with a lower limit do not get
@@ -132,9 +134,14 @@ def is_open(scheduler: str) -> bool:
         return host != "localhost"
 
 
-def default_workers(scheduler: str) -> int:
-    """Return the default number of workers of a local cluster; 1 for other executors."""
-    return {"local": available_cores(), "gpu": len(visible_gpus())}.get(scheduler, 1)
+def default_workers(scheduler: str, need: int = 0) -> int:
+    """Return the default number of workers of a local cluster; 1 for other executors.
+
+    That is one per core, as long as memory allows all of them a task that needs `need` bytes, or one per GPU.
+    """
+    if scheduler == "local":
+        return max(1, min(available_cores(), available_memory() // (IMPORTS + need)))
+    return len(visible_gpus()) if scheduler == "gpu" else 1
 
 
 def _cluster(

@@ -1,4 +1,4 @@
-"""The memory that a worker needs for a task, besides what its imports take.
+"""The memory that a worker needs: for a task, and what its imports take besides.
 
 `workflows/benchmarks/worker_memory.py` measures it.
 """
@@ -9,6 +9,9 @@ import math
 
 from ..planning.plan import Plan
 from .messages import Task
+
+IMPORTS = 200_000_000
+"""Bytes that each worker's imports take, besides what all workers of a machine share."""
 
 FIT = 95_000_000
 """Bytes that the first fit takes whatever its size: code, threads and tables."""
@@ -34,6 +37,11 @@ class TaskMemory:
         self.kept = FIELD_GAUSSIAN * gaussians if settings.keep_fields else 0
         decoded = IMAGE_PIXEL * plan.sizes.prod(axis=1) + plan.nbytes
         self.decoded = dict(zip(plan.names, decoded.tolist(), strict=True))
+
+    @property
+    def most(self) -> int:
+        """Bytes that a task of one crop takes if it is of the largest image."""
+        return self.fit + self.kept + max(self.decoded.values(), default=0)
 
     def __call__(self, task: Task) -> int:
         """Return the bytes that a task takes at most: one image at a time is decoded and cut into crops."""

@@ -7,6 +7,7 @@ they do later: with one line and their exit status.
 from __future__ import annotations
 
 from dgp_mining.exit_status import interruptible
+from dgp_mining.machine import available_cores
 
 
 def sr_train() -> None:
@@ -14,6 +15,7 @@ def sr_train() -> None:
     with interruptible():
         from .train import main
 
+        _use_available_cores()
         main(prog_name="sr-train")
 
 
@@ -22,6 +24,7 @@ def sr_upscale() -> None:
     with interruptible():
         from .upscale import main
 
+        _use_available_cores()
         main(prog_name="sr-upscale")
 
 
@@ -30,6 +33,7 @@ def sr_eval() -> None:
     with interruptible():
         from .evaluate import main
 
+        _use_available_cores()
         main(prog_name="sr-eval")
 
 
@@ -39,3 +43,13 @@ def sr_convert() -> None:
         from .convert import main
 
         main(prog_name="sr-convert")
+
+
+def _use_available_cores() -> None:
+    """Let torch have no more threads than a container's quota has cores; torch knows the affinity alone.
+
+    More of them would take turns, and all would wait when the quota is used up.
+    """
+    import torch
+
+    torch.set_num_threads(min(torch.get_num_threads(), available_cores()))

@@ -2,8 +2,8 @@
 
     python workflows/benchmarks/worker_memory.py
 
-Each line is from the peak of a process of its own: what the imports take, what decoding an image of
-6 megapixels adds, besides the bytes of its file, and what a fit adds.
+Each line is from a process of its own: what the imports take that is not shared, what decoding an image of 6
+megapixels adds at most, besides the bytes of its file, and what a fit adds.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def added_memory(case: str, argument: str) -> int:
     prepare_worker(splat2d.backend(), FITTERS["cpu"])
     imports = psutil.Process().memory_info().rss
     if case == "imports":
-        return imports
+        return psutil.Process().memory_full_info().uss
     if case == "image":
         file = Path(argument)
         decode_image(file)

@@ -10,7 +10,8 @@ from PIL import Image
 
 from dgp_mining.mining import plan_run
 from dgp_mining.planning.settings import Settings
-from dgp_mining.workers.memory import FIT, IMAGE_PIXEL, TaskMemory
+from dgp_mining.workers import executors
+from dgp_mining.workers.memory import FIT, IMAGE_PIXEL, IMPORTS, TaskMemory
 from dgp_mining.workers.messages import PlannedChunk, Task
 
 
@@ -42,3 +43,14 @@ def test_larger_crops_more_gaussians_and_kept_fields_need_more(folder: Path) -> 
     for changes in ({"crop": 64}, {"density": 1.0}, {"keep_fields": True}):
         changed = replace(plan, settings=replace(plan.settings, **changes))
         assert TaskMemory(changed)(task("small.png")) > base
+
+
+def test_a_machine_short_of_memory_gets_fewer_workers_than_it_has_cores(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need = TaskMemory(plan_run(folder, Settings(crop=32))).most
+    assert need > FIT + IMAGE_PIXEL * 1024**2
+    for free, cores, workers in ((0, 8, 1), (10**12, 8, 8), (3 * (IMPORTS + need), 8, 3), (10**12, 1, 1)):
+        monkeypatch.setattr(executors, "available_memory", lambda free=free: free)
+        monkeypatch.setattr(executors, "available_cores", lambda cores=cores: cores)
+        assert executors.default_workers("local", need) == workers

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+import torch
 
 from dgp_mining.entry import dgp_mine
 from dgp_mining.exit_status import INTERRUPTED
@@ -53,3 +54,20 @@ def test_the_programs_run_their_commands(
             program()
         assert ended.value.code == 0
         assert capsys.readouterr().out.startswith(f"Usage: {name} ")
+
+
+@pytest.mark.parametrize("cores", [1, 2, 64])
+def test_threads_are_no_more_than_the_cores_of_a_container(
+    cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(entry, "available_cores", lambda: cores)
+    try:
+        for program in (entry.sr_train, entry.sr_upscale, entry.sr_eval):
+            torch.set_num_threads(3)
+            monkeypatch.setattr(sys, "argv", [program.__name__, "-h"])
+            with pytest.raises(SystemExit):
+                program()
+            assert torch.get_num_threads() == min(3, cores)
+    finally:
+        torch.set_num_threads(before)
