@@ -17,7 +17,8 @@ LAYERS = {
         native_library:
         matlab_imresize:
         rounding:
-        backends: atomic_write native_library
+        private_cache:
+        backends: atomic_write native_library private_cache
         version:
         rendering: backends
         weighted_mean:

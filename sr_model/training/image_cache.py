@@ -4,10 +4,14 @@ The cache folder holds one file per list of images: their pixels as 8-bit RGB, o
 an index. The file is named after the images' paths, sizes and modification times, so a change of any of them
 makes a new file. The operating system keeps in memory what fits, so DIV2K (6.6 GB) trains on a small machine,
 too.
+
+The user's own cache is theirs alone (`splat2d.private_cache`). A folder that they name may be shared with a
+group, whose members can then change what the others train on, as they can where a group shares the images.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -21,13 +25,16 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
+from typing import IO, BinaryIO
 
+import msgspec
 import numpy as np
 
 from dgp_mining.images.reader import ImageError, image_size
 from dgp_mining.machine import available_cores
 from dgp_mining.terminal import count
 from splat2d.atomic_write import SUFFIX, atomic_write
+from splat2d.private_cache import IMAGES, NotPrivate, cache_path, open_own, open_shared, private_folder
 
 from ..image_io.reader import read_eight_bits
 from ..memory import free_memory
@@ -65,24 +72,48 @@ class DecodedImages:
 
 
 def default_cache() -> Path:
-    """The user's cache folder: `$XDG_CACHE_HOME/dgp-mining/images`, by default under `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dgp-mining" / "images"
+    """The user's cache folder: `$XDG_CACHE_HOME/dgp-mining/images`, by default under `~/.cache`.
+
+    Raises TrainingError if the user has no home.
+    """
+    try:
+        return cache_path(IMAGES)
+    except NotPrivate as error:
+        reason = f"Decoded images have no folder, since {error.strerror}: name one with cache=."
+        raise TrainingError(reason) from error
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether it is the user's cache folder."""
+    with contextlib.suppress(NotPrivate):
+        return folder == cache_path(IMAGES)
+    return False
 
 
 def decoded_images(paths: Sequence[Path], folder: Path) -> DecodedImages:
     """Read the images at `paths` from the cache in `folder`, decoding them into it first if they are missing.
 
     Safe for any number of processes at once: one decodes, the others wait for it. Raises TrainingError if the
-    folder cannot be written or has too little space.
+    folder cannot be written or has too little space, or if it is in the user's cache, but not theirs alone.
     """
+    own = _is_own(folder)
     path = folder / f"{_digest(paths)}.images"
     try:
+        if own:
+            private_folder(IMAGES)
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
-            if (cached := _read(path)) is not None:
+            if (cached := _read(path, paths, own)) is not None:
                 return cached
             _write(path, paths)
-            written = _read(path)
+            if own:
+                path.chmod(0o600)  # whatever the umask: `open_own` takes no file that a group can write
+            written = _read(path, paths, own)
+    except NotPrivate as error:
+        raise TrainingError(
+            f"Decoded images cannot be kept in {folder}, since {error.filename} is not the user's alone "
+            f"({error.strerror}): name another folder with cache=."
+        ) from error
     except OSError as error:
         raise TrainingError(
             f"Decoded images cannot be kept in {folder} ({error.strerror or error}): "
@@ -107,7 +138,12 @@ def _digest(paths: Sequence[Path]) -> str:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which a process that dies releases."""
-    with (folder / "lock").open("ab") as file:
+    path = folder / "lock"
+    try:
+        file: IO[bytes] = path.open("ab")
+    except PermissionError:  # another member of a group has made it
+        file = open_shared(path)
+    with file:
         if fcntl:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,34 +153,67 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _read(path: Path) -> DecodedImages | None:
-    """The images of a file that `_write` made; None if it does not exist or is incomplete."""
+@dataclass(frozen=True)
+class _Index:
+    """What stands behind the pixels of a file."""
+
+    images: list[tuple[str, int, int]]
+    """Name, height and width of each image."""
+    refused: list[str]
+
+
+def _read(path: Path, paths: Sequence[Path], own: bool) -> DecodedImages | None:
+    """The images of a file that `_write` made of `paths`.
+
+    None if it does not exist or is not such a file, whole, or if it may be a stranger's work.
+    """
     try:
-        with path.open("rb") as file:
-            file.seek(-len(MAGIC) - 8, os.SEEK_END)
-            tail = file.read()
-            if not tail.endswith(MAGIC):
+        with open_own(path) if own else open_shared(path) as file:
+            index = _read_index(file)
+            if index is None or not {name for name, _, _ in index.images} <= {*map(str, paths)}:
                 return None
-            length = int.from_bytes(tail[:8], "little")
-            file.seek(-len(tail) - length, os.SEEK_END)
-            index = json.loads(file.read(length))
-    except (FileNotFoundError, ValueError):
+            with contextlib.suppress(PermissionError):  # of another member of a group
+                os.utime(file.fileno())  # used just now
+            pixels = np.memmap(file, np.uint8, mode="r")
+    except FileNotFoundError:
         return None
-    os.utime(path)  # used just now
-    shapes = [(height, width, 3) for _, height, width in index["images"]]
+    except NotPrivate as error:
+        log.warning("%s is not used, since %s: the images are decoded again", path, error.strerror)
+        return None
+    shapes = [(height, width, 3) for _, height, width in index.images]
     ends = np.cumsum([0, *(np.prod(shape) for shape in shapes)])
-    pixels = np.memmap(path, np.uint8, mode="r")
     return DecodedImages(
-        [Path(name) for name, _, _ in index["images"]],
+        [Path(name) for name, _, _ in index.images],
         [pixels[a:b].reshape(s) for a, b, s in zip(ends[:-1], ends[1:], shapes, strict=True)],
-        index["refused"],
+        index.refused,
     )
+
+
+def _read_index(file: BinaryIO) -> _Index | None:
+    """The index of a file, if there is one that agrees with the file's size."""
+    end = os.fstat(file.fileno()).st_size - len(MAGIC) - 8
+    if end < 0:
+        return None
+    file.seek(end)
+    tail = file.read()
+    length = int.from_bytes(tail[:8], "little")
+    if not tail.endswith(MAGIC) or length > end:
+        return None
+    file.seek(end - length)
+    try:
+        index = msgspec.convert(json.loads(file.read(length)), _Index)
+    except (ValueError, RecursionError):
+        return None
+    sides = [side for _, *extent in index.images for side in extent]
+    nbytes = sum(3 * height * width for _, height, width in index.images)
+    return index if min(sides, default=1) > 0 and nbytes == end - length else None
 
 
 def _write(path: Path, paths: Sequence[Path]) -> None:
     """Decode images into a file, atomically."""
     for left in path.parent.glob(f"*{SUFFIX}"):  # left by a process that was killed
-        left.unlink()
+        with contextlib.suppress(PermissionError):  # of another member of a group
+            left.unlink()
     sizes = [_size(image) for image in paths]
     needed = sum(3 * height * width for height, width in sizes)
     _make_room(path.parent, needed)
@@ -172,8 +241,9 @@ def _make_room(folder: Path, needed: int) -> None:
         if total <= KEPT_BYTES:
             break
         log.info("removing the least recently used decoded images: %s (%.1f GB)", path, size / 1e9)
-        path.unlink()
-        total -= size
+        with contextlib.suppress(PermissionError):  # of another member of a group
+            path.unlink()
+            total -= size
     if needed > (free := shutil.disk_usage(folder).free):
         raise TrainingError(
             f"Decoded, the images take {needed / 1e9:.1f} GB, and in {folder} {free / 1e9:.1f} GB are free: "

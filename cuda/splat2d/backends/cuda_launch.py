@@ -7,7 +7,7 @@ need no build step and no CUDA toolkit. Importing this module does not call CUDA
 from __future__ import annotations
 
 import hashlib
-import os
+import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..atomic_write import atomic_write
+from ..private_cache import KERNELS, NotPrivate, open_own, private_folder
 
 SOURCES = (
     "cuda/kernels.cu",
@@ -30,6 +31,8 @@ SOURCES = (
 )
 WARP = 32
 WARPS_PER_BLOCK = 8
+DIGEST = 32
+"""Bytes at the beginning of a cached file: the SHA-256 of its key and its code."""
 
 Argument = Tensor | int | float | None
 Launch = Callable[..., None]
@@ -93,16 +96,26 @@ def _library(device: int, channels: int) -> Any:
 def cubin(architecture: str, channels: int) -> bytes:
     """Return the machine code for an architecture ("sm_90"), compiling and caching it if necessary.
 
-    The cache is `$XDG_CACHE_HOME/splat2d`, by default `~/.cache/splat2d`. If it cannot be read or written,
-    each process compiles the kernels again. Raises as `compile_kernels` does.
+    The cache is `$XDG_CACHE_HOME/splat2d`, by default `~/.cache/splat2d`, a folder of the user alone. If it
+    cannot be read or written, each process compiles the kernels again; so it does, with a warning, if the
+    folder may be another user's. Raises as `compile_kernels` does.
     """
-    path = _cache_folder() / f"{_key(architecture, channels)}.cubin"
+    key = _key(architecture, channels)
     try:
-        return path.read_bytes()
+        path = private_folder(KERNELS) / f"{key}.cubin"
+    except NotPrivate as error:
+        warnings.warn(
+            f"CUDA kernels are compiled anew in each process, since {error.filename} is not used: "
+            f"{error.strerror}",
+            stacklevel=2,
+        )
+        return compile_kernels(architecture, channels)
     except OSError:
+        return compile_kernels(architecture, channels)
+    if (code := _stored(path, key)) is None:
         code = compile_kernels(architecture, channels)
-        _store(path, code)
-        return code
+        _store(path, key, code)
+    return code
 
 
 def compile_kernels(architecture: str, channels: int) -> bytes:
@@ -143,10 +156,6 @@ def _source_folder() -> Path:
     return Path(str(files("splat2d") / "src"))
 
 
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "splat2d"
-
-
 def _key(architecture: str, channels: int) -> str:
     from cuda.bindings import nvrtc
 
@@ -156,11 +165,26 @@ def _key(architecture: str, channels: int) -> str:
     return f"{architecture}-{digest.hexdigest()[:32]}"
 
 
-def _store(path: Path, code: bytes) -> None:
-    """Write to the cache atomically, if it can be written at all."""
+def _stored(path: Path, key: str) -> bytes | None:
+    """Return what `_store` wrote; None if it is not there, damaged, or may be another user's work."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with open_own(path) as file:
+            stored = file.read()
+    except OSError:
+        return None
+    digest, code = stored[:DIGEST], stored[DIGEST:]
+    return code if digest == _digest(key, code) else None
+
+
+def _store(path: Path, key: str, code: bytes) -> None:
+    """Write code to the cache after its digest, atomically, if it can be written at all."""
+    try:
         with atomic_write(path, durable=False) as partial:
-            partial.write_bytes(code)
+            partial.write_bytes(_digest(key, code) + code)
+        path.chmod(0o600)  # whatever the umask: `open_own` takes no file that a group can write
     except OSError:
         return
+
+
+def _digest(key: str, code: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + b"\0" + code).digest()

@@ -11,10 +11,11 @@ import tifffile
 from PIL import Image
 
 from dgp_mining.images.paths import list_images
+from splat2d.private_cache import NotPrivate
 from sr_model import TrainingError
 from sr_model.image_io.reader import read_eight_bits
 from sr_model.training import image_cache as caching
-from sr_model.training.image_cache import decoded_images
+from sr_model.training.image_cache import decoded_images, default_cache
 
 
 @pytest.fixture
@@ -134,3 +135,113 @@ def test_an_image_larger_than_memory_is_named_not_decoded_images(
     assert len(found.images) == 4
     assert "huge.png has 500x400 pixels, which take about" in found.refused[0]
     assert photographs / "huge.png" not in count
+
+
+def test_the_users_own_cache_is_made_for_them_alone_and_named_folders_as_always(
+    photographs: Path, tmp_path: Path, cache: Path, count
+):
+    paths = list_images(photographs)
+    before = os.umask(0o002)  # common where every user has a group
+    try:
+        for folder in (default_cache(), tmp_path / "named"):
+            decoded_images(paths, folder)
+            decoded_images(paths, folder)
+    finally:
+        os.umask(before)
+    assert len(count) == 2 * len(paths)
+    assert [mode(cache), mode(cache.parent)] == [0o700, 0o700]
+    assert mode(tmp_path / "named") == 0o775
+    assert [mode(file) for file in (tmp_path / "named").glob("*.images")] == [0o664]
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_what_a_stranger_may_have_put_into_a_cache_is_decoded_again(
+    photographs: Path, tmp_path: Path, cache: Path, count, caplog
+):
+    paths = list_images(photographs)
+    for folder, bits in ((default_cache(), 0o620), (tmp_path / "named", 0o666)):
+        right = np.array(decoded_images(paths, folder).images[0])
+        (file,) = folder.glob("*.images")
+        planted = bytearray(file.read_bytes())
+        planted[:100] = bytes(100)
+        file.write_bytes(planted)
+        file.chmod(bits)
+        count.clear()
+        assert np.array_equal(decoded_images(paths, folder).images[0], right)
+        assert len(count) == len(paths)
+        assert f"{file} is not used, since" in caplog.text
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+        count.clear()
+        decoded_images(paths, folder)
+        assert len(count) == len(paths)
+
+
+def test_another_members_file_and_lock_in_a_groups_folder_are_used(
+    photographs: Path, tmp_path: Path, count, monkeypatch
+):
+    paths, folder = list_images(photographs), tmp_path / "named"
+    decoded_images(paths, folder)
+    opens = Path.open
+
+    def not_ours(path: Path, how: str = "r", *more: object, **others: object):
+        if path.name == "lock" and how != "r":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opens(path, how, *more, **others)
+
+    def not_touched(*arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "open", not_ours)
+    monkeypatch.setattr(caching.os, "utime", not_touched)
+    count.clear()
+    assert len(decoded_images(paths, folder).images) == len(paths)
+    assert not count
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        b"",
+        b"[" * 100_000,
+        b'{"images": 1, "refused": []}',
+        b'{"images": [["a.png", -1, -16]], "refused": []}',
+        b'{"images": [["a.png", 1e3, 16]], "refused": []}',
+        b'{"images": [["a.png", 1000000, 16000000]], "refused": []}',
+        b'{"images": [], "refused": [], "more": {}}',
+        b'{"images": [["other.png", 4, 4]], "refused": []}',
+    ],
+)
+def test_an_index_that_is_wrong_is_that_of_no_file(photographs: Path, tmp_path: Path, index: bytes, count):
+    paths, folder = list_images(photographs), tmp_path / "cache"
+    decoded_images(paths, folder)
+    (file,) = folder.glob("*.images")
+    for length in (len(index), 1 << 60):
+        file.write_bytes(bytes(48) + index + length.to_bytes(8, "little") + caching.MAGIC)
+        count.clear()
+        assert len(decoded_images(paths, folder).images) == len(paths)
+        assert len(count) == len(paths)
+
+
+def test_a_cache_that_is_not_the_users_or_nowhere_is_one_sentence(
+    photographs: Path, tmp_path: Path, cache: Path, monkeypatch
+):
+    paths = list_images(photographs)
+    cache.parent.symlink_to(tmp_path / "file")
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match=r"cannot be kept in .*cache="):
+        decoded_images(paths, default_cache())
+    monkeypatch.setattr(caching, "private_folder", not_private)
+    with pytest.raises(TrainingError, match=r"since /shared is not the user's alone \(it belongs .*cache="):
+        decoded_images(paths, default_cache())
+    monkeypatch.setattr(caching, "cache_path", not_private)
+    with pytest.raises(TrainingError, match=r"have no folder, since it belongs .*cache="):
+        default_cache()
+    assert len(decoded_images(paths, tmp_path / "named").images) == len(paths)
+
+
+def not_private(names: tuple[str, ...]) -> Path:
+    raise NotPrivate(0, "it belongs to another user", "/shared")
