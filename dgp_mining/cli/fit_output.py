@@ -22,7 +22,7 @@ from ..store.store import Store
 from ..store.summary import summarise
 from ..terminal import count, listed, notify
 from ..workers.messages import Progress
-from .images_output import grouped
+from .images_output import every_one
 from .progress import FitProgress
 from .run_log import RunLog
 from .store_output import copies_text, status_text, warning_lines
@@ -125,13 +125,13 @@ def describe_plan(plan: Plan) -> str:
     problems = [
         (f"{plan.folder}/{name}", problem) for name, problem in zip(plan.names, plan.problems, strict=True)
     ]
-    skipped = grouped((path, problem) for path, problem in problems if problem and not is_copy(problem))
+    skipped = [(path, problem) for path, problem in problems if problem and not is_copy(problem)]
     pairs = zip(plan.names, plan.problems, strict=True)
     copies = {name: original_of(problem) for name, problem in pairs if is_copy(problem)}
     return "\n".join(
         [
             text,
-            *listed([f"skipped: {reason}" for reason in skipped]),
+            *every_one("skipped", skipped),
             *([f"{copies_text(copies)}."] if copies else []),
             *plan.notes,
         ]

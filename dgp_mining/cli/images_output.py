@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..images.paths import counted
 from ..images.survey import Survey, Surveyed, kinds
@@ -25,7 +25,7 @@ def survey_text(found: Survey) -> str:
         lines.append(f"{count(len(copies), 'image')} with the content of another, which fit mines once:")
         lines += [f"  {line}" for line in listed(copies)]
     errors = ((f"{found.folder}/{image.path}", image.error) for image in unreadable)
-    lines += listed([f"cannot be read: {text}" for text in grouped(errors)])
+    lines += every_one("cannot be read", errors)
     if found.others:
         lines.append(f"{counted(found.others)}.")
     if found.misnamed:
@@ -45,6 +45,18 @@ def _sizes(images: list[Surveyed]) -> str:
     return first if first == last else f"{first} to {last}"
 
 
+def every_one(what: str, problems: Iterable[tuple[str, str]]) -> list[str]:
+    """Say the same of several images once, as `grouped`, and name them all: each has to be mended.
+
+    >>> every_one("skipped", [("x/a.png", "x/a.png is empty."), ("x/b.png", "x/b.png is empty.")])
+    ['skipped: 2 images, the first x/a.png: each is empty.', '  x/b.png']
+    """
+    lines = []
+    for sentence, others in _groups(problems):
+        lines += [f"{what}: {sentence}", *(f"  {path}" for path in others)]
+    return lines
+
+
 def grouped(problems: Iterable[tuple[str, str]]) -> list[str]:
     """Say the same of several images once: (path, sentence that may begin with it) -> sentences.
 
@@ -55,18 +67,22 @@ def grouped(problems: Iterable[tuple[str, str]]) -> list[str]:
     >>> grouped([("a.png", "a.png is 9x9, too small."), ("b.png", "b.png is 8x7, too small.")])
     ['2 images alike, the first: a.png is 9x9, too small.']
     """
+    return [sentence for sentence, _ in _groups(problems)]
+
+
+def _groups(problems: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the sentences of `grouped`, each with the paths of the images that it does not name."""
     groups: dict[str, list[tuple[str, str, str]]] = {}
     for path, text in problems:
         rest = text.removeprefix(path).removeprefix(":").strip()
         groups.setdefault(re.sub(r"\d+", "0", rest), []).append((path, text, rest))
-    sentences = []
     for group in sorted(groups.values(), key=len, reverse=True):
         path, text, rest = group[0]
+        others = [other for other, _, _ in group[1:]]
         if len(group) == 1:
-            sentences.append(text)
+            yield text, others
         elif len({rest for _, _, rest in group}) == 1:
             each = "each " if text.startswith(f"{path} ") else ""
-            sentences.append(f"{count(len(group), 'image')}, the first {path}: {each}{rest}")
+            yield f"{count(len(group), 'image')}, the first {path}: {each}{rest}", others
         else:
-            sentences.append(f"{count(len(group), 'image')} alike, the first: {text}")
-    return sentences
+            yield f"{count(len(group), 'image')} alike, the first: {text}", others

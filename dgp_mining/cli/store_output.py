@@ -45,7 +45,7 @@ def status_text(summary: dict[str, Any]) -> str:
         lines.append(f"versions  {len(several)} have written to it: {'; '.join(several)}")
     if copies := summary["copy_of"]:
         lines.append(f"copies    {copies_text(copies)}")
-    lines += listed([f"failed: {failure['error']}" for failure in summary["failures"]])
+    lines += [f"failed: {failure['error']}" for failure in summary["failures"]]  # every image is named
     lines += listed([f"skipped: {skipped['error']}" for skipped in summary["skipped"]])
     return "\n".join([*lines, *warning_lines(summary["warnings"])])
 

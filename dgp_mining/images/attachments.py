@@ -78,7 +78,7 @@ def exif_attachments(
     >>> exif_attachments(b"no EXIF", None).problem
     'its EXIF is damaged'
     """
-    dpi = dpi if dpi and 0 < min(dpi) <= max(dpi) < _MAX_DPI else None
+    dpi = _sound(dpi)
     if not exif:
         return Attachments(None, xmp, iptc, texts, dpi)
     try:
@@ -149,4 +149,9 @@ def resolution(info: Mapping[Any, Any], exif: Image.Exif) -> tuple[float, float]
     unit = _UNITS.get(exif.get(ExifTags.Base.ResolutionUnit))
     x, y = exif.get(ExifTags.Base.XResolution), exif.get(ExifTags.Base.YResolution)
     dpi = info.get("dpi") or ((float(x) * unit, float(y) * unit) if unit and x and y else None)
-    return (float(dpi[0]), float(dpi[1])) if dpi and 0 < min(dpi) <= max(dpi) < _MAX_DPI else None
+    return _sound((float(dpi[0]), float(dpi[1]))) if dpi else None
+
+
+def _sound(dpi: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Dots per inch, or None if they are damaged; NaN is."""
+    return dpi if dpi and all(0 < dots < _MAX_DPI for dots in dpi) else None

@@ -23,7 +23,6 @@ from .file_content import pixels_of, sha256_of
 from .formats.pixel_data import pixel_data
 from .formats.png_row import first_row
 from .formats.table import FORMATS, suffix_of
-from .limits import ImageError
 from .many import READERS, in_threads
 from .reader import decode_image
 from .reading import AS_STORED, Reading
@@ -139,7 +138,7 @@ def _tried(content: Callable[[Path], bytes]) -> Callable[[Path], bytes]:
     def read(path: Path) -> bytes:
         try:
             return retry(lambda: content(path))
-        except (OSError, ImageError):
+        except Exception:  # of damage anywhere in the file; an image that cannot be read is no copy
             return b""
 
     return read

@@ -12,10 +12,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..retry import reason_of as reason_of
 from .limits import ImageError, too_large
 
 _TRANSIENT = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 """Errors of the machine or network rather than the image; raised as OSError, so that callers can retry."""
+
+_LONGEST = 200
+"""Characters of a decoder's message that are passed on."""
 
 
 def check_file(path: Path, folders: bool = False) -> None:
@@ -62,5 +66,25 @@ def one_sentence(path: Path) -> Iterator[None]:
             raise OSError(number, os.strerror(number), str(path)) from error
         if number == errno.ELOOP:
             raise ImageError(f"{path} is a link that leads back to itself: remove it.") from error
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ImageError(f"{path} cannot be decoded ({reason}): replace or remove it.") from error
+        raise ImageError(f"{path} cannot be decoded ({_shortened(error)}): replace or remove it.") from error
+
+
+def failure_of(path: Path, doing: str, error: Exception) -> ImageError:
+    """Return the sentence for an image at which something happened that nothing foresaw.
+
+    Work on many images catches every exception, once, so that the others go on whatever happens to one.
+
+    >>> failure_of(Path("a.png"), "evaluated", ZeroDivisionError("division by zero"))
+    ImageError('a.png cannot be evaluated (division by zero).')
+    """
+    if isinstance(error, ImageError):
+        return error
+    if isinstance(error, MemoryError):
+        return ImageError(f"{path} does not fit into memory: cut it into smaller images.")
+    return ImageError(f"{path} cannot be {doing} ({_shortened(error)}).")
+
+
+def _shortened(error: Exception) -> str:
+    """The reason of an error; decoders quote what they found, however long that is."""
+    reason = reason_of(error)
+    return reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."

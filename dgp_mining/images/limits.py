@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..machine import available_memory
+
 MAX_CHANNELS = 8
 """Upper limit of channels, set by the renderer."""
 
@@ -13,6 +15,9 @@ MAX_PIXELS = 178_956_970
 
 MAX_PIXELS_VARIABLE = "DGP_MAX_PIXELS"
 """Environment variable that overrides MAX_PIXELS."""
+
+_CERTAIN = 1 << 24
+"""Bytes that are not asked for: looking takes longer than decoding so little."""
 
 
 class ImageError(ValueError):
@@ -33,6 +38,22 @@ def check_size(path: Path, height: int, width: int) -> None:
         raise ImageError(f"{path} has {width}x{height} pixels: replace or remove it.")
     if height * width > max_pixels():
         raise too_large(path)
+
+
+def check_memory(path: Path, height: int, width: int, bytes_per_pixel: int) -> None:
+    """Raise ImageError if decoding an image takes more memory than this process can still allocate.
+
+    Pixels are decoded as a whole: most decoders know no other way, and what is done with an image wants all
+    of it at once. So where memory is short, the limit is lower than `max_pixels`. How many bytes a file has
+    tells little about its pixels: a picture of one colour shrinks to a thousandth as PNG, to less as JPEG
+    XL. Where a format cannot hold so much in so little (JPEG), its reader refuses the file as cut short.
+    """
+    needed = height * width * bytes_per_pixel
+    if needed > _CERTAIN and needed > (free := available_memory()):
+        raise ImageError(
+            f"{path} has {width}x{height} pixels, which take about {needed / 1e9:,.1f} GB to decode, and "
+            f"{free / 1e9:,.1f} GB are free: cut it into smaller images."
+        )
 
 
 def too_large(path: Path) -> ImageError:

@@ -16,10 +16,13 @@ import numpy as np
 from .failures import check_file, one_sentence
 from .formats.table import FOLDER_SUFFIXES, format_of, suffix_of
 from .image_file import Alpha, ImageFile, Levels, Model, Samples, turn
-from .limits import MAX_CHANNELS, ImageError, check_size
+from .limits import MAX_CHANNELS, ImageError, check_memory, check_size
 from .reading import AS_STORED, Reading
 
 log = logging.getLogger(__name__)
+
+_AS_FLOAT = 4
+"""Bytes of a number that is read as float32, beside the stored one."""
 
 _WHITE_IS_UNKNOWN = (
     ", for which the value of white is unknown: give it with white=, or convert it to 8 bits, 16 bits or "
@@ -115,8 +118,9 @@ def read_stored(path: str | Path, reading: Reading = AS_STORED) -> StoredImage:
     path = Path(path)
     file = open_image(path, reading)
     with one_sentence(path):
-        samples = file.decode()
         promised = (file.height, file.width, file.channels + (file.alpha != Alpha.NONE))
+        check_memory(path, file.height, file.width, promised[2] * (-(-file.bits // 8) + _AS_FLOAT))
+        samples = file.decode()
         if samples.pixels.shape != promised:
             raise ImageError(
                 f"{path} has {_sizes(samples.pixels.shape)} pixels, but its header says {_sizes(promised)}: "

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dgp_mining.images.failures import failure_of, reason_of
 from dgp_mining.images.reader import ImageError, image_size
 
 from ..image_io.reader import read_eight_bits
@@ -182,8 +183,8 @@ class _Evaluation:
             try:
                 check_memory(path, self.network, min(one.scale for one in of_image))
                 pixels = read_pixels(path)
-            except ImageError as error:
-                self.skip(Skipped(path, None, None, str(error)))
+            except Exception as error:  # whatever happens to one image, the others go on
+                self.skip(Skipped(path, None, None, str(failure_of(path, "evaluated", error))))
                 continue
             for one in of_image:
                 if result := self.measure(one, pixels):
@@ -204,14 +205,10 @@ class _Evaluation:
         except ImageError as error:
             self.skip(Skipped(one.path, one.scale, None, str(error)))
             return None
-        except ValueError as error:
-            reason = f"{what} cannot be evaluated at scale {one.scale:g}: {error}."
-            self.skip(Skipped(one.path, one.scale, None, reason))
-            return None
-        except (MemoryError, RuntimeError) as error:
-            if not ran_out(error):
-                raise
-            reason = f"{what} does not fit into memory at scale {one.scale:g}: cut it."
+        except Exception as error:  # as above
+            reason = f"{what} cannot be evaluated at scale {one.scale:g}: {reason_of(error)}."
+            if ran_out(error):
+                reason = f"{what} does not fit into memory at scale {one.scale:g}: cut it."
             self.skip(Skipped(one.path, one.scale, None, reason))
             return None
         self.save(one, images)

@@ -113,14 +113,19 @@ def loaded_exif(content: bytes) -> Image.Exif:
 
 
 def portable_exif(exif: Image.Exif) -> bytes | None:
-    """An image's EXIF without what it says on the layout of its pixels; None if nothing is left."""
+    """An image's EXIF without what it says on the layout of its pixels; None if nothing is left.
+
+    Raises all kinds of errors if it is damaged.
+    """
     for tag in set(exif) - _KEPT:
         del exif[tag]
     if describes_layout(exif.get(ExifTags.Base.ImageDescription)):
         del exif[ExifTags.Base.ImageDescription]
     if not len(exif):
         return None
-    return exif.tobytes().removeprefix(b"Exif\0\0")
+    content = exif.tobytes().removeprefix(b"Exif\0\0")
+    loaded_exif(content).tobytes()  # as will be done to write it
+    return content
 
 
 def portable_texts(texts: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

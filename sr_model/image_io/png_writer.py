@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _WRITTEN_ELSEWHERE = (_XMP, "Raw profile type ")
 
 
 def write_png(
-    path: Path,
+    file: BinaryIO,
     bands: Iterator[np.ndarray],  # each [rows, W, C]
     shape: tuple[int, int, int],
     dtype: np.dtype,
@@ -36,28 +36,25 @@ def write_png(
     """
     height, width, channels = shape
     depth = 8 * np.dtype(dtype).itemsize
-    with path.open("wb") as file:
 
-        def chunk(name: bytes, content: bytes) -> None:
-            check = zlib.crc32(name + content)
-            file.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", check))
+    def chunk(name: bytes, content: bytes) -> None:
+        check = zlib.crc32(name + content)
+        file.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", check))
 
-        file.write(b"\x89PNG\r\n\x1a\n")
-        chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, _COLOUR_TYPES[channels], 0, 0, 0))
-        for name, content in (*_of_colours(colours), *_about(metadata, width, height)):
-            chunk(name, content)
-        deflate = zlib.compressobj(6)
-        above = np.zeros((1, width * channels * depth // 8), np.uint8)
-        for band in bands:
-            rows = (
-                np.ascontiguousarray(band, band.dtype.newbyteorder(">")).view(np.uint8).reshape(len(band), -1)
-            )
-            content = deflate.compress(paeth_filter(rows, above, channels * depth // 8).tobytes())
-            for start in range(0, len(content), _CHUNK):
-                chunk(b"IDAT", content[start : start + _CHUNK])
-            above = rows[-1:]
-        chunk(b"IDAT", deflate.flush())
-        chunk(b"IEND", b"")
+    file.write(b"\x89PNG\r\n\x1a\n")
+    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, _COLOUR_TYPES[channels], 0, 0, 0))
+    for name, content in (*_of_colours(colours), *_about(metadata, width, height)):
+        chunk(name, content)
+    deflate = zlib.compressobj(6)
+    above = np.zeros((1, width * channels * depth // 8), np.uint8)
+    for band in bands:
+        rows = np.ascontiguousarray(band, band.dtype.newbyteorder(">")).view(np.uint8).reshape(len(band), -1)
+        content = deflate.compress(paeth_filter(rows, above, channels * depth // 8).tobytes())
+        for start in range(0, len(content), _CHUNK):
+            chunk(b"IDAT", content[start : start + _CHUNK])
+        above = rows[-1:]
+    chunk(b"IDAT", deflate.flush())
+    chunk(b"IEND", b"")
 
 
 def _of_colours(colours: Statement) -> Iterable[tuple[bytes, bytes]]:

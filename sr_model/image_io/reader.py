@@ -17,8 +17,9 @@ from PIL import ExifTags
 from dgp_mining.images.attachments import Attachments
 from dgp_mining.images.colour import to_srgb
 from dgp_mining.images.encoding import SRGB, Encoding
+from dgp_mining.images.failures import one_sentence
 from dgp_mining.images.formats.jpeg import says_adobe_rgb
-from dgp_mining.images.image_file import UNIT, Model, full_range
+from dgp_mining.images.image_file import UNIT, ImageFile, Model, full_range
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError, read_rgb
 from dgp_mining.images.reading import AS_STORED, Reading
@@ -62,7 +63,12 @@ def read_source_image(path: str | Path, reading: Reading = AS_STORED) -> SourceI
         raise ImageError(_of_request(str(error))) from error
     if stored.file.model == Model.CHANNELS:
         raise ImageError(f"{path} has {stored.file.channels} channels, not grey or RGB: convert it.")
-    pixels = sixteen_or_eight_bits(stored)
+    with one_sentence(path):
+        return _as_source(stored)
+
+
+def _as_source(stored: StoredImage) -> SourceImage:
+    path, pixels = stored.file.path, sixteen_or_eight_bits(stored)
     notes = [*stored.notes, *_of_values(stored, pixels)]
     encoding = stored.file.encoding
     if stored.file.model in (Model.CMYK, Model.LAB):
@@ -128,10 +134,17 @@ def _as_srgb(stored: StoredImage, pixels: np.ndarray, notes: list[str]) -> np.nd
     return np.concatenate([rgb, pixels[..., -1:]], axis=2) if stored.alpha else rgb
 
 
+def _attachments(file: ImageFile) -> Attachments:
+    try:
+        return file.attachments()
+    except Exception:  # decoders raise many types; the pixels have been read
+        return Attachments(problem="its metadata is damaged")
+
+
 def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Metadata:
     if stored.file.attachments is Attachments and stored.file.format in _RICHER:
         notes.append(f"of what {stored.file.format} holds, only the pixels are kept")
-    attached = stored.file.attachments()
+    attached = _attachments(stored.file)
     if attached.problem:
         notes.append(f"{attached.problem} and is dropped")
     exif, xmp, geo = None, attached.xmp, attached.geo

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -29,7 +28,7 @@ ExtraTag = tuple[int | str, int | str, int, Any, bool]
 
 
 def write_tiff(
-    path: Path,
+    file: BinaryIO,
     bands: Iterator[np.ndarray],  # each [rows, W, C]
     shape: tuple[int, int, int],
     dtype: np.dtype,
@@ -38,13 +37,14 @@ def write_tiff(
 ) -> None:
     """Write a tiled, deflate-compressed TIFF from bands of rows, uint8, uint16 or float32. Raises OSError.
 
-    `profile` is the ICC profile of the pixels; that of `metadata` is not looked at.
+    `file` is empty and can also be read. `profile` is the ICC profile of the pixels; that of `metadata` is
+    not looked at.
     """
     height, width, channels = shape
     big = height * width * channels * np.dtype(dtype).itemsize > _CLASSIC_BYTES
     exif = metadata.sized_exif(width, height) or Image.Exif()
     directories = [tag for tag in _DIRECTORIES if exif.get_ifd(tag)]
-    with tifffile.TiffWriter(path, bigtiff=big, byteorder="<") as tiff:
+    with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as tiff:
         tiff.write(
             tiles(bands, width),
             shape=shape if channels > 1 else shape[:2],
@@ -74,7 +74,7 @@ def write_tiff(
         directory = dict(exif.get_ifd(tag))
         if ExifTags.IFD.Interop in directory:  # so far an offset in the old file
             directory[ExifTags.IFD.Interop] = dict(exif.get_ifd(ExifTags.IFD.Interop))
-        _append_directory(path, int(tag), directory, big)
+        _append_directory(file, int(tag), directory, big)
 
 
 def tiles(bands: Iterator[np.ndarray], width: int) -> Iterator[np.ndarray]:
@@ -131,18 +131,17 @@ def _georeference(geo: GeoReference | None) -> Iterator[ExtraTag]:
         yield 34737, "s", 0, geo.ascii.encode(), True
 
 
-def _append_directory(path: Path, tag: int, directory: Mapping[int, Any], big: bool) -> None:
+def _append_directory(file: BinaryIO, tag: int, directory: Mapping[int, Any], big: bool) -> None:
     """Append an EXIF directory to a little-endian TIFF file and make its `tag` point to it."""
     first, counter, length, value = (8, "<Q", 20, "<Q") if big else (4, "<H", 12, "<I")
-    with path.open("r+b") as file:
-        offset = file.seek(0, io.SEEK_END)
-        offset += file.write(bytes(-offset % 8))
-        file.write(directory_bytes(directory, offset, big=big))
-        file.seek(first)
-        (main,) = struct.unpack(value, file.read(struct.calcsize(value)))
-        file.seek(main)
-        (entries,) = struct.unpack(counter, file.read(struct.calcsize(counter)))
-        start = file.tell()
-        tags = [struct.unpack_from("<H", file.read(length))[0] for _ in range(entries)]
-        file.seek(start + length * (tags.index(tag) + 1) - struct.calcsize(value))
-        file.write(struct.pack(value, offset))
+    offset = file.seek(0, io.SEEK_END)
+    offset += file.write(bytes(-offset % 8))
+    file.write(directory_bytes(directory, offset, big=big))
+    file.seek(first)
+    (main,) = struct.unpack(value, file.read(struct.calcsize(value)))
+    file.seek(main)
+    (entries,) = struct.unpack(counter, file.read(struct.calcsize(counter)))
+    start = file.tell()
+    tags = [struct.unpack_from("<H", file.read(length))[0] for _ in range(entries)]
+    file.seek(start + length * (tags.index(tag) + 1) - struct.calcsize(value))
+    file.write(struct.pack(value, offset))

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -196,22 +197,27 @@ def write_image(target: Target, bands: Iterator[np.ndarray]) -> None:
 
     Raises ImageError, naming the file, if it cannot be written.
     """
-    form = format_of(target.path)
-    shape, dtype = (target.height, target.width, target.channels), target.written_dtype
-    colours = target.colours or Statement()
     try:
-        with atomic_write(target.path) as partial:
-            if form.name == "PNG":
-                write_png(partial, bands, shape, dtype, target.metadata, colours)
-            elif form.name == "TIFF":
-                write_tiff(partial, bands, shape, dtype, target.metadata, colours.profile)
-            else:
-                _write_with_pillow(partial, form, np.concatenate(list(bands)), target)
+        with atomic_write(target.path) as partial, partial.open("w+b") as file:
+            write_into(file, target, bands)
     except OSError as error:
         raise ImageError(f"{target.path} cannot be written ({error.strerror or error}).") from error
 
 
-def _write_with_pillow(path: Path, form: Format, pixels: np.ndarray, target: Target) -> None:
+def write_into(file: BinaryIO, target: Target, bands: Iterator[np.ndarray]) -> None:
+    """Write an image as `write_image` does into an empty file that can also be read."""
+    form = format_of(target.path)
+    shape, dtype = (target.height, target.width, target.channels), target.written_dtype
+    colours = target.colours or Statement()
+    if form.name == "PNG":
+        write_png(file, bands, shape, dtype, target.metadata, colours)
+    elif form.name == "TIFF":
+        write_tiff(file, bands, shape, dtype, target.metadata, colours.profile)
+    else:
+        _write_with_pillow(file, form, np.concatenate(list(bands)), target)
+
+
+def _write_with_pillow(file: BinaryIO, form: Format, pixels: np.ndarray, target: Target) -> None:
     image = Image.fromarray(pixels.squeeze(2) if target.channels == 1 else pixels)
     if target.channels in (2, 4) and not form.alpha:
         white = Image.new("RGBA", image.size, "white")
@@ -235,7 +241,7 @@ def _write_with_pillow(path: Path, form: Format, pixels: np.ndarray, target: Tar
     written = content.getvalue()
     if form.name == "JPEG":
         written = with_segments(written, metadata_segments(xmp, about.iptc, _comments(about)))
-    path.write_bytes(written)
+    file.write(written)
 
 
 def _with_resolution(exif: Image.Exif, dpi: tuple[float, float]) -> Image.Exif:

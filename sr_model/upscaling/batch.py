@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from dgp_mining.images.failures import failure_of
 from dgp_mining.images.formats.table import FOLDER_SUFFIXES, SUFFIXES, suffix_of
 from dgp_mining.images.limits import max_pixels, too_large
 from dgp_mining.images.paths import is_image_folder, real_path
@@ -178,7 +179,10 @@ def _upscale_each(
         except ImageError as error:
             yield path, into, error
         except OSError as error:
-            yield path, into, ImageError(f"{into} cannot be written ({error.strerror}).")
+            yield path, into, ImageError(f"{into} cannot be written ({error.strerror or error}).")
+        except Exception as error:  # whatever happens to one image, the others go on
+            log.debug("%s", path, exc_info=True)
+            yield path, into, failure_of(path, "upscaled", error)
 
 
 def upscale_unless_done(

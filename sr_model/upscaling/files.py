@@ -19,6 +19,7 @@ from splat2d import GaussianField
 from ..checkpoints.tensor_file import CheckpointError
 from ..image_io.metadata import Metadata
 from ..image_io.reader import read_source_image
+from ..image_io.writable import writable
 from ..image_io.writer import Target, check_target, write_image
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
@@ -194,6 +195,7 @@ def _upscale(
         result = Target(target, *size, source.channels, source.dtype, about, request.quality)
         check_replaceable(target, source.path, request.overwrite)
         check_target(result, request.memory or free_memory())
+        result = writable(result)
     if request.save_field:
         check_suffix(request.save_field)
         check_replaceable(request.save_field, source.path, request.overwrite)

@@ -24,6 +24,7 @@ ADOBE_RGB = Encoding(
 )
 """Adobe RGB (1998), 4.3; cameras say it by EXIF alone (DCF 2.0, 7.3.2: "R03")."""
 
+_EOI = b"\xff\xd9"
 _LOSSLESS, _JPEG_LS = 0xC3, 0xF7
 _SEQUENTIAL = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
 """Baseline, extended, progressive; the last two with arithmetic coding."""
@@ -85,11 +86,17 @@ def _check(path: Path, header: Header, reading: Reading) -> None:
         raise ImageError(f"{path} is a damaged JPEG ({header.bits} bits): replace or remove it.")
     if not 2 <= header.bits <= 16:
         raise ImageError(f"{path} is a damaged JPEG ({header.bits} bits): replace or remove it.")
+    if header.least_bits > 8 * (path.stat().st_size - header.start):
+        raise _cut_short(path)
     if header.frame == _JPEG_LS and header.subsampled:
         raise ImageError(f"{path} is JPEG-LS with subsampled components, which is not read: convert it.")
     count = len(header.components)
     if count not in _MODELS or (header.frame == _JPEG_LS and count == 4):
         raise ImageError(f"{path} is a JPEG of {count} components of unknown meaning: convert it.")
+
+
+def _cut_short(path: Path) -> ImageError:
+    return ImageError(f"{path} ends before its pixels do: replace or remove it.")
 
 
 def _encoding(header: Header, notes: list[str]) -> Encoding:
@@ -137,8 +144,8 @@ def _decode(path: Path, header: Header) -> Samples:
             pixels = np.asarray(image.convert({1: "L", 3: "RGB", 4: "CMYK"}[len(header.components)]))
         return Samples(pixels.reshape(*pixels.shape[:2], -1))
     content = path.read_bytes()
-    if header.frame != _JPEG_LS and not is_whole(content, header):
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+    if not (_EOI in content[header.start :] if header.frame == _JPEG_LS else is_whole(content, header)):
+        raise _cut_short(path)
     if header.frame == _JPEG_LS:
         pixels = np.asarray(imagecodecs.jpegls_decode(content))
     elif header.frame == _LOSSLESS and len(header.components) == 3 and header.adobe != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -54,8 +55,8 @@ class Header:
     width: int
     components: bytes
     """Identifier of each component."""
-    subsampled: bool
-    """Whether the components have different sampling factors."""
+    sampling: bytes
+    """Sampling factors of each component, horizontal in the upper four bits and vertical in the lower."""
     start: int
     """Offset of the first scan."""
     adobe: int | None
@@ -71,6 +72,29 @@ class Header:
     xmp: bytes | None
     iptc: bytes | None
     comments: tuple[str, ...]
+
+    @property
+    def subsampled(self) -> bool:
+        """Whether the components have different sampling factors."""
+        return len(set(self.sampling)) > 1
+
+    @property
+    def least_bits(self) -> int:
+        """Bits that the pixels take at least, whatever they are.
+
+        With Huffman's codes, of a bit or more each, every block of 8x8 has one for its DC coefficient, which
+        only lossless JPEG has for every pixel (T.81, F.1.2, G.1.2 and H.1.2). Arithmetic coding and the runs
+        of JPEG-LS have no such limit.
+        """
+        if self.frame not in (0xC0, 0xC1, 0xC2, 0xC3):
+            return 0
+        side = 1 if self.frame == 0xC3 else 8
+        factors = [(byte >> 4 or 1, byte & 15 or 1) for byte in self.sampling]
+        across, down = max(x for x, _ in factors), max(y for _, y in factors)
+        return sum(
+            math.ceil(self.width * x / across / side) * math.ceil(self.height * y / down / side)
+            for x, y in factors
+        )
 
     def attachments(self) -> Attachments:
         """Return EXIF, XMP, IPTC, comments and resolution."""
@@ -106,7 +130,7 @@ def read_header(path: Path) -> Header:
         height=height,
         width=width,
         components=frame[7 : 7 + 3 * count : 3],
-        subsampled=len(set(frame[8 : 7 + 3 * count : 3])) > 1,
+        sampling=frame[8 : 7 + 3 * count : 3],
         start=start,
         adobe=next((part[11] for part in parts.get(_APP14, []) if len(part) > 11), None),
         density=next((struct.unpack(">BHH", p[7:12]) for p in parts.get(_APP0, []) if len(p) > 11), None),

@@ -282,12 +282,13 @@ def test_the_reading_is_recorded_and_another_does_not_resume_the_store(
     assert "white is 10000 there and not given here" in one_sentence(run(*options), 1)
 
 
-def test_reasons_that_many_images_share_are_said_once(photos: Path) -> None:
+def test_reasons_that_many_images_share_are_said_once_and_all_images_are_named(photos: Path) -> None:
     for number in range(12):
         (photos / f"bad{number:02}.png").write_text("no image")
     said = run("fit", "--images", photos, "--crop", 32, "--max-crops", 2, "--dry-run").stdout
     assert f"skipped: 12 images, the first {photos}/bad00.png: each is not an image" in said
-    assert "bad01" not in said
+    assert said.count("is not an image") == 1
+    assert all(said.count(f"{photos}/bad{number:02}.png") == 1 for number in range(12))
 
 
 def test_images_whose_package_is_missing_say_in_one_line_what_to_install(
@@ -299,7 +300,8 @@ def test_images_whose_package_is_missing_say_in_one_line_what_to_install(
     said = run("fit", "--images", photos, "--crop", 32, "--max-crops", 2, "--dry-run").stdout.splitlines()
     assert [line for line in said if "heic" in line] == [
         f"skipped: 9 images, the first {photos}/0.heic: each is HEIF, which pillow-heif reads: install it "
-        "with pip install 'dgp-mining[heif]'."
+        "with pip install 'dgp-mining[heif]'.",
+        *(f"  {photos}/{number}.heic" for number in range(1, 9)),
     ]
 
 

@@ -70,6 +70,8 @@ def test_a_folder_is_shown_in_a_line_for_each_kind_and_reason(photos: Path) -> N
         "  same.png = p0.png",
         f"cannot be read: 3 images, the first {photos}/bad0.png: each is not an image in a format that "
         "is read: remove or convert it.",
+        f"  {photos}/bad1.png",
+        f"  {photos}/bad2.png",
         "4 other files are not read: 3 .cr9, 1 .dat.",
         "1 of them would be read with the right suffix: picture.dat, which is PNG.",
         "warning: The brightest pixel of its 16-bit images is 4,000 of 65,535: if white is 4,095, say so "

@@ -26,5 +26,6 @@ def test_tiles_are_the_image_in_row_major_order(edges: tuple[int, ...], channels
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_images_of_one_column_come_back(tmp_path, dtype, size, channels):
     pixels = (np.random.default_rng(0).random((*size, channels)) * 255).astype(dtype)
-    write_tiff(tmp_path / "a.tif", iter([pixels]), pixels.shape, np.dtype(dtype), Metadata(None), None)
+    with (tmp_path / "a.tif").open("w+b") as file:
+        write_tiff(file, iter([pixels]), pixels.shape, np.dtype(dtype), Metadata(None), None)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif").reshape(pixels.shape), pixels)

@@ -289,6 +289,34 @@ def test_a_file_that_ends_too_early_is_refused(path: Path, kind: str) -> None:
         decode_image(path)
 
 
+def of_pillow(colours: np.ndarray, **settings: object) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(colours).save(content, "JPEG", **settings)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", [{}, {"progressive": True}, {"subsampling": 2}, {"optimize": True}])
+def test_a_header_that_claims_more_pixels_than_can_follow_is_refused_before_they_are_decoded(
+    path: Path, kind: dict[str, object]
+) -> None:
+    jpeg = of_pillow(smooth(8, 3), **kind)
+    at = jpeg.index(b"\xff\xc2" if "progressive" in kind else b"\xff\xc0") + 5
+    path.write_bytes(jpeg[:at] + struct.pack(">HH", 13_377, 13_377) + jpeg[at + 4 :])
+    for read in (image_size, decode_image):
+        with pytest.raises(ImageError, match=r"a\.jpg ends before its pixels do"):
+            read(path)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_picture_of_one_colour_is_read_however_few_bytes_it_takes(
+    path: Path, subsampling: int, progressive: bool
+) -> None:
+    settings = {"subsampling": subsampling, "progressive": progressive, "optimize": True, "quality": 1}
+    path.write_bytes(of_pillow(np.full((1000, 1500, 3), 128, np.uint8), **settings))
+    np.testing.assert_allclose(decode_image(path).pixels, 128 / 255, atol=1e-6)
+
+
 def test_progressive_scans_with_tables_between_them_are_whole(path: Path) -> None:
     values = smooth(8, 3)
     path.write_bytes(saved(values, progressive=True) + b"trailing bytes")
