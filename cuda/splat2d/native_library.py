@@ -9,14 +9,15 @@ from ctypes import c_int64
 from importlib.resources import files
 from pathlib import Path
 
-_SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+"""Of the files of libraries on this system."""
 
 
 def library_paths(package: str, name: str) -> Iterator[Path]:
     """Yield the files of the library `name`: in the installed package, then the checkout's, newest first."""
-    installed = Path(str(files(package) / f"{name}{_SUFFIX}"))
+    installed = Path(str(files(package) / f"{name}{SUFFIX}"))
     build = Path(__file__).resolve().parents[2] / "build"
-    built = sorted(build.glob(f"*/{name}{_SUFFIX}"), key=lambda p: p.stat().st_mtime, reverse=True)
+    built = sorted(build.glob(f"*/{name}{SUFFIX}"), key=lambda p: p.stat().st_mtime, reverse=True)
     yield from filter(Path.exists, (installed, *built))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 # Commands import the library when they run, so that `dgp-mine -h` does not wait for torch or Dask.
-from . import dictionary, fit, images, report, store
+from . import dictionary, doctor, fit, images, report, store
 from .group import Group
 
 
@@ -16,6 +16,6 @@ def main() -> None:
 
 for command in (
     *(images.images, fit.fit, store.status, store.verify, store.merge),
-    *(dictionary.dictionary, report.report, report.export_field),
+    *(dictionary.dictionary, report.report, report.export_field, doctor.doctor),
 ):
     main.add_command(command)

@@ -9,7 +9,7 @@ from splat2d import native_library
 
 def test_a_checkout_finds_the_library_that_was_built_last(monkeypatch, tmp_path):
     module = tmp_path / "cuda" / "splat2d" / "native_library.py"
-    older, newer = (tmp_path / "build" / name / f"another{native_library._SUFFIX}" for name in ("a", "b"))
+    older, newer = (tmp_path / "build" / name / f"another{native_library.SUFFIX}" for name in ("a", "b"))
     for path in (older, newer):
         path.parent.mkdir(parents=True)
         path.touch()
