@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -17,8 +18,16 @@ def check_choices(settings: Any) -> None:
 
 
 def check_positive(settings: object, *names: str) -> None:
-    """Raise ValueError if one of the named fields is not a number above 0."""
+    """Raise ValueError if one of the named fields is not a finite number above 0."""
     for name in names:
         value = getattr(settings, name)
-        if not value > 0:  # also refuses NaN
+        if not 0 < value < math.inf:  # also refuses NaN
             raise ValueError(f"{name} must be positive, got {value}")
+
+
+def check_most(settings: object, **most: int) -> None:
+    """Raise ValueError if one of the named fields is above the number given for it."""
+    for name, largest in most.items():
+        value = getattr(settings, name)
+        if value > largest:
+            raise ValueError(f"{name} must be at most {largest}, got {value}")

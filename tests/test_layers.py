@@ -67,6 +67,7 @@ LAYERS = {
         native:
         initialisation: native
         encoders: native initialisation
+        networks.bounded:
         networks.mlp: initialisation
         networks.bicubic_start: native
         networks.base: checks encoders networks.bicubic_start
@@ -75,7 +76,8 @@ LAYERS = {
         networks.gsasr: checks initialisation encoders networks.base networks.mlp networks.bicubic_start
         networks.registry: networks.base networks.continuoussr networks.gsasr
         config: checks degradation networks.base networks.continuoussr networks.gsasr networks.registry
-        checkpoints: encoders networks.base networks.continuoussr networks.gsasr networks.registry config
+        checkpoints: encoders networks.base networks.bounded networks.continuoussr networks.gsasr \
+            networks.registry config
         image_io: scaling
         upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io
         evaluation: memory scaling degradation native networks.base image_io upscaling

@@ -11,17 +11,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dgp_mining.schema import as_kind, shortened
 from dgp_mining.shipped import MODEL, shipped_file
 
 from ..networks.base import Network, NetworkSettings
+from ..networks.bounded import TooLarge, bounded
 from ..networks.registry import DEFAULT_ARCHITECTURE, architecture_name, build_network, settings_from
 from .earlier_conversions import put_right
 from .foreign import describe_foreign
-from .tensor_file import CheckpointError, read_tensors, write_tensors
+from .tensor_file import CheckpointError, format_of, read_tensors, write_tensors
 
 FORMAT = "sr_model-checkpoint/1"
 DICTIONARY = "dictionary.cholesky"
 WEIGHTS = "network."
+SPARE_NUMBERS, SPARE_PARAMETERS = 1_000_000, 100
+"""What a network may have more than the file of its weights, so that the first difference can be named."""
+SPARE_BYTES = 200_000_000
+"""Bytes of the tables of positions that attention has beside its weights, more than twice theirs."""
+NUMBERS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+"""Types of weights; those of networks are float32, to which the others are converted."""
+NOTES: Mapping[str, Any] = {
+    "step": int,
+    "seed": int,
+    "training": dict[str, Any],
+    "validation": dict[str, Any],
+    "init": dict[str, Any],
+    "converted": dict[str, Any],
+    "dictionary": dict[str, Any] | None,
+}
+"""Types of the notes that are read here; there may be others."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +66,10 @@ class Checkpoint:
         """Return the network with its weights, in evaluation mode and without gradients.
 
         Raises:
-            ValueError: if the weights belong to another network.
+            ValueError: if the weights belong to another network, or are no finite numbers.
         """
-        model = build_network(self.network, self.dictionary)
+        check_numbers(self.weights)
+        model = self._fresh()
         try:
             model.load_state_dict(dict(self.weights))
         except RuntimeError as error:
@@ -59,6 +78,29 @@ class Checkpoint:
                 f"the checkpoint's weights are not those of the network it describes: {first}"
             ) from error
         return model.eval().requires_grad_(False)
+
+    def _fresh(self) -> Network:
+        """Return the network with fresh weights. Raises ValueError if it is larger than `weights` allow."""
+        numbers = sum(tensor.numel() for tensor in self.weights.values())
+        room = bounded(
+            numbers + SPARE_NUMBERS,
+            len(self.weights) + SPARE_PARAMETERS,
+            2 * sum(tensor.nbytes for tensor in self.weights.values()) + SPARE_BYTES,
+        )
+        try:
+            with room:
+                return build_network(self.network, self.dictionary)
+        except TooLarge as error:
+            raise ValueError(
+                f"its settings describe a larger network than its {len(self.weights):,} weights and biases "
+                f"({numbers:,} numbers) make: {error}"
+            ) from error
+        except ValueError:
+            raise
+        except (RuntimeError, TypeError, ArithmeticError, MemoryError) as error:  # of torch, for huge layers
+            raise ValueError(
+                f"the network that its settings describe cannot be made ({shortened(str(error))})"
+            ) from error
 
     def save(self, path: str | Path) -> None:
         """Write the file atomically.
@@ -84,13 +126,23 @@ class Checkpoint:
         try:
             tensors, notes = read_tensors(path, FORMAT, "a network that sr-train wrote")
         except CheckpointError as error:
-            raise CheckpointError(describe_foreign(path) or str(error)) from error
+            other = "" if format_of(path) == FORMAT else describe_foreign(path)
+            raise CheckpointError(other or str(error)) from error
         try:
-            name = notes.pop("architecture", DEFAULT_ARCHITECTURE)
-            settings = settings_from(name, put_right(path, name, notes.pop("network"), notes))
+            if "network" not in notes:
+                raise ValueError("its header lacks network")
+            name = as_kind(notes.pop("architecture", DEFAULT_ARCHITECTURE), str, "architecture")
+            network = as_kind(notes.pop("network"), dict[str, Any], "network")
+            for note in NOTES.keys() & notes.keys():
+                as_kind(notes[note], NOTES[note], note)
+            settings = settings_from(name, put_right(path, name, network, notes))
             dictionary = tensors.pop(DICTIONARY, None)
-        except (TypeError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{path} was written by another version of sr-train: {error}.") from error
+            if dictionary is not None:
+                check_kernels(dictionary)
+        except ValueError as error:
+            raise CheckpointError(
+                f"{path} was written by another version of sr-train, or is damaged: {error}."
+            ) from error
         weights = {name.removeprefix(WEIGHTS): tensor for name, tensor in tensors.items()}
         return Checkpoint(settings, dictionary, weights, notes)
 
@@ -106,6 +158,27 @@ class Checkpoint:
         """
         with reference_file(argument) as path:
             return Checkpoint.load(path)
+
+
+def check_numbers(weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError, naming the first such weight, if some are no numbers of a network, or not finite."""
+    for name, tensor in weights.items():
+        if tensor.dtype not in NUMBERS:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise ValueError(f"its weights {shortened(name)} are {kind} numbers, not float32")
+        if not torch.isfinite(tensor).all():
+            raise ValueError(
+                f"its weights {shortened(name)} are not finite, as a training that diverged leaves behind"
+            )
+
+
+def check_kernels(kernels: Tensor) -> None:
+    """Raise ValueError unless `kernels` are Cholesky factors, [K, 3], all finite."""
+    if kernels.ndim != 2 or kernels.shape[1] != 3 or not len(kernels) or not kernels.is_floating_point():
+        kind = str(kernels.dtype).removeprefix("torch.")
+        raise ValueError(f"its {DICTIONARY} is not [K, 3] numbers, but {list(kernels.shape)} {kind}")
+    if not torch.isfinite(kernels).all():
+        raise ValueError(f"its {DICTIONARY} holds numbers that are not finite")
 
 
 def first_difference(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:

@@ -9,6 +9,7 @@ the layers are called below them decides which of the results is the network (`r
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,10 @@ ENCODER = "encoder"
 """Above an encoder in another project's network, which may give it images in other units than its authors
 did; never taken off unasked."""
 DEEPEST = 8
-"""Mappings are searched for weights down to this depth; a file may hold a mapping that contains itself."""
+"""Mappings and prefixes are searched for weights down to this depth, together."""
+MOST_VISITED = 500_000
+"""Mappings and names that are looked at: a file may hold a mapping that contains itself, and others again and
+again."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def find_weights(content: Mapping[Any, Any]) -> list[Weights]:
     >>> [(w.key, *w.tensors) for w in find_weights({"epoch": 3, "params": names, "params_ema": names})]
     [('params_ema', 'conv.weight', 'tail.weight'), ('params', 'conv.weight', 'tail.weight')]
     """
-    found = list(_below((), content))
+    found = list(_below(content))
     return sorted(found, key=lambda weights: (not weights.averaged, len(weights.unfamiliar), _rank(weights)))
 
 
@@ -93,14 +97,18 @@ def under(content: Mapping[Any, Any], key: str) -> Mapping[Any, Any] | None:
     return _strip(named, f"{key}.") or None
 
 
-def _below(path: tuple[str, ...], content: Mapping[Any, Any]) -> Iterator[Weights]:
-    tensors = {str(name): value for name, value in content.items() if _is_weight(value)}
-    if tensors:
-        yield from _without_prefixes(path, _without_inserted(tensors))
-    if len(path) < DEEPEST:
-        for key, value in content.items():
-            if isinstance(value, Mapping):
-                yield from _below((*path, str(key)), value)
+def _below(content: Mapping[Any, Any]) -> Iterator[Weights]:
+    """Yield the weights in a mapping and in those below it, the nearest first."""
+    waiting: deque[tuple[tuple[str, ...], Mapping[Any, Any]]] = deque([((), content)])
+    left = MOST_VISITED
+    while waiting and left > 0:
+        path, one = waiting.popleft()
+        left -= 1 + len(one)
+        tensors = {str(name): value for name, value in one.items() if _is_weight(value)}
+        if tensors:
+            yield from _without_prefixes(path, _without_inserted(tensors))
+        if len(path) < DEEPEST:
+            waiting.extend(((*path, str(key)), v) for key, v in one.items() if isinstance(v, Mapping))
 
 
 def _is_weight(value: Any) -> bool:
@@ -108,16 +116,22 @@ def _is_weight(value: Any) -> bool:
     return (
         isinstance(value, Tensor)
         and value.layout == torch.strided
-        and not (value.is_quantized or value.is_meta)
+        and not (value.is_quantized or value.is_meta or value.is_nested)
     )
 
 
 def _without_prefixes(path: tuple[str, ...], tensors: Mapping[str, Tensor]) -> Iterator[Weights]:
     yield Weights(path, tensors)
-    for prefix in dict.fromkeys(name.partition(".")[0] for name in tensors):
-        below = _strip(tensors, f"{prefix}.")
+    if len(path) == DEEPEST:
+        return
+    by_prefix: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        prefix, dot, rest = name.partition(".")
+        if dot:
+            by_prefix.setdefault(prefix, {})[rest] = tensor
+    for prefix, below in by_prefix.items():
         of_all = len(below) == len(tensors) and prefix != ENCODER
-        if below and (of_all or prefix in KEYS or AVERAGED.search(prefix)):
+        if of_all or prefix in KEYS or AVERAGED.search(prefix):
             yield from _without_prefixes((*path, prefix), below)
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
 
 from ..encoders import Encoder, make_encoder
 from .ncnn_file import MEAN, RANGE
+
+DEEPEST = 32
+"""Blocks of an encoder whose names are compared with those in a file; published ones have up to 32."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,14 @@ class Signature:
         """Whether names of tensors are those of such weights."""
         return all(mark in names for mark in self.marks) and not any(name in names for name in self.lacks)
 
+    @cached_property
+    def known(self) -> re.Pattern[str]:
+        """Matches the whole names of all tensors that files of the layout have."""
+        return re.compile("|".join([*map(re.escape, self.marks), *(f"(?:{other})" for other in self.others)]))
+
     def knows(self, name: str) -> bool:
         """Whether files of the layout have a tensor of this name."""
-        return name in self.marks or any(re.fullmatch(pattern, name) for pattern in self.others)
+        return self.known.fullmatch(name) is not None
 
     def missing(self, names: Collection[str]) -> list[str]:
         """The names of further tensors that such weights should have."""
@@ -76,16 +85,19 @@ class Layout(Signature):
                 return match.expand(ours)
         return None
 
-    def knows(self, name: str) -> bool:
-        return super().knows(name) or self.rename(name) is not None or name in (MEAN, RANGE)
+    @cached_property
+    def known(self) -> re.Pattern[str]:
+        theirs = [*(pattern for pattern, _ in self.renames), *map(re.escape, (MEAN, RANGE))]
+        return re.compile("|".join([super().known.pattern, *(f"(?:{pattern})" for pattern in theirs)]))
 
     def missing(self, names: Collection[str]) -> list[str]:
         """The names of further tensors of the encoder that such weights should have.
 
         The depth is that of the blocks of which there is something.
         """
-        ours = {renamed for name in names if (renamed := self.rename(name))}
-        return [self.public_name(name) for name in self._own_names(depth(ours)) if name not in ours]
+        ours = {renamed for name in names if self.knows(name) and (renamed := self.rename(name))}
+        names_of = own_names(self.encoder.__name__.lower(), min(max(1, depth(ours)), DEEPEST))
+        return [self.public_name(name) for name in names_of if name not in ours]
 
     def public_name(self, ours: str) -> str:
         """Return the layout's name for a tensor of our encoder, with * for numbers that ours has not.
@@ -104,11 +116,21 @@ class Layout(Signature):
                 return public.replace(r"\d+", "*").replace("\\", "")
         return ours
 
-    def _own_names(self, blocks: int) -> list[str]:
-        """The names of our encoder's weights, except those of its upsampler and its mean."""
-        with torch.device("meta"):
-            encoder = make_encoder(_Smallest(self.encoder.__name__.lower(), max(1, blocks)), upsampling=1)
-        return [name for name in encoder.state_dict() if name != "mean" and not name.startswith("upsample.")]
+
+def own_names(encoder: str, blocks: int) -> list[str]:
+    """The names of the weights of an encoder of ours, except those of its upsampler and its mean."""
+    names = [name for name in _of_one_block(encoder) if name != "mean" and not name.startswith("upsample.")]
+    numbered = re.compile(r"(blocks|groups)\.0\.")
+    inside = [name for name in names if numbered.match(name)]
+    before = names[: names.index(inside[0])]
+    of_blocks = [numbered.sub(rf"\g<1>.{block}.", name, 1) for block in range(blocks) for name in inside]
+    return [*before, *of_blocks, *(name for name in names if name not in before and name not in inside)]
+
+
+@cache
+def _of_one_block(encoder: str) -> list[str]:
+    with torch.random.fork_rng(devices=[]):  # whose weights are of no interest
+        return list(make_encoder(_Smallest(encoder, 1), upsampling=1).state_dict())
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from torch import Tensor
 from .tensor_file import CheckpointError
 
 MAGIC = 7767517
+MOST_TEXT = 1_000_000
+"""Bytes of the longest .param file that is read."""
 FLOAT16 = 0x01306B47
 """Before weights of 16 bits; before those of 32 bits there is a 0."""
 OTHER_TAGS = {0x000D4B38: "int8", 0x0002C056: "scaled float32"}
@@ -80,7 +82,11 @@ def read_ncnn(param: Path, binary: Path) -> dict[str, Tensor]:
         CheckpointError: if a file cannot be read, or has something that is not understood here.
     """
     try:
-        layers = _layers(param.read_text("ascii"))
+        with param.open("rb") as file:
+            text = file.read(MOST_TEXT + 1)
+        if len(text) > MOST_TEXT:
+            raise _Unread(f"it has more than {MOST_TEXT:,} bytes, and those of such networks have thousands")
+        layers = _layers(text.decode("ascii"))
         data = _Numbers(binary.read_bytes())
         weights: dict[str, Tensor] = {}
         constants: dict[str, Tensor] = {}
@@ -96,7 +102,7 @@ def read_ncnn(param: Path, binary: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{error.filename or param} cannot be read ({error.strerror or error})."
         ) from error
-    except (_Unread, UnicodeDecodeError, ValueError, LookupError) as error:
+    except (_Unread, UnicodeDecodeError, ValueError, LookupError, ArithmeticError, RuntimeError) as error:
         reason = str(error) if isinstance(error, _Unread) else "its text is not in ncnn's form"
         raise CheckpointError(f"{param} is an ncnn network that cannot be read: {reason}.") from error
     return {**weights, MEAN: mean, RANGE: scale}
@@ -145,7 +151,7 @@ class _Numbers:
 
     def floats(self, count: int, dtype: str = "<f4") -> Tensor:
         size = count * np.dtype(dtype).itemsize
-        if self._at + size > len(self._content):
+        if count < 0 or self._at + size > len(self._content):
             raise _Unread(f"its .bin has {len(self._content)} bytes, too few for its layers")
         values = np.frombuffer(self._content, dtype, count, self._at).astype(np.float32)
         self._at += -(-size // 4) * 4  # 4 bytes are the unit of a .bin

@@ -36,7 +36,7 @@ def fuse_branches(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 parts[f"{part}.{kind}"] = fused.pop(name).double()
         try:
             weight, bias = _sum(parts)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise ValueError(f"the branches of {layer} do not fit together") from error
         fused |= {f"{layer}.{FUSED}.weight": weight, f"{layer}.{FUSED}.bias": bias}
     return fused
@@ -44,7 +44,17 @@ def fuse_branches(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _sum(parts: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Return the (weight [o, i, 3, 3], bias [o]) of a layer from those of its branches, float64."""
-    before, kernel, after = (parts[f"{part}.weight"] for part in (NARROW, KERNEL, WIDE))
+    skip, before, kernel, after = (parts[f"{part}.weight"] for part in (SKIP, NARROW, KERNEL, WIDE))
+    outputs, inputs, *_ = skip.shape
+    wide, narrow, *_ = kernel.shape
+    shapes = (
+        (skip, (outputs, inputs, 1, 1)),
+        (before, (narrow, inputs, 1, 1)),
+        (kernel, (wide, narrow, 3, 3)),
+        (after, (outputs, wide, 1, 1)),
+    )
+    if any(tensor.shape != shape for tensor, shape in shapes) or wide < outputs or narrow < inputs:
+        raise ValueError  # the sum of narrower ones would be far larger than they are
     weight = torch.einsum("om, mnyx, ni -> oiyx", after[:, :, 0, 0], kernel, before[:, :, 0, 0])
     weight[:, :, 1, 1] += parts[f"{SKIP}.weight"][:, :, 0, 0]
     inner = kernel.sum((2, 3)) @ parts[f"{NARROW}.bias"] + parts[f"{KERNEL}.bias"]

@@ -10,6 +10,7 @@ import pickletools
 import re
 import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from torch.serialization import MAGIC_NUMBER
 from .container import KEYS
 
 Opcode = tuple[str, Any]
+MOST_LISTED = 200_000
+"""Instructions that are listed: the first tell what the content is."""
 
 
 def describe_pickle(path: Path, error: str) -> str:
@@ -26,7 +29,7 @@ def describe_pickle(path: Path, error: str) -> str:
     `error` is torch's message.
     """
     try:
-        opcodes = list(_opcodes(path))
+        opcodes = list(islice(_opcodes(path), MOST_LISTED))
     except Exception:  # whatever other bytes may lead to
         return ""
     if not opcodes:
@@ -47,17 +50,20 @@ def describe_pickle(path: Path, error: str) -> str:
 
 def _opcodes(path: Path) -> Iterator[Opcode]:
     """Yield the instructions of the pickle in a file of torch.save; nothing for another pickle."""
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as file:
+        zipped = file.read(4) == b"PK\x03\x04"  # the sizes of whose entries are known to be true
+    if zipped:
         with zipfile.ZipFile(path) as archive:
             name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
             yield from _listed(archive.read(name))
         return
     with path.open("rb") as file:
-        first = list(_listed(file))  # of torch: the magic number, then a version and facts about the machine
+        # of torch: the magic number, then a version and facts about the machine
+        first = list(islice(_listed(file), MOST_LISTED))
         if all(argument != MAGIC_NUMBER for _, argument in first):
             return
         for _ in range(2):
-            list(_listed(file))
+            list(islice(_listed(file), MOST_LISTED))
         yield from _listed(file)
 
 

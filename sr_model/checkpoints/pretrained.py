@@ -6,6 +6,7 @@ upsampler to another scale) are left out.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,7 +99,7 @@ def published_upsampler(
     if not isinstance(layout, Layout) or not layout.upsampler:
         return None
     tensors = layout.prepare(found.tensors)
-    scale = float(tensors.get(RANGE, layout.range))
+    scale = _range(tensors, layout)
     weight, bias = (tensors.get(f"{layout.upsampler}.{part}") for part in ("weight", "bias"))
     if weight is None or bias is None or weight.shape != (3 * cells**2, channels, 3, 3):
         return None
@@ -125,12 +126,24 @@ def rename_weights(tensors: Mapping[str, Tensor], layout: Layout) -> dict[str, T
     ValueError, with what is wrong, if the layout's tensors do not belong together.
     """
     tensors = layout.prepare(tensors)
-    mean, scale = tensors.get(MEAN, torch.tensor(layout.mean)), float(tensors.get(RANGE, layout.range))
+    mean, scale = tensors.get(MEAN, torch.tensor(layout.mean)), _range(tensors, layout)
+    if mean.numel() != 3 or not mean.is_floating_point() or not torch.isfinite(mean).all():
+        raise ValueError(f"{MEAN} is not three finite numbers")
     weights = {"mean": mean.view(3, 1, 1)}
     for name, tensor in tensors.items():
         if ours := layout.rename(name):
             weights[ours] = (tensor * _factor(ours, layout, scale)).float()
     return weights
+
+
+def _range(tensors: Mapping[str, Tensor], layout: Layout) -> float:
+    """Return the difference of white and black in the images of a file's network. Raises ValueError."""
+    if RANGE not in tensors:
+        return layout.range
+    values = tensors[RANGE].flatten().tolist()
+    if len(values) != 1 or isinstance(values[0], complex) or not 0 < values[0] < math.inf:
+        raise ValueError(f"{RANGE} is not one number above 0")
+    return float(values[0])
 
 
 def _factor(ours: str, layout: Layout, scale: float) -> float:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from dgp_mining.schema import shortened
 
 from .container import ENCODER, Weights, find_weights, under
 from .layout import Signature
@@ -18,6 +21,8 @@ from .weight_file import read_weight_file
 
 log = logging.getLogger(__name__)
 
+MOST_LOOKED_AT, MOST_COMPARED = 8, 5000
+"""Places in a file of unknown weights, and names there, that are compared with the known layouts."""
 KNOWN = (*RELEASED, *LAYOUTS)
 """All layouts that a file may have, in the order in which they are tried."""
 
@@ -50,11 +55,11 @@ def read_public_weights(path: str | Path, key: str = "") -> PublicWeights:
     """
     content = under(everything := read_weight_file(path), key)
     if content is None:
-        held = _listed([weights.key or "its top" for weights in find_weights(everything)]) or "no key"
+        held = listed([weights.key or "its top" for weights in find_weights(everything)]) or "no key"
         raise CheckpointError(f"{path} has nothing under key={key}: it has weights under {held}.")
     found = find_weights(content)
     if not found:
-        held = _listed([str(name) for name in content]) or "nothing"
+        held = listed([str(name) for name in content]) or "nothing"
         raise CheckpointError(f"{path} holds no weights, but {held}: name the file of a state dict.")
     fitting = [(weights, layout) for weights in found if (layout := layout_of(weights.tensors))]
     if not fitting:
@@ -65,14 +70,15 @@ def read_public_weights(path: str | Path, key: str = "") -> PublicWeights:
     rivals = [other for other in others if other.unfamiliar != weights.unfamiliar]
     if weights.unfamiliar and (rivals or ENCODER in weights.path):
         raise CheckpointError(
-            f"{path} holds {layout.name} under {_listed([taken, *alike])}, which does not tell whether it is "
-            f"meant: name it with key={taken}."
+            f"{path} holds {layout.name} under {listed([taken, *alike])}, which does not tell whether it is "
+            f"meant: name it with key={printable(taken)}."
         )
     if alike:
         averaged = ", the averaged weights" if weights.averaged else ""
-        log.info("%s: taken from %s%s; key=%s takes others", path, taken, averaged, " or ".join(alike))
+        others_at = " or ".join(map(printable, alike[:MOST_LOOKED_AT]))
+        log.info("%s: taken from %s%s; key=%s takes others", path, printable(taken), averaged, others_at)
     elif weights.unfamiliar:
-        log.info("%s: taken from %s, which alone holds %s", path, taken, layout.name)
+        log.info("%s: taken from %s, which alone holds %s", path, printable(taken), layout.name)
     name_unused(path, layout, weights.tensors)
     return PublicWeights(layout, _as_float32(weights.tensors, path), taken)
 
@@ -83,7 +89,7 @@ def name_unused(path: str | Path, layout: Signature, names: Collection[str]) -> 
         log.warning(
             "%s: %s left out, which %s does not have: a network that uses them computes something else",
             path,
-            _listed(unused),
+            listed(unused),
             layout.name,
         )
 
@@ -117,14 +123,14 @@ def _as_float32(tensors: Mapping[str, Tensor], path: str | Path) -> dict[str, Te
         if not name.endswith(("weight", "bias", "bias_table", "embedding")):
             continue
         if not tensor.is_floating_point():
-            kind = _plain_name(tensor.dtype)
+            kind, what = _plain_name(tensor.dtype), "complex" if tensor.is_complex() else "quantized"
             raise CheckpointError(
-                f"{path} holds quantized weights ({kind} in {name}): save them as float16 or float32."
+                f"{path} holds {what} weights ({kind} in {printable(name)}): save them as float16 or float32."
             )
         if not torch.isfinite(tensor.float()).all():
             raise CheckpointError(
-                f"{path} holds weights that are not finite (in {name}), as a training that diverged leaves "
-                "behind: name an earlier checkpoint."
+                f"{path} holds weights that are not finite (in {printable(name)}), as a training that "
+                "diverged leaves behind: name an earlier checkpoint."
             )
     numbers = {n: t for n, t in tensors.items() if t.is_floating_point() and not n.endswith("_index")}
     if others := {_plain_name(t.dtype) for t in numbers.values()} - {"float32"}:
@@ -137,33 +143,38 @@ def _unknown(found: Collection[Weights]) -> str:
     tried = ", ".join(layout.name for layout in KNOWN)
     if wrapped := _wrapped_otherwise(found):
         return wrapped
-    layout, weights, known = max(
-        ((layout, weights, sum(map(layout.knows, weights.tensors))) for layout in KNOWN for weights in found),
-        key=lambda each: each[2] / (len(each[1].tensors) + len(each[0].missing(each[1].tensors))),
+    places = [list(islice(weights.tensors, MOST_COMPARED)) for weights in islice(found, MOST_LOOKED_AT)]
+    sizes = accumulate(map(len, places))
+    places = [names for names, total in zip(places, sizes, strict=True) if total - len(names) < MOST_COMPARED]
+    layout, names, known = max(
+        ((layout, names, sum(map(layout.knows, names))) for layout in KNOWN for names in places),
+        key=lambda each: each[2] / (len(each[1]) + len(each[0].missing(each[1]))),
     )
-    names = list(weights.tensors)
-    text = f"holds no weights in a layout known here ({tried}): its {len(names)} names are {_listed(names)}"
+    text = f"holds no weights in a layout known here ({tried}): its {len(names)} names are {listed(names)}"
     if not known:
         return f"{text}, and none of the layouts has any of them"
     missing, extra = layout.missing(names), [name for name in names if not layout.knows(name)]
     text += f", and the nearest layout is {layout.name}"
-    parts = [f"lacks {_listed(missing)}"] if missing else []
-    parts += [f"adds {_listed(extra)}"] if extra else []
+    parts = [f"lacks {listed(missing)}"] if missing else []
+    parts += [f"adds {listed(extra)}"] if extra else []
     return text + (", of which it " + " and to which it ".join(parts) if parts else "")
 
 
 def _wrapped_otherwise(found: Collection[Weights]) -> str:
     """Return the sentence on weights under a prefix that is not known as one; "" if there are none."""
-    for weights in found:
+    for weights in islice(found, MOST_LOOKED_AT):
         for layout in KNOWN:
-            for name in weights.tensors:
+            marked = (name for name in weights.tensors if name.endswith(f".{layout.marks[0]}"))
+            for name in islice(marked, MOST_LOOKED_AT):
                 prefix = name.removesuffix(layout.marks[0])
                 if prefix in ("", name, f"{ENCODER}.") or not prefix.endswith("."):
                     continue
                 below = [n.removeprefix(prefix) for n in weights.tensors if n.startswith(prefix)]
                 if layout.fits(below):
                     key = _join(weights.key, prefix.rstrip("."))
-                    return f"holds {layout.name} under an unfamiliar prefix: take it with key={key}"
+                    return (
+                        f"holds {layout.name} under an unfamiliar prefix: take it with key={printable(key)}"
+                    )
     return ""
 
 
@@ -171,10 +182,15 @@ def _join(*keys: str) -> str:
     return ".".join(key for key in keys if key)
 
 
-def _listed(names: Collection[str], most: int = 3) -> str:
-    """Return a few names, and the number of the others."""
-    some = ", ".join(list(names)[:most])
+def listed(names: Collection[str], most: int = 3) -> str:
+    """Return a few names, and the number of the others, on one line."""
+    some = ", ".join(printable(name) for name in islice(names, most))
     return some + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def printable(name: str) -> str:
+    """Return a name in a file as it can be printed on a line."""
+    return "".join(letter if letter.isprintable() else "?" for letter in shortened(name, 100))
 
 
 def _plain_name(dtype: torch.dtype) -> str:

@@ -11,7 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from dgp_mining.schema import parse_json
 from splat2d.atomic_write import atomic_write
+from splat2d.safetensors_header import read_header
 
 
 class CheckpointError(ValueError):
@@ -64,15 +66,30 @@ def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tens
     if not Path(path).is_file():
         raise CheckpointError(f"{path} is not a file: name {what}.")
     try:
+        metadata = read_header(path).metadata
+        if metadata.get("format") != form:
+            raise CheckpointError(f"{path} is not {what} (no '{form}' in its header).")
+        header = described(metadata)
         with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != form:
-                raise CheckpointError(f"{path} is not {what} (no '{form}' in its header).")
-            return {key: file.get_tensor(key) for key in file.keys()}, json.loads(metadata["header"])  # noqa: SIM118
+            return {key: file.get_tensor(key) for key in file.keys()}, header  # noqa: SIM118
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is not {what}: it is not a whole safetensors file.") from error
+    except CheckpointError:
+        raise
+    except (ValueError, SafetensorError, KeyError, AttributeError, TypeError) as error:
+        # of tensors, the last two: types of numbers that this version of torch does not have
+        reason = error if type(error) is ValueError else "it holds numbers of an unknown type"
+        raise CheckpointError(f"{path} is not {what}: {reason}.") from error
+
+
+def described(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return the description in the metadata of a file. Raises ValueError if it is not a JSON object."""
+    if "header" not in metadata:
+        raise ValueError("its metadata lacks the entry 'header'")
+    header = parse_json(metadata["header"], "the entry 'header' of its metadata")
+    if not isinstance(header, dict):
+        raise ValueError("the entry 'header' of its metadata is not a JSON object")
+    return header
 
 
 def format_of(path: str | Path) -> str | None:
@@ -80,7 +97,6 @@ def format_of(path: str | Path) -> str | None:
     if not Path(path).is_file():
         return None
     try:
-        with safe_open(str(path), framework="pt") as file:
-            return (file.metadata() or {}).get("format")
-    except (OSError, SafetensorError):
+        return read_header(path).metadata.get("format")
+    except (OSError, ValueError):
         return None

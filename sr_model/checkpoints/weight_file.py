@@ -17,9 +17,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from dgp_mining.schema import shortened
+from splat2d.safetensors_header import read_header
+
 from .ncnn_file import ncnn_files, read_ncnn
 from .pickled_objects import describe_pickle
 from .tensor_file import CheckpointError
+from .torch_file import Excessive, check_claims, plain_content
 
 AGAIN = "download or copy it again"
 ARCHIVES = {
@@ -67,12 +71,16 @@ def read_weight_file(path: str | Path) -> Mapping[Any, Any]:
         return read_ncnn(*pair)
     if problem := _other_than_weights(start):
         raise CheckpointError(f"{path} {problem}.")
-    content = _read_safetensors(path) if start[8:9] == b"{" else _read_torch(path)
-    if not isinstance(content, Mapping):
-        raise CheckpointError(
-            f"{path} holds no weights by name, but a {type(content).__name__}: name the file of a state dict."
-        )
-    return content
+    try:
+        content = _read_safetensors(path) if start[8:9] == b"{" else _read_torch(path)
+        if not isinstance(content, Mapping):
+            raise CheckpointError(
+                f"{path} holds no weights by name, but a {type(content).__name__}: name the file of a state "
+                "dict."
+            )
+        return plain_content(content, path.stat().st_size)
+    except Excessive as error:
+        raise CheckpointError(f"{path} {error}.") from error
 
 
 def _distributed(path: Path) -> str:
@@ -116,21 +124,31 @@ def _as_text(start: bytes) -> str:
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
     try:
+        form = read_header(path).metadata.get("format", "")
+        if form in OURS:
+            raise CheckpointError(f"{path} is {OURS[form]}.")
         with safe_open(str(path), framework="pt") as file:
-            form = (file.metadata() or {}).get("format", "")
-            if form in OURS:
-                raise CheckpointError(f"{path} is {OURS[form]}.")
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {AGAIN}.") from error
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        reason = shortened(str(error))
+        raise CheckpointError(f"{path} is not a whole safetensors file ({reason}): {AGAIN}.") from error
+    except (SafetensorError, LookupError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} holds numbers of a type that is not known here: save them as float16 or float32."
+        ) from error
 
 
 def _read_torch(path: Path) -> Any:
     try:
+        check_claims(path)
         with warnings.catch_warnings(action="ignore"):  # what torch warns of is said below
             return torch.load(path, map_location="cpu", weights_only=True)
+    except Excessive:
+        raise
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
     except Exception as error:  # other bytes, read as a pickle, can fail in any way

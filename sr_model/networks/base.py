@@ -10,9 +10,16 @@ from torch import Tensor, nn
 
 from splat2d import GaussianField
 
-from ..checks import check_choices, check_positive
+from ..checks import check_choices, check_most, check_positive
 from ..encoders import Encoder, check_encoder, sum_of_halves
 from .bicubic_start import REACH, BicubicStart
+
+MOST_CELLS = 32
+"""Most Gaussians per LR pixel and axis: their interpolation takes memory with the fourth power of them."""
+MOST_MARGIN = 64
+"""Most LR pixels beyond each border."""
+MOST_FACTOR = 1000
+"""Largest factor, size in pixels or in grid spacings of settings that are not whole numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,7 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         check_choices(self)
         check_positive(self, "width", "depth", "cells", "residual_scale")
+        check_most(self, cells=MOST_CELLS, margin=MOST_MARGIN, residual_scale=MOST_FACTOR)
         check_encoder(self)
         if self.margin < 0:
             raise ValueError(f"margin must not be negative, got {self.margin}")

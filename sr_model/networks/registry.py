@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.schema import as_kind, shortened
 
 from .base import Network, NetworkSettings
 from .continuoussr.dictionary_choice import with_prior as continuoussr_with_prior
@@ -102,14 +103,13 @@ def settings_from(name: str, header: Mapping[str, Any]) -> NetworkSettings:
     """Return the settings in a file's header; fields newer than the file have their defaults.
 
     Raises:
-        ValueError: for an architecture or a field unknown here.
-        TypeError: if a field without default is missing.
+        ValueError: for an architecture or a field unknown here, a field without default that is missing, or
+            one with a value of another type or that it cannot have; it names the field.
     """
     if name not in ARCHITECTURES:
-        raise ValueError(f"there is no architecture {name} here")
+        raise ValueError(f"there is no architecture {shortened(str(name), 60)} here")
     settings: type[NetworkSettings] = ARCHITECTURES[name].settings
     unknown = header.keys() - {field.name for field in fields(settings)}
     if unknown:
-        raise ValueError(f"there is no network setting {', '.join(sorted(unknown))} here")
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in header.items()}
-    return settings(**values)
+        raise ValueError(f"there is no network setting {shortened(', '.join(sorted(unknown)))} here")
+    return as_kind(dict(header), settings, "network")

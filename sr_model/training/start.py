@@ -132,8 +132,6 @@ def load_init(init: Checkpoint | str | Path) -> Checkpoint:
         checkpoint.build()
     except ValueError as error:
         raise CheckpointError(f"{describe(init)} cannot be used: {error}.") from error
-    if not all(torch.isfinite(tensor).all() for tensor in checkpoint.weights.values()):
-        raise TrainingError(f"{describe(init)} holds weights that are not finite: start from another init=.")
     if checkpoint.notes.get("step") == 0 and "init" not in checkpoint.notes:
         raise TrainingError(
             f"{describe(init)} was written before its training began: leave out init= to start anew."

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ...checks import check_positive
-from ..base import NetworkSettings
+from ...checks import check_most, check_positive
+from ..base import MOST_FACTOR, NetworkSettings
 from .blending import Blending
+
+MOST_KERNELS = 1_000_000
+"""Largest dictionary to draw."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,7 @@ class ContinuousSRSettings(NetworkSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "features", "start_sigma", "drift")
+        check_most(self, start_sigma=MOST_FACTOR, drift=MOST_FACTOR)
         for name in ("neck", "trunk", "embedding", "hidden", "offset_hidden"):
             if any(width <= 0 for width in getattr(self, name) or ()):
                 raise ValueError(f"{name} must be a list of positive widths, got {list(getattr(self, name))}")
@@ -112,6 +116,8 @@ class ContinuousSRSettings(NetworkSettings):
         size, limits = self.dictionary_size, self.dictionary_range
         if size is not None and size < 1:
             raise ValueError(f"dictionary_size must be positive, got {size}")
+        if size is not None:
+            check_most(self, dictionary_size=MOST_KERNELS)
         if size is not None and self.dictionary in ("released", "corners"):
             raise ValueError(f"dictionary_size needs dictionary mined or uniform, not {self.dictionary}")
         if (limits is not None) != (self.dictionary == "uniform"):

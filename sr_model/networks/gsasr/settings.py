@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from math import hypot
 from typing import Literal
 
-from ...checks import check_positive
+from ...checks import check_most, check_positive
 from ..base import NetworkSettings
 
 WIDEST = 1 / 1.2
 """Upper bound of a Gaussian's standard deviation, in LR pixels (released code: a sigmoid times the scale /
 1.2)."""
+
+MOST_WINDOW = 32
+"""Largest side of a window: its attention takes memory with the fourth power of it, in every layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,7 @@ class GSASRSettings(NetworkSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "channels", "heads", "window")
+        check_most(self, window=MOST_WINDOW)
         counts = (*self.injection, *self.interaction, *self.head_hidden)
         if len(self.injection) != 2 or len(self.interaction) != 2 or min(counts) < 1:
             raise ValueError(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sr_model import CheckpointError
-from sr_model.checkpoints.layout import Layout
+from sr_model.checkpoints.layout import Layout, own_names
 from sr_model.checkpoints.layouts import GSASR_DECODER, LAYOUTS
 from sr_model.checkpoints.recognition import KNOWN, read_public_weights
 
@@ -122,7 +122,7 @@ def test_tensors_that_the_layout_does_not_have_are_named(tmp_path: Path, caplog)
     "layout", [each for each in LAYOUTS if isinstance(each, Layout)], ids=lambda x: x.name
 )
 def test_every_layer_of_an_encoder_has_a_public_name_that_leads_back_to_it(layout: Layout):
-    own = layout._own_names(2)
+    own = own_names(layout.encoder.__name__.lower(), 2)
     assert len(own) > 8
     for name in own:
         assert layout.rename(layout.public_name(name).replace("*", "2")) == name

@@ -1,0 +1,67 @@
+"""Building networks of bounded size: settings from a file may describe more than its weights could fill."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
+
+
+class TooLarge(ValueError):
+    """A network has more parameters or buffers than it may have."""
+
+
+@contextmanager
+def bounded(numbers: int, parameters: int, buffer_bytes: int) -> Iterator[None]:
+    """Let this thread build modules only up to a size; building stops at the first layer beyond it.
+
+    The memory of that layer's weights was asked for then, but not yet used: they are drawn afterwards.
+
+    Args:
+        numbers: most numbers in all parameters together.
+        parameters: most parameters, such as weights and biases.
+        buffer_bytes: most bytes of all buffers together.
+
+    Raises:
+        TooLarge: inside, by the layer that is beyond a limit.
+
+    >>> with bounded(numbers=1000, parameters=10, buffer_bytes=0):
+    ...     nn.Sequential(*(nn.Linear(10, 10) for _ in range(10**9)))
+    Traceback (most recent call last):
+    sr_model.networks.bounded.TooLarge: it has more than 10 weights and biases
+    """
+    thread, counted, held, used = threading.get_ident(), 0, 0, 0
+
+    def on_parameter(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal counted, held
+        if parameter is None or threading.get_ident() != thread:
+            return
+        counted, held = counted + parameter.numel(), held + 1
+        if counted > numbers:
+            raise TooLarge(f"it has more than {numbers:,} parameters")
+        if held > parameters:
+            raise TooLarge(f"it has more than {parameters:,} weights and biases")
+
+    def on_buffer(module: nn.Module, name: str, buffer: Tensor | None) -> None:
+        nonlocal used
+        if buffer is None or threading.get_ident() != thread:
+            return
+        used += buffer.nbytes
+        if used > buffer_bytes:
+            raise TooLarge(f"its constants take more than {buffer_bytes / 1e6:,.0f} MB")
+
+    hooks = (
+        register_module_parameter_registration_hook(on_parameter),
+        register_module_buffer_registration_hook(on_buffer),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
