@@ -37,6 +37,9 @@ class Callback(ProgressCallback):
     def on_chunk(self, progress: Progress) -> None:
         """A chunk of crops has been fitted and written to the store."""
 
+    def on_undone(self, store: str) -> None:
+        """The run has ended before its first chunk, and the store that it would have replaced is back."""
+
     def on_end(self, store: Store) -> None:
         """The run has finished; not called if it was interrupted or raised an error."""
 

@@ -6,10 +6,11 @@ workers, the order in which tasks finish, and interruptions do not matter.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .retry import RunError, retry
 from .signals import stop_at_signals
 from .store.crop_results import FAILED
 from .store.mined_images import mined_before
+from .store.set_aside import Replacement, former_of, replacing
 from .store.store import Store
 from .store.versions import other_software
 from .workers.executors import check_executor, default_workers, open_executor
@@ -53,7 +55,9 @@ def mine(
         scheduler: where to fit, with `workers` and `tls`; see `executors.open_executor`. With "sync", this
             process keeps up to 128 MB of freed memory from then on (`freed_memory.py`).
         device: "cpu" or "cuda"; default "cuda" for scheduler "gpu", otherwise "cpu".
-        overwrite: delete the store first.
+        overwrite: replace the store. It stands aside, with the suffix .former, until the new one has its
+            first fitted crops, and is put back if the run ends before. One on S3, which renames nothing, is
+            deleted once the workers have started.
         retry_failed: fit failed crops again.
         strict: raise RunError as soon as a crop fails or an image cannot be mined, also if that happened in
             an earlier run and `retry_failed` is not given.
@@ -83,15 +87,20 @@ def mine(
     plan = plan_run(images, settings or Settings(), device, None if overwrite else store)
     ahead = look_ahead(store, plan, overwrite=overwrite, retry_failed=retry_failed, strict=strict)
 
-    def begin() -> Store:
-        opened = retry(lambda: open_store(store, plan, overwrite))
+    def begin(replacement: Replacement) -> Store:
+        if overwrite:
+            replacement.begin()
+        opened = retry(lambda: open_store(store, plan))
         if retry_failed:
             mark_failed_pending(opened)
         callback.on_plan(plan, opened)
         return opened
 
     if not ahead.chunks:
-        callback.on_end(opened := begin())
+        with replacing(store) as replacement:
+            opened = begin(replacement)
+            replacement.commit()
+        callback.on_end(opened)
         return opened
     fitter = fitter or FITTERS[device]
     prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
@@ -102,13 +111,14 @@ def mine(
     failures: list[str] = []
     with (
         stop_at_signals(callback.on_message, FINISHING) as stop,
+        undone(callback, store) as replacement,
         open_executor(
             scheduler, workers, prepare=prepare, need=needs, tls=tls, notify=callback.on_message
         ) as run,
     ):
         if stop.asked:
             raise stop.interruption()
-        opened = begin()  # only now, so that a run that cannot start leaves nothing
+        opened = begin(replacement)  # only now, so that a run that cannot start leaves nothing
         for note in ahead.notes:
             callback.on_message(note)
         task = Task(opened.address, os.path.abspath(images), fitter)
@@ -117,16 +127,31 @@ def mine(
         )
         for done, ends in run(fit_task, queue.next, stop):
             for progress in queue.record(done, ends):
+                if progress.done:
+                    replacement.commit()
                 callback.on_chunk(progress)
                 failures += progress.failures if strict else []
             stop.asked |= bool(failures)
         opened.complete_chunks()
-    if failures:
-        raise RunError(_stopped(failures))
-    if stop.asked:
-        raise stop.interruption()
+        if failures:
+            raise RunError(_stopped(failures))
+        if stop.asked:
+            raise stop.interruption()
+        replacement.commit()
     callback.on_end(opened)
     return opened
+
+
+@contextlib.contextmanager
+def undone(callback: Callback, store: str | Path) -> Iterator[Replacement]:
+    """Yield the Replacement of a store, and tell the callback if it is put back."""
+    replacement = None
+    try:
+        with replacing(store) as replacement:
+            yield replacement
+    finally:
+        if replacement is not None and replacement.was_put_back:
+            callback.on_undone(str(store))
 
 
 def _stopped(failures: Sequence[str]) -> str:
@@ -148,7 +173,7 @@ class Ahead:
     chunks: int = 0
     """Chunks of the pending and the added crops."""
     deletes: bool = False
-    """Whether it will delete the store first."""
+    """Whether it will replace a store."""
     notes: tuple[str, ...] = ()
     """Sentences if the run would go on with former numbers of its recipe, or other software than now has
     fitted the crops that are there."""
@@ -184,7 +209,7 @@ def look_ahead(
     pending = sum(found.part(chunk.part).length(chunk.number, chunk.first) for chunk in chunks)
     failed = 0 if retry_failed else int((found.status == FAILED).sum())
     mixed = len(chunks) + added > 0 and pending < len(found)
-    notes = [_former_numbers(found)] if chunks or added else []
+    notes = [_former_numbers(found), _set_aside(found)] if chunks or added else []
     if mixed:
         notes.append(other_software(found.path, found.writers, found.plan.names))
     return Ahead(
@@ -208,6 +233,16 @@ def _former_numbers(store: Store) -> str:
     )
 
 
+def _set_aside(store: Store) -> str:
+    """Return a sentence if a killed run has set aside another store, and has left nothing but this one."""
+    former = former_of(store.path)
+    if former is None or not store.unfinished().all():
+        return ""
+    return (
+        f"{former} is the store that a run with overwrite=True would have replaced by {store.path}: it stays."
+    )
+
+
 def plan_run(
     images: str | Path, settings: Settings, device: str = "cpu", store: str | Path | None = None
 ) -> Plan:
@@ -225,13 +260,11 @@ def plan_run(
     return plan
 
 
-def open_store(path: str | Path, plan: Plan, overwrite: bool = False) -> Store:
+def open_store(path: str | Path, plan: Plan) -> Store:
     """Open or create the store at `path`, and add the crops of `plan` that it lacks.
 
     Raises StoreError if the store was made with other settings or of other images.
     """
-    if overwrite:
-        Store.delete(path)
     settings = plan.settings
     side, iterations = settings.crop, settings.iterations
     gaussians = math.ceil(settings.density * side * side)  # no recipe uses more

@@ -92,7 +92,7 @@ if TYPE_CHECKING:
     help="Share of the crops whose held-out-pixel PSNR is measured.  [default: 1 up to 100 crops, then 0.25]",
 )
 @reading_options()
-@overwrite_option(" The store is deleted first.")
+@overwrite_option(" The store stays until the new one has its first crops.")
 @option("--retry-failed", is_flag=True, help="Fit failed crops again.")
 @option("--strict", is_flag=True, help="Stop at the first crop that fails or image that cannot be mined.")
 @option(

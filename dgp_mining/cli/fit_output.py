@@ -87,6 +87,11 @@ class ConsoleCallback(Callback):
         self.line.interject(in_options(text))
         self.log.on_message(text)
 
+    def on_undone(self, store: str) -> None:
+        """Say that the store is the former one."""
+        self.store = None
+        self.on_message(f"Nothing was fitted, and {store} is the store that it was.")
+
     def on_end(self, store: Store) -> None:
         """Print the result on stdout."""
         if self.line.done or self.line.failed:
@@ -148,7 +153,7 @@ def ahead_text(store: str, ahead: Ahead) -> str:
     """Say what the store of a dry run has already; "" if it is to be made."""
     crops = ahead.done + ahead.failed + ahead.pending
     if not crops:
-        return f"{store} would be deleted first." if ahead.deletes else ""
+        return f"{store} would be replaced." if ahead.deletes else ""
     failed = f", {ahead.failed:,} failed" if ahead.failed else ""
     text = f"{store} has {count(crops, 'crop')}: {ahead.done:,} done{failed}, {ahead.pending:,} to fit"
     text += f"; {ahead.added:,} would be added." if ahead.added else "."

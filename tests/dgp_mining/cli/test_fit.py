@@ -213,7 +213,7 @@ def test_a_dry_run_says_what_the_store_has_and_refuses_what_a_run_would_refuse(
         assert f"fitting {GENERATION}; here fitting 99): the crops to come may differ" in run(*dry).stdout
     assert said[-1].startswith("768 Gaussians; about ")
     assert "2 to fit; 2 would be added" in run(*dry, "--retry-failed").stdout
-    assert f"{path} would be deleted first." in run(*dry, "--overwrite").stdout
+    assert f"{path} would be replaced." in run(*dry, "--overwrite").stdout
     assert "20.png: the crop is refused" in one_sentence(run(*dry, "--strict"), 1)
     assert "does not match this run (seed is 0 there and 1 here)" in one_sentence(run(*dry, "--seed", 1), 1)
     assert "--overwrite leaves it" in one_sentence(run(*dry, "--overwrite", "--store", flat), 1)
