@@ -357,7 +357,8 @@ def overwrite_option(more: str = "") -> Callable[[Function], Function]:
 
 def seed_option(what: str) -> Callable[[Function], Function]:
     """--seed."""
-    return option("--seed", default=0, type=click.IntRange(0), metavar="N", help=f"Seed of {what}.")
+    kind = click.IntRange(0, 2**63 - 1)  # as large as files and NumPy have whole numbers
+    return option("--seed", default=0, type=kind, metavar="N", help=f"Seed of {what}.")
 
 
 def json_option() -> Callable[[Function], Function]:

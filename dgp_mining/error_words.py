@@ -21,6 +21,9 @@ PLAIN = {
 """Messages of click (as regular expressions) -> the same in plain words."""
 
 
+_ENDLESS = re.compile(r"[^\s/]{300,}")
+"""What is longer than a name of a file can be."""
+
 WHILE_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors that only writing has."""
 
@@ -33,10 +36,14 @@ def reworded(error: click.ClickException, text: str, ctx: click.Context) -> clic
 
 
 def plain(text: str) -> str:
-    """Return a message of click in plain words."""
+    """Return a message of click in plain words, and what it repeats only as far as one can read it.
+
+    >>> plain("'1" + 5000 * "0" + "' is not a valid integer.")
+    "'10000000000000000000000 ... is not a whole number."
+    """
     for pattern, words in PLAIN.items():
         text = re.sub(pattern, words, text)
-    return text
+    return _ENDLESS.sub(lambda word: f"{word[0][:24]} ...", text)
 
 
 def sentence(error: BaseException) -> str:

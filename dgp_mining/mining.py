@@ -26,7 +26,7 @@ from .store.set_aside import Replacement, former_of, replacing
 from .store.store import Store
 from .store.versions import other_software
 from .workers.executors import check_executor, default_workers, open_executor
-from .workers.memory import TaskMemory
+from .workers.memory import TaskMemory, check_memory
 from .workers.messages import PlannedChunk, Task
 from .workers.scheduling import TaskQueue
 from .workers.worker import FITTERS, fit_task, prepare_worker
@@ -82,6 +82,7 @@ def mine(
     (2, [1, 1])
     """
     check_executor(scheduler, workers, device, tls)
+    check_memory(settings or Settings(), scheduler, workers)
     callback = callback or Callback()
     device = device or ("cuda" if scheduler == "gpu" else "cpu")
     plan = plan_run(images, settings or Settings(), device, None if overwrite else store)

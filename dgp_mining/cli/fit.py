@@ -137,6 +137,7 @@ def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
     """
     from ..planning.settings import Settings
     from ..workers.executors import check_executor
+    from ..workers.memory import check_memory
 
     names = {field.name for field in fields(Settings)}
     how = {name: value for name, value in options.items() if name not in names}
@@ -147,7 +148,9 @@ def _split(options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
     try:
         check_executor(scheduler, how["workers"], how["device"], how["tls"])
         how["device"] = how["device"] or ("cuda" if scheduler == "gpu" else "cpu")
-        return Settings(**{name: options[name] for name in names}), how
+        settings = Settings(**{name: options[name] for name in names})
+        check_memory(settings, scheduler, how["workers"])
+        return settings, how
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 

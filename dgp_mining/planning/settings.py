@@ -20,7 +20,9 @@ from ..fitting.recipes import (
     longest,
     make_recipe,
 )
+from ..images.paths import printable_name
 from ..images.reading import Reading
+from ..schema import LARGEST, as_kind, check_depth, shortened
 
 HELD_OUT_SHARE = 0.25
 """Default share of the crops whose held-out-pixel PSNR is measured: each measurement costs a quarter of a
@@ -28,6 +30,16 @@ fit, and the mean of a quarter of many crops is known well enough."""
 
 ALL_HELD_OUT = 100
 """Number of crops up to which all are measured by default."""
+
+
+BACKENDS = ("cpu", "torch", "cuda")
+"""Names of the backends of fits."""
+
+MOST = {"crop": 16_384, "max_crops": 10**9, "iterations": 10**7, "seed": LARGEST - 1}
+"""Largest values of settings: a crop of more pixels takes tens of gigabytes, more iterations weeks."""
+
+MOST_SNAPSHOTS = 1000
+"""Most iterations at which statistics are stored."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,12 @@ class Settings:
         for name, value in least.items():
             if getattr(self, name) is not None and getattr(self, name) < value:
                 raise ValueError(f"{name}= must be at least {value}, got {getattr(self, name)}.")
+            if getattr(self, name) is not None and getattr(self, name) > MOST[name]:
+                raise ValueError(f"{name}= must be at most {MOST[name]:,}, got {getattr(self, name)}.")
+        if len(self.snapshots or ()) > MOST_SNAPSHOTS:
+            raise ValueError(
+                f"snapshots= has {len(self.snapshots or ())} iterations, more than {MOST_SNAPSHOTS}."
+            )
         if self.recipe not in RECIPES:
             raise ValueError(f"recipe= must be one of {', '.join(RECIPES)}, got {self.recipe!r}.")
         if self.target_psnr is not None and not 0 < self.target_psnr < math.inf:
@@ -157,13 +175,13 @@ class StoreSettings(Settings):
 
         Raises SettingsKeysError if keys are missing or unknown, ValueError or TypeError for an invalid value.
         """
+        check_depth(settings, "its settings")
+        if not isinstance(settings, dict):
+            raise ValueError("its settings must be a table")
         _check_keys(settings, _ALL, optional=_ADDED_LATER)
+        _check_values(settings)
         values = dict(settings)
         recipe = FastRecipe if "start_sigma" in values["fit"] else GaussianImageRecipe
-        _check_keys(
-            values["fit"], [f.name for f in fields(recipe) if f.name != "iterations"], optional=tuple(_ADAM)
-        )
-        _check_keys(values["statistics"], [f.name for f in fields(StatisticsSettings)])
         adam = _ADAM if recipe is FastRecipe else {}
         values["fit"] = recipe(iterations=values["iterations"], **adam | _as_tuples(values["fit"]))
         values["statistics"] = StatisticsSettings(**_as_tuples(values["statistics"]))
@@ -249,12 +267,30 @@ def _spelt(value: Any) -> str:
     return "not given" if value is None else str(value).removesuffix(".0")
 
 
+def _check_values(settings: dict[str, Any]) -> None:
+    """Raise ValueError, naming the setting, if a value has another type or is out of its range."""
+    given = {one.name for one in fields(Settings)}
+    as_kind({name: value for name, value in settings.items() if name in given}, Settings, "its settings")
+    for name in ("fit", "statistics"):
+        as_kind(settings[name], dict[str, Any], f"its settings.{name}")
+    recipe = FastRecipe if "start_sigma" in settings["fit"] else GaussianImageRecipe
+    _check_keys(
+        settings["fit"], [one.name for one in fields(recipe) if one.name != "iterations"], tuple(_ADAM)
+    )
+    as_kind(settings["fit"], recipe, "its settings.fit")
+    _check_keys(settings["statistics"], [one.name for one in fields(StatisticsSettings)])
+    as_kind(settings["statistics"], StatisticsSettings, "its settings.statistics")
+    as_kind(settings["iterations"], int, "its settings.iterations")
+    if settings["backend"] not in BACKENDS:
+        raise ValueError(f"its settings.backend must be one of {', '.join(BACKENDS)}")
+
+
 def _check_keys(found: Mapping[str, Any], expected: Any, optional: tuple[str, ...] = ()) -> None:
     missing = [key for key in expected if key not in found and key not in optional]
-    unknown = [key for key in found if key not in expected]
+    unknown = [printable_name(shortened(str(key), 60)) for key in found if key not in expected]
     if missing or unknown:
         sentences = [f"lacks {', '.join(missing)}"] * bool(missing)
-        sentences += [f"has the unknown {', '.join(unknown)}"] * bool(unknown)
+        sentences += [f"has the unknown {', '.join(unknown[:5])}"] * bool(unknown)
         raise SettingsKeysError(" and ".join(sentences))
 
 

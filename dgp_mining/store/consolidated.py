@@ -29,7 +29,8 @@ def outdated(place: Location) -> list[Location]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZarrUserWarning)  # about files that are not of Zarr
-        return _walk(place)[0]
+        with reading(str(place)):  # groups may lie in each other a thousand deep
+            return _walk(place)[0]
 
 
 def renew(places: list[Location]) -> None:
@@ -70,7 +71,7 @@ def _copied(place: Location) -> dict[str, str] | None:
         read_attributes(place)
     try:
         metadata: Any = zarr.open_group(place.open(), mode="r", zarr_format=3).metadata
-    except (KeyError, TypeError, ValueError):
+    except Exception:  # Zarr believes the copy, and raises whatever what it does with it raises
         return {}
     if metadata.consolidated_metadata is None:
         return None

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -34,8 +34,10 @@ from zarr.errors import ContainsArrayError
 from ..fitting import statistics
 from ..fitting.content import CONTENT
 from ..images.reader import MAX_CHANNELS
+from .bounded import FREE, RATIO, ChunkSize
 from .columns import RESULT, ArrayName
 from .crop_results import PENDING
+from .description import Extent
 from .integrity import damaged, reading
 from .location import Location
 
@@ -47,6 +49,12 @@ marks unused sample slots."""
 
 PLAN_CHUNK = 65_536
 """Rows per chunk of the arrays that are written with the plan."""
+
+MOST_TEXT = 1000
+"""Bytes that a text has at most on average over a chunk: paths, and reasons in one sentence."""
+
+_NARROW = 64
+"""Bytes of the longest row whose arrays are read for all crops at once, also for pending ones."""
 
 _CROP, _LOOK, _WEIGHT = "crop", "snapshot", "weight"
 
@@ -95,24 +103,16 @@ class ArrayLayout:
     """Value of chunks that were never written. For most arrays, no fit gives it."""
     attributes: dict[str, Any] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class Extent:
-    """The numbers that determine the layout of a part."""
-
-    crops: int
-    images: int
-    chunk: int
-    """Crops per chunk."""
-    gaussians: int
-    """Capacity of a crop's field in Gaussians; 0 if fields are not kept."""
-    snapshots: int = 0
-    """Number of iterations at which statistics are stored as well."""
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row; of texts, what they may have on average."""
+        item = MOST_TEXT if self.dtype == "string" else np.dtype(self.dtype).itemsize
+        return math.prod(self.shape[1:]) * item
 
     @property
-    def numbers(self) -> dict[str, int]:
-        """The numbers by name, for the attributes and the name of a part; `snapshots` only if not 0."""
-        return {name: n for name, n in vars(self).items() if n or name != "snapshots"}
+    def chunk_size(self) -> ChunkSize:
+        """What a chunk unpacks to."""
+        return ChunkSize(self.chunk * self.row_bytes, exact=self.dtype != "string")
 
 
 def plan_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
@@ -217,7 +217,8 @@ def make_array(
 def open_array(place: Location, name: ArrayName, layout: ArrayLayout) -> zarr.Array[Any]:
     """Open an array and check its layout. Raises DamagedError if it differs."""
     with reading(f"{place}/{name}"):
-        array = zarr.open_array(place.open(), path=name, mode="r+", zarr_format=3)
+        opened = place.open(layout.chunk_size)
+        array = zarr.open_array(opened, path=name, mode="r+", zarr_format=3)
         metadata: Any = array.metadata
         codecs = [codec["name"] for codec in metadata.to_dict()["codecs"]]
         differs = [
@@ -243,6 +244,16 @@ def has_axes(array: zarr.Array[Any], name: ArrayName) -> bool:
     """Whether an array names its axes, as arrays made by version 0.1.0 do not."""
     metadata: Any = array.metadata
     return metadata.dimension_names == _AXES[name]
+
+
+def check_claim(layout: ArrayLayout, rows: int, nbytes: Callable[[], int]) -> None:
+    """Raise ValueError if reading so many rows takes far more memory than an array's files have bytes.
+
+    `nbytes` returns the latter. Narrow arrays have as many rows as there are crops, which are bounded.
+    """
+    claimed = rows * layout.row_bytes
+    if layout.row_bytes > _NARROW and claimed > FREE and claimed > FREE + RATIO * (found := nbytes()):
+        raise ValueError(f"it claims {claimed:,} bytes, and its files have {found:,}")
 
 
 def _comparable(value: Any) -> Any:

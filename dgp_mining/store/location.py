@@ -24,6 +24,7 @@ from zarr.abc.store import Store as ZarrStore
 from zarr.storage import FsspecStore, LocalStore
 
 from ..retry import TEMPORARY
+from .bounded import MOST_METADATA, Bounded, ChunkSize, check_file, check_length
 from .integrity import StoreError
 
 LEFTOVER_SECONDS = 60
@@ -62,13 +63,13 @@ class Location:
         """The same location, independent of the working directory."""
         return self if self.remote else Location(os.path.abspath(self.text))
 
-    def open(self) -> ZarrStore:
-        """Return the Zarr store of this location."""
+    def open(self, chunk: ChunkSize | None = None) -> ZarrStore:
+        """Return the Zarr store of this location, with bounds on what is read; `chunk` is of an array."""
         if not self.remote:
-            return LocalStore(self.text)
+            return Bounded(LocalStore(self.text), chunk)
         self._filesystem()  # raises StoreError if s3fs is missing
         be_quiet_at_exit()
-        return FsspecStore.from_url(self.text, storage_options=_REMOTE)
+        return Bounded(FsspecStore.from_url(self.text, storage_options=_REMOTE), chunk)
 
     def modified(self) -> dict[str, float]:
         """Return the modification time, s since 1970, of each direct entry by name (folders on S3: 0).
@@ -117,11 +118,26 @@ class Location:
             with contextlib.suppress(OSError):
                 os.rmdir(Path(self.text, name))
 
-    def read(self, name: str) -> bytes:
-        """Return the content of a file. Raises FileNotFoundError if there is none."""
+    def read(self, name: str, most: int = MOST_METADATA) -> bytes:
+        """Return the content of a file.
+
+        Raises FileNotFoundError if there is none, ValueError if it has more than `most` bytes.
+        """
         if self.remote:
-            return bytes(self._filesystem().cat_file(f"{self.text.rstrip('/')}/{name}"))
+            content = bytes(self._filesystem().cat_file(f"{self.text.rstrip('/')}/{name}"))
+            check_length(len(content), most)
+            return content
+        check_file(Path(self.text, name), most)
         return Path(self.text, name).read_bytes()
+
+    def nbytes(self) -> int:
+        """Return the sizes of all files below together; 0 if there is nothing."""
+        if self.remote:
+            found = self._filesystem().find(self.text, detail=True)
+            return sum(int(entry["size"]) for entry in found.values())
+        if not os.path.isdir(self.text):
+            return 0
+        return sum(entry.stat(follow_symlinks=False).st_size for entry in _files(self.text))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, and the folders above it; readers see all of it or nothing."""
@@ -195,10 +211,12 @@ def _seconds(entry: dict[str, Any]) -> float:
 
 
 def _files(folder: str) -> Iterator[os.DirEntry[str]]:
-    # Another run may have removed a folder meanwhile, as that of a chunk's pieces.
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(entry.path)
-            else:
-                yield entry
+    waiting = [folder]  # and no recursion: folders may lie in each other a thousand deep
+    while waiting:
+        # Another run may have removed a folder meanwhile, as that of a chunk's pieces.
+        with contextlib.suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    yield entry

@@ -24,8 +24,9 @@ from .attributes import read_attributes, write_attributes
 from .chunk_file import encoded, key_of
 from .columns import ArrayName
 from .crop_results import PENDING
+from .description import Extent, check_size, checked_part
 from .integrity import DamagedError, StoreError, damaged, own, reading, unseal, writing
-from .layout import Extent, crop_arrays, has_axes, make_array, open_array, plan_arrays
+from .layout import check_claim, crop_arrays, has_axes, make_array, open_array, plan_arrays
 from .location import Location
 from .pieces import Pieces, Rows
 
@@ -35,6 +36,9 @@ PART = ("folder", "crops", "images", "chunk", "gaussians", "snapshots")
 _WRITE_ALL = {"array.write_empty_chunks": True}  # otherwise a chunk of zeros would leave no file
 PIECES = f"{ArrayName.STATUS}/pieces"
 """Where pieces are: below an array, where no reader of Zarr looks for groups and arrays."""
+
+MOST_PIXELS = 1 << 31
+"""Pixels of the longest side of an image."""
 
 PART_NAME = re.compile(r"[0-9a-f]{16}")
 _CHUNK_FILE = re.compile(r"[0-9]{1,15}")
@@ -65,15 +69,11 @@ class Part:
         self.place, self.name, self.settings = store / "parts" / name, name, settings
         with reading(str(self.place)):
             about = about or unseal(read_attributes(self.place), PART, str(self.place))
-            self.folder: str | None = about["folder"]
+            description = checked_part(about, settings)
+            self.folder = description.folder
             """The folder of images as the user named it; None if there were several."""
-            self.extent = Extent(
-                crops=int(about["crops"]),
-                images=int(about["images"]),
-                chunk=int(about["chunk"]),
-                gaussians=int(about["gaussians"]),
-                snapshots=int(about.get("snapshots", 0)),
-            )
+            self.extent = description.extent
+            check_size(self.extent.crops, self.extent.images, lambda: self.plan_bytes)
             self._layouts = plan_arrays(self.extent) | crop_arrays(self.extent)
         self._arrays: dict[ArrayName, zarr.Array[Any]] = {}
         self._pieces = Pieces(self.place / PIECES, crop_arrays(self.extent))
@@ -136,10 +136,18 @@ class Part:
         for name in (plan.names[image] for image in np.unique(plan.image)):
             if reason := unsafe_name(name):
                 raise StoreError(f"{self.place} names an image {name!r}, which {reason}: do not use it.")
-        ends = plan.position + self.settings.crop
-        if (plan.position < 0).any() or (ends > plan.sizes[plan.image]).any():
+        room = plan.sizes[plan.image] - self.settings.crop
+        if (plan.sizes < 0).any() or (plan.sizes > MOST_PIXELS).any():
+            raise StoreError(f"{self.place} has images of impossible sizes: do not use it.")
+        if (plan.position < 0).any() or (plan.position > room).any():
             raise StoreError(f"{self.place} has crops that lie outside of their images: do not use it.")
         return plan
+
+    @functools.cached_property
+    def plan_bytes(self) -> tuple[int, int]:
+        """The bytes of the files that have the plan's crops, and of those that have its images."""
+        arrays = (ArrayName.CROP_IMAGE, ArrayName.CROP_POSITION)
+        return sum((self.place / name / "c").nbytes() for name in arrays), (self.place / "images").nbytes()
 
     # --- chunks -------------------------------------------------------------------------------------------
 
@@ -322,6 +330,8 @@ class Part:
     def _read(self, name: ArrayName, rows: Any) -> np.ndarray:
         array = self._array(name)
         with reading(f"{self.place}/{name}"):
+            many = len(range(array.shape[0])[rows]) if isinstance(rows, slice) else np.size(rows)
+            check_claim(self._layouts[name], many, (self.place / name).nbytes)
             return np.asarray(array.oindex[rows])
 
     def _in_read_pieces(self, name: ArrayName, rows: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -350,7 +360,8 @@ class Part:
         found = []
         for name, layout in self._layouts.items():
             try:
-                attributes = open_array(self.place, name, layout).attrs.asdict()
+                with reading(f"{self.place}/{name}"):  # the attributes may be of any type
+                    attributes = open_array(self.place, name, layout).attrs.asdict()
             except DamagedError:
                 found.append(name)
             else:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from ..array_file import Form, read_npz
 from .columns import ArrayName
-from .integrity import damaged, reading
-from .layout import ArrayLayout
+from .integrity import reading
+from .layout import ArrayLayout, check_claim
 from .location import Location
 
 Rows = Mapping[ArrayName, np.ndarray]
@@ -58,24 +59,31 @@ class Pieces:
         Raises DamagedError.
         """
         what = f"{self.place}/{chunk}/{first}"
+        wanted = list(names or self.layouts)
+        forms: dict[str, Form] = {name: _form(self.layouts[name], length) for name in wanted}
         with reading(what):
             try:
-                content = self.place.read(f"{chunk}/{first}")
+                most = sum(2 * _form(layout, length).most + 1000 for layout in self.layouts.values())
+                content = self.place.read(f"{chunk}/{first}", most)
             except FileNotFoundError:
                 return None
-            with np.load(io.BytesIO(content), allow_pickle=False) as piece:  # which compares checksums
-                found = {name: piece[name] for name in names or self.layouts}
-        for name, values in found.items():
-            layout = self.layouts[name]
-            if values.shape != (length, *layout.shape[1:]) or values.dtype.kind != _dtype(layout).kind:
-                raise damaged(what, f"wrong shape or type of {name}")
-        return found
+            for name in wanted:
+                check_claim(self.layouts[name], length, lambda: len(content))
+            found = read_npz(content, forms)  # which compares checksums
+        return {name: found[name] for name in wanted}
 
     def remove(self, chunk: int, firsts: Iterable[int]) -> None:
         """Remove pieces, if they exist."""
         for first in firsts:
             self.place.remove(f"{chunk}/{first}")
         self.place.remove_folder(str(chunk))
+
+
+def _form(layout: ArrayLayout, length: int) -> Form:
+    most = length * layout.row_bytes
+    if layout.dtype == "string":  # of which each takes four bytes a character, and all as many as the longest
+        most *= 4
+    return Form(_dtype(layout).kind, (length, *layout.shape[1:]), most)
 
 
 def _typed(values: Any, layout: ArrayLayout) -> np.ndarray:

@@ -13,7 +13,8 @@ import zarr
 from ..planning.settings import StoreSettings
 from .attributes import read_attributes, write_attributes
 from .columns import ArrayName
-from .integrity import DamagedError, reading, unseal, writing
+from .description import checked_root
+from .integrity import DamagedError, own, reading, unseal, writing
 from .layout import FORMAT
 from .location import Location
 from .part import PART, PART_NAME, Part
@@ -30,9 +31,10 @@ def repair_attributes(store: Location) -> list[str]:
     if not about or about.get("format") != FORMAT:
         return []
     try:
-        settings = StoreSettings.from_json(about["settings"])
-        names = list(about["parts"])
-    except (KeyError, TypeError, ValueError):
+        with reading(str(store)):
+            names = checked_root(own(about, ROOT)).parts
+            settings = StoreSettings.from_json(about["settings"])
+    except DamagedError:
         return []
     found: list[str] = []
     parts: list[Part] = []
@@ -48,7 +50,7 @@ def repair_attributes(store: Location) -> list[str]:
     try:
         unseal(about, ROOT, f"{store}/zarr.json")
     except DamagedError as error:
-        if _proves(store, parts, settings) and isinstance(about.get("versions"), dict):
+        if _proves(store, parts, settings):
             with writing(str(store)):
                 write_attributes(store, {name: about[name] for name in ROOT})
             found.append(error.reason)
@@ -62,14 +64,15 @@ def _proved(store: Location, name: str, settings: StoreSettings) -> Part | None:
     place = store / "parts" / name
     try:
         folder = (_readable(place) or {}).get("folder")
-        about = {
-            "folder": folder if isinstance(folder, str) else None,
-            "crops": _array(place, ArrayName.CROP_IMAGE).shape[0],
-            "images": _array(place, ArrayName.IMAGE_NAME).shape[0],
-            "chunk": _array(place, ArrayName.STATUS).chunks[0],
-            "gaussians": _array(place, ArrayName.MEANS).shape[1] if settings.keep_fields else 0,
-            "snapshots": len(settings.snapshots or ()),
-        }
+        with reading(str(place)):  # the metadata of arrays may be another's, with fewer axes
+            about = {
+                "folder": folder if isinstance(folder, str) else None,
+                "crops": _array(place, ArrayName.CROP_IMAGE).shape[0],
+                "images": _array(place, ArrayName.IMAGE_NAME).shape[0],
+                "chunk": _array(place, ArrayName.STATUS).chunks[0],
+                "gaussians": _array(place, ArrayName.MEANS).shape[1] if settings.keep_fields else 0,
+                "snapshots": len(settings.snapshots or ()),
+            }
         part = Part(store, name, settings, about)
         _ = part.plan  # raises DamagedError if its digest is not the name
     except DamagedError:

@@ -18,7 +18,10 @@ from .location import Location
 ROOT = ("format", "settings", "versions", "parts")
 """The attributes of the root group. Other programs may add others, which are kept."""
 
-_ANY_FORMAT = re.compile(r"dgp-store/\d+")
+MOST_PARTS = 10_000
+"""Parts of a store, each of which a `fit` with further images has added."""
+
+_ANY_FORMAT = re.compile(r"dgp-store/[0-9]{1,9}")
 _LEFT_BY_THE_KILLED = re.compile(r"parts|versions|zarr\..*\.partial")
 
 
@@ -41,9 +44,13 @@ def read_root(place: Location) -> dict[str, Any] | None:
         return None if is_vacant(files) else {}
     with reading(f"{place}/zarr.json"):
         try:
-            return read_attributes(place)
+            found = read_attributes(place)
         except zarr.errors.ContainsArrayError:
             return {}
+        parts = found.get("parts")
+        if isinstance(parts, list) and len(parts) > MOST_PARTS:
+            raise ValueError(f"it has {len(parts):,} parts, more than the {MOST_PARTS:,} that are read")
+        return found
 
 
 def write_root(place: Location, about: dict[str, Any]) -> None:

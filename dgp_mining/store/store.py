@@ -11,7 +11,7 @@ error.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from ..planning.plan_sets import describe_images, missing_crops, sorted_crops, u
 from ..planning.settings import SettingsKeysError, StoreSettings, differences
 from .columns import ArrayName, CropColumns, StatisticsColumns
 from .crop_results import DONE, FAILED, PENDING, CropResult, columns
+from .description import check_size, checked_root
 from .integrity import DamagedError, StoreError, damaged, reading, unseal, writing
 from .layout import FORMAT, LOST
 from .location import Location
@@ -61,6 +62,8 @@ class Store:
         self.settings = settings
         self._attributes = attributes
         self._parts: dict[str, Part] = {}
+        self._checked = False
+        """Whether the parts are known not to claim too much together."""
 
     @staticmethod
     def open(path: str | Path) -> Store:
@@ -78,9 +81,10 @@ class Store:
                 f"{place} was made by another version of dgp-mine ('{found}', this one makes "
                 f"'{FORMAT}'): use that version, start over with overwrite=True, or name another store=."
             )
-        content = unseal(attributes, ROOT, f"{place}/zarr.json")
         try:
-            with reading(str(place)):
+            with reading(f"{place}/zarr.json"):
+                content = unseal(attributes, ROOT, f"{place}/zarr.json")
+                checked_root(content)
                 return Store(place, StoreSettings.from_json(content["settings"]), content)
         except DamagedError as error:
             if not isinstance(error.__cause__, SettingsKeysError):
@@ -166,7 +170,15 @@ class Store:
     @property
     def parts(self) -> list[Part]:
         """The parts, in the order in which they were added."""
-        return [self.part(name) for name in self._attributes["parts"]]
+        parts = [self.part(name) for name in self._attributes["parts"]]
+        if len(parts) > 1 and not self._checked:
+            crops, images = (
+                sum(getattr(part.extent, name) for part in parts) for name in ("crops", "images")
+            )
+            with reading(self.path):
+                check_size(crops, images, lambda: _added(part.plan_bytes for part in parts))
+            self._checked = True
+        return parts
 
     def part(self, name: str) -> Part:
         """Return the part of this name. Raises StoreError if the store has no such part."""
@@ -371,3 +383,8 @@ class Store:
         if not blocks:
             return self.parts[0].read(name, slice(0, 0))
         return np.concatenate(blocks)[np.argsort(np.concatenate(places))]
+
+
+def _added(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    first, second = zip(*pairs, strict=True)
+    return sum(first), sum(second)

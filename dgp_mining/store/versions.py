@@ -20,6 +20,7 @@ from zarr.errors import ContainsGroupError
 
 from ..fitting.generation import GENERATION
 from ..images.decoders import decoder_versions, decoders_of
+from ..schema import as_kind
 from .integrity import DamagedError, reading, seal, unseal, writing
 from .location import Location
 
@@ -34,7 +35,7 @@ _ALWAYS = ("dgp-mining", "fitting", "numpy", "scipy", "torch")
 class Writer:
     """A set of versions that wrote to a store."""
 
-    versions: Mapping[str, str]
+    versions: dict[str, str]
     """Versions by name: packages, libraries that they bring, and "fitting", the number of our fitting code.
     What is missing is unknown, or was not installed."""
     since: str = ""
@@ -157,7 +158,7 @@ def _read(store: Location, name: str) -> Writer | None:
         with reading(place):
             group = zarr.open_group(store.open(), path=f"{LIST}/{name}", mode="r", zarr_format=3)
             about = unseal(group.attrs.asdict(), ("versions", "since"), place)
-            return Writer(dict(about["versions"]), str(about["since"]))
+            return as_kind(about, Writer, "its attributes")
     except DamagedError:
         return None
 

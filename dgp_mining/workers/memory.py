@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 
+from ..machine import available_memory
 from ..planning.plan import Plan
+from ..planning.settings import Settings
 from .messages import Task
 
 IMPORTS = 200_000_000
@@ -31,9 +33,8 @@ class TaskMemory:
 
     def __init__(self, plan: Plan) -> None:
         settings = plan.settings
-        pixels = settings.crop**2
-        gaussians = math.ceil(settings.density * pixels)
-        self.fit = FIT + FIT_PIXEL * pixels + FIT_GAUSSIAN * gaussians
+        gaussians = math.ceil(settings.density * settings.crop**2)
+        self.fit = FIT + _fit_bytes(settings)
         self.kept = FIELD_GAUSSIAN * gaussians if settings.keep_fields else 0
         decoded = IMAGE_PIXEL * plan.sizes.prod(axis=1) + plan.nbytes
         self.decoded = dict(zip(plan.names, decoded.tolist(), strict=True))
@@ -48,3 +49,31 @@ class TaskMemory:
         images = {name for chunk in task.chunks for name, _, _ in chunk.crops}
         kept = self.kept * max((len(chunk.crops) for chunk in task.chunks), default=0)
         return self.fit + kept + max((self.decoded.get(name, 0) for name in images), default=0)
+
+
+def check_memory(settings: Settings, scheduler: str, workers: int | None = None) -> None:
+    """Raise ValueError if this machine has no memory for a fit, or for so many local workers.
+
+    What other machines and GPUs have is not known here: there, a task that is too large ends with a sentence.
+
+    >>> check_memory(Settings(), "local", workers=10**9)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: workers=1000000000 do not fit into memory: there is room for ... here.
+    """
+    if scheduler not in ("local", "sync"):
+        return
+    free = available_memory()
+    if (need := _fit_bytes(settings)) > free:
+        raise ValueError(
+            f"A fit with crop={settings.crop} and density={settings.density:g} takes {need / 1e9:.1f} GB of "
+            f"memory, and {free / 1e9:.1f} GB are free: take smaller crops."
+        )
+    most = max(1, free // IMPORTS)
+    if workers and workers > most:
+        raise ValueError(f"workers={workers} do not fit into memory: there is room for {most} here.")
+
+
+def _fit_bytes(settings: Settings) -> int:
+    """Return the bytes that a fit takes beyond FIT."""
+    pixels = settings.crop**2
+    return FIT_PIXEL * pixels + FIT_GAUSSIAN * math.ceil(settings.density * pixels)

@@ -11,7 +11,8 @@ import zarr
 
 from dgp_mining.store.chunk_file import encoded, key_of
 from dgp_mining.store.columns import ArrayName
-from dgp_mining.store.layout import Extent, crop_arrays, make_array
+from dgp_mining.store.description import Extent
+from dgp_mining.store.layout import crop_arrays, make_array
 from dgp_mining.store.location import Location
 
 EXTENT = Extent(crops=7, images=1, chunk=4, gaussians=5, snapshots=2)
