@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from splat2d.atomic_write import refuse_irregular
 from splat2d.version import __version__
 
 from .error_words import plain, reworded, system_errors_in_words
@@ -334,9 +335,17 @@ class NewFile(click.Path):
         super().__init__(dir_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        named = f"{option_name(param)} {value}" if param else str(value)
         if not (folder := Path(value).parent).is_dir():
-            named = f"{option_name(param)} {value}" if param else str(value)
             raise click.ClickException(f"{named} cannot be written: there is no folder {folder}.")
+        try:
+            refuse_irregular(value)
+        except IsADirectoryError:
+            pass  # of which click has its own words
+        except OSError as error:
+            raise click.ClickException(
+                f"{named} cannot be written ({error.strerror}): name a file."
+            ) from error
         return super().convert(value, param, ctx)
 
 

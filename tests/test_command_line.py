@@ -376,3 +376,22 @@ def test_every_argument_that_a_message_names_is_an_option(package: str) -> None:
         if match.group(1) not in known
     ]
     assert not unnamed
+
+
+OUTPUTS = [
+    ("dgp-mine", "report", "--out"),
+    ("dgp-mine", "dictionary", "build", "--out"),
+    ("dgp-mine", "dictionary", "show", "x.npz", "--plot"),
+    ("dgp-mine", "dictionary", "import", "--released", "--out"),
+    ("dgp-mine", "dictionary", "export", "x.npz", "--out"),
+    ("dgp-mine", "export-field", "--index", "0", "--out"),
+]
+
+
+@pytest.mark.parametrize("arguments", OUTPUTS, ids=" ".join)
+def test_a_device_is_no_output_and_stays(arguments: tuple[str, ...]) -> None:
+    """It would be replaced by a file: before any work there is a sentence."""
+    result = run(arguments, "/dev/null")
+    said = f"Error: {arguments[-1]} /dev/null cannot be written (it is a device, not a file): name a file.\n"
+    assert (result.exit_code, result.stderr) == (FAILED, said)
+    assert Path("/dev/null").is_char_device()

@@ -31,7 +31,7 @@ def atomic_write(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     caches do without.
 
     Raises OSError, which names `path`, if the file cannot be written, and before anything is written if
-    `path` is something else than a file (`check_replaceable`).
+    `path` is something else than a file (`refuse_irregular`).
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "numbers.txt"
@@ -41,7 +41,7 @@ def atomic_write(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     '1 2 3'
     """
     path = Path(path)
-    check_replaceable(path)
+    refuse_irregular(path)
     partial = path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(8)}{SUFFIX}")
     try:
         with _naming(path, partial):
@@ -51,7 +51,7 @@ def atomic_write(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
             if durable:
                 with partial.open("rb+") as written:
                     os.fsync(written.fileno())
-            check_replaceable(path)
+            refuse_irregular(path)
             os.replace(partial, path)
             if durable:
                 _sync_folder(path.parent)
@@ -60,12 +60,12 @@ def atomic_write(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def check_replaceable(path: str | Path) -> None:
+def refuse_irregular(path: str | Path) -> None:
     """Raise OSError if `path` is what a file must not replace: a folder, a device, a pipe, a socket.
 
     So is a link to one of them. The error's `strerror` says what it is.
 
-    >>> check_replaceable("/")
+    >>> refuse_irregular("/")
     Traceback (most recent call last):
     ...
     IsADirectoryError: [Errno 21] it is a folder, not a file: '/'

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
+import stat
 import time
 from pathlib import Path
+from typing import TextIO
 
 from ..callbacks import Callback
 from ..command_line import in_options
@@ -15,6 +19,10 @@ from ..store.store import Store
 from ..store.versions import deciding_versions
 from ..terminal import count
 from ..workers.messages import Progress
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC"):  # O_NONBLOCK: of a pipe that nobody reads
+    _APPEND |= getattr(os, _name, 0)
 
 
 class RunLog(Callback):
@@ -30,20 +38,33 @@ class RunLog(Callback):
         if not self.started:
             return
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
-        with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8", errors="replace") as file:
+        with contextlib.suppress(OSError), self._open() as file:
             file.write("".join(f"{stamp} {line}\n" for line in in_options(text).splitlines()))
 
     def check(self) -> None:
         """Raise RunError if the log cannot be written. Leaves no file behind that was not there."""
-        there = self.path.exists()
+        there = os.path.lexists(self.path)
         try:
-            self.path.open("a").close()
+            self._open().close()
         except OSError as error:
+            reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
             raise RunError(
-                f"The log {self.path} cannot be written ({error.strerror}): name another with log=."
+                f"The log {self.path} cannot be written ({reason}): name another with log=."
             ) from error
         if not there:
             self.path.unlink()
+
+    def _open(self) -> TextIO:
+        """Open the log to append to it. Raises OSError for a link, which may lead to anything, or a pipe."""
+        descriptor = os.open(self.path, _APPEND, 0o666)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):  # as /dev/null
+                raise OSError(errno.EINVAL, "it is no file", str(self.path))
+            return open(descriptor, "a", encoding="utf-8", errors="replace")
+        except OSError:
+            os.close(descriptor)
+            raise
 
     def on_plan(self, plan: Plan, store: Store) -> None:
         """Log the plan, the settings and the versions. Raises RunError if the log cannot be written."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -32,11 +31,12 @@ from .pair_samples import PairSet
 from .published import take_upsampler
 from .record import SETTINGS, Given, settings_text, write_settings
 from .resumed import is_gone, recorded_digest, start_of_resumed
+from .run_folder import run_folder
 from .sample_workers import sample_workers
 from .samples import Batch, ImageSet
 from .schedule import Budget
 from .start import Start, start_from_checkpoint, start_from_prior
-from .state import BEST, LAST, STATE, TrainingState
+from .state import STATE, TrainingState
 from .validation import Validation
 
 log = logging.getLogger(__name__)
@@ -139,6 +139,7 @@ def open_run(
     cache = Path(cache) if cache else default_cache()
     with (
         init_process_group() as context,
+        ExitStack() as held,
         explain_failures(preset),
         sample_workers(preset.train, context) as workers,
     ):
@@ -153,7 +154,7 @@ def open_run(
         settings = preset.train
         keep_freed_memory()
         if context.is_main_process:
-            prepare_folder(out, resume)
+            held.enter_context(run_folder(out, resume))
         state = TrainingState.new(start.network, start.kernels, settings, seed, context, start.weights)
         state.workers = workers
         digest = recorded_digest(out, "encoder_weights") if resume and is_gone(encoder_weights) else None
@@ -242,27 +243,6 @@ def check_parts(preset: Preset, context: DistributedContext) -> None:
             f"A batch of {settings.batch} cannot be shared by {context.world_size} processes, each in "
             f"{settings.accumulate} parts: set training.batch to a multiple of their product."
         )
-
-
-def prepare_folder(out: Path, resume: bool) -> None:
-    """Make the run's folder.
-
-    Raises TrainingError if it cannot be written, if it holds a training and `resume` is False, or if it holds
-    none and `resume` is True.
-    """
-    if resume and not (out / STATE).exists():
-        raise TrainingError(f"{out} holds no training to resume: to start one there, leave resume=True out.")
-    if not resume and any((out / name).exists() for name in (STATE, LAST, BEST)):
-        raise TrainingError(
-            f"{out} already holds a training: continue it with resume=True, or name another folder with out=."
-        )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise TrainingError(
-            f"The folder {out} cannot be written ({error.strerror}): name another with out=."
-        ) from error
 
 
 def identify(preset: Preset, start: Start, seed: int, images: Sequence[Path]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dgp_mining.images.image_file import Model
 from dgp_mining.images.reader import ImageError
 from dgp_mining.images.reading import AS_STORED, Reading
 from splat2d import GaussianField
+from splat2d.atomic_write import refuse_irregular
 
 from ..checkpoints.tensor_file import CheckpointError
 from ..image_io.metadata import Metadata
@@ -313,6 +314,10 @@ def check_replaceable(target: Path, source: Path, overwrite: bool) -> None:
         raise ImageError(f"{target} cannot be written: the folder {target.parent} is write-protected.")
     if target.is_dir():
         raise ImageError(f"{target} is a folder: name a file to write.")
+    try:
+        refuse_irregular(target)
+    except OSError as error:
+        raise ImageError(f"{target} cannot be written ({error.strerror}): name a file.") from error
     if target.exists() and target.samefile(source):
         raise ImageError(f"{target} is also the input: name another output.")
     if target.exists() and not overwrite:

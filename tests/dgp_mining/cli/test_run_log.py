@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dgp_mining.cli import main
-from dgp_mining.cli.run_log import default_log
+from dgp_mining.cli.run_log import RunLog, default_log
 
 
 def fit(*options: object) -> tuple[int, str]:
@@ -81,3 +82,29 @@ def test_a_log_that_cannot_be_written_is_one_sentence(folder: Path, tmp_path: Pa
 def test_the_log_of_a_remote_store_is_here() -> None:
     assert default_log("runs/a.zarr/") == Path("runs/a.zarr.log")
     assert default_log("s3://bucket/runs/a.zarr") == Path("a.zarr.log")
+
+
+def test_the_log_is_never_written_through_a_link(flat: Path, tmp_path: Path) -> None:
+    """Somebody else may have left one in a folder that is shared."""
+    (tmp_path / "victim").write_text("theirs")
+    (tmp_path / "a.zarr.log").symlink_to(tmp_path / "victim")
+    status, said = fit(flat, "--store", tmp_path / "a.zarr")
+    assert status == 1
+    assert "a.zarr.log cannot be written (it is a link): name another with --log.\n" in said
+    assert (tmp_path / "victim").read_text() == "theirs"
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_the_log_is_no_pipe_which_would_wait_for_a_reader(flat: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    status, said = fit(flat, "--store", tmp_path / "a.zarr", "--log", tmp_path / "log")
+    assert status == 1
+    assert "log cannot be written" in said
+
+
+def test_the_log_may_go_nowhere() -> None:
+    log = RunLog("/dev/null")
+    log.check()
+    log.started = True
+    log.write("A line.")
+    assert Path("/dev/null").is_char_device()
