@@ -100,7 +100,6 @@ def build_dictionary(
             "seed": seed,
             "symmetric": symmetric,
             "fingerprint": crops_fingerprint(opened.settings, opened.plan, done, sha256, fitting),
-            "images": opened.folder,
             "crops": len(done),
             "gaussians": count,
             "psnr": float(crops.psnr[done].mean()),

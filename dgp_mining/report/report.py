@@ -266,7 +266,8 @@ def _provenance(store: Store, dictionary: Dictionary) -> str:
     settings = store.settings.to_json()
     flat = {
         "store": Path(store.path).name,
-        "images": store.folder or "of several folders",
+        # Its name alone: a report is passed on.
+        "images": Path(store.folder).resolve().name if store.folder else "of several folders",
         "crops fingerprint": dictionary.metadata.get("fingerprint", "-"),
         "settings fingerprint": store.fingerprint,
         **{f"{name}": value for name, value in settings.items() if not isinstance(value, dict)},

@@ -35,11 +35,13 @@ log = logging.getLogger(__name__)
 def mined_from(dictionary: Dictionary, path: Path) -> Path:
     """The folder of the images that the dictionary in the file `path` was mined from.
 
-    Raises ImageError if the dictionary does not name it, or it no longer exists.
+    Earlier releases recorded it. Raises ImageError if the dictionary does not name it, or it is gone.
     """
     folder = dictionary.metadata.get("images")
     if not folder:
-        raise ImageError(f"{path} does not record which images it was mined from: name some with images=.")
+        raise ImageError(
+            f"{path} does not record where the images are that it was mined from: name some with images=."
+        )
     if not Path(folder).is_dir():
         raise ImageError(
             f"The images that {path} was mined from, {folder}, are gone: name others with images=."

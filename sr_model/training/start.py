@@ -74,7 +74,7 @@ def start_from_prior(preset: Preset, prior: Dictionary | None) -> Start:
         raise TrainingError(f"This cannot be trained: {error}.") from error
     if dictionary is None:
         return Start(network, None, None)
-    return Start(network, torch.tensor(dictionary.cholesky), dictionary.metadata)
+    return Start(network, torch.tensor(dictionary.cholesky), _without_path(dictionary.metadata))
 
 
 def start_from_checkpoint(
@@ -110,10 +110,18 @@ def start_from_checkpoint(
     converted = checkpoint.notes.get("converted")
     if licence := (converted or {}).get("license"):
         log.info("its weights are %s, and so are those trained from them", licence)
-    notes = {"init": {"from": name, "step": checkpoint.notes.get("step")}}
+    notes = {"init": {"from": "/".join(Path(name).parts[-2:]), "step": checkpoint.notes.get("step")}}
     notes |= {"converted": converted} if converted else {}
     prior_of_kernels = checkpoint.notes.get("dictionary")
-    return Start(network, kernels, prior_of_kernels, checkpoint.weights, notes=notes)
+    return Start(network, kernels, _without_path(prior_of_kernels), checkpoint.weights, notes=notes)
+
+
+def _without_path(prior: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Metadata of a dictionary without the folder of its images, which earlier releases recorded.
+
+    Checkpoints are passed on, and what a folder is called on the machine of the miner is nobody's business.
+    """
+    return None if prior is None else {name: value for name, value in prior.items() if name != "images"}
 
 
 def load_init(init: Checkpoint | str | Path) -> Checkpoint:

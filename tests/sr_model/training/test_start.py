@@ -35,7 +35,7 @@ def test_it_starts_with_the_weights_and_has_everything_else_fresh(
     assert torch.equal(after.dictionary, before.dictionary)
     assert all(torch.equal(after.weights[name], before.weights[name]) for name in before.weights)
     assert after.notes["step"] == 0
-    assert after.notes["init"] == {"from": str(trained), "step": 6}
+    assert after.notes["init"] == {"from": "first/best.safetensors", "step": 6}
     state = load_file(tmp_path / "run" / "state.safetensors")
     assert not [name for name in state if name.startswith("adam")]
     for part in ("model", "average"):
