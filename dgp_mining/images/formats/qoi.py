@@ -12,6 +12,7 @@ from ..limits import ImageError, check_size
 from ..reading import Reading
 
 _END = b"\0\0\0\0\0\0\0\1"  # the last bytes of every file
+_LONGEST_RUN = 62
 
 
 def open_file(path: Path, reading: Reading) -> ImageFile:
@@ -37,12 +38,13 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
         notes=("its header says linear light, as writers do for any values: it is taken for sRGB",)
         if head[13] == 1
         else (),
-        decode=lambda: _decode(path),
+        decode=lambda: _decode(path, height * width),
     )
 
 
-def _decode(path: Path) -> Samples:
+def _decode(path: Path, pixels: int) -> Samples:
     content = path.read_bytes()
-    if _END not in content[-1024:]:  # the decoder would repeat the last pixel
+    # A byte repeats a pixel up to 62 times. The decoder would repeat the last one for what is missing.
+    if _END not in content[-1024:] or pixels > _LONGEST_RUN * len(content):
         raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
     return Samples(np.asarray(imagecodecs.qoi_decode(content)))
