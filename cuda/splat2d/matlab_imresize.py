@@ -48,7 +48,7 @@ def imresize(
 
     Raises:
         ValueError: unless exactly one of `size` and `scale` is given, it is positive, and H, W > 0; for an
-            unknown `border`.
+            unknown `border`, and for integers of other types than uint8.
 
     >>> ramp = torch.arange(8.0).expand(4, 8)
     >>> imresize(ramp, scale=0.5).shape, imresize(ramp, (6, 20)).shape
@@ -57,6 +57,8 @@ def imresize(
     tensor([200, 200, 200], dtype=torch.uint8)
     """
     height, width = image.shape[-2:]
+    if not (image.is_floating_point() or image.dtype == torch.uint8):
+        raise ValueError(f"imresize takes floats and uint8, got {image.dtype}")
     if border not in get_args(Border):
         raise ValueError(f"border= must be one of {', '.join(get_args(Border))}, got {border!r}")
     if (size is None) == (scale is None):

@@ -119,6 +119,9 @@ def _check(
         raise ValueError(f"colors must be {[*means.shape[:2], 'C']} to match means, got {list(colors.shape)}")
     if not 1 <= colors.shape[2] <= cpu.MAX_CHANNELS:
         raise ValueError(f"colors must have 1 to {cpu.MAX_CHANNELS} channels, got {colors.shape[2]}")
+    if not all(tensor.is_floating_point() for tensor in (means, cholesky, colors)):
+        types = f"{means.dtype}, {cholesky.dtype} and {colors.dtype}"
+        raise ValueError(f"means, cholesky and colors must be floats, got {types}")
     if len({means.device, cholesky.device, colors.device}) > 1:
         raise ValueError("means, cholesky and colors must be on one device")
     if counts is not None and (counts.shape != means.shape[:1] or counts.dtype != torch.int64):

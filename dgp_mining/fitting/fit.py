@@ -61,7 +61,8 @@ def fit_image(
     """Fit 2D Gaussians to an image, on the CPU and the calling thread.
 
     Args:
-        pixels: [H, W, C] float, sRGB values in [0, 1], C from 1 to 8.
+        pixels: [H, W, C] float, sRGB values in [0, 1], C from 1 to 8. Integers are refused: divide those of 8
+            bits by 255, those of 16 by 65,535.
         density: Gaussians per pixel, above 0 and at most 4; `fast` and `lattice` round down to a full grid.
         recipe: "fast", "lattice" (highest PSNR on the fitted pixels, not for a prior), "gaussianimage"
             (GaussianImage's, for comparison), or a recipe object with your own numbers.

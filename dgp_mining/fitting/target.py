@@ -14,7 +14,14 @@ from splat2d.backends import cpu
 
 
 def psnr(image: Tensor, target: Tensor) -> float:
-    """Return the PSNR, dB, of an image, clamped to [0, 1], against a target of its shape; inf if equal."""
+    """Return the PSNR, dB, of an image, clamped to [0, 1], against a target of its shape; inf if equal.
+
+    Raises ValueError for integers, or for images of two shapes.
+    """
+    if not (image.is_floating_point() and target.is_floating_point()):
+        raise ValueError(f"images must be floats in [0, 1], got {image.dtype} and {target.dtype}")
+    if image.shape != target.shape:
+        raise ValueError(f"images must have one shape, got {list(image.shape)} and {list(target.shape)}")
     return psnr_from_mse((image.clamp(0, 1) - target).double().square().mean().item())
 
 
@@ -47,9 +54,14 @@ def held_out_pair(pixels: np.ndarray | Tensor) -> tuple[Tensor, Tensor]:  # [h, 
 def channels_first(pixels: np.ndarray | Tensor) -> Tensor:  # [C, H, W]
     """Convert pixels [H, W, C] to a contiguous float32 tensor for fitting.
 
-    Raises ValueError for another shape, fewer than 2x2 pixels, integers, or values that are not finite or
-    far outside [0, 1].
+    Raises ValueError for another shape, such as [C, H, W], fewer than 2x2 pixels, what is not floats, or
+    values that are not finite or far outside [0, 1].
     """
+    if isinstance(pixels, np.ndarray):
+        if pixels.dtype.kind not in "fiubc":
+            raise ValueError(f"pixels must be floats in [0, 1], got an array of {pixels.dtype}")
+        # torch takes neither reversed views nor the byte order of other machines.
+        pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
     tensor = torch.as_tensor(pixels)
     if not tensor.is_floating_point():
         raise ValueError(f"pixels must be floats in [0, 1], got {tensor.dtype}: divide 8-bit values by 255")

@@ -106,3 +106,9 @@ def test_sizes_are_matlabs_ceil_without_floating_point_noise():
 def test_a_size_that_cannot_be_is_refused(arguments):
     with pytest.raises(ValueError):
         imresize(torch.rand(3, 8, 8), **arguments)
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int64, torch.uint16, torch.bool])
+def test_integers_other_than_uint8_are_refused_since_they_would_be_clamped_to_255(dtype):
+    with pytest.raises(ValueError, match="floats and uint8, got torch"):
+        imresize(torch.zeros(3, 8, 8).to(dtype), scale=2)

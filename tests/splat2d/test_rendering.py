@@ -204,3 +204,10 @@ def test_what_cannot_be_rendered_is_refused_in_a_sentence(implementation, change
     }
     with pytest.raises(ValueError, match=sentence):
         render(**arguments)
+
+
+def test_integers_are_refused_since_their_colours_would_be_hundreds():
+    one = {"means": torch.ones(1, 1, 2), "cholesky": torch.ones(1, 1, 3), "colors": torch.ones(1, 1, 3)}
+    for name in one:
+        with pytest.raises(ValueError, match="must be floats, got"):
+            render(**{**one, name: one[name].byte()}, size=(4, 4))

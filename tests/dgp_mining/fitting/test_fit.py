@@ -184,3 +184,25 @@ def test_iterations_also_replace_those_of_a_recipe_object():
 def test_pixels_of_0_to_255_are_refused(pixels: np.ndarray):
     with pytest.raises(ValueError, match=r"in \[0, 1\].*divide 8-bit values by 255"):
         fit_image(pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int64, np.bool_, np.complex64, object])
+def test_pixels_that_are_no_floats_are_refused_whatever_their_values(dtype: type) -> None:
+    pixels = (np.random.default_rng(0).random((16, 16, 3)) > 0.5).astype(dtype)
+    for fit in (fit_image, held_out_psnr):
+        with pytest.raises(ValueError, match="must be floats in"):
+            fit(pixels, iterations=2)
+
+
+def test_pixels_are_the_same_in_any_order_of_rows_and_bytes() -> None:
+    pixels = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
+    expected = fit_image(pixels, iterations=4).field.colors
+    for same in (pixels[::-1].copy()[::-1], pixels.astype(">f4"), np.asfortranarray(pixels)):
+        assert torch.equal(fit_image(same, iterations=4).field.colors, expected)
+
+
+def test_psnr_of_what_is_no_image_in_0_to_1_is_refused() -> None:
+    image = torch.rand(3, 8, 8)
+    for wrong in ((image * 255).byte(), image[:1]):
+        with pytest.raises(ValueError, match="images must"):
+            psnr(wrong, image)

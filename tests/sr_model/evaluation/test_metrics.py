@@ -93,3 +93,22 @@ def test_figures_of_eight_bit_images_are_basicsrs(noise, shave):
     assert psnr(ra, rb) == pytest.approx(basicsr_psnr(ca, cb), abs=1e-4)
     by_channel = [basicsr_ssim(ca[..., c], cb[..., c]) for c in range(3)]
     assert ssim(ra, rb) == pytest.approx(np.mean(by_channel), abs=1e-4)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_what_would_give_a_wrong_number_is_refused(metric):
+    image = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+    for wrong, said in (
+        ((image * 255).byte(), "must be floats in .* got torch.uint8: divide"),
+        (image * 255, r"must be in \[0, 1\], got .*: divide"),
+        (image[:1], "must have one shape"),  # torch would repeat it
+    ):
+        for pair in ((wrong, image), (image, wrong)):
+            with pytest.raises(ValueError, match=said):
+                metric(*pair)
+
+
+def test_luma_is_of_rgb_only():
+    for image in (torch.ones(1, 4, 4), torch.ones(4, 4, 3), torch.ones(3, 4, 4, dtype=torch.uint8)):
+        with pytest.raises(ValueError, match=r"luma is that of RGB|must be floats"):
+            luma(image)
