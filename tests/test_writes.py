@@ -21,7 +21,7 @@ ALLOWED = {
     "dgp_mining/cli/run_log.py": {"open": "the log of runs, which is appended to"},
     "dgp_mining/store/location.py": {"open": "the store's own writer, which makes and renames alike"},
     "dgp_mining/store/pieces.py": {"np.savez_compressed": "into memory"},
-    "dgp_mining/prior/continuoussr_table.py": {"np.save": "into an open file", "savetxt": "the same file"},
+    "dgp_mining/prior/continuoussr_table.py": {"np.save": "into memory", "savetxt": "likewise"},
     "dgp_mining/report/export.py": {
         "Image.save": "what atomic_write has given",
         "export_splats": "what atomic_write has given",

@@ -120,11 +120,13 @@ def write_continuoussr_table(dictionary: Dictionary, path: str | Path) -> None:
     path = Path(path)
     table = (dictionary.cholesky * PIXELS_PER_SPACING).astype(np.float32)
     try:
-        with atomic_write(path) as partial, partial.open("wb") as file:
-            if path.suffix == ".npy":
-                np.save(file, table, allow_pickle=False)
-            else:
-                np.savetxt(file, table, fmt="%.6f", delimiter=",")
+        content = io.BytesIO()  # numpy does not say that the disk is full
+        if path.suffix == ".npy":
+            np.save(content, table, allow_pickle=False)
+        else:
+            np.savetxt(content, table, fmt="%.6f", delimiter=",")
+        with atomic_write(path) as partial:
+            partial.write_bytes(content.getvalue())
     except OSError as error:
         raise DictionaryError(
             f"{path} cannot be written ({error.strerror or error}): name another file."
