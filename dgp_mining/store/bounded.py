@@ -11,6 +11,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from numcodecs.zstd import Zstd
 from zarr.abc.store import ByteRequest
 from zarr.abc.store import Store as ZarrStore
 from zarr.core.buffer import Buffer, BufferPrototype
@@ -25,9 +26,9 @@ MOST_VALUES = 1_500_000
 FREE = 160_000_000
 """Bytes that may be claimed whatever the size of a file."""
 
-RATIO = 100
+RATIO = 300
 """Bytes beyond these that may be claimed for each byte of a file: fields and statistics have less than ten,
-and those of failed crops, which are all zero, are smaller than FREE."""
+equal rows about a hundred, and those of failed crops, which are all zero, are smaller than FREE."""
 
 _MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -37,18 +38,23 @@ class ChunkSize:
     """What the chunks of an array unpack to."""
 
     nbytes: int
-    exact: bool = True
-    """False: texts, of which only the number is known; `nbytes` is what they have at most."""
+    """Their bytes; of texts, what they have at most."""
+    texts: int | None = None
+    """The number of texts; None for numbers."""
 
     def check(self, content: bytes) -> None:
-        """Raise ValueError if a compressed chunk says that it unpacks to something else."""
+        """Raise ValueError if a chunk, compressed and with its checksum, unpacks to something else."""
         claimed = unpacked_size(content)
         if claimed is None:
             raise ValueError("a chunk does not say its size, or is not compressed by zstd")
-        if claimed != self.nbytes if self.exact else claimed > self.nbytes:
+        if claimed > self.nbytes or (self.texts is None and claimed < self.nbytes):
             raise ValueError(f"a chunk says that it has {claimed} bytes, and not {self.nbytes}")
         if claimed > FREE + RATIO * len(content):
             raise ValueError(f"a chunk of {len(content)} bytes says that it has {claimed}")
+        if self.texts is not None:
+            number = int.from_bytes(bytes(Zstd().decode(content[:-4]))[:4], "little")
+            if number != self.texts:
+                raise ValueError(f"a chunk says that it has {number} texts, and not {self.texts}")
 
 
 class Bounded(WrapperStore[ZarrStore]):

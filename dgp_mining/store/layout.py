@@ -53,6 +53,9 @@ PLAN_CHUNK = 65_536
 MOST_TEXT = 1000
 """Bytes that a text has at most on average over a chunk: paths, and reasons in one sentence."""
 
+LONG_TEXTS = 1_000_000
+"""Bytes of texts beyond MOST_TEXT in a chunk or piece, which may have few and long ones."""
+
 _NARROW = 64
 """Bytes of the longest row whose arrays are read for all crops at once, also for pending ones."""
 
@@ -112,7 +115,9 @@ class ArrayLayout:
     @property
     def chunk_size(self) -> ChunkSize:
         """What a chunk unpacks to."""
-        return ChunkSize(self.chunk * self.row_bytes, exact=self.dtype != "string")
+        if self.dtype == "string":
+            return ChunkSize(self.chunk * self.row_bytes + LONG_TEXTS, self.chunk)
+        return ChunkSize(self.chunk * self.row_bytes)
 
 
 def plan_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
@@ -249,10 +254,11 @@ def has_axes(array: zarr.Array[Any], name: ArrayName) -> bool:
 def check_claim(layout: ArrayLayout, rows: int, nbytes: Callable[[], int]) -> None:
     """Raise ValueError if reading so many rows takes far more memory than an array's files have bytes.
 
-    `nbytes` returns the latter. Narrow arrays have as many rows as there are crops, which are bounded.
+    `nbytes` returns the latter. Texts and narrow arrays have as many rows as there are crops or images, which
+    are bounded.
     """
-    claimed = rows * layout.row_bytes
-    if layout.row_bytes > _NARROW and claimed > FREE and claimed > FREE + RATIO * (found := nbytes()):
+    claimed, wide = rows * layout.row_bytes, layout.dtype != "string" and layout.row_bytes > _NARROW
+    if wide and claimed > FREE and claimed > FREE + RATIO * (found := nbytes()):
         raise ValueError(f"it claims {claimed:,} bytes, and its files have {found:,}")
 
 

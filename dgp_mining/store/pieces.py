@@ -17,7 +17,7 @@ import numpy as np
 from ..array_file import Form, read_npz
 from .columns import ArrayName
 from .integrity import reading
-from .layout import ArrayLayout, check_claim
+from .layout import LONG_TEXTS, ArrayLayout, check_claim
 from .location import Location
 
 Rows = Mapping[ArrayName, np.ndarray]
@@ -82,7 +82,7 @@ class Pieces:
 def _form(layout: ArrayLayout, length: int) -> Form:
     most = length * layout.row_bytes
     if layout.dtype == "string":  # of which each takes four bytes a character, and all as many as the longest
-        most *= 4
+        most = 4 * (most + LONG_TEXTS)
     return Form(_dtype(layout).kind, (length, *layout.shape[1:]), most)
 
 

@@ -1,72 +1,41 @@
-"""Stores from strangers: what they say is checked before it is believed, and refused in one sentence."""
+"""Stores from strangers: what they say of themselves is checked, and refused in one sentence."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from google_crc32c import value as crc32c
-from hypothesis import given
-from hypothesis import strategies as st
-from mutations import changed_bytes, changed_json, examples, is_one_sentence, nested, outcome
-from numcodecs.zstd import Zstd
+from mutations import is_one_sentence, nested, outcome
+from strange_stores import (
+    attributes_of,
+    describe,
+    part_of,
+    unpacked,
+)
 
 from dgp_mining.cli import main
-from dgp_mining.retry import TEMPORARY
-from dgp_mining.store.columns import ArrayName
-from dgp_mining.store.integrity import DamagedError, StoreError, seal
-from dgp_mining.store.layout import ArrayLayout
-from dgp_mining.store.location import Location
-from dgp_mining.store.pieces import Pieces
+from dgp_mining.planning.plan import Plan, choose_crops
+from dgp_mining.planning.settings import Settings, resolve_settings
+from dgp_mining.store.description import FREE_CROPS, FREE_IMAGES
+from dgp_mining.store.integrity import StoreError
 from dgp_mining.store.store import Store
-from dgp_mining.store.verify import verify
-
-SAMPLE = Path(__file__).resolve().parents[3] / "data/samples/stores/0.1.0.tar.xz"
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of version 0.1.0."""
-    folder = tmp_path_factory.mktemp("whole")
-    with tarfile.open(SAMPLE) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "small.zarr"
+    return unpacked(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture
 def store(whole: Path, tmp_path: Path) -> Path:
     return shutil.copytree(whole, tmp_path / "a.zarr")
-
-
-def part_of(store: Path) -> Path:
-    (name,) = attributes_of(store)["parts"]
-    return store / "parts" / name
-
-
-def attributes_of(group: Path) -> dict[str, Any]:
-    found = json.loads((group / "zarr.json").read_text())["attributes"]
-    found.pop("digest", None)
-    return found
-
-
-def describe(group: Path, attributes: Any) -> None:
-    """Give a group other attributes, with the digest that fits them: it is no secret."""
-    file = group / "zarr.json"
-    content = json.loads(file.read_text())
-    content["attributes"] = seal(attributes) if isinstance(attributes, dict) else attributes
-    file.write_text(json.dumps(content))
 
 
 def refused(store: Path) -> str:
@@ -78,9 +47,6 @@ def refused(store: Path) -> str:
     assert status.exit_code == 1
     assert status.stderr.splitlines()[-1].startswith("Error: ")
     return said
-
-
-# --- attributes ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -159,6 +125,8 @@ def in_little_memory(code: str, store: Path, seconds: int = 60) -> str:
     program = f"""
 import resource, sys
 from dgp_mining.cli import main
+from dgp_mining.planning.plan import Plan, choose_crops
+from dgp_mining.planning.settings import Settings, resolve_settings
 from dgp_mining.retry import TEMPORARY
 from dgp_mining.store.store import Store
 from dgp_mining.store import verify, summary
@@ -191,192 +159,15 @@ def test_one_part_a_million_times_and_crops_by_the_hundred_million_are_refused_a
     assert "at once" in said
 
 
-# --- arrays and chunks --------------------------------------------------------------------------------------
-
-
-def chunk_of(store: Path, name: str) -> Path:
-    return min(path for path in (part_of(store) / name / "c").rglob("*") if path.is_file())
-
-
-def with_checksum(content: bytes) -> bytes:
-    return content + crc32c(content).to_bytes(4, "little")
-
-
-@pytest.mark.parametrize("name", ["crops/status", "crops/result", "crops/position", "images/name"])
-def test_a_chunk_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(store: Path, name: str) -> None:
-    bomb = Zstd(1).encode(bytes(100_000_000))
-    claims = bytearray(bomb[:4]) + bytes([0xE0]) + (1 << 40).to_bytes(8, "little") + bomb[12:]
-    for content in (bomb, bytes(claims), bomb[:4] + b"\x00\x58" + bomb[9:], b"", b"x" * 50):
-        chunk_of(store, name).write_bytes(with_checksum(content))
-        said = in_one_sentence(store)
-        assert "a chunk " in said or "bytes, more than the" in said, said
-
-
-def in_one_sentence(store: Path) -> str:
-    """What `verify` says of the damage, in the report or as the error."""
-    found, said = outcome(lambda: verify(store), StoreError)
-    said = said or "; ".join(damage.what for damage in found.damage)
-    assert said
-    assert said.isprintable()
-    return said
-
-
-def test_texts_that_claim_to_be_billions_are_damage(store: Path) -> None:
-    content = Zstd(1).encode((2**32 - 1).to_bytes(4, "little") + bytes(100))
-    chunk_of(store, "images/name").write_bytes(with_checksum(content))
-    assert "images/name" in in_one_sentence(store)
-
-
-def test_devices_pipes_and_huge_files_are_not_read(store: Path) -> None:
-    for make in (
-        lambda path: path.symlink_to("/dev/zero"),
-        os.mkfifo,
-        lambda path: os.truncate(path, 10**12) if path.write_bytes(b"") is not None else None,
-    ):
-        for file in (chunk_of(store, "crops/result"), part_of(store) / "zarr.json", store / "zarr.json"):
-            aside = file.rename(file.with_name("aside"))
-            make(file)
-            assert in_one_sentence(store)
-            file.unlink()
-            aside.rename(file)
-    assert verify(store).sound
-
-
-def test_folders_in_folders_a_thousand_deep_are_passed_over(store: Path) -> None:
-    deep = store
-    for _ in range(1200):
-        deep = deep / "d"
-        deep.mkdir()
-    (deep / f"old{TEMPORARY}").touch()
-    os.utime(deep / f"old{TEMPORARY}", (0, 0))
-    Store.open(store).remove_stale_files()
-    assert not list(deep.iterdir())
-    while deep != store:  # shutil.rmtree would go as deep
-        deep.rmdir()
-        deep = deep.parent
-
-
-@pytest.mark.parametrize("change", ["codecs", "grid", "shape", "dtype", "fill", "deep"])
-def test_metadata_of_arrays_are_compared_and_not_followed(store: Path, change: str) -> None:
-    file = part_of(store) / "crops/result/zarr.json"
-    about = json.loads(file.read_text())
-    match change:
-        case "codecs":
-            about["codecs"] = [{"name": "bytes"}, {"name": "numcodecs.pickle", "configuration": {}}]
-        case "grid":
-            about["chunk_grid"]["configuration"]["chunk_shape"] = [10**12, 10**12]
-        case "shape":
-            about["shape"] = [10**12, 4]
-        case "dtype":
-            about["data_type"] = "complex128"
-        case "fill":
-            about["fill_value"] = "x" * 1000
-        case "deep":
-            about["attributes"] = nested(900)
-    file.write_text(json.dumps(about))
-    assert "crops/result" in in_one_sentence(store)
-
-
-# --- any change ---------------------------------------------------------------------------------------------
-
-COMMANDS = (
-    ["status"],
-    ["status", "--json"],
-    ["verify"],
-    ["export-field", "--index", "0"],
-    ["dictionary", "build"],
-)
-
-
-def right_or_one_sentence(store: Path, command: list[str]) -> None:
-    """A command ends with status 0, 1 or 3, and with at most one sentence of an error."""
-    folder = store.parent
-    options = {
-        "export-field": ["--out", str(folder / "field.png"), "--images", str(folder / "none")],
-        "dictionary": ["--out", str(folder / "dict.npz"), "--kernels", "8"],
-    }
-    done = CliRunner().invoke(main, [*command, "--store", str(store), *options.get(command[0], [])])
-    assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
-    assert done.exit_code in (0, 1, 3), done.output
-    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(errors) <= 1
-    assert errors or done.exit_code != 1 or command[0] == "verify"
-    assert all(line.isprintable() for line in done.output.splitlines())
-    if errors:
-        assert is_one_sentence(errors[0])
-
-
-def in_copy(whole: Path, folder: Path, change: Callable[[Path], None], command: list[str]) -> None:
-    copied = folder / "changed.zarr"
-    shutil.rmtree(copied, ignore_errors=True)
-    shutil.copytree(whole, copied)
-    change(copied)
-    right_or_one_sentence(copied, command)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("changed")
-
-
-@examples(10)
-@given(data=st.data())
-def test_strangers_attributes_are_a_store_or_one_sentence(
-    whole: Path, folder: Path, data: st.DataObject
-) -> None:
-    """With digests that fit, and of a part with those of its name."""
-
-    def change(store: Path) -> None:
-        group = data.draw(st.sampled_from([store, part_of(store)]))
-        describe(group, data.draw(changed_json(attributes_of(group))))
-
-    in_copy(whole, folder, change, data.draw(st.sampled_from(COMMANDS)))
-
-
-@examples(10)
-@given(data=st.data())
-def test_strangers_files_are_a_store_or_one_sentence(whole: Path, folder: Path, data: st.DataObject) -> None:
-    def change(store: Path) -> None:
-        files = sorted(path for path in store.rglob("*") if path.is_file())
-        file = data.draw(st.sampled_from(files))
-        if file.name == "zarr.json" and data.draw(st.booleans()):
-            file.write_text(json.dumps(data.draw(changed_json(json.loads(file.read_text())))))
-        else:
-            file.write_bytes(data.draw(changed_bytes(file.read_bytes())))
-
-    in_copy(whole, folder, change, data.draw(st.sampled_from(COMMANDS)))
-
-
-@examples(10)
-@given(data=st.data())
-def test_strangers_chunks_are_a_store_or_one_sentence(whole: Path, folder: Path, data: st.DataObject) -> None:
-    """With checksums that fit: the values themselves are strange."""
-
-    def change(store: Path) -> None:
-        files = sorted(path for path in store.rglob("*") if path.is_file() and path.name != "zarr.json")
-        file = data.draw(st.sampled_from(files))
-        raw = bytes(Zstd().decode(file.read_bytes()[:-4]))
-        file.write_bytes(with_checksum(bytes(Zstd(3).encode(data.draw(changed_bytes(raw))))))
-
-    in_copy(whole, folder, change, data.draw(st.sampled_from(COMMANDS)))
-
-
-@examples(40)
-@given(data=st.data())
-def test_strangers_pieces_are_rows_or_one_sentence(data: st.DataObject, folder: Path) -> None:
-    layouts = {
-        ArrayName.RESULT: ArrayLayout((6, 4), 3, "float64", 0.0),
-        ArrayName.ERROR: ArrayLayout((6,), 3, "string", ""),
-        ArrayName.STATUS: ArrayLayout((6,), 3, "uint8", 0),
-    }
-    content = io.BytesIO()
-    rows: dict[str, Any] = {"crops/result": np.ones((3, 4)), "crops/error": np.array(["a", "bc", ""])}
-    np.savez_compressed(content, **rows, **{"crops/status": np.ones(3, np.uint8)})
-    (folder / "pieces/0").mkdir(parents=True, exist_ok=True)
-    (folder / "pieces/0/0").write_bytes(data.draw(changed_bytes(content.getvalue())))
-    pieces = Pieces(Location(str(folder / "pieces")), layouts)
-    found, said = outcome(lambda: pieces.read(0, 0, 3), DamagedError)
-    if said:
-        assert is_one_sentence(said)
-    else:
-        assert found[ArrayName.RESULT].shape == (3, 4)
+@pytest.mark.slow
+def test_the_files_of_a_real_plan_are_large_enough_however_alike_its_images_are(tmp_path: Path) -> None:
+    settings = resolve_settings(Settings())
+    names, sizes = [f"{i:09}.jpg" for i in range(FREE_IMAGES + 1)], np.full((FREE_IMAGES + 1, 2), 512)
+    image, position = choose_crops(names, sizes, settings)
+    nbytes, problems = np.full(len(names), 2_000_000), [""] * len(names)
+    Store.create(
+        tmp_path / "a.zarr", Plan("a", settings, names, sizes, nbytes, problems, image, position), 9, 1
+    )
+    opened = Store.open(tmp_path / "a.zarr")
+    assert len(opened) > FREE_CROPS
+    assert len(opened.plan.names) > FREE_IMAGES
