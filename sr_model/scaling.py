@@ -73,6 +73,10 @@ def check_size(height: int, width: int) -> None:
         raise ValueError(f"the size must be at least one pixel each way, got {width}x{height}")
     if max(height, width) > MAX_EXTENT:
         raise ValueError(
-            f"{width:,}x{height:,} pixels are too many: a side can have at most {MAX_EXTENT:,}; "
-            "lower the scale or size, or upscale only a part with window="
+            f"{_digits(width)}x{_digits(height)} pixels are too many: a side can have at most "
+            f"{MAX_EXTENT:,}; lower the scale or size, or upscale only a part with window="
         )
+
+
+def _digits(extent: int) -> str:
+    return f"{extent:,}" if extent < 10**12 else f"{float(extent):.3g}"

@@ -81,9 +81,10 @@ LAYERS = {
         image_io: scaling
         upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io
         evaluation: memory scaling degradation native networks.base image_io upscaling
-        training: memory scaling degradation networks.base networks.registry config checkpoints \
-            image_io evaluation
-        cli: scaling networks.base networks.registry config checkpoints image_io upscaling evaluation training
+        training: memory scaling degradation networks.base networks.bounded networks.registry config \
+            checkpoints image_io evaluation
+        cli: memory scaling networks.base networks.registry config checkpoints image_io upscaling \
+            evaluation training
     """,
 }
 """Rooms, and modules that stand beside rooms, each with what it may import; what is lower comes first."""

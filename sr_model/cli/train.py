@@ -43,7 +43,7 @@ from .options import lr_option
 
 FINISHING = "Finishing the step and saving; Ctrl-C again stops at once, with what was saved last."
 
-UNCONFIGURED = frozenset({"config", "overrides", "resume", "dry_run", "help", "version"})
+UNCONFIGURED = frozenset({"config", "overrides", "allow_custom", "resume", "dry_run", "help", "version"})
 """Options that a file of --config cannot set."""
 
 
@@ -163,6 +163,12 @@ def preset_name(text: str) -> str:
     "may be given several times.",
 )
 @option(
+    "--allow-custom",
+    is_flag=True,
+    help="Let the file of --config name a Python function to run, training.degradation.custom. --set may "
+    "always.",
+)
+@option(
     "--cache",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -195,6 +201,7 @@ def main(
     seed: int,
     config: Config,
     overrides: tuple[str, ...],
+    allow_custom: bool,
     cache: Path | None,
     tensorboard: bool,
     dry_run: bool,
@@ -210,9 +217,9 @@ def main(
     overrides = (*(f"{setting}={value}" for setting, value in asked.items() if value), *overrides)
     if init:
         checkpoint = load_init(kept_checkpoint(init, out) if resume and out else init)
-        name, chosen = choose_for(checkpoint, arch, preset, config, overrides)
+        name, chosen = choose_for(checkpoint, arch, preset, config, overrides, allow_custom)
     else:
-        name, chosen = choose(arch, preset, covariance, config, overrides)
+        name, chosen = choose(arch, preset, covariance, config, overrides, allow_custom)
     budget = length(ctx, steps, minutes)
     if not is_main_process():
         logging.getLogger("sr_model").setLevel(logging.WARNING)
@@ -263,7 +270,12 @@ def main(
 
 
 def choose(
-    arch: str | None, name: str | None, covariance: str | None, config: Config, overrides: tuple[str, ...]
+    arch: str | None,
+    name: str | None,
+    covariance: str | None,
+    config: Config,
+    overrides: tuple[str, ...],
+    allow_custom: bool,
 ) -> tuple[str, Preset]:
     """The preset's name, and the preset with the requested settings. Raises click.UsageError."""
     name = name or default_preset(arch or DEFAULT_ARCHITECTURE)
@@ -275,11 +287,16 @@ def choose(
         )
     if covariance and not hasattr(preset.network, "covariance"):
         raise click.UsageError(f"--covariance does not apply to {of_preset}.")
-    return name, _configured(preset, config, overrides)
+    return name, _configured(preset, config, overrides, allow_custom)
 
 
 def choose_for(
-    init: Checkpoint, arch: str | None, name: str | None, config: Config, overrides: tuple[str, ...]
+    init: Checkpoint,
+    arch: str | None,
+    name: str | None,
+    config: Config,
+    overrides: tuple[str, ...],
+    allow_custom: bool,
 ) -> tuple[str, Preset]:
     """The preset for going on from a checkpoint, whose network counts, and the preset's name.
 
@@ -290,7 +307,7 @@ def choose_for(
             f"The network of --init is a {architecture_name(init.network)}: leave out --arch {arch}."
         )
     preset = PRESETS[name or nearest_preset(init.network)].for_fine_tuning()
-    asked = _configured(replace(preset, network=init.network), config, overrides)
+    asked = _configured(replace(preset, network=init.network), config, overrides, allow_custom)
     if changed := differences(asked.network, init.network):
         raise click.UsageError(
             f"The network of --init cannot be changed ({changed}): leave out settings of the network."
@@ -300,9 +317,9 @@ def choose_for(
     return name, replace(asked, network=preset.network)  # the library says what differs
 
 
-def _configured(preset: Preset, config: Config, overrides: tuple[str, ...]) -> Preset:
+def _configured(preset: Preset, config: Config, overrides: tuple[str, ...], allow_custom: bool) -> Preset:
     try:
-        return configured(preset, config.settings, overrides)
+        return configured(preset, config.settings, overrides, allow_custom=allow_custom)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
 

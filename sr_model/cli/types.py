@@ -9,12 +9,19 @@ import click
 
 from ..scaling import RequestedSize, Scale
 
+MOST_SCALE = 1e9
+"""Largest scale, and number of GB: what is larger is a mistake, and has many digits."""
+MOST_DIGITS = 15
+"""Of a side in pixels."""
+SCALES = f"above 0, at most {MOST_SCALE:,.0f}"
+"""What scales are."""
+
 
 def scale(text: str) -> float:
     """A finite number above 0, written as 4, x4 or 4x."""
     factor = _number(re.sub(r"^x(?=[^x]+$)|(?<=[^x])x$", "", _plain(text)))
     if factor is None:
-        raise click.BadParameter(f"{text!r} is not a scale above 0, such as 4, x4 or 3.7.")
+        raise click.BadParameter(f"{_shown(text)} is not a scale {SCALES}, such as 4, x4 or 3.7.")
     return factor
 
 
@@ -30,15 +37,18 @@ def scale_by_axis(text: str) -> Scale:
         return scale(text)
     width, height = (_number(part) for part in match.groups())
     if width is None or height is None:
-        raise click.BadParameter(f"{text!r} is not a scale such as 4, x4, or 2x3 for width and height.")
+        raise click.BadParameter(
+            f"{_shown(text)} is not a scale {SCALES}, such as 4, x4, or 2x3 for width and height."
+        )
     return height, width
 
 
 def size(text: str) -> RequestedSize:
     """A size in pixels as in 1920x1080, 1920x or x1080, to (height, width) with None for what is left out."""
-    match = re.fullmatch(r"([1-9]\d*)?x([1-9]\d*)?", _plain(text))
+    side = rf"([1-9]\d{{0,{MOST_DIGITS - 1}}})?"
+    match = re.fullmatch(f"{side}x{side}", _plain(text), re.ASCII)
     if not match or not any(match.groups()):
-        raise click.BadParameter(f"{text!r} is not a size such as 1920x1080, 1920x or x1080.")
+        raise click.BadParameter(f"{_shown(text)} is not a size such as 1920x1080, 1920x or x1080.")
     width, height = (int(side) if side else None for side in match.groups())
     return height, width
 
@@ -50,8 +60,23 @@ def window(text: str) -> tuple[float, float, float, float]:
     except ValueError:
         x = y = width = height = math.nan
     if not (math.isfinite(x + y) and 0 < width < math.inf and 0 < height < math.inf):
-        raise click.BadParameter(f"{text!r} is not a window such as 10,20,16,9: left, top, width, height.")
+        raise click.BadParameter(
+            f"{_shown(text)} is not a window such as 10,20,16,9: left, top, width, height."
+        )
     return x, y, width, height
+
+
+def gigabytes(text: str) -> float:
+    """A number of gigabytes above 0."""
+    number = _number(text)
+    if number is None:
+        raise click.BadParameter(f"{_shown(text)} is not a number of GB above 0, such as 4 or 0.5.")
+    return number
+
+
+def _shown(text: str) -> str:
+    """The text of an option as an error repeats it."""
+    return repr(text if len(text) <= 60 else text[:56] + " ...")
 
 
 def _plain(text: str) -> str:
@@ -60,9 +85,9 @@ def _plain(text: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    """A finite number above 0, or None if `text` is not one."""
+    """A number above 0, at most MOST_SCALE, or None if `text` is not one."""
     try:
         number = float(text)
     except ValueError:
         return None
-    return number if 0 < number < math.inf else None
+    return number if 0 < number <= MOST_SCALE else None

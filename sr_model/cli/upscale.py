@@ -24,6 +24,7 @@ from dgp_mining.reading_options import reading_options, two_numbers
 from dgp_mining.terminal import ProgressLine, count, notify
 
 from ..image_io.writer import FORMATS
+from ..memory import free_memory
 from ..scaling import RequestedSize, Scale
 from ..upscaling.batch import Outcome, stem_of, upscale_folder, upscale_images, upscale_unless_done
 from ..upscaling.consistency import Reduction
@@ -126,7 +127,7 @@ class FormerOutput(FormerArgument):
 )
 @option(
     "--memory",
-    type=click.FloatRange(0, min_open=True),
+    type=types.gigabytes,
     metavar="GB",
     help="Memory to use in GB.  [default: what is free]",
 )
@@ -176,7 +177,7 @@ def main(
         reading = Reading(white, two_numbers(levels, "--levels") if levels else None, axis, slice, tone)
     except ValueError as error:  # which names window=, here a part of the image
         raise click.UsageError(str(error).replace("window=", "--levels")) from error
-    budget = int(memory * 1e9) if memory else None
+    budget = min(int(memory * 1e9), free_memory()) if memory else None
     request = UpscaleRequest(
         scale,
         size,

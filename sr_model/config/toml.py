@@ -19,12 +19,15 @@ from __future__ import annotations
 import difflib
 import json
 import logging
+import math
 import tomllib
 import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from dgp_mining.schema import LARGEST, check_depth, shortened
 
 from .presets import RENAMED, Preset, renamed_message
 
@@ -34,6 +37,16 @@ TABLES = {"network": "network", "training": "train"}
 """Names of the tables of a file, and the fields of a Preset that they change."""
 NONE = "none"
 """Value for the absence of an optional setting, because TOML has no null."""
+DEEPEST = 10
+"""Parts of the longest name of a setting."""
+
+
+MOST_TEXT = 1_000_000
+"""Bytes of the longest file that is read."""
+MOST_DOTS = 1000
+"""Dots in a line, of names and numbers: names of many parts take time with the square of their number."""
+CUSTOM = "training.degradation.custom"
+"""The setting that names a Python function, which is run."""
 
 
 class ConfigError(ValueError):
@@ -73,23 +86,19 @@ def read_config(path: str | Path, options: Iterable[str], lists: Collection[str]
     Raises:
         ConfigError: if the file cannot be read, is not TOML, or has another key.
     """
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}): name a TOML file.") from error
-    except ValueError as error:  # not TOML, or not text
-        reason = "not text" if isinstance(error, UnicodeDecodeError) else str(error).rstrip(".")
-        raise ConfigError(f"{path} is not a TOML file ({reason}).") from error
+    content = _content(path)
     known = [*options, *TABLES]
     found: dict[str, Any] = {}
     for name, value in content.items():
         name = name.replace("-", "_")
         if name not in known:
-            raise ConfigError(f"{path}: there is no setting {name}{nearest(name, known)}.")
+            raise ConfigError(f"{path}: there is no setting {shortened(name, 60)}{nearest(name, known)}.")
         if isinstance(value, dict) != (name in TABLES):
             raise ConfigError(f"{path}: {name} must be a {'table' if name in TABLES else 'single value'}.")
         if isinstance(value, list) and name not in lists:
             raise ConfigError(f"{path}: {name} must be a single value, not a list.")
+        if any(map(_beyond_numbers, value if isinstance(value, list) else [value])):
+            raise ConfigError(f"{path}: {name} must be finite and below 2^63 in size.")
         found[name] = value
     if found.get("preset") in RENAMED:
         log.warning("%s: %s", path, renamed_message(found["preset"]))
@@ -100,13 +109,41 @@ def read_config(path: str | Path, options: Iterable[str], lists: Collection[str]
     )
 
 
-def configured(preset: Preset, settings: Mapping[str, Any], overrides: Sequence[str] = ()) -> Preset:
+def _content(path: str | Path) -> dict[str, Any]:
+    """Return what a TOML file holds. Raises ConfigError."""
+    try:
+        with Path(path).open("rb") as file:
+            text = file.read(MOST_TEXT + 1)
+        if len(text) > MOST_TEXT:
+            raise ValueError(f"it has more than {MOST_TEXT:,} bytes")
+        if max(line.count(b".") for line in text.split(b"\n")) > MOST_DOTS:
+            raise ValueError(f"it has a line with more than {MOST_DOTS:,} dots")
+        content = tomllib.loads(text.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n"))
+        check_depth(content, "it")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): name a TOML file.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is not a TOML file of settings (it is nested too deep).") from error
+    except ValueError as error:  # not TOML, or not text
+        reason = "not text" if isinstance(error, UnicodeDecodeError) else shortened(str(error)).rstrip(".")
+        raise ConfigError(f"{path} is not a TOML file ({reason}).") from error
+    return content
+
+
+def configured(
+    preset: Preset,
+    settings: Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    allow_custom: bool = False,
+) -> Preset:
     """Return `preset` with other settings.
 
     Args:
         preset: the preset to change.
         settings: `Config.settings` of a file.
         overrides: texts NAME=VALUE, which take precedence over the file.
+        allow_custom: whether the file may name a Python function to run, CUSTOM; `overrides` always may.
 
     Raises:
         ConfigError: for a setting that does not exist or a value that it cannot have.
@@ -117,25 +154,42 @@ def configured(preset: Preset, settings: Mapping[str, Any], overrides: Sequence[
     """
     changes: dict[str, Any] = {}
     _merge(changes, settings)
+    of_file = _custom(changes)
     for text in overrides:
+        shown = f"--set {shortened(text)}"
         name, equals, value = text.partition("=")
         path = name.strip().replace("-", "_").split(".")
         if not equals or len(path) < 2:
-            raise ConfigError(f"--set {text}: name a setting and its value, such as training.batch=32.")
-        change: Any = Given(_parsed(value.strip()), f"--set {text}")
+            raise ConfigError(f"{shown}: name a setting and its value, such as training.batch=32.")
+        if len(path) > DEEPEST:
+            raise ConfigError(f"{shown}: there is no setting of so many parts.")
+        change: Any = Given(_parsed(value.strip()), shown)
         for part in reversed(path):
             change = {part: change}
         _merge(changes, change)
     for name in changes:
         if name not in TABLES:
             source = next(iter(_sources(changes[name])))
-            raise ConfigError(f"{source}: there is no table {name}{nearest(name, TABLES)}.")
+            raise ConfigError(f"{source}: there is no table {shortened(name)}{nearest(name, TABLES)}.")
+    if of_file and _custom(changes) is of_file and not allow_custom:
+        raise ConfigError(
+            f"{of_file.source}: {CUSTOM} names a Python function, {shortened(str(of_file.value), 80)}, which "
+            "a training would run: if you trust it, give allow_custom=True."
+        )
     changed = {
         field: _changed(getattr(preset, field), changes[table], table)
         for table, field in TABLES.items()
         if table in changes
     }
     return replace(preset, **changed)
+
+
+def _custom(changes: Mapping[str, Any]) -> Given | None:
+    """Return the name of a Python function among the changes, if there is one."""
+    found: Any = changes
+    for part in CUSTOM.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found if isinstance(found, Given) and found.value not in (NONE, False) else None
 
 
 def as_toml(preset: Preset) -> str:
@@ -200,7 +254,7 @@ def _lines(settings: Any, table: str) -> list[str]:
 def _with_source(table: Mapping[str, Any], source: str) -> dict[str, Any]:
     return {
         name.replace("-", "_"): _with_source(value, source)
-        if isinstance(value, dict)
+        if isinstance(value, dict) and value
         else Given(value, source)
         for name, value in table.items()
     }
@@ -221,7 +275,7 @@ def _parsed(text: str) -> Any:
     for form in (text, f"[{text}]") if "," in text else (text,):
         try:
             return tomllib.loads(f"value = {form}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             continue
     return text
 
@@ -235,20 +289,25 @@ def _sources(change: Any) -> list[str]:
 def _changed(settings: Any, changes: Any, name: str) -> Any:
     """Return a settings dataclass with other values. Raises ConfigError."""
     hints = get_type_hints(type(settings))
+    if isinstance(changes, Given) and changes.value == {}:
+        return settings
     if isinstance(changes, Given):
         raise ConfigError(f"{changes.source}: {name} is a table; set one of {', '.join(hints)} in it.")
     for key, change in changes.items():
         if key not in hints:
             source = _sources(change)[0] if _sources(change) else name
-            raise ConfigError(f"{source}: there is no setting {name}.{key}{nearest(key, hints)}.")
+            known = f"{name}.{shortened(key, 60)}{nearest(key, hints)}"
+            raise ConfigError(f"{source}: there is no setting {known}.")
     values = {
         key: _converted(change, hints[key], f"{name}.{key}", getattr(settings, key))
         for key, change in changes.items()
     }
     try:
         return replace(settings, **values)
-    except ValueError as error:
-        raise ConfigError(f"{' and '.join(_sources(changes)) or name}: {error}.") from error
+    except (ValueError, ArithmeticError) as error:
+        raise ConfigError(
+            f"{' and '.join(_sources(changes)) or name}: {shortened(str(error), 500)}."
+        ) from error
 
 
 def _converted(change: Any, hint: Any, name: str, now: Any) -> Any:
@@ -261,13 +320,13 @@ def _converted(change: Any, hint: Any, name: str, now: Any) -> Any:
         start = now if now is not None or not isinstance(kind, type) else kind()
         return start if optional and given is True else _changed(start, change, name)
     try:
-        if isinstance(change, dict):
+        if isinstance(given, dict):
             raise TypeError
         return _of_type(given, kind)
     except TypeError:
         source = " and ".join(_sources(change)) or name
         none = f", or '{NONE}'" if optional else ""
-        got = "a table" if isinstance(change, dict) else repr(given)
+        got = "a table" if isinstance(given, dict) else _shown(given)
         raise ConfigError(f"{source}: {name} must be {in_words(kind)}{none}, got {got}.") from None
 
 
@@ -284,8 +343,24 @@ def _of_type(value: Any, kind: Any) -> Any:
             parts = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
             if len(parts) == len(value):
                 return tuple(_of_type(one, part) for one, part in zip(value, parts, strict=True))
+    elif _beyond_numbers(value):
+        raise TypeError
     elif kind is float and type(value) in (int, float):
         return float(value)
     elif type(value) is kind:
         return value
     raise TypeError
+
+
+def _beyond_numbers(value: Any) -> bool:
+    """Whether a value is a number that is not finite, or whole and larger than those of other programs."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, int) and abs(value) >= LARGEST
+
+
+def _shown(value: Any) -> str:
+    """Return a value as an error repeats it."""
+    if isinstance(value, int) and _beyond_numbers(value):
+        return "a number of 2^63 or more"  # Python does not print all of them
+    return shortened(repr(value))

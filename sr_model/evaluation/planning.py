@@ -22,6 +22,10 @@ Files = str | Path | Sequence[str | Path]
 """One path, or several."""
 
 
+SMALLEST_SCALE = 0.25
+"""Smallest scale: LR images are then sixteen times as large as HR images."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One HR image at one scale."""
@@ -131,6 +135,11 @@ def _checked(scales: float | Sequence[float] | None) -> list[float]:
     numbers = [scales] if isinstance(scales, int | float) else list(scales or ())
     if not numbers or not all(isinstance(scale, int | float) and 0 < scale < math.inf for scale in numbers):
         raise ValueError(f"scales= must be numbers above 0, such as [2, 3.7], got {numbers}")
+    if min(numbers) < SMALLEST_SCALE:
+        raise ValueError(
+            f"scales= must be {SMALLEST_SCALE:g} or more, got {min(numbers):g}: LR images would be far "
+            "larger than the HR images"
+        )
     return [float(scale) for scale in numbers]
 
 

@@ -27,6 +27,7 @@ from .device_samples import DeviceImages, on_device
 from .distributed import DistributedContext, init_process_group
 from .errors import TrainingError
 from .image_cache import default_cache
+from .memory_limits import check_batch
 from .pair_samples import PairSet
 from .published import take_upsampler
 from .record import SETTINGS, Given, settings_text, write_settings
@@ -42,6 +43,8 @@ from .validation import Validation
 log = logging.getLogger(__name__)
 
 
+MOST_SEED = 1 << 63
+"""Seeds are below it, as those of torch are."""
 Images = str | Path | Sequence[str | Path]
 """A folder of images, searched recursively, or a list of files."""
 
@@ -132,6 +135,8 @@ def open_run(
     Arguments and errors are those of `sr_model.train`. Running out of memory inside is a TrainingError, too.
     """
     preset, out = named_preset(preset), Path(out)
+    if not 0 <= seed < MOST_SEED:
+        raise TrainingError(f"seed= must be from 0 to {MOST_SEED - 1}.")
     check_options(preset.train, val, hold_out, resume, init, encoder_weights, encoder_key)
     dictionary = Dictionary.load(prior) if isinstance(prior, str | Path) else prior
     folders = [lr] if isinstance(lr, str | Path) else list(lr)
@@ -144,6 +149,7 @@ def open_run(
         sample_workers(preset.train, context) as workers,
     ):
         check_parts(preset, context)
+        check_batch(preset, context)
         if init is None:
             start = start_from_prior(preset, dictionary)
         elif resume:

@@ -9,6 +9,9 @@ from dgp_mining.terminal import count
 
 from ..config.training_settings import TrainSettings
 
+MOST = 10**15
+"""Steps and minutes are below it."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -28,8 +31,8 @@ class Budget:
     """Minutes, decoding and validation included; the learning rate follows the clock."""
 
     def __post_init__(self) -> None:
-        if (self.steps is None) == (self.minutes is None) or not (self.steps or self.minutes or 0) > 0:
-            raise ValueError("a budget is a positive number of steps or of minutes")
+        if (self.steps is None) == (self.minutes is None) or not 0 < (self.steps or self.minutes or 0) < MOST:
+            raise ValueError(f"a budget is a positive number of steps or of minutes, below {MOST:.0e}")
 
     def spent(self, step: int, seconds: float) -> float:
         """The fraction used up; 1 or more once nothing is left."""

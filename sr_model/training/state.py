@@ -23,6 +23,7 @@ from .cuda_graph import GraphedNetwork
 from .distributed import DistributedContext
 from .errors import Diverged, TrainingError
 from .loss import batch_loss
+from .memory_limits import within_memory
 from .newer_settings import with_newer_settings
 from .sample_workers import add_gradients, single_samples
 from .samples import Batch
@@ -77,7 +78,10 @@ class TrainingState:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                model = build_network(network, kernels)
+                with within_memory(context.device):
+                    model = build_network(network, kernels)
+            except TrainingError:
+                raise
             except ValueError as error:
                 raise TrainingError(f"This dictionary cannot be trained on: {error}.") from error
         if weights is not None:

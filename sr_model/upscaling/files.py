@@ -37,6 +37,10 @@ from .wrapping import Wrap, check_wrap
 log = logging.getLogger(__name__)
 
 
+SMALLEST_WINDOW = 0.01
+"""Least side of a window in LR pixels."""
+
+
 class ResultExists(ImageError):
     """A file to be written exists and must not be replaced."""
 
@@ -298,6 +302,11 @@ def check_window(window: Window | None, size: tuple[float, float], wrap: Wrap = 
     x, y, width, height = window
     for axis, first, extent, whole in (("x", x, width, size[1]), ("y", y, height, size[0])):
         beyond = whole if axis in wrap else 0
+        if 0 < extent < SMALLEST_WINDOW:
+            raise ValueError(
+                f"window={x:g},{y:g},{width:g},{height:g} (x,y,width,height) is smaller than "
+                f"{SMALLEST_WINDOW:g} of a pixel: take a larger one"
+            )
         if not (extent > 0 and -beyond <= first and first + extent <= whole + beyond):
             repeats = f" and its repetition along {wrap}" if wrap else ""
             raise ValueError(

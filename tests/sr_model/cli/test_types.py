@@ -33,10 +33,14 @@ def test_a_side_of_a_size_may_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        *((types.scale, text) for text in ("", "x", "x4x", "2x3", "0", "nan", "inf", "-1")),
+        *(
+            (types.scale, text)
+            for text in ("", "x", "x4x", "2x3", "0", "nan", "inf", "-1", "1e300", "9" * 400)
+        ),
+        *((types.gigabytes, text) for text in ("", "0", "-1", "inf", "nan", "1e300", "x")),
         *((types.scale_by_axis, text) for text in ("", "x", "x4x", "2x3x4", "2x3x", "0x2", "2xinf")),
         *((types.scales, text) for text in ("", "2,", "2;3")),
-        *((types.size, text) for text in ("", "x", "1920", "0x90", "1.5x2", "x1080x")),
+        *((types.size, text) for text in ("", "x", "1920", "0x90", "1.5x2", "x1080x", "9" * 20 + "x1")),
         *((types.window, text) for text in ("", "1,2,3", "1,2,0,3", "1,2,-3,4", "1,2,inf,4", "inf,2,3,4")),
     ],
 )

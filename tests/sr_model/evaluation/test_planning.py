@@ -57,3 +57,10 @@ def test_results_are_not_searched(tmp_path, caplog):
     assert not caplog.messages
     with pytest.raises(ImageError, match="All images of "):
         plan_evaluation(tmp_path, 2, without=tmp_path)
+
+
+def test_scales_at_which_lr_images_are_far_larger_than_hr_images_are_refused(tmp_path: Path):
+    Image.new("L", (48, 40)).save(tmp_path / "a.png")
+    assert plan_evaluation(tmp_path, 0.5).measurements
+    with pytest.raises(ValueError, match=r"scales= must be 0\.25 or more, got 0\.01"):
+        plan_evaluation(tmp_path, [2, 0.01])

@@ -147,3 +147,9 @@ def test_running_out_of_memory_is_one_sentence(network, photographs, tmp_path, m
     monkeypatch.setattr("sr_model.upscaling.upscale.encode_layers", exhausted)
     with pytest.raises(ImageError, match=r"0\.png does not fit into memory: give a smaller tile="):
         upscale_file(photographs / "0.png", tmp_path / "a.png", UpscaleRequest(2.0), network)
+
+
+def test_a_window_of_next_to_nothing_is_refused(network, photographs, tmp_path):
+    request = UpscaleRequest(size=(8, 8), window=(1, 1, 1e-9, 4))
+    with pytest.raises(ImageError, match=r"window=1,1,1e-09,4 .* is smaller than 0\.01 of a pixel"):
+        upscale_file(photographs / "0.png", tmp_path / "a.png", request, network)
