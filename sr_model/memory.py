@@ -13,6 +13,9 @@ from dgp_mining.machine import available_memory
 KEPT = (1 << 31) - 1
 """Most bytes of freed memory that a process keeps."""
 
+KEPT_SHARE = 8
+"""What share of the free memory may be kept: one in KEPT_SHARE bytes."""
+
 MUCH = 1 << 28
 """Bytes of an image's field from which on `give_back_freed_memory` is worth its time."""
 
@@ -30,13 +33,15 @@ def ran_out(error: Exception) -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Let this process's C library keep freed memory, up to 2 GB, instead of returning it to the system.
+    """Let this process's C library keep freed memory, instead of returning it to the system.
+
+    That is up to 2 GB, and up to an eighth of what is free, since blocks of other sizes cannot use it.
 
     Otherwise activations are new memory each time, which the system clears page by page on first use: an
     eighth of the time of a step of preset `demo`, and of an upscaling with SPAN (measured). With C libraries
     other than glibc it does nothing.
     """
-    freed_memory.keep_freed_memory(KEPT)
+    freed_memory.keep_freed_memory(min(KEPT, free_memory() // KEPT_SHARE))
 
 
 def give_back_freed_memory(used: int) -> None:
@@ -45,5 +50,5 @@ def give_back_freed_memory(used: int) -> None:
     Before the next part of a large image's work, whose blocks have other sizes: it keeps 200 to 430 MB for a
     strip of a photograph (measured).
     """
-    if used >= MUCH and platform.libc_ver()[0] == "glibc":
+    if used >= min(MUCH, free_memory() // KEPT_SHARE) and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

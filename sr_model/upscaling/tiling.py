@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from splat2d import DEFAULT_CUTOFF, GaussianField
 from splat2d.field import PIXEL_VARIANCE
+from splat2d.row_bands import MOST_AT_ONCE
 
 from ..memory import free_memory, keep_freed_memory
 from ..networks.base import Network
@@ -41,6 +42,13 @@ CORRECTION_REACH = 8
 several rounds carry farther is too little to be seen."""
 FIELD_COPIES = 2
 """Copies of a field that must fit into memory: in LR pixels, and, on a GPU, in output pixels, too."""
+PLACED_COPIES = 3
+"""Copies of the part of a field that the CPU corrects or renders at a time (`row_bands.MOST_AT_ONCE`)."""
+PLACED_BYTES = 100 * MOST_AT_ONCE
+"""Most bytes of these copies."""
+WORKING_BYTES = 160_000_000
+"""Memory that correcting and rendering take besides, on the CPU: bands, blocks, and what the C library keeps.
+Measured in a control group of half a gigabyte."""
 ACTIVATION_COPIES = 2
 """Copies of the widest layer's inputs and outputs in memory. Measured by `cost.peak_memory`, the presets
 `demo` and `paper`, with SwinIR and with EDSR-baseline, take 0.5 to 0.75 of this estimate."""
@@ -149,6 +157,12 @@ def field_bytes(network: Network, size: tuple[int, int], channels: int) -> int:
     """The memory of the field of an image of `size` (height, width)."""
     cells = [network.settings.cells * (extent + sum(network.margins(extent))) for extent in size]
     return 4 * (5 + channels) * cells[0] * cells[1]
+
+
+def drawing_bytes(field: int, fields: int = 1) -> int:
+    """The memory that the CPU takes to draw a field of `field` bytes, or the mean of several."""
+    placed = min(PLACED_COPIES * field, PLACED_BYTES)
+    return fields * field + placed + WORKING_BYTES
 
 
 def reach(network: Network, scale: float) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from splat2d import GaussianField
 
 from ..checkpoints.checkpoint import load, load_reference
-from ..memory import free_memory
+from ..memory import free_memory, give_back_freed_memory
 from ..networks.base import Network
 from ..scaling import RequestedSize, Scale, check_size, complete_size, scaled
 from .consistency import Reduction
@@ -23,9 +24,12 @@ from .encoding import DEFAULT, Encoding, encode_layers, ensemble_bytes
 from .ensemble import TURNS
 from .rendering import BAND_BYTES, Layer, render_layers
 from .tiling import (
+    FIELD_COPIES,
+    WORKING_BYTES,
     ProgressCallback,
     TooLarge,
     Window,
+    drawing_bytes,
     has_free_positions,
     no_progress,
     reach,
@@ -150,6 +154,7 @@ def draw(
     scales = (size[0] / height, size[1] / width)
     rows = strip_rows(pixels, window, size, network, how)
     strips = range(0, size[0], rows)
+    used, _ = _drawn_at_once(pixels, window, size, network, how, rows)
 
     def layers_of(part: Window, rows: int, progress: ProgressCallback) -> list[Layer]:
         seen, at = crop_to_window(part, pixels, network, (rows, size[1]))
@@ -168,6 +173,7 @@ def draw(
         drawn = render_layers(layers_of(part, end - top, of_strip), (end - top, size[1]), dtype, of_strip)
         yield from (band for _, band in drawn)
         del drawn
+        give_back_freed_memory(used)
 
 
 def strip_rows(
@@ -180,13 +186,30 @@ def strip_rows(
     """Rows of the result that are drawn at once: their fields take at most STRIP_BYTES.
 
     An ensemble's take at most half of the memory. Without an ensemble, all rows are drawn at once on a GPU,
-    and for networks whose Gaussians may depend on all pixels or lie anywhere.
+    and for networks whose Gaussians may depend on all pixels or lie anywhere. Raises TooLarge if what is
+    drawn at once does not fit into the CPU's memory.
     """
     device = next(network.parameters()).device
+    if device.type != "cpu" or how.memory:
+        return _fitting_rows(pixels, window, size, network, how, how.memory or free_memory(device))
+    free = free_memory()
+    sparing = max(0, free - WORKING_BYTES) * 9 // 10  # rows are whole ones
+    rows = _fitting_rows(pixels, window, size, network, how, sparing)
+    if (needed := drawing_bytes(*_drawn_at_once(pixels, window, size, network, how, rows))) > free:
+        raise TooLarge(
+            f"to draw it takes {needed / 1e9:,.2f} GB of memory, and {free / 1e9:,.2f} GB are free: give a "
+            "narrower window=, or cut the image into parts"
+        )
+    return rows
+
+
+def _fitting_rows(
+    pixels: np.ndarray, window: Window, size: tuple[int, int], network: Network, how: Encoding, memory: int
+) -> int:
     unbounded = network.radius is None or has_free_positions(network)
-    if not how.ensemble and (device.type != "cpu" or unbounded):
+    if not how.ensemble and (next(network.parameters()).device.type != "cpu" or unbounded):
         return size[0]
-    most = (how.memory or free_memory(device)) / 2
+    most: float = memory / 2
     height, width, channels = pixels.shape
     of_row = ensemble_bytes(network, (height, width), channels) / height
     if not how.ensemble:
@@ -196,6 +219,18 @@ def strip_rows(
     around = 0 if has_free_positions(network) else 2 * reach(network, size[0] / window[3])
     lr_rows = max(SMALLEST_STRIP, most / of_row - around)
     return min(size[0], max(1, int(lr_rows * size[0] / window[3])))
+
+
+def _drawn_at_once(
+    pixels: np.ndarray, window: Window, size: tuple[int, int], network: Network, how: Encoding, rows: int
+) -> tuple[int, int]:
+    """Bytes of the fields of the largest strip of `rows` rows, and how many fields have as many each."""
+    smaller = min(size[0] / window[3], size[1] / window[2])
+    seen, columns = receptive_field(network, window, (pixels.shape[0], pixels.shape[1]), smaller)
+    around = 0 if has_free_positions(network) else 2 * reach(network, smaller)
+    height = min(seen.stop - seen.start, ceil(rows * window[3] / size[0]) + around)
+    of_eight = ensemble_bytes(network, (height, columns.stop - columns.start), pixels.shape[2])
+    return of_eight // (FIELD_COPIES * len(TURNS)), len(TURNS) if how.ensemble else 1
 
 
 def crop_to_window(

@@ -1,12 +1,15 @@
 """Free memory is that of the container or batch job; a training step reuses what the last one freed."""
 
 import platform
+import re
 import resource
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sr_model.memory import keep_freed_memory, ran_out
 from tests.control_group import memory_group, run_in
@@ -43,3 +46,31 @@ def test_in_half_a_gigabyte_no_more_is_free():
         found = run_in(group, [sys.executable, "-c", code])
     assert not found.stderr
     assert 0 < int(found.stdout) < 2**29
+
+
+def upscaled_in(nbytes: int, side: int, folder: Path) -> tuple[int, str]:
+    """Run sr-upscale on a picture in a control group; return its exit status and what it said."""
+    small = Image.effect_noise((side // 8, side // 8), 60).convert("RGB")
+    small.resize((side, side)).save(folder / "picture.png")
+    code = (
+        "import sys; sys.argv = ['sr-upscale', 'picture.png', '--out', 'large.png', '--scale', '2']; "
+        "from sr_model.cli.entry import sr_upscale; sr_upscale()"
+    )
+    with memory_group(nbytes) as group:
+        done = run_in(group, [sys.executable, "-c", code], cwd=folder)
+    return done.returncode, done.stderr
+
+
+def test_in_half_a_gigabyte_a_picture_that_is_too_large_is_one_sentence(tmp_path: Path):
+    status, said = upscaled_in(2**29, 1600, tmp_path)
+    assert (status, said.count("\n")) == (1, 1), said
+    assert re.search(r"picture\.png.*takes [\d.]+ GB of memory, and 0\.\d\d GB are free: .*--window", said)
+    assert not (tmp_path / "large.png").exists()
+
+
+@pytest.mark.slow
+def test_in_half_a_gigabyte_a_picture_is_drawn_in_strips_that_fit(tmp_path: Path):
+    status, said = upscaled_in(2**29, 480, tmp_path)
+    assert status == 0, said
+    assert "strip 1 of" in said
+    assert Image.open(tmp_path / "large.png").size == (960, 960)
