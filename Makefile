@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test install clean
+.PHONY: demo test audit install clean
 
 demo: $(VENV)/installed
 	$(BIN)/python workflows/demo.py
@@ -15,6 +15,10 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
 	$(BIN)/python -m pytest -m "slow and not alone" --numprocesses 2 --dist worksteal --durations 8
 	$(BIN)/python -m pytest -m alone --durations 8
+
+# Informs of known vulnerabilities in what is installed, if there is a network; never fails.
+audit: $(VENV)/installed
+	-$(BIN)/python workflows/audit.py
 
 # Reinstall when compiled sources, requirements or the version change. Python edits need none, nor do new modules:
 # the editable install looks into the packages' folders.

@@ -175,7 +175,7 @@ FOREIGN = {
     "OMP_NUM_THREADS=1", "cmake", "dask", "kubectl", "make", "pip", "pytest", "python", "sbatch", "torchrun",
 }  # fmt: skip
 """Programs that are not ours; their options are theirs."""
-FOREIGN_OPTIONS = {"--doctest-modules", "--import-mode"}
+FOREIGN_OPTIONS = {"--doctest-modules", "--hypothesis-profile", "--import-mode"}
 """Options of those that documents name alone."""
 
 
