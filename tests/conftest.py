@@ -13,7 +13,7 @@ settings.register_profile(
     "long",
     deadline=None,
     database=None,
-    max_examples=1_000_000,
+    max_examples=3000,
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )

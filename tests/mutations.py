@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-LONG = 10_000
+LONG = 1000
 """Examples of a test from which a profile is one to run by hand."""
 
 

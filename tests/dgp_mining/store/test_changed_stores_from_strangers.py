@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from strange_stores import (
     unpacked,
     with_checksum,
 )
+from zarr.errors import ZarrUserWarning
 
 from dgp_mining.cli import main
 from dgp_mining.store.columns import ArrayName
@@ -30,19 +33,28 @@ from dgp_mining.store.integrity import DamagedError
 from dgp_mining.store.layout import ArrayLayout
 from dgp_mining.store.location import Location
 from dgp_mining.store.pieces import Pieces
+from dgp_mining.store.store import Store
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpacked(tmp_path_factory.mktemp("whole"))
+    """The store of version 0.1.0, with what later ones have, and with consolidated metadata."""
+    store = unpacked(tmp_path_factory.mktemp("whole"))
+    Store.open(store).record_writer()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(str(store), zarr_format=3)
+    return store
 
 
 COMMANDS = (
     ["status"],
     ["status", "--json"],
     ["verify"],
+    ["verify", "--repair"],
     ["export-field", "--index", "0"],
     ["dictionary", "build"],
+    ["merge"],
 )
 
 
@@ -52,8 +64,11 @@ def right_or_one_sentence(store: Path, command: list[str]) -> None:
     options = {
         "export-field": ["--out", str(folder / "field.png"), "--images", str(folder / "none")],
         "dictionary": ["--out", str(folder / "dict.npz"), "--kernels", "8"],
+        "merge": [str(store), "--out", str(folder / "merged.zarr")],
     }
-    done = CliRunner().invoke(main, [*command, "--store", str(store), *options.get(command[0], [])])
+    shutil.rmtree(folder / "merged.zarr", ignore_errors=True)
+    named = [] if command == ["merge"] else ["--store", str(store)]
+    done = CliRunner().invoke(main, [*command, *named, *options.get(command[0], [])])
     assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code in (0, 1, 3), done.output
     errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
