@@ -16,6 +16,9 @@ from .integrity import reading, writing
 from .location import Location
 from .versions import LIST
 
+MOST_LEVELS = 20
+"""Levels of groups below a store; its own are three."""
+
 
 def has_copy(place: Location) -> bool:
     """Whether the group has consolidated metadata."""
@@ -29,8 +32,7 @@ def outdated(place: Location) -> list[Location]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZarrUserWarning)  # about files that are not of Zarr
-        with reading(str(place)):  # groups may lie in each other a thousand deep
-            return _walk(place)[0]
+        return _walk(place)[0]
 
 
 def renew(places: list[Location]) -> None:
@@ -41,9 +43,11 @@ def renew(places: list[Location]) -> None:
             zarr.consolidate_metadata(place.open(), zarr_format=3)
 
 
-def _walk(place: Location) -> tuple[list[Location], dict[str, str]]:
-    """Return the outdated groups, and the metadata of all members by path."""
+def _walk(place: Location, levels: int = MOST_LEVELS) -> tuple[list[Location], dict[str, str]]:
+    """Return the outdated groups, and the metadata of all members by path, `levels` deep at most."""
     with reading(str(place)):
+        if not levels:
+            raise ValueError(f"it lies more than {MOST_LEVELS} groups deep")
         group = zarr.open_group(place.open(), mode="r", zarr_format=3, use_consolidated=False)
         members = dict(group.members())
     found: list[Location] = []
@@ -51,7 +55,7 @@ def _walk(place: Location) -> tuple[list[Location], dict[str, str]]:
     for name, member in members.items():
         metadata[name] = _plain(member.metadata)
         if isinstance(member, zarr.Group):
-            found_below, below = _walk(place / name)
+            found_below, below = _walk(place / name, levels - 1)
             found += found_below
             metadata |= {f"{name}/{path}": one for path, one in below.items()}
     copied = _copied(place)

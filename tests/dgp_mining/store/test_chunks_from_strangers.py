@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from mutations import nested
 from numcodecs.vlen import VLenUTF8
 from numcodecs.zstd import Zstd
@@ -19,6 +21,7 @@ from strange_stores import (
     unpacked,
     with_checksum,
 )
+from zarr.errors import ZarrUserWarning
 
 from dgp_mining.retry import TEMPORARY
 from dgp_mining.store.store import Store
@@ -86,6 +89,18 @@ def test_folders_in_folders_a_thousand_deep_are_passed_over(store: Path) -> None
     while deep != store:  # shutil.rmtree would go as deep
         deep.rmdir()
         deep = deep.parent
+
+
+def test_groups_in_groups_are_not_followed_a_thousand_deep(store: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        zarr.consolidate_metadata(str(store), zarr_format=3)
+    deep = store / "parts"
+    for _ in range(30):
+        deep = deep / "d"
+        deep.mkdir()
+        (deep / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
+    assert "it lies more than 20 groups deep" in in_one_sentence(store)
 
 
 @pytest.mark.parametrize("change", ["codecs", "grid", "shape", "dtype", "fill", "deep"])
