@@ -26,6 +26,9 @@ MOST_VALUES = 1_500_000
 FREE = 160_000_000
 """Bytes that may be claimed whatever the size of a file."""
 
+FREE_WIDE = 1_000_000_000
+"""The same of fields and snapshots, of which a dozen failed crops of 2048 pixels have 400 MB of zeros."""
+
 RATIO = 300
 """Bytes beyond these that may be claimed for each byte of a file: fields and statistics have less than ten,
 equal rows about a hundred, and those of failed crops, which are all zero, are smaller than FREE."""
@@ -41,6 +44,8 @@ class ChunkSize:
     """Their bytes; of texts, what they have at most."""
     texts: int | None = None
     """The number of texts; None for numbers."""
+    free: int = FREE
+    """Bytes to which a chunk may unpack however few it has."""
 
     def check(self, content: bytes) -> None:
         """Raise ValueError if a chunk, compressed and with its checksum, unpacks to something else."""
@@ -49,7 +54,7 @@ class ChunkSize:
             raise ValueError("a chunk does not say its size, or is not compressed by zstd")
         if claimed > self.nbytes or (self.texts is None and claimed < self.nbytes):
             raise ValueError(f"a chunk says that it has {claimed} bytes, and not {self.nbytes}")
-        if claimed > FREE + RATIO * len(content):
+        if claimed > self.free + RATIO * len(content):
             raise ValueError(f"a chunk of {len(content)} bytes says that it has {claimed}")
         if self.texts is not None:
             number = int.from_bytes(bytes(Zstd().decode(content[:-4]))[:4], "little")

@@ -22,7 +22,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +34,7 @@ from zarr.errors import ContainsArrayError
 from ..fitting import statistics
 from ..fitting.content import CONTENT
 from ..images.reader import MAX_CHANNELS
-from .bounded import FREE, RATIO, ChunkSize
+from .bounded import FREE, FREE_WIDE, RATIO, ChunkSize
 from .columns import RESULT, ArrayName
 from .crop_results import PENDING
 from .description import Extent
@@ -105,6 +105,8 @@ class ArrayLayout:
     fill: Any
     """Value of chunks that were never written. For most arrays, no fit gives it."""
     attributes: dict[str, Any] = field(default_factory=dict)
+    free: int = FREE
+    """Bytes that reading it may take whatever the size of its files."""
 
     @property
     def row_bytes(self) -> int:
@@ -117,7 +119,7 @@ class ArrayLayout:
         """What a chunk unpacks to."""
         if self.dtype == "string":
             return ChunkSize(self.chunk * self.row_bytes + LONG_TEXTS, self.chunk)
-        return ChunkSize(self.chunk * self.row_bytes)
+        return ChunkSize(self.chunk * self.row_bytes, free=self.free)
 
 
 def plan_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
@@ -191,10 +193,14 @@ def crop_arrays(extent: Extent) -> dict[ArrayName, ArrayLayout]:
         ArrayName.SAMPLES: over_crops(
             statistics.SAMPLE_SIZE, len(sample), dtype="float32", fill=LOST, columns=sample
         ),
-        **(of_snapshots if extent.snapshots else {}),
-        **(fields if room else {}),
+        **(_with_room(of_snapshots) if extent.snapshots else {}),
+        **(_with_room(fields) if room else {}),
         ArrayName.STATUS: over_crops(dtype="uint8", fill=PENDING, meaning=["pending", "done", "failed"]),
     }
+
+
+def _with_room(layouts: dict[ArrayName, ArrayLayout]) -> dict[ArrayName, ArrayLayout]:
+    return {name: replace(layout, free=FREE_WIDE) for name, layout in layouts.items()}
 
 
 def make_array(
@@ -258,7 +264,7 @@ def check_claim(layout: ArrayLayout, rows: int, nbytes: Callable[[], int]) -> No
     are bounded.
     """
     claimed, wide = rows * layout.row_bytes, layout.dtype != "string" and layout.row_bytes > _NARROW
-    if wide and claimed > FREE and claimed > FREE + RATIO * (found := nbytes()):
+    if wide and claimed > layout.free and claimed > layout.free + RATIO * (found := nbytes()):
         raise ValueError(f"it claims {claimed:,} bytes, and its files have {found:,}")
 
 

@@ -24,6 +24,10 @@ from strange_stores import (
 from zarr.errors import ZarrUserWarning
 
 from dgp_mining.retry import TEMPORARY
+from dgp_mining.store.bounded import ChunkSize
+from dgp_mining.store.columns import ArrayName
+from dgp_mining.store.description import Extent
+from dgp_mining.store.layout import crop_arrays
 from dgp_mining.store.store import Store
 from dgp_mining.store.verify import verify
 
@@ -122,3 +126,15 @@ def test_metadata_of_arrays_are_compared_and_not_followed(store: Path, change: s
             about["attributes"] = nested(900)
     file.write_text(json.dumps(about))
     assert "crops/result" in in_one_sentence(store)
+
+
+def test_a_chunk_of_failed_crops_with_large_fields_is_no_damage() -> None:
+    """All zero, so that its file is thousands of times smaller."""
+    layouts = crop_arrays(Extent(crops=12, images=1, chunk=12, gaussians=1 << 20))
+    colors = layouts[ArrayName.COLORS].chunk_size
+    assert colors.nbytes > 400_000_000
+    content = bytearray(Zstd(3).encode(bytes(1 << 20)))  # only the header is looked at
+    content[4:13] = bytes([0xE0]) + colors.nbytes.to_bytes(8, "little")
+    colors.check(bytes(content))
+    with pytest.raises(ValueError, match=r"a chunk of .* bytes says that it has"):
+        ChunkSize(1 << 31, free=1 << 30).check(b"\x28\xb5\x2f\xfd\xe0" + (1 << 31).to_bytes(8, "little"))
