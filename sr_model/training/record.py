@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.schema import shortened
 from dgp_mining.terminal import count
 from splat2d.atomic_write import atomic_write
 from splat2d.version import __version__
@@ -102,7 +103,8 @@ def _remarks(start: Start, samples: ImageSet | PairSet, held_out: Sequence[Path]
         yield f"# held out for validation: {', '.join(repr(path.name) for path in held_out)}"
     if start.kernels is not None:
         fingerprint = (start.prior or {}).get("fingerprint")
-        mined = f", mined by the run {fingerprint}" if fingerprint else ""
+        named = "".join(letter for letter in shortened(str(fingerprint), 80) if letter.isprintable())
+        mined = f", mined by the run {named}" if fingerprint else ""
         yield f"# {count(len(start.kernels), 'kernel')} to blend{mined}"
 
 

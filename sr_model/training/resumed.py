@@ -29,8 +29,9 @@ def recorded_digest(out: Path, name: str) -> str | None:
         header = read_tensors(out / STATE, FORMAT, "the state of a training to resume")[1]
     except CheckpointError:  # which `TrainingState.restore` will explain
         return None
-    digest: str | None = header["identity"].get(name)
-    return digest
+    identity = header.get("identity")
+    digest = identity.get(name) if isinstance(identity, dict) else None
+    return digest if isinstance(digest, str) else None
 
 
 def reference_prior_of(out: Path, preset: Preset) -> Dictionary:

@@ -7,12 +7,14 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+
+from dgp_mining.schema import shortened
 
 from ..checkpoints.tensor_file import CheckpointError, read_tensors, write_tensors
 from ..config.training_settings import TrainSettings
@@ -27,6 +29,7 @@ from .memory_limits import within_memory
 from .newer_settings import with_newer_settings
 from .sample_workers import add_gradients, single_samples
 from .samples import Batch
+from .saved_state import saved_state
 
 log = logging.getLogger(__name__)
 
@@ -177,30 +180,45 @@ class TrainingState:
         """
         try:
             tensors, header = read_tensors(path, FORMAT, "the state of a training to resume")
+            saved = saved_state(path, tensors, header, [*settings])
         except CheckpointError as error:
             raise TrainingError(f"{error} To start a new training, leave resume=True out.") from error
-        begun = dict(header["identity"])
+        begun = saved.identity
         begun.setdefault("encoder_weights", identity.get("encoder_weights"))  # 0.1.0 did not record them
         for part, now in settings.items():
             newer = with_newer_settings(begun[part], now)
             begun[part] |= {name: value for name, value in newer.items() if name in identity[part]}
-        differing = sorted(_differing(begun, identity))
+        differing = sorted(shortened(name, 60) for name in _differing(begun, identity))
         if differing:
+            named = shortened(", ".join(differing), 500)
             raise TrainingError(
-                f"The run in {path.parent} was started with other settings ({', '.join(differing)}): "
-                "resume it with those, which its settings.toml lists, or name another folder with out=."
+                f"The run in {path.parent} was started with other settings ({named}): resume it with those, "
+                "which its settings.toml lists, or name another folder with out=."
             )
-        self.model.load_state_dict(_under("model.", tensors))
-        self.average.load_state_dict(_under("average.", tensors))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under("adam.", tensors).items():
-            index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = tensor
+        try:
+            self.model.load_state_dict(saved.model)
+            self.average.load_state_dict(saved.average)
+            self._restore_optimiser(saved.moments)
+        except (RuntimeError, ValueError) as error:
+            raise TrainingError(
+                f"{path} is not of the network that is trained here ({shortened(str(error))}). To start a "
+                "new training, leave resume=True out."
+            ) from error
+        self.step, self.seconds = saved.progress.step, saved.progress.seconds
+        self.best = saved.best
+        return asdict(saved.budget)
+
+    def _restore_optimiser(self, moments: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """Restore Adam's moments. Raises ValueError if they are not those of the trained parameters."""
         groups = self.optimiser.state_dict()["param_groups"]
+        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        for index, of_one in moments.items():
+            if index >= len(parameters):
+                raise ValueError(f"it has moments of a parameter {index}, and there are {len(parameters)}")
+            for name, tensor in of_one.items():
+                if tensor.shape != (() if name == "step" else parameters[index].shape):
+                    raise ValueError(f"adam.{index}.{name} is {list(tensor.shape)}")
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        for name, value in header["progress"].items():
-            setattr(self, name, value)
-        return header["budget"]
 
 
 def faster(model: Network, settings: TrainSettings, context: DistributedContext) -> nn.Module:
@@ -240,10 +258,6 @@ def fast_bf16(device: torch.device) -> bool:
     """
     has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)  # private, absent from old torch
     return device.type == "cuda" or has_amx()
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 def _differing(before: Any, now: Any, name: str = "") -> list[str]:

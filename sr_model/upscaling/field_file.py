@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 
-from dgp_mining.images.attachments import GeoReference
+from dgp_mining.images.attachments import GeoReference, exif_attachments
+from dgp_mining.images.colour import profile_of
 from dgp_mining.images.encoding import SRGB, Encoding
 from dgp_mining.images.reader import ImageError
+from dgp_mining.schema import as_kind, parse_json, shortened
 from splat2d import GaussianField
+from splat2d.safetensors_header import read_header
 
 from ..image_io.metadata import Metadata
 
 SUFFIX = ".safetensors"
+SAVE = "save one with sr-upscale --save-field"
+MOST_DPI = 1e6
 _DTYPES = ("uint8", "uint16", "float32")
 
 
@@ -58,24 +63,29 @@ def check_suffix(path: Path) -> None:
 def load_field(path: Path) -> SavedField:
     """Read a file that `save_field` or `GaussianField.save` wrote.
 
-    Raises ImageError, naming the file, unless it holds one finite field of one or three channels.
+    Raises ImageError, naming the file, unless it holds one finite field of one or three channels, and what it
+    notes of its image is as `save_field` writes it.
     """
     if not path.is_file():
         raise ImageError(f"{path} is not a file.")
     try:
         field = GaussianField.load(path)
-        with safe_open(str(path), framework="np") as file:
-            notes = file.metadata()
+    except ValueError as error:
+        raise ImageError(f"{shortened(str(error), 500).rstrip('.')}: {SAVE}.") from error
+    try:
+        notes = read_header(path).metadata
+        dtype = notes.get("dtype", "uint8")
+        if dtype not in _DTYPES:
+            raise ValueError(f"its dtype is {shortened(dtype, 40)!r}, not one of {', '.join(_DTYPES)}")
         metadata = _from_notes(notes)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ImageError(f"{str(error).rstrip('.')}: save one with sr-upscale --save-field.") from error
+    except ValueError as error:
+        raise ImageError(f"{path} is not a saved field: {shortened(str(error), 500)}; {SAVE}.") from error
     parts = (field.means, field.cholesky, field.colors)
     if len(field) != 1 or not all(torch.isfinite(part).all() for part in parts):
         raise ImageError(f"{path} does not hold one field of finite Gaussians: save it again.")
     if field.colors.shape[2] not in (1, 3):
         raise ImageError(f"{path} has {field.colors.shape[2]} channels, not grey or RGB.")
-    dtype = notes.get("dtype", "uint8")
-    return SavedField(field, np.dtype(dtype if dtype in _DTYPES else "uint8"), metadata)
+    return SavedField(field, np.dtype(dtype), metadata)
 
 
 def _as_notes(metadata: Metadata) -> dict[str, str]:
@@ -98,26 +108,70 @@ def _as_notes(metadata: Metadata) -> dict[str, str]:
     return notes
 
 
-def _from_notes(notes: dict[str, str]) -> Metadata:
-    """The inverse of `_as_notes`. Raises ValueError, KeyError or TypeError for other texts."""
+def _from_notes(notes: Mapping[str, str]) -> Metadata:
+    """The inverse of `_as_notes`. Raises ValueError, naming the note, for other texts."""
     packets = {
-        name: base64.b64decode(notes[name]) if name in notes else None
+        name: _packet(notes[name], name) if name in notes else None
         for name in ("icc_profile", "exif", "xmp", "iptc")
     }
-    x, y = (float(number) for number in notes["dpi"].split()) if "dpi" in notes else (None, None)
-    geo, encoding = (json.loads(notes.get(name, "null")) for name in ("georeference", "encoding"))
+    if packets["exif"] and (problem := exif_attachments(packets["exif"], None).problem):
+        raise ValueError(problem)
     return Metadata(
         profile=packets["icc_profile"],
         exif=packets["exif"],
-        dpi=None if x is None or y is None else (x, y),
+        dpi=_dpi(notes["dpi"]) if "dpi" in notes else None,
         xmp=packets["xmp"],
         iptc=packets["iptc"],
-        texts=tuple((str(keyword), str(text)) for keyword, text in json.loads(notes.get("texts", "[]"))),
-        geo=geo and GeoReference(**_with_tuples(geo)),
-        encoding=Encoding(**_with_tuples(encoding)) if encoding else SRGB,
+        texts=_json(notes, "texts", tuple[tuple[str, str], ...], ()),
+        geo=_checked_geo(_json(notes, "georeference", GeoReference | None, None)),
+        encoding=_checked_encoding(_json(notes, "encoding", Encoding | None, None) or SRGB),
     )
 
 
-def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Values from JSON, in which tuples have become lists."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+def _packet(text: str, name: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(f"its {name} is not in base64") from error
+
+
+def _dpi(text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(number) for number in text.split())
+    except ValueError:
+        x = y = 0.0
+    if not 0 < min(x, y) <= max(x, y) < MOST_DPI:
+        raise ValueError(f"its dpi is {shortened(text, 40)!r}, not two numbers above 0")
+    return x, y
+
+
+def _json(notes: Mapping[str, str], name: str, kind: Any, default: Any) -> Any:
+    return as_kind(parse_json(notes[name], f"its {name}"), kind, f"its {name}") if name in notes else default
+
+
+def _checked_geo(geo: GeoReference | None) -> GeoReference | None:
+    """Raise ValueError unless tags of GeoTIFF have as many numbers, and of the size, as they must."""
+    if geo is not None and (
+        len(geo.scale) not in (0, 3)
+        or len(geo.tiepoints) % 6
+        or len(geo.transform) not in (0, 16)
+        or not all(0 <= key < 1 << 16 for key in geo.keys)
+    ):
+        raise ValueError("its georeference is not that of a GeoTIFF")
+    return geo
+
+
+def _checked_encoding(encoding: Encoding) -> Encoding:
+    """Raise ValueError unless colours can be converted from an encoding."""
+    white_and_primaries = zip(encoding.primaries[::2], encoding.primaries[1::2], strict=True)
+    if encoding.cicp is not None and not all(0 <= number < 256 for number in encoding.cicp):
+        raise ValueError("its encoding.cicp must be four numbers from 0 to 255")
+    if isinstance(encoding.transfer, float | int) and not 0.01 <= encoding.transfer <= 100:
+        raise ValueError("its encoding.transfer must be from 0.01 to 100")
+    if not all(abs(x) <= 2 and 1e-3 <= abs(y) <= 2 for x, y in white_and_primaries):
+        raise ValueError("its encoding.primaries are no chromaticities")
+    try:
+        profile_of(encoding)
+    except (ArithmeticError, LookupError, ValueError) as error:
+        raise ValueError("its encoding is none whose colours can be converted") from error
+    return encoding
