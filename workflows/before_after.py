@@ -20,6 +20,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 from dgp_mining.images.reader import read_rgb
+from splat2d.atomic_write import atomic_write
 from sr_model import PROTOCOLS
 from sr_model.checkpoints.checkpoint import Checkpoint, load_reference
 from sr_model.evaluation.protocol import compare, low_resolution, score_comparison
@@ -65,7 +66,8 @@ def draw(rows: list[dict[str, np.ndarray]], shown: tuple[int, int, int, int], ou
             axis.imshow(picture[first[1] : last[1], first[0] : last[0]], interpolation="nearest")
             axis.set_title(title)
             axis.axis("off")
-    figure.savefig(out, dpi=60)
+    with atomic_write(out) as partial:
+        figure.savefig(partial, format=out.suffix[1:] or "png", dpi=60)
 
 
 def detail(text: str) -> tuple[int, int, int, int]:

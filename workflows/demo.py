@@ -23,6 +23,7 @@ from PIL import Image
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
+from splat2d.atomic_write import atomic_write
 from splat2d.matlab_imresize import imresize
 
 ROOT = Path(os.path.relpath(Path(__file__).resolve().parents[1]))
@@ -106,7 +107,8 @@ def upscale(scale: float, model: Path, out: Path) -> dict[str, np.ndarray]:
     original = original[: size[0], : size[1]]
     small = to_bytes(imresize(to_planes(original), size=small_size))
     small_path, large_path = out / f"small-x{scale:g}.png", out / f"upscaled-x{scale:g}.png"
-    Image.fromarray(small).save(small_path)
+    with atomic_write(small_path) as partial:
+        Image.fromarray(small).save(partial, "PNG")
     command("sr-upscale", small_path, "--out", large_path, "--scale", f"{scale:g}", "--model", model)
     return {
         "small": small,
@@ -141,7 +143,8 @@ def draw(images: dict[str, np.ndarray], figures: dict[str, float], path: Path) -
         axis.imshow(image[box[1] : box[3], box[0] : box[2]], interpolation="nearest")
         axis.set_title(title)
         axis.axis("off")
-    figure.savefig(path, dpi=110)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, format="png", dpi=110)
 
 
 if __name__ == "__main__":

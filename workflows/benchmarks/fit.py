@@ -45,6 +45,7 @@ from dgp_mining.fitting.recipes import RECIPES
 from dgp_mining.fitting.target import psnr
 from dgp_mining.images.paths import list_images
 from dgp_mining.images.reader import ImageError, read_rgb
+from splat2d.atomic_write import atomic_write
 from splat2d.matlab_imresize import imresize
 
 KODIM13, KODIM13_PSNR = "kodim13.png", 42.1
@@ -177,7 +178,8 @@ def plot(figures: dict[str, list[equal_psnr.Row]], path: Path) -> None:
         axes.grid(alpha=0.3)
     axes.legend()
     try:
-        figure.savefig(path, dpi=120)
+        with atomic_write(path) as partial:
+            figure.savefig(partial, format=path.suffix[1:] or "png", dpi=120)
     except OSError as error:
         raise SystemExit(f"{path} cannot be written ({error.strerror}): name another with --plot") from error
     print(f"written: {path}")

@@ -23,6 +23,7 @@ import psutil
 import torch
 
 from splat2d import backend
+from splat2d.atomic_write import atomic_write
 from splat2d.backends import cpu
 
 NOT_MEASURED = "not measured yet"
@@ -159,7 +160,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def write_json(path: Path, figures: dict[str, object]) -> None:
     """Write the figures and the machine's description; exit with a sentence if the file cannot be written."""
     try:
-        path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+        with atomic_write(path) as partial:
+            partial.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
     except OSError as error:
         sys.exit(f"{path} cannot be written ({error.strerror}): name another file with --out")
     print(f"written: {path}")

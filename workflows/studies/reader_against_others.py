@@ -41,6 +41,7 @@ from PIL import Image
 from dgp_mining.images.formats.table import SUFFIXES, format_of
 from dgp_mining.images.image_file import turn
 from dgp_mining.images.limits import ImageError
+from splat2d.atomic_write import atomic_write
 
 EXACT, LOSSY = 2.01 / 255, 3.01 / 255
 """Largest differences of decoders that agree."""
@@ -98,7 +99,8 @@ def main() -> None:
     findings = list(compared(paths, installed, options.limit))
     report(findings)
     if options.json:
-        options.json.write_text(json.dumps([asdict(finding) for finding in findings], indent=1))
+        with atomic_write(options.json) as partial:
+            partial.write_text(json.dumps([asdict(finding) for finding in findings], indent=1))
 
 
 def pictures(folders: Iterable[Path]) -> Iterator[Path]:

@@ -24,6 +24,7 @@ from dgp_mining.planning.plan import make_plan
 from dgp_mining.planning.settings import Settings, resolve_settings
 from dgp_mining.report.bootstrap import BootstrapEstimate, estimate_ratio
 from dgp_mining.store.crop_results import EXACT_PSNR
+from splat2d.atomic_write import atomic_write
 from splat2d.matlab_imresize import imresize
 
 SHOWN = ("l11", "l21", "l22", "long_axis", "ratio")
@@ -334,7 +335,8 @@ def draw(
 def save(figure: Figure, options: argparse.Namespace) -> None:
     """Write the plot."""
     options.plot.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(options.plot)
+    with atomic_write(options.plot) as partial:
+        figure.savefig(partial, format=options.plot.suffix[1:] or "png")
     print(f"{options.plot} and {options.out} written")
 
 
@@ -345,4 +347,5 @@ def write_json(options: argparse.Namespace, figures: object) -> None:
         if about.get(name, "None") != "None":
             about[name] = Path(about[name]).name
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"options": about, "figures": figures}, indent=2) + "\n")
+    with atomic_write(options.out) as partial:
+        partial.write_text(json.dumps({"options": about, "figures": figures}, indent=2) + "\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
 
@@ -36,3 +37,22 @@ def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> Non
     for path, error in ((tmp_path / "none" / "d.png", OSError), (tmp_path / "d.xyz", ValueError)):
         with pytest.raises(error, match=rf"{path.name} cannot be written \(.*\): name another file\.$"):
             plot_dictionary(dictionary, path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_an_interrupted_drawing_leaves_the_former_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_text("former")
+
+    def begin(self: Figure, file: Path, **options: object) -> None:
+        assert options["format"] == suffix
+        Path(file).write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Figure, "savefig", begin)
+    with pytest.raises(KeyboardInterrupt):
+        plot_dictionary(Dictionary.reference(), path)
+    assert path.read_text() == "former"
+    assert list(tmp_path.iterdir()) == [path]

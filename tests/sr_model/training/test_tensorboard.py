@@ -1,5 +1,7 @@
 """TensorBoard gets a point every tenth step and at each validation; those of a lost session are hidden."""
 
+import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,23 @@ def test_points_are_of_every_tenth_step_and_each_validation(board: TensorBoard, 
 def test_a_training_that_took_no_step_leaves_no_file(board: TensorBoard, tmp_path: Path):
     board.on_end()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_ends_the_curves_with_one_line_and_not_the_training(
+    board: TensorBoard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys
+):
+    def full(*point: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Writer, "add_scalar", full)
+    before = threading.excepthook
+    with caplog.at_level(logging.WARNING):
+        board.on_step(StepDone(10, 0.5, 1e-3, 0.1))
+        board.on_step(StepDone(20, 0.5, 1e-3, 0.1))
+        thread = threading.Thread(target=full)  # as TensorBoard's, which writes later
+        thread.start()
+        thread.join()
+        board.on_end()
+    assert caplog.text.count("cannot be written (No space left on device)") == 1
+    assert "Traceback" not in capsys.readouterr().err
+    assert threading.excepthook is before

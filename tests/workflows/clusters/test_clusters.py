@@ -240,7 +240,7 @@ def test_one_allocation_mines_and_continues_after_its_time_limit(
 ) -> None:
     store = tmp_path / "a.zarr"
     command = ["bash", str(FOLDER / "slurm.sbatch"), "--images", str(photos), "--store", str(store), *LONG]
-    assert interrupt_under_way(command, store, slurm, signal.SIGTERM) == 130
+    assert interrupt_under_way(command, store, slurm, signal.SIGTERM) == 143
     assert (tmp_path / "scontrol.log").read_text() == f"requeue {os.getpid()}\n"
     done = subprocess.run(command, cwd=tmp_path, env=slurm, capture_output=True, text=True, check=False)
     assert_all_done(store, done.stderr)
