@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -61,6 +62,7 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
 
     with progress() as callback:
         built = build_dictionary(store, size, method, seed, symmetric, callback=callback)
+    replaced = " It replaces the former one." if Path(out).exists() else ""
     built.save(out)
     about = built.metadata
     for line in warning_lines(built.warnings):
@@ -68,7 +70,7 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
     how = f"symmetric {method}" if about["symmetric"] else method
     click.echo(
         f"{out}: {len(built)} kernels ({how}) from {about['gaussians']:,} Gaussians of "
-        f"{count(about['crops'], 'crop')}.\nNext: sr-train --prior {out}"
+        f"{count(about['crops'], 'crop')}.{replaced}\nNext: sr-train --prior {out} --images DIR"
     )
 
 

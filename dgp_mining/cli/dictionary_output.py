@@ -39,8 +39,21 @@ def dictionary_text(described: dict[str, Any]) -> str:
         ]
     known = {"size", "units", "ranges", "min_eigenvalue", "quality", "coverage", "format", "off_lattice_psnr"}
     known.add("warnings")
-    lines += [f"{key:<17} {value}" for key, value in described.items() if key not in known]
+    lines += [f"{key:<17} {_rounded(value)}" for key, value in described.items() if key not in known]
     return "\n".join([*lines, *warning_lines(described.get("warnings", {}))])
+
+
+def _rounded(value: Any) -> str:
+    """A value of the metadata as one reads it, a number to four digits.
+
+    >>> _rounded(53.740870564836385), _rounded({"numpy": "2.4", "fitting": "1"}), _rounded(None)
+    ('53.74', 'numpy 2.4, fitting 1', '-')
+    """
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_rounded(part)}" for name, part in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "-" if value is None else str(value)
 
 
 def comparison_text(names: tuple[str, str], compared: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ from ..evaluation.saved_pictures import SavedPictures, model_label
 from ..evaluation.suite_tables import FORMATS
 from ..evaluation.tables import EvaluationReport, scale_label
 from ..networks.base import Network
-from ..upscaling.consistency import Reduction
+from ..upscaling.consistency import Reduction, chosen_reduction
 from ..upscaling.upscale import as_network
 from . import types
 from .command import Command
@@ -205,6 +205,11 @@ def main(
             click.echo(text)
     for sentence in report.infinite():
         notify(sentence)
+    if plan and reduction is None and (kernel := chosen_reduction(net, None)) != "none":
+        notify(
+            f"Results are corrected so that, made smaller by {kernel}, they are the low-resolution images; "
+            "--reduction none measures the network alone."
+        )
     if skipped.all:
         notify(skipped.ending(plan.images if plan else 0))
         raise SystemExit(FINISHED_WITH_FAILURES)

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 from dgp_mining.machine import available_cores
 from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.terminal import count
 
 from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.pretrained import load_encoder_weights
@@ -184,6 +185,8 @@ def open_run(
         if resume:
             parts = {"network": preset.network, "training": settings}
             begun_with = Budget(**state.restore(out / STATE, identity, parts))
+            if budget is not None and budget.spent(state.step, state.seconds) > 1:
+                raise TrainingError(_spent(out, budget, state))
             budget = budget or begun_with
         budget = budget or Budget(steps=settings.steps)
         if context.is_main_process:
@@ -196,6 +199,16 @@ def open_run(
         yield TrainingRun(
             preset, start, seed, budget, state, there, data.validation, out, identity, data.skipped
         )
+
+
+def _spent(out: Path, budget: Budget, state: TrainingState) -> str:
+    """The sentence for a budget that the run to resume has more than used up."""
+    taken = count(state.step, "step") if budget.steps else f"{state.seconds / 60:.1f} minutes"
+    name = "steps=" if budget.steps else "minutes="
+    return (
+        f"The run in {out} has taken {taken} already, more than the {budget} of {name}: ask for more, or "
+        "leave it out to continue as the run was begun."
+    )
 
 
 def check_options(

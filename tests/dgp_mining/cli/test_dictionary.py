@@ -64,6 +64,19 @@ def test_build_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {path.name for path in tmp_path.iterdir()} == {"dict.npz", "o.npz"}
 
 
+def test_build_says_if_it_replaces_a_dictionary_and_show_rounds(
+    photos: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine(photos, "dgp.zarr", Settings(crop=32, max_crops=3), scheduler="sync", fitter=fitter)
+    build = ("dictionary", "build", "--kernels", 64)
+    assert "replaces" not in run(*build).stdout
+    assert "of 3 crops. It replaces the former one.\nNext: sr-train" in run(*build).stdout
+    shown = run("dictionary", "show", "dict.npz").stdout
+    assert not re.search(r"\d\.\d{4}", shown)
+    assert re.search(r"^psnr +\d+\.\d+$", shown, re.MULTILINE)
+
+
 def test_import_keeps_an_existing_dictionary_unless_it_may_be_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

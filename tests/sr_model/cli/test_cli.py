@@ -53,6 +53,15 @@ def test_resume_goes_on_where_the_run_stopped(prior: Path):
     assert "for 4 steps, from step 2" in resumed.output
 
 
+def test_resume_with_fewer_steps_than_are_done_is_refused_and_changes_nothing(prior: Path):
+    assert run(train, "--prior", prior, "--steps", 3).exit_code == 0
+    before = {path: path.read_bytes() for path in Path("runs/demo").iterdir()}
+    said = "has taken 3 steps already, more than the 2 steps of --steps"
+    refused(run(train, "--prior", prior, "--steps", 2, "--resume"), 1, "runs/demo", said)
+    assert {path: path.read_bytes() for path in Path("runs/demo").iterdir()} == before
+    assert run(train, "--prior", prior, "--steps", 3, "--resume").exit_code == 0  # nothing is left to do
+
+
 def test_ablation_has_a_run_of_its_own(prior: Path):
     assert run(train, "--prior", prior, "--steps", 1, "--covariance", "fixed").exit_code == 0
     assert Path("runs/demo-fixed/best.safetensors").is_file()

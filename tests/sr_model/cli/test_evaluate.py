@@ -21,6 +21,15 @@ def test_every_image_at_every_scale_and_the_means(checkpoint, photographs):
     assert "mean of 4, protocol benchmark" in lines[-1]
 
 
+def test_it_says_on_stderr_whether_results_are_corrected(checkpoint, photographs, monkeypatch):
+    asked = ("--model", checkpoint, "--images", photographs, "--scales", "2")
+    said = run(evaluate, *asked).stderr
+    assert "made smaller by bicubic, they are the low-resolution images; --reduction none measures" in said
+    assert "corrected" not in run(evaluate, *asked, "--reduction", "none").stderr
+    monkeypatch.setattr("sr_model.cli.evaluate.chosen_reduction", lambda network, asked: "none")
+    assert "corrected" not in run(evaluate, *asked).stderr  # as of networks that do not start as bicubic
+
+
 def test_json_holds_it_all(checkpoint, photographs):
     printed = run(
         evaluate, "--model", checkpoint, "--images", photographs, "--scales", "2", "--json", "--cost"
