@@ -35,8 +35,9 @@ def put_right(
     """
     if "converted" not in notes:
         return network
-    for encoder in (None, network.get("encoder")):
-        setting, released, fault = RELEASED.get((architecture, encoder), ("", False, ""))
+    encoder = network.get("encoder")
+    for kind in (None, encoder if isinstance(encoder, str) else None):
+        setting, released, fault = RELEASED.get((architecture, kind), ("", False, ""))
         if setting and setting not in network:
             log.warning(
                 "%s was converted by an earlier release, which %s, unlike the released network: this is put "

@@ -17,7 +17,13 @@ from splat2d.safetensors_header import read_header
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or written; the message is one sentence that names the file."""
+    """A checkpoint that cannot be read or written; the message is one sentence that names the file.
+
+    Files say much that a message repeats: what cannot be printed on a line becomes a question mark.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(letter if letter.isprintable() else "?" for letter in message))
 
 
 def write_tensors(

@@ -66,6 +66,17 @@ HEADERS = {
 }
 
 
+@pytest.mark.parametrize("encoder", [["edsr"], {}, 3])
+def test_settings_of_a_conversion_by_an_earlier_release_are_checked_too(
+    tmp_path: Path, parts: Parts, encoder
+):
+    tensors, header = parts
+    header["network"]["encoder"] = encoder
+    assert "encoder" in refused(
+        tensors, {**header, "converted": {"license": "x"}}, tmp_path / "a.safetensors"
+    )
+
+
 @pytest.mark.parametrize(("name", "value"), [(name, v) for name in HEADERS for v in HEADERS[name]])
 def test_headers_of_another_type_are_refused_by_name(tmp_path: Path, parts: Parts, name, value):
     tensors, header = parts
