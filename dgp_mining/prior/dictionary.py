@@ -80,6 +80,8 @@ class Dictionary:
                 f"least {1 / LARGEST:g}."
             )
         covariance = covariance_from_cholesky(cholesky)
+        if not (smallest_eigenvalue(covariance) > 0).all():
+            raise DictionaryError("A dictionary's kernels must be wider across than a rounding error.")
         cholesky.flags.writeable = covariance.flags.writeable = False
         object.__setattr__(self, "cholesky", cholesky)
         object.__setattr__(self, "covariance", covariance)

@@ -15,6 +15,9 @@ from ..covariance import logarithm_from_cholesky
 CANDIDATES = 16
 """Neighbours to which the exact distance is computed first."""
 
+AT_ONCE = 1 << 20
+"""Exact distances that are computed at once, in about a hundred bytes each."""
+
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # [..., 3], [..., 3] -> [...]
     """Return the distance between shapes, as `covariance.logarithm_from_cholesky` gives them; broadcasts."""
@@ -44,11 +47,14 @@ def nearest(cholesky: np.ndarray, kernels: np.ndarray, *, skip: int = 0) -> np.n
     todo, looked = np.arange(len(points)), min(CANDIDATES, len(centres))
     tree = KDTree(centres)
     while len(todo):
-        straight, index = tree.query(points[todo], k=np.arange(1, looked + 1))
-        exact = np.sort(distance(points[todo][:, None], centres[index]), axis=1)[:, min(skip, looked - 1)]
-        certain = (exact <= np.sqrt(2) * straight[:, -1]) | (looked == len(centres))
-        found[todo[certain]] = exact[certain]
-        todo, looked = todo[~certain], min(4 * looked, len(centres))
+        open_ = []
+        for some in np.array_split(todo, -(-len(todo) * looked // AT_ONCE)):
+            straight, index = tree.query(points[some], k=np.arange(1, looked + 1))
+            exact = np.sort(distance(points[some][:, None], centres[index]), axis=1)[:, min(skip, looked - 1)]
+            certain = (exact <= np.sqrt(2) * straight[:, -1]) | (looked == len(centres))
+            found[some[certain]] = exact[certain]
+            open_.append(some[~certain])
+        todo, looked = np.concatenate(open_), min(4 * looked, len(centres))
     return found
 
 

@@ -98,7 +98,8 @@ def test_a_header_that_is_a_program_or_endless_is_refused(folder: Path) -> None:
     "kernels",
     [KERNELS.astype(complex), KERNELS.astype(object), np.ones((2, 3), int), np.ones((2, 3), bool),
      np.ones((2, 4)), np.ones(3), np.zeros((0, 3)), np.full((2, 3), np.nan), np.full((2, 3), np.inf),
-     np.full((2, 3), 1e-30), np.full((2, 3), 1e30), np.array(["x"]), np.zeros(2, "f8,i8")],
+     np.full((2, 3), 1e-30), np.full((2, 3), 1e30), np.array([[1e8, 1e8, 1e-8]]), np.array(["x"]),
+     np.zeros(2, "f8,i8")],
 )  # fmt: skip
 def test_kernels_of_other_types_and_ranges_are_refused(folder: Path, kernels: np.ndarray) -> None:
     refused(written(folder, kernels))

@@ -10,6 +10,7 @@ from dgp_mining.covariance import (
     cholesky_from_covariance,
 )
 from dgp_mining.covariance import logarithm_from_cholesky as log
+from dgp_mining.prior import distance as module
 from dgp_mining.prior.distance import distance, nearest
 
 
@@ -63,3 +64,20 @@ def test_the_nearest_is_found_exactly(skip: int, kernels: int) -> None:
     points, centres = shapes(100), shapes(kernels, seed=2)
     every = np.sort(distance(log(points)[:, None], log(centres)[None]), axis=1)
     np.testing.assert_array_equal(nearest(points, centres, skip=skip), every[:, skip])
+
+
+def test_thin_kernels_in_all_directions_take_memory_for_a_few_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """None of them is nearer than the others by the lower bound, so that all are compared with all."""
+    angle = np.linspace(0, np.pi, 300, endpoint=False)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    long, short = 50.0**2, 50.0**-2
+    entries = [long * cosine**2 + short * sine**2, (long - short) * cosine * sine]
+    thin = cholesky_from_covariance(np.column_stack([*entries, long * sine**2 + short * cosine**2]))
+    whole = nearest(thin, thin, skip=1)
+    sizes = []
+    monkeypatch.setattr(module, "AT_ONCE", 1000)
+    monkeypatch.setattr(module, "distance", lambda a, b: sizes.append(b[..., 0].size) or distance(a, b))
+    assert np.array_equal(nearest(thin, thin, skip=1), whole)
+    assert max(sizes) < 2000
