@@ -25,7 +25,7 @@ from .store.mined_images import mined_before
 from .store.set_aside import Replacement, former_of, replacing
 from .store.store import Store
 from .store.versions import other_software
-from .workers.executors import check_executor, default_workers, open_executor
+from .workers.executors import check_executor, check_room, default_workers, open_executor
 from .workers.memory import TaskMemory, check_memory
 from .workers.messages import PlannedChunk, Task
 from .workers.scheduling import TaskQueue
@@ -106,6 +106,7 @@ def mine(
     fitter = fitter or FITTERS[device]
     prepare = functools.partial(prepare_worker, plan.settings.backend, fitter)
     needs = TaskMemory(plan)
+    check_room(scheduler, needs.most)
     workers = min(workers or default_workers(scheduler, needs.most), ahead.chunks)
     if scheduler in ("local", "gpu") and workers:
         callback.on_message(f"Starting {workers:,} worker{'s' * (workers != 1)}.")

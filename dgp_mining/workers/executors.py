@@ -17,7 +17,7 @@ from ..machine import available_cores, available_memory
 from ..retry import RunError
 from ..signals import Stop
 from .gpus import visible_gpus
-from .memory import IMPORTS
+from .memory import CLUSTER, IMPORTS
 
 if TYPE_CHECKING:
     from .dask_cluster import Cluster
@@ -132,6 +132,19 @@ def is_open(scheduler: str) -> bool:
         return not ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host != "localhost"
+
+
+def check_room(scheduler: str, need: int) -> None:
+    """Raise RunError if not even one worker of a local cluster fits into memory; `need` in bytes for a task.
+
+    The kernel would end it again and again.
+    """
+    needed, free = CLUSTER + IMPORTS + need, available_memory()
+    if scheduler == "local" and needed > free:
+        raise RunError(
+            f"A local worker takes up to {needed / 1e9:.2f} GB of memory, and {free / 1e9:.2f} GB are free: "
+            "use scheduler='sync', which starts none, or give this machine or job more memory."
+        )
 
 
 def default_workers(scheduler: str, need: int = 0) -> int:

@@ -15,6 +15,9 @@ from .messages import Task
 IMPORTS = 200_000_000
 """Bytes that each worker's imports take, besides what all workers of a machine share."""
 
+CLUSTER = 100_000_000
+"""Bytes that a local cluster takes in the process that starts it."""
+
 FIT = 95_000_000
 """Bytes that the first fit takes whatever its size: code, threads and tables."""
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dgp_mining.mining import plan_run
+from dgp_mining.mining import mine, plan_run
 from dgp_mining.planning.settings import Settings
+from dgp_mining.retry import RunError
 from dgp_mining.workers import executors
 from dgp_mining.workers.memory import FIT, IMAGE_PIXEL, IMPORTS, TaskMemory
 from dgp_mining.workers.messages import PlannedChunk, Task
@@ -54,3 +55,15 @@ def test_a_machine_short_of_memory_gets_fewer_workers_than_it_has_cores(
         monkeypatch.setattr(executors, "available_memory", lambda free=free: free)
         monkeypatch.setattr(executors, "available_cores", lambda cores=cores: cores)
         assert executors.default_workers("local", need) == workers
+
+
+def test_a_machine_on_which_no_worker_fits_is_one_sentence_before_anything_is_made(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executors, "available_memory", lambda: 250_000_000)
+    store = tmp_path / "a.zarr"
+    settings = Settings(crop=16, max_crops=1, iterations=2)
+    with pytest.raises(RunError, match=r"worker takes up to 0\.\d\d GB .* 0\.25 GB are free: .*'sync'"):
+        mine(folder, store, settings)
+    assert not store.exists()
+    assert mine(folder, store, settings, scheduler="sync").status.tolist() == [1]
