@@ -26,7 +26,7 @@ from dgp_mining.images.reading import AS_STORED, Reading
 from dgp_mining.images.stored import StoredImage, read_stored, sixteen_or_eight_bits
 
 from .metadata import Metadata, describes_layout, loaded_exif, portable_exif, portable_texts, profile_fits
-from .xmp import is_well_formed, without_other_parts
+from .xmp import is_laborious, is_well_formed, without_other_parts
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +159,9 @@ def _metadata(stored: StoredImage, encoding: Encoding, notes: list[str]) -> Meta
             notes.append("its EXIF is damaged and is dropped")
     if xmp is not None and not is_well_formed(xmp):
         notes.append("its XMP is damaged and is dropped")
+        xmp = None
+    if xmp is not None and is_laborious(xmp):
+        notes.append("its XMP has too many properties to adjust and is dropped")
         xmp = None
     if xmp is not None:
         xmp, removed = without_other_parts(xmp)

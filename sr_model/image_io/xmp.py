@@ -16,6 +16,9 @@ _OF_OTHER_PARTS = {
     "http://ns.google.com/photos/1.0/panorama/": ("panorama", rb"\w+"),
 }
 """By namespace: what its properties (those with such names) describe in pixels or bytes of the old file."""
+_MOST_WORK = 100_000_000
+"""Bytes of a packet times properties that are looked for in it: they are, each to the end of the packet, in
+seconds. Packets of cameras and editors have a tenth of it at most."""
 _SPACES = re.compile(rb"""xmlns:([\w.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 
 
@@ -25,13 +28,13 @@ def resized_xmp(packet: bytes, width: int | None, height: int | None, to_srgb: b
     The properties tiff:ImageWidth, tiff:ImageLength, exif:PixelXDimension and exif:PixelYDimension become the
     new size unless that is None, tiff:Orientation becomes 1, and if colours were converted `to_srgb`,
     exif:ColorSpace becomes 1 (sRGB). A reference to an extended packet, which is not kept, is removed.
-    Returns None if the packet is not well-formed XML in UTF-8.
+    Returns None if the packet is not well-formed XML in UTF-8, or `is_laborious`.
 
     >>> head = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
     >>> resized_xmp(head + b'tiff:Orientation="6" tiff:ImageWidth="40"/>', 80, 60).removeprefix(head)
     b'tiff:Orientation="1" tiff:ImageWidth="80"/>'
     """
-    if not is_well_formed(packet):
+    if not is_well_formed(packet) or is_laborious(packet):
         return None
     names = {(one or other).decode(): prefix for prefix, one, other in _SPACES.findall(packet)}
     values = {
@@ -70,6 +73,21 @@ def without_other_parts(packet: bytes) -> tuple[bytes, tuple[str, ...]]:
         if shorter != changed:
             changed, removed = shorter, [*removed, what]
     return (changed, tuple(removed)) if is_well_formed(changed) else (packet, ())
+
+
+def is_laborious(packet: bytes) -> bool:
+    """Whether adjusting a packet might take minutes, as one that is made for it does.
+
+    >>> is_laborious(b'<x xmlns:exif="http://ns.adobe.com/exif/1.0/"><exif:Flash/></x>')
+    False
+    """
+    adjusted = {_TIFF, _EXIF, _NOTE, *_OF_OTHER_PARTS}
+    found = {
+        prefix
+        for prefix, one, other in _SPACES.findall(packet)
+        if (one or other).decode("utf-8", "replace") in adjusted
+    }
+    return len(packet) * sum(packet.count(prefix + b":") for prefix in found) > _MOST_WORK
 
 
 def is_well_formed(packet: bytes) -> bool:

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sr_model.image_io.xmp import is_well_formed, resized_xmp, without_other_parts
+from sr_model.image_io.xmp import is_laborious, is_well_formed, resized_xmp, without_other_parts
 
 PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -82,3 +82,14 @@ def test_a_result_does_not_claim_the_other_images_of_its_source():
     assert left.pop("{http://ns.google.com/photos/1.0/camera/}Kept") == "2"
     assert {name for name in left if "google" in name or "gain" in name} == set()
     assert without_other_parts(PACKET) == (PACKET, ())
+
+
+@pytest.mark.parametrize("opening", [b"<g:aa>", b"<g:aa ", b"<tiff:ImageWidth "])
+def test_a_packet_that_would_be_searched_for_minutes_is_known(opening):
+    """Of openings without an end, in text, each is looked for up to the end of the packet."""
+    spaces = b'xmlns:g="http://ns.google.com/photos/1.0/panorama/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"'
+    packet = b"<x " + spaces + b"><![CDATA[" + opening * 20_000 + b"]]></x>"
+    assert is_well_formed(packet)
+    assert is_laborious(packet)
+    assert resized_xmp(packet, 3, 4) is None
+    assert not is_laborious(PACKET * 100)
