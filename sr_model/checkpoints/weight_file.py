@@ -165,6 +165,8 @@ def _unread(path: Path, error: Exception) -> str:
                 names = archive.namelist()
         except zipfile.BadZipFile:
             return f"is cut off: {AGAIN}"
+        except Exception:  # names that are no text, versions and flags that are none
+            return f"is damaged: {AGAIN}"
         if problem := _other_than_saved(path, names):
             return problem
     elif tarfile.is_tarfile(path):

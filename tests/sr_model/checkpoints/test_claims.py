@@ -71,6 +71,11 @@ def test_an_archive_that_unpacks_to_more_than_the_file_is_refused(tmp_path: Path
     assert "unpacks to 20.0 MB" in refused(bomb, tmp_path / "a.pth")
 
 
+def test_an_archive_whose_names_are_no_text_is_damaged(tmp_path: Path):
+    named = zipped(pickle.dumps({}, 2), é=b"x")
+    assert "is damaged" in refused(named.replace(b"\xc3\xa9", b"\x80\x80"), tmp_path / "a.pth")
+
+
 def saved(content: dict) -> bytes:
     packed = io.BytesIO()
     torch.save(content, packed)
