@@ -172,8 +172,9 @@ def configured(
             source = next(iter(_sources(changes[name])))
             raise ConfigError(f"{source}: there is no table {shortened(name)}{nearest(name, TABLES)}.")
     if of_file and _custom(changes) is of_file and not allow_custom:
+        shown = of_file.value if isinstance(of_file.value, str) else _shown(of_file.value)
         raise ConfigError(
-            f"{of_file.source}: {CUSTOM} names a Python function, {shortened(str(of_file.value), 80)}, which "
+            f"{of_file.source}: {CUSTOM} names a Python function, {shortened(shown, 80)}, which "
             "a training would run: if you trust it, give allow_custom=True."
         )
     changed = {
@@ -362,5 +363,8 @@ def _beyond_numbers(value: Any) -> bool:
 def _shown(value: Any) -> str:
     """Return a value as an error repeats it."""
     if isinstance(value, int) and _beyond_numbers(value):
-        return "a number of 2^63 or more"  # Python does not print all of them
-    return shortened(repr(value))
+        return "a number of 2^63 or more"
+    try:
+        return shortened(repr(value))
+    except ValueError:  # of Python, for a list with a number of thousands of digits
+        return "numbers of 2^63 or more"

@@ -84,6 +84,14 @@ def test_options(name, value):
         assert len(text) < 2000
 
 
+@pytest.mark.parametrize("name", ["training.batch", "network.hidden", "training.degradation.custom"])
+@pytest.mark.parametrize("value", ["0x" + "f" * 5000, "[0x" + "f" * 5000 + "]"])
+def test_numbers_that_python_does_not_print_are_refused(tmp_path: Path, name, value):
+    (tmp_path / "a.toml").write_text(f"{name} = {value}")
+    with pytest.raises(ConfigError, match=rf"a\.toml: {name} .*numbers? of 2\^63 or more"):
+        configured(PRESETS["light"], read_config(tmp_path / "a.toml", []).settings)
+
+
 NESTED = {
     "lists": "a = " + "[" * 100_000,
     "tables": "a = " + "{a = " * 100_000,
