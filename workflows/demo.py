@@ -52,8 +52,7 @@ def main(out: Path, minutes: float, crops: int) -> None:
     command("dgp-mine", "dictionary", "build", "--store", store, "--out", prior)
     command("dgp-mine", "dictionary", "show", prior, "--plot", out / "prior.png")
     heading(f"3. Train a network on it for {minutes:g} minutes")
-    trained = ("--preset", "demo", "--minutes", minutes, "--out", out / "run")
-    command("sr-train", "--prior", prior, "--images", MINING, *trained)
+    command("sr-train", "--prior", prior, "--preset", "demo", "--minutes", minutes, "--out", out / "run")
     heading(f"4. Upscale {HELDOUT.name}, which was neither mined nor trained on")
     upscaled = {scale: upscale(scale, model, out) for scale in SCALES}
     scales = ",".join(f"{scale:g}" for scale in SCALES)

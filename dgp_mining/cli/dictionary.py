@@ -57,6 +57,8 @@ def dictionary() -> None:
 def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bool | None) -> None:
     """Condense a finished store into a dictionary."""
     from ..prior.build import build_dictionary
+    from ..prior.mined_from import record_images
+    from ..store.store import Store
     from .progress import progress
     from .store_output import warning_lines
 
@@ -64,13 +66,15 @@ def build(store: str, out: str, size: int, method: str, seed: int, symmetric: bo
         built = build_dictionary(store, size, method, seed, symmetric, callback=callback)
     replaced = " It replaces the former one." if Path(out).exists() else ""
     built.save(out)
+    folder = Store.open(store).folder
+    images = "" if folder and record_images(out, folder) else " --images DIR"
     about = built.metadata
     for line in warning_lines(built.warnings):
         notify(in_options(line))
     how = f"symmetric {method}" if about["symmetric"] else method
     click.echo(
         f"{out}: {len(built)} kernels ({how}) from {about['gaussians']:,} Gaussians of "
-        f"{count(about['crops'], 'crop')}.{replaced}\nNext: sr-train --prior {out} --images DIR"
+        f"{count(about['crops'], 'crop')}.{replaced}\nNext: sr-train --prior {out}{images}"
     )
 
 

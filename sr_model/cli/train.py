@@ -85,7 +85,7 @@ def preset_name(text: str) -> str:
     type=click.Choice(list(ARCHITECTURES)),
     help="Architecture of the network.  [default: the preset's, or continuoussr]",
 )
-@images_option("  [default: those that the prior was mined from, if it is of release 0.1 and names them]")
+@images_option("  [default: those that the prior was mined from, if it was built on this machine]")
 @lr_option("  [default: they are made by bicubic interpolation or training.degradation]")
 @option(
     "--val",

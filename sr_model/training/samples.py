@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dgp_mining.images.reader import ImageError
 from dgp_mining.prior.dictionary import Dictionary
+from dgp_mining.prior.mined_from import recorded_images
 
 from ..config.training_settings import TrainSettings
 from ..scaling import scaled_extent
@@ -35,12 +36,14 @@ log = logging.getLogger(__name__)
 def mined_from(dictionary: Dictionary, path: Path) -> Path:
     """The folder of the images that the dictionary in the file `path` was mined from.
 
-    Earlier releases recorded it. Raises ImageError if the dictionary does not name it, or it is gone.
+    It is in the user's cache if the dictionary was built on this machine, and in those of release 0.1. Raises
+    ImageError if it is not known, or is gone.
     """
-    folder = dictionary.metadata.get("images")
+    folder = recorded_images(path) or dictionary.metadata.get("images")
     if not folder:
         raise ImageError(
-            f"{path} does not record where the images are that it was mined from: name some with images=."
+            f"Where the images are that {path} was mined from is not known on this machine: name some with "
+            "images=."
         )
     if not Path(folder).is_dir():
         raise ImageError(

@@ -166,9 +166,11 @@ def test_enlarged_sizes_are_rounded():
 
 def test_a_dictionary_without_its_images_says_to_name_others(dictionary: Dictionary, tmp_path: Path):
     gone = Dictionary(dictionary.cholesky, {"images": str(tmp_path / "DIV2K")})
+    path = tmp_path / "dict.npz"
+    gone.save(path)
     with pytest.raises(ImageError, match=r"DIV2K.* gone.*images="):
-        mined_from(gone, Path("dict.npz"))
+        mined_from(gone, path)
     with pytest.raises(ImageError, match=r"images="):
-        mined_from(Dictionary(dictionary.cholesky, {"images": None}), Path("dict.npz"))
+        mined_from(Dictionary(dictionary.cholesky, {"images": None}), path)
     (tmp_path / "DIV2K").mkdir()
-    assert mined_from(gone, Path("dict.npz")) == tmp_path / "DIV2K"
+    assert mined_from(gone, path) == tmp_path / "DIV2K"
