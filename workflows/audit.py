@@ -15,7 +15,7 @@ from pathlib import Path
 
 from licences import EXTRAS, packages
 
-MOST_SECONDS = 180
+MOST_SECONDS = 60
 
 
 def main() -> None:
