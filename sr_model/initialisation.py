@@ -12,12 +12,36 @@ generator for the CPU. Another version of numpy or torch may give other numbers.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .native import convolve
+
+_UNDRAWN = ContextVar("_UNDRAWN", default=False)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Let layers be made without drawing weights: their memory is asked for, but neither used nor filled.
+
+    What a network would take is known then, whatever its size. No random number is taken, either.
+
+    >>> state = torch.get_rng_state()
+    >>> with undrawn():
+    ...     layer = Linear(1000, 100)
+    >>> layer.weight.shape, torch.equal(torch.get_rng_state(), state)
+    (torch.Size([100, 1000]), True)
+    """
+    token = _UNDRAWN.set(True)
+    try:
+        yield
+    finally:
+        _UNDRAWN.reset(token)
 
 
 class Linear(nn.Linear):
@@ -50,7 +74,7 @@ def draw_uniform(weights: Tensor, bound: float) -> Tensor:
     >>> draw_uniform(torch.empty(3), 0.5)
     tensor([ 0.1529, -0.2331,  0.4320])
     """
-    if not weights.is_meta:
+    if _draws(weights):
         _fill(weights, (2 * _generator().random(weights.shape) - 1) * bound)
     return weights
 
@@ -61,7 +85,7 @@ def draw_normal(weights: Tensor, std: float) -> Tensor:
     With the published networks' std of 0.02, this is torch's `trunc_normal_`: its limits of -2 and 2 are 100
     standard deviations away.
     """
-    if not weights.is_meta:
+    if _draws(weights):
         _fill(weights, _generator().standard_normal(weights.shape) * std)
     return weights
 
@@ -81,7 +105,7 @@ def draw_orthogonal(weights: Tensor, gain: float) -> Tensor:
     The rows of a normal matrix are made orthogonal one by one. This gives the distribution of torch's
     `orthogonal_`, but not by LAPACK, whose rounding depends on the processor.
     """
-    if weights.is_meta:
+    if not _draws(weights):
         return weights
     rows = _generator().standard_normal(weights.shape)
     for index, row in enumerate(rows):
@@ -98,6 +122,10 @@ def _reset(layer: nn.Linear | nn.Conv2d) -> None:
     draw_uniform(layer.weight, bound)
     if layer.bias is not None:
         draw_uniform(layer.bias, bound)
+
+
+def _draws(weights: Tensor) -> bool:
+    return not (weights.is_meta or _UNDRAWN.get())
 
 
 def _generator() -> np.random.Generator:

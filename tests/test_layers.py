@@ -81,7 +81,7 @@ LAYERS = {
         image_io: scaling
         upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io
         evaluation: memory scaling degradation native networks.base image_io upscaling
-        training: memory scaling degradation networks.base networks.bounded networks.registry config \
+        training: memory initialisation scaling degradation networks.base networks.bounded networks.registry config \
             checkpoints image_io evaluation
         cli: memory scaling networks.base networks.registry config checkpoints image_io upscaling \
             evaluation training

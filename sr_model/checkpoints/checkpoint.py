@@ -92,7 +92,7 @@ class Checkpoint:
                 return build_network(self.network, self.dictionary)
         except TooLarge as error:
             raise ValueError(
-                f"its settings describe a larger network than its {len(self.weights):,} weights and biases "
+                f"its settings describe a larger network than its {len(self.weights):,} arrays of weights "
                 f"({numbers:,} numbers) make: {error}"
             ) from error
         except ValueError:

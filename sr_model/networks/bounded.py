@@ -25,7 +25,7 @@ def bounded(numbers: int, parameters: int, buffer_bytes: int) -> Iterator[None]:
 
     Args:
         numbers: most numbers in all parameters together.
-        parameters: most parameters, such as weights and biases.
+        parameters: most parameters: arrays of weights and of biases.
         buffer_bytes: most bytes of all buffers together.
 
     Raises:
@@ -34,7 +34,7 @@ def bounded(numbers: int, parameters: int, buffer_bytes: int) -> Iterator[None]:
     >>> with bounded(numbers=1000, parameters=10, buffer_bytes=0):
     ...     nn.Sequential(*(nn.Linear(10, 10) for _ in range(10**9)))
     Traceback (most recent call last):
-    sr_model.networks.bounded.TooLarge: it has more than 10 weights and biases
+    sr_model.networks.bounded.TooLarge: it has more than 10 arrays of weights and biases
     """
     thread, counted, held, used = threading.get_ident(), 0, 0, 0
 
@@ -46,7 +46,7 @@ def bounded(numbers: int, parameters: int, buffer_bytes: int) -> Iterator[None]:
         if counted > numbers:
             raise TooLarge(f"it has more than {numbers:,} parameters")
         if held > parameters:
-            raise TooLarge(f"it has more than {parameters:,} weights and biases")
+            raise TooLarge(f"it has more than {parameters:,} arrays of weights and biases")
 
     def on_buffer(module: nn.Module, name: str, buffer: Tensor | None) -> None:
         nonlocal used

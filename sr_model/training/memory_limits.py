@@ -5,14 +5,15 @@ These are lower bounds: what passes may still not fit, which `dry_run` measures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
+from torch import Tensor
 
 from ..config.presets import Preset
+from ..initialisation import undrawn
 from ..memory import free_memory
+from ..networks.base import Network, NetworkSettings
 from ..networks.bounded import TooLarge, bounded
+from ..networks.registry import build_network
 from .distributed import DistributedContext
 from .errors import TrainingError
 
@@ -21,7 +22,7 @@ BYTES_PER_PARAMETER = 20
 BYTES_PER_PIXEL = 12
 """Of a float32 pixel of three channels."""
 MOST_WEIGHTS = 6_000
-"""Most weights and biases of a network; HAT-L has about 2,000."""
+"""Most arrays of weights and biases of a network; HAT-L has about 2,000."""
 
 
 def check_batch(preset: Preset, context: DistributedContext) -> None:
@@ -37,16 +38,21 @@ def check_batch(preset: Preset, context: DistributedContext) -> None:
         )
 
 
-@contextmanager
-def within_memory(device: torch.device) -> Iterator[None]:
-    """Let a network be built inside, as far as it can be trained in the memory that is free.
+def build_within_memory(network: NetworkSettings, kernels: Tensor | None, device: torch.device) -> Network:
+    """Return the network with fresh weights, as `build_network` does.
 
-    Raises TrainingError at the first layer beyond that.
+    Its layers are made once without weights before: those that fit would take seconds and gigabytes to draw
+    before the first one that does not.
+
+    Raises TrainingError at the first layer that cannot be trained in the memory that is free.
     """
     free = free_memory(device)
+    limits = (free // BYTES_PER_PARAMETER, MOST_WEIGHTS, free // 2)
     try:
-        with bounded(free // BYTES_PER_PARAMETER, MOST_WEIGHTS, free // 2):
-            yield
+        with undrawn(), bounded(*limits):
+            build_network(network, kernels)
+        with bounded(*limits):
+            return build_network(network, kernels)
     except (TooLarge, TypeError, OverflowError, MemoryError, RuntimeError) as error:  # the others are torch's
         reason = error if isinstance(error, TooLarge) else "one of its layers takes more than all memory"
         raise TrainingError(

@@ -20,12 +20,11 @@ from ..checkpoints.tensor_file import CheckpointError, read_tensors, write_tenso
 from ..config.training_settings import TrainSettings
 from ..memory import ran_out
 from ..networks.base import Network, NetworkSettings
-from ..networks.registry import build_network
 from .cuda_graph import GraphedNetwork
 from .distributed import DistributedContext
 from .errors import Diverged, TrainingError
 from .loss import batch_loss
-from .memory_limits import within_memory
+from .memory_limits import build_within_memory
 from .newer_settings import with_newer_settings
 from .sample_workers import add_gradients, single_samples
 from .samples import Batch
@@ -81,8 +80,7 @@ class TrainingState:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                with within_memory(context.device):
-                    model = build_network(network, kernels)
+                model = build_within_memory(network, kernels, context.device)
             except TrainingError:
                 raise
             except ValueError as error:

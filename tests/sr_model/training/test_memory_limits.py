@@ -38,6 +38,19 @@ def test_what_no_machine_holds_is_refused_at_once(
     assert len(str(error.value)) < 400
 
 
+def test_no_weight_is_drawn_of_a_network_that_does_not_fit(
+    dictionary: Dictionary, tiny: Preset, photographs: Path, tmp_path: Path, monkeypatch
+):
+    """Its first layers may fit, and took seconds and gigabytes."""
+    drawn = []
+    monkeypatch.setattr("sr_model.training.memory_limits.free_memory", lambda device=None: 4 * 10**9)
+    monkeypatch.setattr("sr_model.initialisation._fill", lambda weights, values: drawn.append(weights.shape))
+    preset = replace(tiny, network=replace(tiny.network, width=10**6))
+    with pytest.raises(TrainingError, match="does not fit into memory"):
+        train(dictionary, photographs, preset, tmp_path / "run", budget=Budget(steps=1))
+    assert drawn == []
+
+
 @pytest.mark.parametrize("seed", [-1, 2**63, 10**20])
 def test_seeds_that_torch_does_not_have_are_refused(
     dictionary: Dictionary, tiny: Preset, photographs: Path, tmp_path: Path, seed
