@@ -81,8 +81,8 @@ LAYERS = {
         image_io: scaling
         upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io
         evaluation: memory scaling degradation native networks.base image_io upscaling
-        training: memory initialisation scaling degradation networks.base networks.bounded networks.registry config \
-            checkpoints image_io evaluation
+        training: memory scaling initialisation degradation networks.base networks.bounded networks.registry \
+            config checkpoints image_io evaluation
         cli: memory scaling networks.base networks.registry config checkpoints image_io upscaling \
             evaluation training
     """,
