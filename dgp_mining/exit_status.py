@@ -6,6 +6,7 @@ Imports nothing that takes time, so that a program can end in order from its sta
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import signal
@@ -72,8 +73,9 @@ def interruptible() -> Iterator[None]:
 
     SIGTERM and SIGHUP, too, become exceptions, so that temporary files are removed; a signal that is ignored,
     as `nohup` has it, or handled otherwise stays so. A standard output or error output that is closed ends
-    the program without a word.
+    the program without a word; characters that it cannot show are spelt out.
     """
+    _print_anything()
     before = _raise_at_signals()
     try:
         yield
@@ -93,6 +95,15 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _print_anything() -> None:
+    """Let the standard output, as the error output does, spell out characters that its encoding lacks.
+
+    Names of files may be no text, and a terminal may know few characters: neither ends a run.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _raise_at_signals() -> dict[int, signal._HANDLER]:

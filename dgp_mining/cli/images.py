@@ -10,6 +10,7 @@ import click
 
 from ..command_line import FINISHED_WITH_FAILURES, in_options, json_option, option
 from ..reading_options import parse_window, reading_options
+from ..terminal import printable
 from .group import Command
 
 
@@ -40,6 +41,7 @@ def images(images: str, decode: bool, as_json: bool, **options: Any) -> None:
         raise click.UsageError(str(error)) from error
     with progress() as callback:
         found = survey(images, reading, decode=decode, callback=callback)
-    click.echo(json.dumps(found.to_json(), indent=2) if as_json else in_options(survey_text(found)))
+    text = json.dumps(found.to_json(), indent=2) if as_json else in_options(survey_text(found))
+    click.echo(printable(text))
     if found.unreadable:
         sys.exit(FINISHED_WITH_FAILURES)

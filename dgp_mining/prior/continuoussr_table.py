@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from splat2d.atomic_write import atomic_write
+from splat2d.atomic_write import atomic_write, refuse_irregular
 
 from ..array_file import ArrayFileError, Form, read_npy
 from .dictionary import MOST_KERNELS, Dictionary, DictionaryError
@@ -86,6 +86,7 @@ def read_continuoussr_table(path: str | Path) -> Dictionary:
     """
     path = Path(path)
     try:
+        refuse_irregular(path)
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:

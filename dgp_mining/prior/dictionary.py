@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from splat2d.atomic_write import atomic_write
+from splat2d.atomic_write import atomic_write, refuse_irregular
 
 from ..array_file import Form, read_npz
 from ..covariance import covariance_from_cholesky, smallest_eigenvalue
@@ -151,6 +151,7 @@ class Dictionary:
         """Read and check a file that `save` wrote. Raises DictionaryError, which names the file."""
         path = Path(path)
         try:
+            refuse_irregular(path)  # opening a pipe waits for somebody who writes
             with path.open("rb") as file:
                 content = file.read(MOST_BYTES + 1)
         except FileNotFoundError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dgp_mining.command_line import in_options
+from dgp_mining.images.paths import printable_name
 from dgp_mining.terminal import ProgressLine, count, notify
 
 from ..evaluation.evaluate import Skipped
@@ -16,7 +17,7 @@ def score_line(scale: str, name: str, score: Score) -> str:
     """PSNR and SSIM of the network and of bicubic interpolation, on one line."""
     return (
         f"{scale:<5} {score.psnr:6.2f} dB {score.ssim:.4f}   "
-        f"bicubic {score.bicubic_psnr:6.2f} dB {score.bicubic_ssim:.4f}   {name}"
+        f"bicubic {score.bicubic_psnr:6.2f} dB {score.bicubic_ssim:.4f}   {printable_name(name)}"
     )
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from dgp_mining.schema import LARGEST, check_depth, shortened
+from splat2d.atomic_write import refuse_irregular
 
 from .presets import RENAMED, Preset, renamed_message
 
@@ -112,6 +113,7 @@ def read_config(path: str | Path, options: Iterable[str], lists: Collection[str]
 def _content(path: str | Path) -> dict[str, Any]:
     """Return what a TOML file holds. Raises ConfigError."""
     try:
+        refuse_irregular(path)
         with Path(path).open("rb") as file:
             text = file.read(MOST_TEXT + 1)
         if len(text) > MOST_TEXT:

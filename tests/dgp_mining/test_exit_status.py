@@ -182,3 +182,11 @@ def test_progress_goes_nowhere_if_the_error_output_is_closed(monkeypatch: pytest
     shown = io.StringIO()
     ProgressLine(shown).interject("A line.")
     assert shown.getvalue() == "A line.\n"
+
+
+def test_names_that_are_no_text_are_printed_and_end_no_program() -> None:
+    """Where a terminal's encoding is strict, as in most languages, they were an error of Python."""
+    program = "from dgp_mining.exit_status import interruptible\nwith interruptible(): print('a\\udcff.png')"
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=strict, check=True)
+    assert done.stdout.split() == [b"a\\udcff.png"]
