@@ -20,6 +20,7 @@ from typing import Any
 from splat2d.native_library import SUFFIX
 from splat2d.private_cache import IMAGES, KERNELS, NotPrivate, cache_path
 
+from .exit_status import NO_MEMORY, lacks_memory
 from .images.formats.table import FORMATS
 from .machine import Bound, core_bounds, memory_bounds
 from .shipped import MODEL, PRIOR, shipped_file
@@ -154,7 +155,8 @@ def _versions(problems: list[str]) -> dict[str, str]:
     try:
         _torch()
     except Exception as error:  # a library that a package brings may be missing, or for another processor
-        problems.append(f"torch cannot be imported ({_first_line(error)}): install torch anew.")
+        advice = NO_MEMORY if lacks_memory(error) else "install torch anew"
+        problems.append(f"torch cannot be imported ({_first_line(error)}): {advice}.")
     return found
 
 
@@ -178,7 +180,8 @@ def _libraries(problems: list[str]) -> dict[str, str]:
         except (ImportError, OSError, AttributeError) as error:
             found[name] = "broken"
             problems.append(
-                f"The C++ library of {package} cannot be loaded ({_first_line(error)}): {REINSTALL}."
+                f"The C++ library of {package} cannot be loaded ({_first_line(error)}): "
+                f"{NO_MEMORY if lacks_memory(error) else REINSTALL}."
             )
     return found
 

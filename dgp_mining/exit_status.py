@@ -1,4 +1,5 @@
-"""The exit statuses of all programs here, and how they end at a signal or when nobody reads what they print.
+"""The exit statuses of all programs here, and how they end at a signal, when nobody reads what they print, or
+when the memory is used up.
 
 Imports nothing that takes time, so that a program can end in order from its start on.
 """
@@ -40,6 +41,15 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 REPEATED = 2.0
 """Seconds in which further signals are taken for the same request: terminals and systemd send several."""
 
+NO_MEMORY = (
+    "the memory does not suffice: end other programs, or raise the limit of this shell ('ulimit -v'), "
+    "container or batch job"
+)
+"""What is said where even a library or what a command keeps does not fit into memory."""
+
+UNMAPPED = ("failed to map segment", "cannot allocate memory")
+"""What the system's loader says of a library that does not fit into memory; glibc's words."""
+
 
 class Ended(KeyboardInterrupt):
     """A signal other than Ctrl-C's ends the program; all that handles Ctrl-C handles it, too."""
@@ -67,13 +77,27 @@ def status_after(error: KeyboardInterrupt) -> int:
     return BY_SIGNAL + (error.number if isinstance(error, Ended) else signal.SIGINT)
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory is used up.
+
+    >>> lacks_memory(MemoryError()), lacks_memory(ImportError("libtorch.so: failed to map segment"))
+    (True, True)
+    >>> lacks_memory(ImportError("No module named 'torch'"))
+    False
+    """
+    if isinstance(error, ImportError | OSError):
+        return any(words in str(error).lower() for words in UNMAPPED)
+    return isinstance(error, MemoryError)
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Make signals inside end the program with one line and their exit status, instead of a traceback.
 
     SIGTERM and SIGHUP, too, become exceptions, so that temporary files are removed; a signal that is ignored,
     as `nohup` has it, or handled otherwise stays so. A standard output or error output that is closed ends
-    the program without a word; characters that it cannot show are spelt out.
+    the program without a word; characters that it cannot show are spelt out. Memory that does not
+    suffice, even to load a library, is one sentence.
     """
     _print_anything()
     before = _raise_at_signals()
@@ -83,18 +107,28 @@ def interruptible() -> Iterator[None]:
         word = (
             f"Ended by {signal.Signals(error.number).name}." if isinstance(error, Ended) else "Interrupted."
         )
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it, or can
-            sys.stderr.write(word + "\n")
-            sys.stderr.flush()
+        _say(word)
         raise SystemExit(status_after(error)) from None
     except BrokenPipeError:
         if not output_is_closed():
             raise
         _write_nothing_more()
         raise SystemExit(CLOSED_PIPE) from None
+    except (MemoryError, ImportError) as error:
+        if not lacks_memory(error):
+            raise
+        detail = f" ({error})" if str(error) else ""
+        _say(f"Error: {NO_MEMORY[0].upper()}{NO_MEMORY[1:]}{detail}.")
+        raise SystemExit(FAILED) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads it, or can
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def _print_anything() -> None:

@@ -30,6 +30,18 @@ UNLIMITED = 1 << 60
 ROOT = Path("/")
 
 
+def amount(nbytes: float) -> str:
+    """Format bytes of memory or disk in a unit in which they are not nought.
+
+    >>> amount(4.75e6), amount(1.2e10), amount(700)
+    ('4.8 MB', '12.0 GB', '0.7 kB')
+    """
+    for unit, size in (("kB", 1e3), ("MB", 1e6)):
+        if nbytes < 100 * size:
+            return f"{nbytes / size:.1f} {unit}"
+    return f"{nbytes / 1e9:,.1f} GB"
+
+
 @dataclass(frozen=True)
 class Bound:
     """One of the limits of this process."""

@@ -53,7 +53,7 @@ LAYERS = {
         report: covariance progress images fitting planning store prior
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers
-        doctor: machine shipped images native workers
+        doctor: exit_status machine shipped images native workers
         mining: signals retry planning store workers callbacks
         cli: machine duration exit_status terminal command_line reading_options retry progress images \
             planning store workers prior report callbacks estimate doctor mining

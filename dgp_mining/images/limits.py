@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..machine import available_memory
+from ..machine import amount, available_memory
 
 MAX_CHANNELS = 8
 """Upper limit of channels, set by the renderer."""
@@ -51,8 +51,8 @@ def check_memory(path: Path, height: int, width: int, bytes_per_pixel: int) -> N
     needed = height * width * bytes_per_pixel
     if needed > _CERTAIN and needed > (free := available_memory()):
         raise ImageError(
-            f"{path} has {width}x{height} pixels, which take about {needed / 1e9:,.1f} GB to decode, and "
-            f"{free / 1e9:,.1f} GB are free: cut it into smaller images."
+            f"{path} has {width}x{height} pixels, which take about {amount(needed)} to decode, and "
+            f"{amount(free)} are free: cut it into smaller images."
         )
 
 

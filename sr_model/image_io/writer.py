@@ -14,6 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from dgp_mining.images.reader import ImageError
+from dgp_mining.machine import amount
 from splat2d.atomic_write import atomic_write
 
 from .colours import Statement, statement
@@ -141,12 +142,12 @@ def check_target(target: Target, memory: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if target.nbytes > free:
         raise ImageError(
-            f"{what} and take up to {target.nbytes / 1e9:,.1f} GB of disk, of which {free / 1e9:,.1f} GB are "
-            "free: ask for fewer, or write elsewhere."
+            f"{what} and take up to {amount(target.nbytes)} of disk, of which {amount(free)} are free: "
+            "ask for fewer, or write elsewhere."
         )
     if not form.streams and 2 * target.nbytes > memory:
         raise ImageError(
-            f"{what}; writing {form.name} takes {2 * target.nbytes / 1e9:,.1f} GB of memory for them: write "
+            f"{what}; writing {form.name} takes {amount(2 * target.nbytes)} of memory for them: write "
             "TIFF or PNG, which are written row by row."
         )
     lost = _lost(target, form)

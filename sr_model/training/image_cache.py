@@ -31,7 +31,7 @@ import msgspec
 import numpy as np
 
 from dgp_mining.images.reader import ImageError, image_size
-from dgp_mining.machine import available_cores
+from dgp_mining.machine import amount, available_cores
 from dgp_mining.terminal import count
 from splat2d.atomic_write import SUFFIX, atomic_write
 from splat2d.private_cache import IMAGES, NotPrivate, cache_path, open_own, open_shared, private_folder
@@ -217,7 +217,7 @@ def _write(path: Path, paths: Sequence[Path]) -> None:
     sizes = [_size(image) for image in paths]
     needed = sum(3 * height * width for height, width in sizes)
     _make_room(path.parent, needed)
-    log.info("decoding %s once, into %s (%.1f GB)", count(len(paths), "image"), path.parent, needed / 1e9)
+    log.info("decoding %s once, into %s (%s)", count(len(paths), "image"), path.parent, amount(needed))
     images, refused = [], []
     with atomic_write(path, durable=False) as partial, partial.open("wb") as file:
         for name, result in _decode_all(paths, sizes):
@@ -240,13 +240,13 @@ def _make_room(folder: Path, needed: int) -> None:
     for _, size, path in used:
         if total <= KEPT_BYTES:
             break
-        log.info("removing the least recently used decoded images: %s (%.1f GB)", path, size / 1e9)
+        log.info("removing the least recently used decoded images: %s (%s)", path, amount(size))
         with contextlib.suppress(PermissionError):  # of another member of a group
             path.unlink()
             total -= size
     if needed > (free := shutil.disk_usage(folder).free):
         raise TrainingError(
-            f"Decoded, the images take {needed / 1e9:.1f} GB, and in {folder} {free / 1e9:.1f} GB are free: "
+            f"Decoded, the images take {amount(needed)}, and in {folder} {amount(free)} are free: "
             "name another folder with cache=."
         )
 
@@ -281,8 +281,8 @@ def _decode(path: Path, size: tuple[int, int]) -> np.ndarray | ImageError:  # [H
     needed, free = DECODING_BYTES * size[0] * size[1], free_memory()
     if needed > free:
         return ImageError(
-            f"{path} has {size[1]}x{size[0]} pixels, which take about {needed / 1e9:,.1f} GB to decode, "
-            f"and {free / 1e9:,.1f} GB are free: cut it into smaller images."
+            f"{path} has {size[1]}x{size[0]} pixels, which take about {amount(needed)} to decode, "
+            f"and {amount(free)} are free: cut it into smaller images."
         )
     try:
         return read_eight_bits(path)

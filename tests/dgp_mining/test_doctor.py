@@ -198,3 +198,15 @@ def test_it_starts_no_cluster_and_imports_no_dask() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
     )
     assert done.stderr.strip() == "[]"
+
+
+def test_torch_that_does_not_fit_into_memory_is_not_to_be_installed_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unmapped() -> None:
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+
+    monkeypatch.setattr(doctor, "_torch", unmapped)
+    (said,) = [problem for problem in diagnose().problems if problem.startswith("torch cannot be imported")]
+    assert "the memory does not suffice" in said
+    assert "anew" not in said

@@ -162,6 +162,43 @@ def test_a_broken_pipe_to_something_else_is_an_error_like_others() -> None:
     assert (result.exit_code, result.stderr) == (1, "Error: Broken pipe.\n")
 
 
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (MemoryError(), ""),
+        (
+            ImportError("libtorch.so: failed to map segment from shared object"),
+            " (libtorch.so: failed to map",
+        ),
+    ],
+)
+def test_memory_that_does_not_suffice_is_one_sentence(error: Exception, detail: str) -> None:
+    """As under `ulimit -v`, where a command of any kind may fail while it is starting."""
+
+    @click.command(cls=Command)
+    def program() -> None:
+        raise error
+
+    result = CliRunner().invoke(program)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: The memory does not suffice: end other programs")
+    assert result.stderr.count("\n") == 1
+    assert detail in result.stderr
+    with pytest.raises(ImportError), interruptible():
+        raise ImportError("No module named 'torch'")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems bound no address space")
+def test_a_limit_too_low_for_torch_is_one_sentence() -> None:
+    program = "from sr_model.cli.entry import sr_upscale; sr_upscale()"
+    script = 'ulimit -v 300000 && exec "$@"'
+    started = ["bash", "-c", script, "bash", sys.executable, "-c", program, "--help"]
+    done = subprocess.run(started, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: The memory does not suffice")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("arguments", [["-h"], ["images", "-h"]], ids=" ".join)
 def test_a_full_disk_behind_the_output_is_one_sentence(arguments: list[str]) -> None:

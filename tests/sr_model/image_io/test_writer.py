@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
@@ -175,6 +176,12 @@ def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
 def test_what_cannot_be_written_says_what_it_would_take(tmp_path, name, size, mentions):
     with pytest.raises(ImageError, match=mentions):
         check_target(Target(tmp_path / name, *size, 3, np.dtype("uint8"), Metadata()), 10**9)
+
+
+def test_a_small_disk_that_is_full_has_sizes_other_than_nought(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
+    with pytest.raises(ImageError, match=r"up to 4\.\d MB of disk, of which 1\.0 MB are free"):
+        check_target(Target(tmp_path / "a.png", 1024, 1536, 3, np.dtype("uint8"), Metadata()), 10**9)
 
 
 def test_endings_tell_the_format_in_any_case():
