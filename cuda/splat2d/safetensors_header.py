@@ -79,7 +79,8 @@ def read_header(path: str | Path) -> Header:
             }
             metadata = dict(file.metadata() or {})
     except SafetensorError as error:
-        reason = " ".join(str(error)[:200].split())  # it may repeat the header
+        said = " ".join(str(error)[:200].split())  # it may repeat the header, whatever that holds
+        reason = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in said)
         raise ValueError(f"it is not a whole safetensors file ({reason})") from error
     for name, stored in tensors.items():
         if any(extent > MOST_EXTENT for extent in stored.shape):

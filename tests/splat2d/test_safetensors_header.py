@@ -40,6 +40,7 @@ def test_reads_types_shapes_and_metadata(tmp_path: Path) -> None:
         ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(8)),
         ({"a": {"dtype": "F32", "shape": [2**62, 2**62], "data_offsets": [0, 4]}}, bytes(4)),
         ({"a": {"dtype": "x", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
+        ({"a": {"dtype": "\x1b[2J", "shape": [1], "data_offsets": [0, 4]}}, bytes(4)),
         ({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, bytes(4)),
         ({"a": {"dtype": "F32", "shape": [0, 2**60], "data_offsets": [0, 0]}}, b""),
         ({"__metadata__": {"a": 3}}, b""),
@@ -51,6 +52,7 @@ def test_refuses_what_the_bytes_do_not_bear_out(tmp_path: Path, header: object, 
     with pytest.raises(ValueError, match=r"^it") as refused:
         read_header(_file(tmp_path / "a", header, content))
     assert len(str(refused.value)) < 400
+    assert str(refused.value).isprintable()
 
 
 @pytest.mark.parametrize("claimed", [3, 2**31, 2**63, 2**64 - 1])
