@@ -158,19 +158,21 @@ class _Index:
     """What stands behind the pixels of a file."""
 
     images: list[tuple[str, int, int]]
-    """Name, height and width of each image."""
+    """Absolute path without links, height and width of each image."""
     refused: list[str]
 
 
 def _read(path: Path, paths: Sequence[Path], own: bool) -> DecodedImages | None:
     """The images of a file that `_write` made of `paths`.
 
-    None if it does not exist or is not such a file, whole, or if it may be a stranger's work.
+    None if it does not exist or is not such a file, whole, or if it may be a stranger's work. Images are
+    called as in `paths`, whatever way leads to them: the file may be made of others, such as `../a.png`.
     """
+    named = {os.path.realpath(name): name for name in paths}
     try:
         with open_own(path) if own else open_shared(path) as file:
             index = _read_index(file)
-            if index is None or not {name for name, _, _ in index.images} <= {*map(str, paths)}:
+            if index is None or not {name for name, _, _ in index.images} <= named.keys():
                 return None
             with contextlib.suppress(PermissionError):  # of another member of a group
                 os.utime(file.fileno())  # used just now
@@ -183,7 +185,7 @@ def _read(path: Path, paths: Sequence[Path], own: bool) -> DecodedImages | None:
     shapes = [(height, width, 3) for _, height, width in index.images]
     ends = np.cumsum([0, *(np.prod(shape) for shape in shapes)])
     return DecodedImages(
-        [Path(name) for name, _, _ in index.images],
+        [named[name] for name, _, _ in index.images],
         [pixels[a:b].reshape(s) for a, b, s in zip(ends[:-1], ends[1:], shapes, strict=True)],
         index.refused,
     )
@@ -225,7 +227,7 @@ def _write(path: Path, paths: Sequence[Path]) -> None:
                 refused.append(str(result))
                 continue
             file.write(result.data)
-            images.append([str(name), *result.shape[:2]])
+            images.append([os.path.realpath(name), *result.shape[:2]])
         index = json.dumps({"images": images, "refused": refused}).encode()
         file.write(index + len(index).to_bytes(8, "little") + MAGIC)
 

@@ -202,6 +202,21 @@ def test_another_members_file_and_lock_in_a_groups_folder_are_used(
     assert not count
 
 
+def test_images_are_decoded_once_whatever_way_leads_to_them(
+    photographs: Path, tmp_path: Path, count, monkeypatch
+):
+    """As by `--images DIV2K` and, absolutely, by the prior that was mined from it."""
+    folder, paths = tmp_path / "cache", list_images(photographs)
+    decoded_images(paths, folder)
+    count.clear()
+    (tmp_path / "link").symlink_to(photographs)
+    monkeypatch.chdir(photographs.parent)
+    for way in (Path(photographs.name), tmp_path / "link", photographs):
+        named = list_images(way)
+        assert decoded_images(named, folder).paths == named
+    assert not count
+
+
 @pytest.mark.parametrize(
     "index",
     [
