@@ -26,6 +26,10 @@ class StoreFullError(StoreError):
     """The disk of the store is full; the unfinished chunk stays pending. The cause is the OSError."""
 
 
+NO_FOLDER = "a file, or a link that leads nowhere, is where its folder would be"
+"""What the system calls "File exists", which says nothing of what to do."""
+
+
 @contextlib.contextmanager
 def reading(what: str) -> Iterator[None]:
     """Turn errors of reading into a DamagedError, or a StoreError if the data could not be reached."""
@@ -51,7 +55,8 @@ def writing(where: str) -> Iterator[None]:
             raise StoreFullError(
                 f"There is no room left for {where}: make some, then repeat the command to continue."
             ) from error
-        raise StoreError(f"{where} cannot be written ({reason_of(error)}): name another store=.") from error
+        reason = NO_FOLDER if isinstance(error, FileExistsError) else reason_of(error)
+        raise StoreError(f"{where} cannot be written ({reason}): name another store=.") from error
 
 
 def damaged(what: str, reason: str) -> DamagedError:

@@ -67,6 +67,12 @@ def test_a_field_that_would_be_read_as_another_is_refused(tmp_path: Path, plan: 
         store.write(chunk(store, 1), [other, FAILURE, FAILURE, FAILURE])
 
 
+def test_a_link_that_leads_nowhere_is_called_that(tmp_path: Path, plan: Plan) -> None:
+    (tmp_path / "dgp.zarr").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match=r"a link that leads nowhere, is where .*: name another store="):
+        Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
+
+
 def test_what_is_written_is_what_is_read(tmp_path: Path, plan: Plan) -> None:
     store = Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     assert store.pending_chunks() == [chunk(store, i) for i in range(3)]
