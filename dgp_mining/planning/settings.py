@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypedDict
@@ -31,9 +32,6 @@ fit, and the mean of a quarter of many crops is known well enough."""
 ALL_HELD_OUT = 100
 """Number of crops up to which all are measured by default."""
 
-
-BACKENDS = ("cpu", "torch", "cuda")
-"""Names of the backends of fits."""
 
 MOST = {"crop": 16_384, "max_crops": 10**9, "iterations": 10**7, "seed": LARGEST - 1}
 """Largest values of settings: a crop of more pixels takes tens of gigabytes, more iterations weeks."""
@@ -281,8 +279,9 @@ def _check_values(settings: dict[str, Any]) -> None:
     _check_keys(settings["statistics"], [one.name for one in fields(StatisticsSettings)])
     as_kind(settings["statistics"], StatisticsSettings, "its settings.statistics")
     as_kind(settings["iterations"], int, "its settings.iterations")
-    if settings["backend"] not in BACKENDS:
-        raise ValueError(f"its settings.backend must be one of {', '.join(BACKENDS)}")
+    # Any name: a run with another one than its own is refused by name (`workers.worker`).
+    if not re.fullmatch(r"[\w-]{1,40}", as_kind(settings["backend"], str, "its settings.backend")):
+        raise ValueError("its settings.backend must be a name of 1 to 40 letters, digits, _ or -")
 
 
 def _check_keys(found: Mapping[str, Any], expected: Any, optional: tuple[str, ...] = ()) -> None:

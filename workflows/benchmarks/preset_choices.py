@@ -38,7 +38,7 @@ from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS, Budget, Preset, TrainingCallback, load, train
 from sr_model.evaluation.protocol import score, with_reduction
 from sr_model.training.callbacks import StepDone
-from sr_model.training.run import LAST
+from sr_model.training.state import LAST
 
 NETWORKS_ALONE = with_reduction("benchmark", "none")
 """The protocol, without the correction that makes results consistent with LR images."""

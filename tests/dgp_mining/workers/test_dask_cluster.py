@@ -109,10 +109,11 @@ def test_a_scheduler_that_does_not_answer_is_said_and_waited_for(
             if len(done) == 5:
                 process.send_signal(signal.SIGSTOP)
     assert sorted(done) == list(range(1, 41))
-    assert said == [
+    pair = [
         f"The scheduler at {address} does not answer: the run waits for it. Ctrl-C ends.",
         "The scheduler answers again; continuing.",
     ]
+    assert said == pair * max(1, len(said) // 2)  # on a busy machine, it may be slow once more
 
 
 @pytest.fixture(scope="module")
