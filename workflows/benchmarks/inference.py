@@ -134,7 +134,7 @@ def picture(chosen: argparse.Namespace) -> dict[str, dict[str, float]]:
             f"{taken[name]:.3f}",
             f"{taken[name] / taken[fastest]:.2f}",
             f"{memory[name] / 1e6:.0f}",
-            f"{memory[name] / memory[fastest]:.2f}",
+            f"{memory[name] / memory[fastest]:.2f}" if memory[fastest] else "-",  # of tiny ones
         ]
         for name in names
     ]

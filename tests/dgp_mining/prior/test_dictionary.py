@@ -92,7 +92,7 @@ def test_other_files_are_refused_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     with pytest.raises(DictionaryError, match="does not exist"):
         Dictionary.load(path)
-    with pytest.raises(DictionaryError, match="Is a directory"):
+    with pytest.raises(DictionaryError, match="it is a folder, not a file"):
         Dictionary.load(tmp_path)
     Dictionary(KERNELS).save(path)
     whole = path.read_bytes()
