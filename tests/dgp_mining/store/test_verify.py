@@ -242,7 +242,7 @@ def of_any_folder(path: str) -> tuple[bytes, dict[str, Any]]:
     return dictionary.cholesky.tobytes(), {**dictionary.metadata, "images": None}
 
 
-@pytest.mark.parametrize("seeds", [range(8), pytest.param(range(8, 150), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [range(8), pytest.param(range(8, 80), marks=pytest.mark.slow)])
 def test_every_command_ends_in_a_sentence_or_in_the_right_result(
     seeds: range, photos: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

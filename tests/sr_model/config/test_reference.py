@@ -24,11 +24,11 @@ def test_the_committed_reference_is_up_to_date() -> None:
     "settings", [ContinuousSRSettings, GSASRSettings, TrainSettings, Degradation, Rain, Noise]
 )
 def test_every_setting_has_a_docstring_and_a_row(settings) -> None:
-    meanings = field_docstrings(settings)
+    meanings, reference = field_docstrings(settings), settings_reference()
     assert {field.name for field in fields(settings)} <= meanings.keys()
     for field in fields(settings):
-        assert f"| `{field.name}` |" in settings_reference()
-        assert meanings[field.name] in settings_reference()
+        assert f"| `{field.name}` |" in reference
+        assert meanings[field.name] in reference
 
 
 def test_a_subclass_may_describe_a_field_anew() -> None:
