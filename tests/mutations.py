@@ -6,6 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
@@ -138,6 +139,14 @@ def outcome(action: Callable[[], Any], error: type[Exception] = ValueError) -> t
         return action(), ""
     except error as refused:
         return None, str(refused)
+
+
+def check_sentence(text: str, path: Path) -> None:
+    """Assert that an error of a command is one line that names the file first and ends with a full stop."""
+    assert text.startswith(str(path))
+    assert text.endswith(".")
+    assert len(text) < 2000
+    assert "\n" not in text
 
 
 def is_one_sentence(text: str) -> bool:

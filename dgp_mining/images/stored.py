@@ -22,7 +22,7 @@ from .reading import AS_STORED, Reading
 log = logging.getLogger(__name__)
 
 _AS_FLOAT = 4
-"""Bytes of a number that is read as float32, beside the stored one."""
+"""Bytes of a number that is read as float32, in addition to the stored one."""
 
 _WHITE_IS_UNKNOWN = (
     ", for which the value of white is unknown: give it with white=, or convert it to 8 bits, 16 bits or "
