@@ -103,7 +103,9 @@ class Dictionary:
         return float(smallest_eigenvalue(self.covariance).min())
 
     def save(self, path: str | Path) -> None:
-        """Write an .npz file, byte-identical for the same content. Raises DictionaryError if it cannot.
+        """Write an .npz file, byte-identical for the same content.
+
+        Raises DictionaryError if it cannot be written, or `load` would refuse its metadata.
 
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "dict.npz"
@@ -111,12 +113,14 @@ class Dictionary:
         >>> Dictionary.load(path).cholesky.tolist()
         [[0.6, 0.0, 0.6]]
         """
-        arrays = {
-            "cholesky": self.cholesky,
-            "covariance": self.covariance,
-            "metadata": np.array(json.dumps(self.metadata, sort_keys=True)),
-        }
-        path = Path(path)
+        path, text = Path(path), json.dumps(self.metadata, sort_keys=True)
+        try:
+            _check_metadata(text)
+        except ValueError as error:
+            raise DictionaryError(
+                f"{path} is not written, since it could not be read again: {error}."
+            ) from error
+        arrays = {"cholesky": self.cholesky, "covariance": self.covariance, "metadata": np.array(text)}
         try:
             with atomic_write(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
                 for name, array in arrays.items():
@@ -174,15 +178,23 @@ def _parsed(content: bytes) -> Dictionary:
     if len(content) > MOST_BYTES:
         raise ValueError(f"it has more than the {MOST_BYTES} bytes that are read")
     arrays = read_npz(content, _ARRAYS)
-    metadata = parse_json(str(arrays["metadata"]), "its metadata")
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        raise ValueError(f"it is not marked '{FORMAT}'")
-    if metadata.get("units") != UNITS:
-        raise ValueError(f"its units are {shortened(repr(metadata.get('units')), 60)}, not {UNITS!r}")
-    check_provenance(metadata)
+    metadata = _check_metadata(str(arrays["metadata"]))
     dictionary = Dictionary(arrays["cholesky"], metadata)
     if arrays["covariance"].shape != dictionary.covariance.shape or not np.allclose(
         arrays["covariance"], dictionary.covariance, rtol=1e-9, atol=0
     ):
         raise ValueError("its covariances do not match its Cholesky factors")
     return dictionary
+
+
+def _check_metadata(text: str) -> dict[str, Any]:
+    """Return the metadata in a text of JSON. Raises ValueError, with the reason."""
+    if len(text) > MOST_METADATA:
+        raise ValueError(f"its metadata is longer than the {MOST_METADATA} characters that are read")
+    metadata = parse_json(text, "its metadata")
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise ValueError(f"it is not marked '{FORMAT}'")
+    if metadata.get("units") != UNITS:
+        raise ValueError(f"its units are {shortened(repr(metadata.get('units')), 60)}, not {UNITS!r}")
+    check_provenance(metadata)
+    return metadata

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -106,13 +107,24 @@ class Checkpoint:
         """Write the file atomically.
 
         Raises:
-            CheckpointError: if it cannot be written.
+            CheckpointError: if it cannot be written, or could not be read again.
         """
+        try:
+            check_notes(self.notes)
+        except ValueError as error:
+            raise CheckpointError(
+                f"{path} is not written, since it could not be read again: {error}."
+            ) from error
         tensors = {WEIGHTS + name: tensor for name, tensor in self.weights.items()}
         if self.dictionary is not None:
             tensors[DICTIONARY] = self.dictionary
-        header = {"architecture": architecture_name(self.network), "network": asdict(self.network)}
-        write_tensors(path, tensors, FORMAT, {**header, **self.notes})
+        write_tensors(path, tensors, FORMAT, self.header)
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """What its file says of the tensors: the network's settings, and the notes."""
+        settings = {"architecture": architecture_name(self.network), "network": asdict(self.network)}
+        return {**settings, **self.notes}
 
     @staticmethod
     def load(path: str | Path) -> Checkpoint:
@@ -133,8 +145,7 @@ class Checkpoint:
                 raise ValueError("its header lacks network")
             name = as_kind(notes.pop("architecture", DEFAULT_ARCHITECTURE), str, "architecture")
             network = as_kind(notes.pop("network"), dict[str, Any], "network")
-            for note in NOTES.keys() & notes.keys():
-                as_kind(notes[note], NOTES[note], note)
+            check_notes(notes)
             settings = settings_from(name, put_right(path, name, network, notes))
             dictionary = tensors.pop(DICTIONARY, None)
             if dictionary is not None:
@@ -158,6 +169,21 @@ class Checkpoint:
         """
         with reference_file(argument) as path:
             return Checkpoint.load(path)
+
+
+def check_notes(notes: Mapping[str, Any]) -> None:
+    """Raise ValueError, naming the note, if one that is read has another type, or a number is not finite.
+
+    >>> check_notes({"step": 3, "validation": {"psnr": float("inf")}})
+    >>> check_notes({"step": 3.5})
+    Traceback (most recent call last):
+    ValueError: step must be a whole number, not a number
+    """
+    for note in NOTES.keys() & notes.keys():
+        value = notes[note]
+        if note == "validation" and isinstance(value, dict):  # the PSNR of equal images is infinite
+            value = {name: score for name, score in value.items() if score != math.inf}
+        as_kind(value, NOTES[note], note)
 
 
 def check_numbers(weights: Mapping[str, Tensor]) -> None:

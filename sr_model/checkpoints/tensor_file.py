@@ -38,11 +38,15 @@ def write_tensors(
         header: JSON-serialisable description of the tensors.
 
     Raises:
-        CheckpointError: if the file cannot be written.
+        CheckpointError: if the file cannot be written, or `read_tensors` would refuse the header.
     """
+    try:
+        text = header_text(header)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not written, since it could not be read again: {error}.") from error
     content = save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        metadata={"format": form, "header": json.dumps(header, sort_keys=True)},
+        metadata={"format": form, "header": text},
     )
     try:
         with atomic_write(path) as partial:
@@ -51,6 +55,18 @@ def write_tensors(
         raise CheckpointError(
             f"{path} cannot be written ({error.strerror or error}): name another file."
         ) from error
+
+
+def header_text(header: Mapping[str, Any]) -> str:
+    """Return a header as it is written. Raises ValueError if it would not be read: too long, nested too deep.
+
+    >>> header_text({"notes": "long" * 2_000_000})
+    Traceback (most recent call last):
+    ValueError: the entry 'header' of its metadata has 8000013 characters, more than the 8000000 that are read
+    """
+    text = json.dumps(header, sort_keys=True)
+    described({"header": text})
+    return text
 
 
 def _in_fixed_order(content: bytes) -> bytes:

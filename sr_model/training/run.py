@@ -36,6 +36,7 @@ from .resumed import is_gone, recorded_digest, start_of_resumed
 from .run_folder import run_folder
 from .sample_workers import sample_workers
 from .samples import Batch, ImageSet
+from .saved_state import names_digest
 from .schedule import Budget
 from .start import Start, start_from_checkpoint, start_from_prior
 from .state import STATE, TrainingState
@@ -271,7 +272,7 @@ def identify(preset: Preset, start: Start, seed: int, images: Sequence[Path]) ->
         "training": {k: v for k, v in asdict(preset.train).items() if k not in EXECUTION},
         **start.digests(),
         "seed": seed,
-        "images": [path.name for path in images],
+        "images": names_digest([path.name for path in images]),
     }
     return json.loads(json.dumps(identity))  # tuples become lists, as they are in a file that was read
 

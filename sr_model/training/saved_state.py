@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -52,6 +54,16 @@ class SavedState:
     """Of each parameter, by its number, what Adam keeps of it, by name."""
 
 
+def names_digest(names: Sequence[Any]) -> str:
+    """What a state records of the names of images, in their order; a list may be too long for its header.
+
+    >>> names_digest(["a.png", "b.png"])[:24]
+    '2 names of sha256 fb2083'
+    """
+    text = json.dumps(names, separators=(",", ":"))
+    return f"{len(names)} names of sha256 {hashlib.sha256(text.encode()).hexdigest()}"
+
+
 def saved_state(
     path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any], parts: Sequence[str]
 ) -> SavedState:
@@ -67,6 +79,8 @@ def saved_state(
         for part in parts:
             if not isinstance(identity.get(part), dict):
                 raise ValueError(f"identity.{part} must be a table")
+        if isinstance(images := identity.get("images"), list):  # as releases before 0.2.0 wrote them
+            identity["images"] = names_digest(images)
         progress = _checked_best(header["progress"])
         best = progress.pop("best")
         check_numbers(tensors)

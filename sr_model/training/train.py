@@ -14,7 +14,8 @@ from typing import Any
 from dgp_mining.prior.dictionary import Dictionary
 from dgp_mining.terminal import count
 
-from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.checkpoint import Checkpoint, check_notes
+from ..checkpoints.tensor_file import header_text
 from ..config.presets import Preset
 from .batch_preview import save_batch
 from .callbacks import ProgressLog, StepDone, TrainingCallback, Validated
@@ -113,6 +114,7 @@ def train(
             f"{run.state.trained_parameters:,}",
             count(len(run.images), run.images.noun), run.budget, run.state.step,
         )  # fmt: skip
+        check_readable(run)
         train_loop(run, began, [ProgressLog(), *callbacks])
     return run.out / BEST
 
@@ -165,13 +167,7 @@ def save_checkpoints(
     state = run.state
     if not state.context.is_main_process:
         return
-    notes: dict[str, Any] = {
-        "step": state.step,
-        "training": json.loads(json.dumps(asdict(run.preset.train))),
-        "seed": run.seed,
-        "dictionary": run.start.prior,
-        **(run.start.notes or {}),
-    }
+    notes = checkpoint_notes(run)
     is_best = run.validation is None or not (run.out / BEST).exists()  # nothing to compare with
     if validate and run.validation:
         score = run.validation.measure(state.average)
@@ -185,6 +181,34 @@ def save_checkpoints(
     if is_best:
         checkpoint.save(run.out / BEST)
     state.save(run.out / STATE, run.identity, asdict(run.budget))
+
+
+def checkpoint_notes(run: TrainingRun) -> dict[str, Any]:
+    """What the checkpoints of a run record, but for the scores of their validation."""
+    return {
+        "step": run.state.step,
+        "training": json.loads(json.dumps(asdict(run.preset.train))),
+        "seed": run.seed,
+        "dictionary": run.start.prior,
+        **(run.start.notes or {}),
+    }
+
+
+def check_readable(run: TrainingRun) -> None:
+    """Raise TrainingError if the checkpoints of a run could not be read, before hours are spent on them.
+
+    What they record of a dictionary or a checkpoint is as long and as deep as its author made it.
+    """
+    notes = checkpoint_notes(run)
+    checkpoint = Checkpoint(run.state.average.settings, run.start.kernels, {}, notes)
+    try:
+        check_notes(notes)
+        header_text(checkpoint.header)
+    except ValueError as error:
+        raise TrainingError(
+            f"Checkpoints of this training could not be read again ({error}): start from another dictionary "
+            "with prior=, or another checkpoint with init=."
+        ) from error
 
 
 def explained(error: Diverged, run: TrainingRun) -> TrainingError:

@@ -30,6 +30,21 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     assert len(loaded) == 3
 
 
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"source": "a" * 1_000_000}, "longer than the 1000000 char"),
+        ({"psnr": float("nan")}, r"psnr must be finite"),
+        ({"crops": "three"}, "crops must be a whole number"),
+    ],
+    ids=["long", "number", "type"],
+)
+def test_metadata_that_could_not_be_read_again_are_not_written(tmp_path: Path, metadata, said: str) -> None:
+    with pytest.raises(DictionaryError, match=f"dict.npz is not written.*{said}"):
+        Dictionary(KERNELS, metadata).save(tmp_path / "dict.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_plain_numpy_can_read_the_file(tmp_path: Path) -> None:
     Dictionary(KERNELS).save(tmp_path / "dict.npz")
     with np.load(tmp_path / "dict.npz", allow_pickle=False) as arrays:

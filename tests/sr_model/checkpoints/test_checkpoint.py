@@ -35,6 +35,36 @@ def test_a_saved_network_maps_images_to_the_same_field(checkpoint: Checkpoint, t
     assert again.notes == {"step": 7}
 
 
+DEEP: dict[str, object] = {}
+for _ in range(50):
+    DEEP = {"in": DEEP}
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ({"dictionary": {"source": "mined " * 1_500_000}}, "8000000 that are read"),
+        ({"dictionary": DEEP}, "nested more than 50 levels"),
+        ({"step": 3.5}, "step must be a whole number"),
+        ({"training": {"rate": float("nan")}}, r"training\.rate must be finite"),
+    ],
+    ids=["long", "deep", "type", "number"],
+)
+def test_what_could_not_be_read_again_is_not_written(checkpoint: Checkpoint, tmp_path: Path, notes, said):
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(CheckpointError, match=f"a.safetensors is not written.*{said}"):
+        replace(checkpoint, notes=notes).save(path)
+    assert not path.exists()
+
+
+def test_a_checkpoint_that_draws_its_validation_images_exactly_is_read_again(
+    checkpoint: Checkpoint, tmp_path: Path
+):
+    notes = {"step": 7, "validation": {"psnr": float("inf"), "ssim": 1.0}}
+    replace(checkpoint, notes=notes).save(tmp_path / "a.safetensors")
+    assert Checkpoint.load(tmp_path / "a.safetensors").notes == notes
+
+
 def test_a_failed_write_leaves_the_old_file(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

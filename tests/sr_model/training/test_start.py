@@ -127,6 +127,18 @@ def test_the_kernels_are_the_checkpoints_and_no_other_prior_is_taken(
             start_from_checkpoint("reference", light, other)
 
 
+def test_a_prior_that_checkpoints_could_not_describe_is_refused_before_the_training(
+    photographs: Path, dictionary: Dictionary, tiny: Preset, tmp_path: Path
+):
+    deep: dict[str, object] = {}
+    for _ in range(50):
+        deep = {"in": deep}
+    prior = Dictionary(dictionary.cholesky, {"more": deep["in"]})
+    prior.save(tmp_path / "dict.npz")  # a dictionary may be nested as deep, but not within a checkpoint
+    with pytest.raises(TrainingError, match=r"could not be read again .*50 levels deep.*prior="):
+        train(tmp_path / "dict.npz", photographs, tiny, tmp_path / "run", budget=ONE)
+
+
 def test_the_warnings_of_a_prior_are_said(dictionary: Dictionary, tiny: Preset, caplog):
     for warnings in (
         {"few_crops": "Only 3 crops were fitted: mine more with a larger max_crops=."},

@@ -18,6 +18,9 @@ from sr_model.config.toml import configured
 from sr_model.training.distributed import DistributedContext
 from sr_model.training.errors import TrainingError
 from sr_model.training.resumed import recorded_digest
+from sr_model.training.run import identify
+from sr_model.training.saved_state import names_digest
+from sr_model.training.start import Start
 from sr_model.training.state import FORMAT, STATE, TrainingState
 
 SMALL = (
@@ -93,6 +96,22 @@ def test_what_was_saved_is_restored(path: Path, restored: TrainingState):
     write(path, *parts())
     assert restore(path, restored) == ""
     assert (restored.step, restored.seconds, restored.best) == (1, 2.5, float("-inf"))
+
+
+def test_a_training_on_hundreds_of_thousands_of_images_is_resumed(path: Path, restored: TrainingState):
+    images = [Path("photographs", "p" * 40)] * 400_000
+    identity = identify(PRESET, Start(PRESET.network, KERNELS, None), 0, images)
+    restored.save(path, identity, {"steps": 9, "minutes": None})
+    restored.restore(path, identity, SETTINGS)
+    assert len(json.dumps(identity)) < 10_000
+
+
+def test_states_that_list_the_names_of_images_are_resumed(path: Path, restored: TrainingState):
+    header = {**parts()[1], "identity": IDENTITY | {"images": ["a.png", "b.png"]}}
+    write(path, parts()[0], header)
+    restored.restore(path, IDENTITY | {"images": names_digest(["a.png", "b.png"])}, SETTINGS)
+    with pytest.raises(TrainingError, match=r"\(images\)"):
+        restored.restore(path, IDENTITY | {"images": names_digest(["b.png", "a.png"])}, SETTINGS)
 
 
 @mutations.examples(60)

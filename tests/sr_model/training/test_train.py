@@ -112,7 +112,7 @@ def test_some_images_are_held_out_only_where_asked_for(
     best = train(dictionary, photographs, tiny, tmp_path / "a", hold_out=True)
     assert "validation" in Checkpoint.load(best).notes
     state = safe_open(str(tmp_path / "a" / "state.safetensors"), framework="pt")
-    assert len(json.loads(state.metadata()["header"])["identity"]["images"]) == 7
+    assert json.loads(state.metadata()["header"])["identity"]["images"].startswith("7 names")
     assert "validation" not in Checkpoint.load(train(dictionary, photographs, tiny, tmp_path / "b")).notes
     with pytest.raises(TrainingError, match="held out of the others"):
         train(dictionary, photographs, tiny, tmp_path / "c", val=photographs, hold_out=True)
