@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from splat2d.native_library import SUFFIX
-from splat2d.private_cache import IMAGES, KERNELS, NotPrivate, cache_path
+from splat2d.private_cache import IMAGES, KERNELS, NoHome, NotPrivate, cache_path
 
 from .exit_status import NO_MEMORY, lacks_memory
 from .images.formats.table import FORMATS
@@ -80,6 +80,8 @@ class Diagnosis:
     caches: list[Cache]
     shipped: dict[str, int]
     """Shipped files and their sizes, bytes."""
+    home: bool = True
+    """Whether a folder is known for the user's caches."""
     problems: list[str] = field(default_factory=list)
     """One sentence for each thing that runs need and that is broken."""
 
@@ -94,6 +96,7 @@ class Diagnosis:
             "gpus": self.gpus,
             "missing": self.missing,
             "temporary": self.temporary,
+            "home": self.home,
             "caches": [vars(cache) for cache in self.caches],
             "shipped": self.shipped,
             "problems": self.problems,
@@ -117,6 +120,7 @@ def diagnose() -> Diagnosis:
         temporary=_temporary(problems),
         caches=_caches(problems),
         shipped=_shipped(problems),
+        home=_has_home(),
         problems=problems,
     )
 
@@ -262,11 +266,21 @@ def _caches(problems: list[str]) -> list[Cache]:
         try:
             folder = cache_path(names)
             sizes = [about.st_size for _, about in _files(folder, pattern)]
+        except NoHome:
+            continue
         except OSError as error:
             problems.append(f"The cache of {name} is not used ({error.filename}: {error.strerror}).")
             continue
         found.append(Cache(name, str(folder), len(sizes), sum(sizes)))
     return found
+
+
+def _has_home() -> bool:
+    try:
+        cache_path(IMAGES)
+    except NotPrivate as error:
+        return not isinstance(error, NoHome)
+    return True
 
 
 def _files(folder: Path, pattern: str) -> Iterator[tuple[Path, os.stat_result]]:

@@ -1,4 +1,7 @@
-"""The one way in which files are written: whole or not at all, aside in the same folder, then renamed."""
+"""The one way in which files are written: whole or not at all, aside in the same folder, then renamed.
+
+And the one in which the folders for them are made.
+"""
 
 from __future__ import annotations
 
@@ -77,9 +80,38 @@ def refuse_irregular(path: str | Path) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
     if not stat.S_ISREG(mode):
-        kinds = {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe"}
-        what = kinds.get(stat.S_IFMT(mode), "a socket")
-        raise OSError(errno.EINVAL, f"it is {what}, not a file", str(path))
+        raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a file", str(path))
+
+
+def make_folder(path: str | Path) -> None:
+    """Make a folder and those above it, unless it is there; it may be a link to one.
+
+    Raises OSError if it cannot be made. Where something else is in its place, or in that of a folder above
+    it, the error's `strerror` says what, and not only "File exists".
+
+    >>> make_folder("/dev/null")
+    Traceback (most recent call last):
+    ...
+    NotADirectoryError: [Errno 20] /dev/null is a device, not a folder
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        for folder in (path, *path.parents):
+            if os.path.lexists(folder) and not os.path.isdir(folder):
+                reason = f"{folder} is {_in_its_place(folder)}, not a folder"
+                raise NotADirectoryError(errno.ENOTDIR, reason) from error
+        raise
+
+
+def _in_its_place(path: Path) -> str:
+    return _kind(os.stat(path).st_mode) if os.path.exists(path) else "a link that leads nowhere"
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFREG: "a file", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    return {**kinds, stat.S_IFIFO: "a pipe"}.get(stat.S_IFMT(mode), "a socket")
 
 
 def _create(partial: Path) -> int:

@@ -24,11 +24,15 @@ class NotPrivate(OSError):
     """A folder or a file may be another user's work; `strerror` says why, and `filename` is its path."""
 
 
+class NoHome(NotPrivate):
+    """No folder is known for the caches of this user."""
+
+
 def cache_path(names: tuple[str, ...]) -> Path:
     """Return the path of a folder in the user's cache: `$XDG_CACHE_HOME`, or `~/.cache` if that is not set.
 
-    As the XDG Base Directory Specification asks, a relative path there counts as none. Raises NotPrivate if
-    the user has no home.
+    As the XDG Base Directory Specification asks, a relative path there counts as none. Raises NoHome if the
+    user has no home.
 
     >>> cache_path(KERNELS).name
     'splat2d'
@@ -38,9 +42,7 @@ def cache_path(names: tuple[str, ...]) -> Path:
         try:
             home = str(Path.home() / ".cache")
         except RuntimeError:
-            raise NotPrivate(
-                0, "there is no home folder, and XDG_CACHE_HOME is not set", "~/.cache"
-            ) from None
+            raise NoHome(0, "there is no home folder, and XDG_CACHE_HOME is not set", "~/.cache") from None
     return Path(home, *names)
 
 

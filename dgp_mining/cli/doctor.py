@@ -36,6 +36,12 @@ def doctor(clear_cache: bool, as_json: bool) -> None:
         sys.exit(FAILED)
 
 
+NO_CACHES = (
+    "no folder is found for them, as this user has no home folder: set the environment variable "
+    "XDG_CACHE_HOME, or HOME, to a folder of the user's"
+)
+
+
 def diagnosis_text(found: Diagnosis) -> str:
     """Return what `dgp-mine doctor` prints."""
     from ..doctor import tightest
@@ -49,6 +55,8 @@ def diagnosis_text(found: Diagnosis) -> str:
     ]
     if any(cache.files for cache in found.caches):
         caches.append("'dgp-mine doctor --clear-cache' empties them")
+    if not found.home:
+        caches.append(NO_CACHES)
     lines = {
         "versions": versions,
         "memory": f"{memory.free / 1e9:,.2f} GB can be used, limited by {memory.name} "

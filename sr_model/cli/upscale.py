@@ -22,6 +22,7 @@ from dgp_mining.images.reader import ImageError
 from dgp_mining.images.reading import Reading
 from dgp_mining.reading_options import reading_options, two_numbers
 from dgp_mining.terminal import ProgressLine, count, notify
+from splat2d.atomic_write import make_folder
 
 from ..image_io.writer import FORMATS
 from ..memory import free_memory
@@ -209,7 +210,7 @@ def main(
         _follow(results, folder, line, skip_existing)
         return
     if out and into and request.makes_image and out.endswith(("/", os.sep)):
-        into.mkdir(parents=True, exist_ok=True)
+        make_folder(into)
         into /= f"{stem_of(source)}{FORMATS[form or 'png'].suffixes[0]}"
     if form and into and into.suffix.lower() not in FORMATS[form].suffixes:
         raise click.UsageError(f"--format {form} does not agree with the ending of {into}.")

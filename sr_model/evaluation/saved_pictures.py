@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from dgp_mining.images.reader import ImageError
+from splat2d.atomic_write import make_folder
 
 from ..image_io.metadata import Metadata
 from ..image_io.writer import Target, write_image
@@ -72,7 +73,7 @@ class SavedPictures:
         """Write the pictures of a measurement. Raises ImageError, naming the file, if that is impossible."""
         for path, picture in zip(self.files(measurement), (images.network, images.bicubic), strict=False):
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path.parent)
             except OSError as error:
                 raise ImageError(f"{path} cannot be written ({error.strerror or error}).") from error
             _write(path, picture)

@@ -33,7 +33,7 @@ import numpy as np
 from dgp_mining.images.reader import ImageError, image_size
 from dgp_mining.machine import amount, available_cores
 from dgp_mining.terminal import count
-from splat2d.atomic_write import SUFFIX, atomic_write
+from splat2d.atomic_write import SUFFIX, atomic_write, make_folder
 from splat2d.private_cache import IMAGES, NotPrivate, cache_path, open_own, open_shared, private_folder
 
 from ..image_io.reader import read_eight_bits
@@ -101,7 +101,7 @@ def decoded_images(paths: Sequence[Path], folder: Path) -> DecodedImages:
     try:
         if own:
             private_folder(IMAGES)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with _locked(folder):
             if (cached := _read(path, paths, own)) is not None:
                 return cached

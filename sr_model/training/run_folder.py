@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from splat2d.atomic_write import make_folder
+
 from .errors import TrainingError
 from .state import BEST, LAST, STATE
 
@@ -39,7 +41,7 @@ def run_folder(out: Path, resume: bool) -> Iterator[None]:
     if resume and not out.is_dir():
         raise _nothing_to_resume(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         lock = _open(out)
         while not _take(lock, out):  # the one that held it has just removed it
             os.close(lock)

@@ -14,6 +14,7 @@ from dgp_mining.images.formats.table import FOLDER_SUFFIXES, SUFFIXES, suffix_of
 from dgp_mining.images.limits import max_pixels, too_large
 from dgp_mining.images.paths import is_image_folder, real_path
 from dgp_mining.images.reader import ImageError, image_size
+from splat2d.atomic_write import make_folder
 
 from ..image_io.reader import images_in
 from ..image_io.wholeness import is_whole
@@ -174,7 +175,7 @@ def _upscale_each(
             progress(f"{done + 1} of {len(images)}, {name}: {activity}", fraction)
 
         try:
-            into.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(into.parent)
             yield path, into, upscale_unless_done(path, into, request, network, of_all)
         except ImageError as error:
             yield path, into, error

@@ -171,6 +171,20 @@ def test_what_else_is_broken_is_named(cache: Path, monkeypatch: pytest.MonkeyPat
     assert clear_caches() == 0
 
 
+def test_without_a_home_the_caches_have_no_folder_and_it_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    (line,) = [line for line in doctored().splitlines() if line.startswith("caches:")]
+    assert "no folder is found for them" in line
+    assert "XDG_CACHE_HOME, or HOME, to" in line
+    assert doctored("--clear-cache")
+
+
 def test_gpus_are_named_and_a_torch_without_cuda_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = SimpleNamespace(name="NVIDIA H200", total_memory=150 * 10**9)
     for count, gpus, problems in ((2, ["NVIDIA H200, 150 GB"] * 2, 0), (0, [], 1)):

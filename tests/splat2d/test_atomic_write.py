@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from splat2d.atomic_write import atomic_write
+from splat2d.atomic_write import atomic_write, make_folder
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002], ids=oct)
@@ -198,3 +198,20 @@ def test_processes_and_threads_that_write_one_file_leave_a_whole_one_of_one_of_t
     assert process.exitcode == 0
     assert path.read_text() in {letter * 2000 for letter in "abc"}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("below", ["", "a/b"])
+@pytest.mark.parametrize("what", ["a file", "a device", "a link that leads nowhere"])
+def test_what_stands_in_the_place_of_a_folder_is_named(tmp_path, what, below):
+    (tmp_path / "a file").touch()
+    (tmp_path / "a device").symlink_to(os.devnull)
+    (tmp_path / "a link that leads nowhere").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(NotADirectoryError, match=f"{what} is {what}, not a folder"):
+        make_folder(tmp_path / what / below)
+
+
+def test_a_folder_is_made_with_those_above_it_and_may_be_a_link(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    (tmp_path / "linked").symlink_to(tmp_path / "a")
+    make_folder(tmp_path / "linked")
+    assert (tmp_path / "a" / "b").is_dir()

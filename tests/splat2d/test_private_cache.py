@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from splat2d import private_cache
-from splat2d.private_cache import NotPrivate, cache_path, open_own, open_shared, private_folder
+from splat2d.private_cache import NoHome, NotPrivate, cache_path, open_own, open_shared, private_folder
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="other systems have no modes and owners")
 
@@ -103,7 +103,7 @@ def test_a_relative_cache_is_none_and_without_a_home_there_is_none(
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", no_home)
-    with pytest.raises(NotPrivate, match="no home folder"):
+    with pytest.raises(NoHome, match="no home folder"):
         cache_path(("splat2d",))
 
 
