@@ -22,7 +22,6 @@ from strange_stores import (
     attributes_of,
     describe,
     part_of,
-    unpacked,
     with_checksum,
 )
 from zarr.errors import ZarrUserWarning
@@ -37,9 +36,9 @@ from dgp_mining.store.store import Store
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def newer(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of version 0.1.0, with what later ones have, and with consolidated metadata."""
-    store = unpacked(tmp_path_factory.mktemp("whole"))
+    store = shutil.copytree(whole, tmp_path_factory.mktemp("newer") / "a.zarr")
     Store.open(store).record_writer()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZarrUserWarning)
@@ -95,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @examples(10)
 @given(data=st.data())
 def test_strangers_attributes_are_a_store_or_one_sentence(
-    whole: Path, folder: Path, data: st.DataObject
+    newer: Path, folder: Path, data: st.DataObject
 ) -> None:
     """With digests that fit, and of a part with those of its name."""
 
@@ -103,12 +102,12 @@ def test_strangers_attributes_are_a_store_or_one_sentence(
         group = data.draw(st.sampled_from([store, part_of(store)]))
         describe(group, data.draw(changed_json(attributes_of(group))))
 
-    in_copy(whole, folder, change, data.draw(st.sampled_from(COMMANDS)))
+    in_copy(newer, folder, change, data.draw(st.sampled_from(COMMANDS)))
 
 
 @examples(10)
 @given(data=st.data())
-def test_strangers_files_are_a_store_or_one_sentence(whole: Path, folder: Path, data: st.DataObject) -> None:
+def test_strangers_files_are_a_store_or_one_sentence(newer: Path, folder: Path, data: st.DataObject) -> None:
     def change(store: Path) -> None:
         files = sorted(path for path in store.rglob("*") if path.is_file())
         file = data.draw(st.sampled_from(files))
@@ -117,12 +116,12 @@ def test_strangers_files_are_a_store_or_one_sentence(whole: Path, folder: Path, 
         else:
             file.write_bytes(data.draw(changed_bytes(file.read_bytes())))
 
-    in_copy(whole, folder, change, data.draw(st.sampled_from(COMMANDS)))
+    in_copy(newer, folder, change, data.draw(st.sampled_from(COMMANDS)))
 
 
 @examples(10)
 @given(data=st.data())
-def test_strangers_chunks_are_a_store_or_one_sentence(whole: Path, folder: Path, data: st.DataObject) -> None:
+def test_strangers_chunks_are_a_store_or_one_sentence(newer: Path, folder: Path, data: st.DataObject) -> None:
     """With checksums that fit: the values themselves are strange."""
 
     def change(store: Path) -> None:
@@ -131,7 +130,7 @@ def test_strangers_chunks_are_a_store_or_one_sentence(whole: Path, folder: Path,
         raw = bytes(Zstd().decode(file.read_bytes()[:-4]))
         file.write_bytes(with_checksum(bytes(Zstd(3).encode(data.draw(changed_bytes(raw))))))
 
-    in_copy(whole, folder, change, data.draw(st.sampled_from(COMMANDS)))
+    in_copy(newer, folder, change, data.draw(st.sampled_from(COMMANDS)))
 
 
 @examples(40)

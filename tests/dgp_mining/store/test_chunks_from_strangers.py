@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import warnings
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from strange_stores import (
     chunk_of,
     in_one_sentence,
     part_of,
-    unpacked,
     with_checksum,
 )
 from zarr.errors import ZarrUserWarning
@@ -30,16 +28,6 @@ from dgp_mining.store.description import Extent
 from dgp_mining.store.layout import crop_arrays
 from dgp_mining.store.store import Store
 from dgp_mining.store.verify import verify
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpacked(tmp_path_factory.mktemp("whole"))
-
-
-@pytest.fixture
-def store(whole: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole, tmp_path / "a.zarr")
 
 
 @pytest.mark.parametrize("name", ["crops/status", "crops/result", "crops/position", "images/name"])

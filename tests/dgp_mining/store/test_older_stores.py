@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,6 @@ from dgp_mining.store.summary import summarise
 from dgp_mining.store.verify import verify
 
 SAMPLES = Path(__file__).resolve().parents[3] / "data/samples"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A copy of the store of version 0.1.0."""
-    with tarfile.open(SAMPLES / "stores/0.1.0.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path / "small.zarr"
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,6 @@ from strange_stores import (
     attributes_of,
     describe,
     part_of,
-    unpacked,
 )
 
 from dgp_mining.cli import main
@@ -26,16 +24,6 @@ from dgp_mining.planning.settings import Settings, resolve_settings
 from dgp_mining.store.description import FREE_CROPS, FREE_IMAGES
 from dgp_mining.store.integrity import StoreError
 from dgp_mining.store.store import Store
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpacked(tmp_path_factory.mktemp("whole"))
-
-
-@pytest.fixture
-def store(whole: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole, tmp_path / "a.zarr")
 
 
 def refused(store: Path) -> str:
