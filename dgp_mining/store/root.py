@@ -67,6 +67,15 @@ def write_root(place: Location, about: dict[str, Any]) -> None:
     write_attributes(place, about)
 
 
+def check_room(place: Location, about: dict[str, Any]) -> None:
+    """Raise StoreError if a store has as many parts as `read_root` reads, so that none may be added."""
+    if len(about["parts"]) >= MOST_PARTS:
+        raise StoreError(
+            f"{place} has {MOST_PARTS:,} parts, one of each run that added images, and no more are read: "
+            "name another store= for further images."
+        )
+
+
 def write_parts_group(place: Location) -> None:
     """Write the metadata of the group of all parts again."""
     with writing(str(place)):

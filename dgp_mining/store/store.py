@@ -32,7 +32,7 @@ from .integrity import DamagedError, StoreError, damaged, reading, unseal, writi
 from .layout import FORMAT, LOST
 from .location import Location
 from .part import Chunk, Part
-from .root import ROOT, is_a_format, is_vacant, read_root, write_root
+from .root import ROOT, check_room, is_a_format, is_vacant, read_root, write_root
 from .versions import Writer, record_this_writer, versions, writers
 
 __all__ = ["DONE", "FAILED", "PENDING", "Chunk", "CropResult", "Store", "StoreError"]
@@ -241,6 +241,7 @@ class Store:
 
         `chunk` and `gaussians` are those of `create`. Raises StoreError if it cannot be written.
         """
+        check_room(self.place, self._attributes)
         part = Part.create(self.place, plan, chunk, gaussians)
         before = [name for name in self._attributes["parts"] if name != part.name]
         settings = replace(self.settings, max_crops=plan.settings.max_crops)

@@ -18,13 +18,15 @@ from dgp_mining.images.encoding import SRGB, Encoding
 from dgp_mining.images.reader import ImageError
 from dgp_mining.schema import as_kind, parse_json, shortened
 from splat2d import GaussianField
-from splat2d.safetensors_header import read_header
+from splat2d.safetensors_header import MOST_HEADER, read_header
 
 from ..image_io.metadata import Metadata
 
 SUFFIX = ".safetensors"
 SAVE = "save one with sr-upscale --save-field"
 MOST_DPI = 1e6
+SPARE_HEADER = 10_000
+"""Bytes of a file's header that are not notes: the names, types and shapes of four tensors."""
 _DTYPES = ("uint8", "uint16", "float32")
 
 
@@ -43,11 +45,19 @@ class SavedField:
 def save_field(saved: SavedField, path: Path) -> None:
     """Write a field to a safetensors file, atomically.
 
-    Raises ImageError, naming the file, if it has another suffix or cannot be written.
+    Raises ImageError, naming the file, if it has another suffix, cannot be written, or its metadata are more
+    than `load_field` reads.
     """
     check_suffix(path)
     notes = {"dtype": saved.dtype.name}
     notes |= _as_notes(saved.metadata)
+    try:
+        _check_notes(notes)
+    except ValueError as error:
+        raise ImageError(
+            f"{path} is not written, since it could not be read again: {shortened(str(error), 500)}. Remove "
+            "that from the image first."
+        ) from error
     try:
         saved.field.save(path, **notes)
     except OSError as error:
@@ -97,7 +107,7 @@ def _as_notes(metadata: Metadata) -> dict[str, str]:
         "iptc": metadata.iptc,
     }
     notes = {name: base64.b64encode(packet).decode() for name, packet in packets.items() if packet}
-    if metadata.dpi:
+    if metadata.dpi and 0 < min(metadata.dpi) <= max(metadata.dpi) < MOST_DPI:
         notes["dpi"] = "{} {}".format(*metadata.dpi)
     if metadata.texts:
         notes["texts"] = json.dumps(metadata.texts)
@@ -106,6 +116,14 @@ def _as_notes(metadata: Metadata) -> dict[str, str]:
     if metadata.encoding != SRGB:
         notes["encoding"] = json.dumps(asdict(metadata.encoding))
     return notes
+
+
+def _check_notes(notes: Mapping[str, str]) -> None:
+    """Raise ValueError, naming the note, for notes that `load_field` would refuse."""
+    name = max(notes, key=lambda name: len(notes[name]))
+    if sum(len(json.dumps(text)) for text in notes.values()) > MOST_HEADER - SPARE_HEADER:
+        raise ValueError(f"its {name} has {len(notes[name])} characters, too many for the header of a file")
+    _from_notes(notes)
 
 
 def _from_notes(notes: Mapping[str, str]) -> Metadata:

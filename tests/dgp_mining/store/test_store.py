@@ -165,6 +165,18 @@ def test_what_is_no_store_is_refused_and_never_deleted(tmp_path: Path) -> None:
         Store.open(tmp_path / "missing.zarr")
 
 
+def test_no_more_parts_are_written_than_are_read(
+    tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.create(tmp_path / "a", plan, 4, 60)
+    monkeypatch.setattr("dgp_mining.store.root.MOST_PARTS", 1)
+    before = sorted((tmp_path / "a").rglob("*"))
+    with pytest.raises(StoreError, match=r"has 1 parts.*name another store="):
+        store.add(plan, 4, 60)
+    assert sorted((tmp_path / "a").rglob("*")) == before
+    assert len(Store.open(tmp_path / "a").parts) == 1
+
+
 def test_a_store_is_deleted_when_asked(tmp_path: Path, plan: Plan) -> None:
     Store.create(tmp_path / "dgp.zarr", plan, chunk=4, gaussians=60)
     Store.delete(tmp_path / "dgp.zarr")

@@ -86,3 +86,18 @@ def test_a_field_that_cannot_be_written_is_named(tmp_path):
     field = GaussianField(torch.rand(1, 5, 2), torch.ones(1, 5, 3), torch.rand(1, 5, 3), size=(2, 2))
     with pytest.raises(ImageError, match=r"missing/a\.safetensors cannot be written"):
         save_field(SavedField(field, np.dtype("uint8"), Metadata()), tmp_path / "missing" / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        (Metadata(texts=(("Comment", "x" * 8_000_000),)), "its texts has"),
+        (Metadata(xmp=bytes(48_000_000)), "its xmp has 64000000 characters"),
+    ],
+    ids=["texts", "xmp"],
+)
+def test_metadata_that_could_not_be_read_again_are_not_written(tmp_path, about, said):
+    field = GaussianField(torch.rand(1, 5, 2), torch.ones(1, 5, 3), torch.rand(1, 5, 3), size=(2, 2))
+    with pytest.raises(ImageError, match=f"a.safetensors is not written.*{said}.*Remove that from the image"):
+        save_field(SavedField(field, np.dtype("uint8"), about), tmp_path / "a.safetensors")
+    assert not list(tmp_path.iterdir())
