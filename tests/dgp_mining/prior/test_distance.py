@@ -22,6 +22,13 @@ def shapes(n: int, seed: int = 0) -> np.ndarray:
     )
 
 
+def turned(angle: np.ndarray, length: np.ndarray | float, width: np.ndarray | float) -> np.ndarray:
+    """Cholesky factors of kernels at angles in radians."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    xx, yy = (length * cosine) ** 2 + (width * sine) ** 2, (length * sine) ** 2 + (width * cosine) ** 2
+    return cholesky_from_covariance(np.column_stack([xx, (length**2 - width**2) * cosine * sine, yy]))
+
+
 def matrix(cholesky: np.ndarray) -> np.ndarray:
     factor = np.array([[cholesky[0], 0], cholesky[1:]])
     return factor @ factor.T
@@ -69,15 +76,23 @@ def test_the_nearest_is_found_exactly(skip: int, kernels: int) -> None:
 def test_thin_kernels_in_all_directions_take_memory_for_a_few_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """None of them is nearer than the others by the lower bound, so that all are compared with all."""
-    angle = np.linspace(0, np.pi, 300, endpoint=False)
-    cosine, sine = np.cos(angle), np.sin(angle)
-    long, short = 50.0**2, 50.0**-2
-    entries = [long * cosine**2 + short * sine**2, (long - short) * cosine * sine]
-    thin = cholesky_from_covariance(np.column_stack([*entries, long * sine**2 + short * cosine**2]))
+    """None of them is nearer than the others by the lower bound."""
+    thin = turned(np.linspace(0, np.pi, 300, endpoint=False), 50.0, 1 / 50)
     whole = nearest(thin, thin, skip=1)
     sizes = []
     monkeypatch.setattr(module, "AT_ONCE", 1000)
     monkeypatch.setattr(module, "distance", lambda a, b: sizes.append(b[..., 0].size) or distance(a, b))
     assert np.array_equal(nearest(thin, thin, skip=1), whole)
     assert max(sizes) < 2000
+
+
+def test_thousands_of_thin_kernels_are_not_all_compared_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, number = np.random.default_rng(3), 2000
+    length, ratio = np.exp(rng.uniform(-2, 2, number)), np.exp(rng.uniform(-13, -9, number))
+    thin = turned(rng.uniform(0, np.pi, number), length, length * ratio)
+    every = np.concatenate([np.sort(distance(one, log(thin)))[:2][None] for one in log(thin)[:, None]])
+    compared = []
+    monkeypatch.setattr(module, "distance", lambda a, b: compared.append(b[..., 0].size) or distance(a, b))
+    for skip in (0, 1):
+        np.testing.assert_allclose(nearest(thin, thin, skip=skip), every[:, skip], rtol=1e-12, atol=1e-12)
+    assert sum(compared) < number**2 / 4
