@@ -16,6 +16,10 @@ MAX_PIXELS = 178_956_970
 MAX_PIXELS_VARIABLE = "DGP_MAX_PIXELS"
 """Environment variable that overrides MAX_PIXELS."""
 
+MOST_DEFLATED = 1032
+"""Bytes that one byte of Deflate holds at most: 258 of them take a length and a distance of one bit each
+(RFC 1951, 3.2.5)."""
+
 _CERTAIN = 1 << 24
 """Bytes that are not asked for: looking takes longer than decoding so little."""
 
@@ -46,13 +50,31 @@ def check_memory(path: Path, height: int, width: int, bytes_per_pixel: int) -> N
     Pixels are decoded as a whole: most decoders know no other way, and what is done with an image wants all
     of it at once. So where memory is short, the limit is lower than `max_pixels`. How many bytes a file has
     tells little about its pixels: a picture of one colour shrinks to a thousandth as PNG, to less as JPEG
-    XL. Where a format cannot hold so much in so little (JPEG), its reader refuses the file as cut short.
+    XL. Where a format cannot hold so much in so little, `check_held` refuses the file as cut short.
     """
     needed = height * width * bytes_per_pixel
     if needed > _CERTAIN and needed > (free := available_memory()):
         raise ImageError(
             f"{path} has {width}x{height} pixels, which take about {amount(needed)} to decode, and "
             f"{amount(free)} are free: cut it into smaller images."
+        )
+
+
+def check_held(path: Path, height: int, width: int, needed: int, held: int | None = None) -> None:
+    """Raise ImageError if so many pixels cannot be in so few bytes, before memory is taken for them.
+
+    Args:
+        path: the file.
+        height: of the image that its header claims.
+        width: likewise.
+        needed: bytes that the pixels take at least as the file compresses them, whatever they are.
+        held: bytes that there are for them; default: the size of the file.
+    """
+    held = path.stat().st_size if held is None else held
+    if needed > held:
+        raise ImageError(
+            f"{path} ends before its pixels do: {held:,} bytes cannot hold {width}x{height} pixels; replace "
+            "or remove it."
         )
 
 

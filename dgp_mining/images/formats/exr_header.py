@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from ..limits import MOST_DEFLATED
+
 _DEEP, _MULTIPART = 0x800, 0x1000  # bits of the version field
+_NONE, _RLE, _ZIPS, _ZIP, _PXR24 = 0, 1, 2, 3, 5  # ways of compression
+_LARGEST_RATIO = {_NONE: 1, _RLE: 64, _ZIPS: MOST_DEFLATED, _ZIP: MOST_DEFLATED, _PXR24: MOST_DEFLATED}
+"""How many times smaller pixels become at most; runs take two bytes for up to 128. Others have no such limit,
+or one that nobody states."""
 _MAX_NAME = 255
 _MAX_PARTS = 4096
 _MAX_ATTRIBUTE = 1 << 20  # larger ones, such as previews, are passed over
@@ -36,6 +42,18 @@ class Part:
     """Whether it has several samples at each pixel."""
     attributes: dict[str, bytes] = field(default_factory=dict)
     """The other attributes as they are stored."""
+
+    @property
+    def least_bytes(self) -> int:
+        """Bytes that the pixels take at least, whatever they are; 0 if nothing is known."""
+        way = int.from_bytes(self.attributes.get("compression", b"\xff"), "little")
+        left, top, right, bottom = self.data
+        nbytes = 0
+        for channel in self.channels.values():
+            of_one = 2 if channel.kind == 1 else 3 if way == _PXR24 else 4  # which drops bits of floats
+            across, down = (max(step, 1) for step in channel.sampling)
+            nbytes += of_one * (max(right - left + 1, 0) // across) * (max(bottom - top + 1, 0) // down)
+        return nbytes // _LARGEST_RATIO[way] if way in _LARGEST_RATIO else 0
 
 
 def read_parts(path: Path) -> list[Part]:

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from ..attachments import exif_orientation
 from ..encoding import SRGB, Encoding
 from ..image_file import ImageFile, Levels, Model, Samples, full_range
-from ..limits import ImageError, check_size
+from ..limits import ImageError, check_held, check_size
 from ..reading import Reading, no_such_slice
 from .jpeg_header import Header, is_whole, read_header
 from .pillow_file import open_pillow
@@ -86,8 +86,8 @@ def _check(path: Path, header: Header, reading: Reading) -> None:
         raise ImageError(f"{path} is a damaged JPEG ({header.bits} bits): replace or remove it.")
     if not 2 <= header.bits <= 16:
         raise ImageError(f"{path} is a damaged JPEG ({header.bits} bits): replace or remove it.")
-    if header.least_bits > 8 * (path.stat().st_size - header.start):
-        raise _cut_short(path)
+    held = path.stat().st_size - header.start
+    check_held(path, header.height, header.width, header.least_bits // 8, held)
     if header.frame == _JPEG_LS and header.subsampled:
         raise ImageError(f"{path} is JPEG-LS with subsampled components, which is not read: convert it.")
     count = len(header.components)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
-from ..limits import ImageError, check_size
+from ..limits import MOST_DEFLATED, ImageError, check_size
 from ..reading import Reading
 from .measured import OWN_RANGE, finite, own_range, slice_number
 from .pillow_file import frame_note
@@ -31,9 +31,6 @@ how they are shown."""
 
 _CIFTI_INTENTS = range(3000, 3100)
 """Codes of CIFTI-2, whose files are matrices, not pictures."""
-
-_MOST_DEFLATED = 1032
-"""Upper limit of the ratio by which deflate makes something smaller."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,7 @@ def _check_length(path: Path, image: Any) -> None:
         raise ImageError(f"{path} is the header of {held.name}, which does not exist: put it there.")
     promised = image.dataobj.offset + image.dataobj.dtype.itemsize * _product(image.shape)
     with held.open("rb") as file:
-        ratio = _MOST_DEFLATED if file.read(2) == GZIP else 1
+        ratio = MOST_DEFLATED if file.read(2) == GZIP else 1
     if promised > held.stat().st_size * ratio:
         raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..encoding import LINEAR, Encoding
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples
-from ..limits import MAX_CHANNELS, ImageError, check_size, max_pixels
+from ..limits import MAX_CHANNELS, ImageError, check_held, check_size, max_pixels
 from ..reading import Reading, no_such_slice
 from .exr_header import Part, read_parts
 from .pillow_file import frame_note
@@ -37,6 +37,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     height, width = bottom - top + 1, right - left + 1
     check_size(path, height, width)
     check_size(path, part.data[3] - part.data[1] + 1, part.data[2] - part.data[0] + 1)
+    check_held(path, height, width, part.least_bytes)
     if number and sum(_area(other) * len(other.channels) for other in parts) > MAX_CHANNELS * max_pixels():
         raise ImageError(f"{path} has parts that are too large together: store them one by one.")
     channels = [part.channels[name] for name in chosen.names]

@@ -16,7 +16,7 @@ from ..colour import profile_of
 from ..encoding import SRGB, Chromaticities, Encoding
 from ..h273 import encoding_of, is_known
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
-from ..limits import ImageError, check_size
+from ..limits import ImageError, check_held, check_size
 from ..reading import Reading, no_such_slice
 from .jpeg import says_adobe_rgb
 from .pillow_file import frame_note, open_pillow
@@ -33,6 +33,7 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     """Describe a PNG file. Raises ImageError."""
     chunks = read_chunks(path)
     check_size(path, chunks.height, chunks.width)
+    check_held(path, chunks.height, chunks.width, chunks.least_bytes)
     frame, frames = reading.slice or 0, _frames(chunks)
     if frame >= frames:
         raise no_such_slice(path, frames, "frames", frame)

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import IO
 
 from ..attachments import Attachments, exif_attachments, iptc_records
-from ..limits import ImageError
+from ..limits import MOST_DEFLATED, ImageError
 
 _SIGNATURE = 8
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Bit depths of each colour type (table 9)."""
+
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Samples of a pixel for each colour type (11.2.1)."""
 
 COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 """Chunks that say what the values are, those that count more first (11.3.2)."""
@@ -48,6 +51,12 @@ class Chunks:
     """Kind, offset and length of each text chunk."""
     empty: bool
     """Whether it comes to its end without a chunk of pixels."""
+
+    @property
+    def least_bytes(self) -> int:
+        """Bytes that the pixels take at least, whatever they are."""
+        bits = self.width * self.height * self.depth * CHANNELS[self.kind]
+        return bits // 8 // MOST_DEFLATED
 
 
 def read_chunks(path: Path) -> Chunks:

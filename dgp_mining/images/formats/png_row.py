@@ -11,11 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .png_chunks import chunks_of
-
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""Samples of a pixel for each colour type (PNG specification, third edition, 11.2.1)."""
-
+from .png_chunks import CHANNELS, chunks_of
 
 MOST_ROWS = 32
 """Rows that are looked at; scans have borders of one colour."""
@@ -41,9 +37,9 @@ def first_row(path: Path) -> bytes:
                 break
         else:
             return b""
-        if len(header) != 13 or header[9] not in _CHANNELS or header[12]:
+        if len(header) != 13 or header[9] not in CHANNELS or header[12]:
             return b""
-        bits = header[8] * _CHANNELS[header[9]]
+        bits = header[8] * CHANNELS[header[9]]
         width, height = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
         length, step = 1 + -(-width * bits // 8), max(1, bits // 8)
         meaning = header[:10] + palette

@@ -21,6 +21,7 @@ from ..limits import ImageError
 from ..reading import Reading
 from .geotiff import BandScale, band_scale, georeference, holds_data, nodata_of
 from .ome import is_spread_over_files, significant_bits
+from .tiff_claims import check_claims
 from .tiff_encoding import encoding_of
 from .tiff_kinds import LIGHT, enum_name
 from .tiff_pages import ChosenPages, choose_pages, data_end
@@ -97,6 +98,8 @@ def _describe(path: Path, tiff: tifffile.TiffFile, reading: Reading) -> _Describ
     pages = choose_pages(path, tiff, reading)
     page = pages.planes[0].directory
     layout = layout_of(path, page, significant_bits(tiff), reading)
+    for plane in pages.planes:
+        check_claims(path, plane)
     if len(pages.planes) > 1 and layout.alpha != Alpha.NONE:
         raise ImageError(f"{path} has an alpha channel in each of its channels: remove it.")
     bands = layout.channels * len(pages.planes)
