@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .exit_status import interruptible
+from .exit_status import program
 
 
 def dgp_mine() -> None:
     """Run dgp-mine."""
-    with interruptible():
+    with program():
         from .cli import main
 
         main(prog_name="dgp-mine")

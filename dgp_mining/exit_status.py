@@ -6,6 +6,7 @@ Imports nothing that takes time, so that a program can end in order from its sta
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
@@ -14,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 FAILED = 1
@@ -88,6 +89,41 @@ def lacks_memory(error: BaseException) -> bool:
     if isinstance(error, ImportError | OSError):
         return any(words in str(error).lower() for words in UNMAPPED)
     return isinstance(error, MemoryError)
+
+
+@contextlib.contextmanager
+def program() -> Iterator[None]:
+    """As `interruptible`, for all of a program: a signal that comes while Python is ending changes no status.
+
+    Libraries take a while to end. In this time a Ctrl-C, such as a second one, ends the program at once, with
+    the status of Ctrl-C, as elsewhere; without this, Python would end by the signal itself, or go on with a
+    traceback.
+    """
+    atexit.register(_ignore_signals)  # the first that is registered is the last that runs
+    try:
+        with interruptible():
+            yield
+    except KeyboardInterrupt as error:  # one more, which came while a line was printed about the first
+        raise SystemExit(status_after(error)) from None
+    finally:
+        _at_signals(_end_at_once)
+
+
+def _ignore_signals() -> None:
+    _at_signals(signal.SIG_IGN)  # what follows is short, and Python replaces every handler but this one
+
+
+def _at_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, *ENDING):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):  # or it is being written
+            stream.flush()
+    os._exit(BY_SIGNAL + number)
 
 
 @contextlib.contextmanager

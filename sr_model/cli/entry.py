@@ -6,13 +6,13 @@ they do later: with one line and their exit status.
 
 from __future__ import annotations
 
-from dgp_mining.exit_status import interruptible
+from dgp_mining.exit_status import program
 from dgp_mining.machine import available_cores
 
 
 def sr_train() -> None:
     """Run sr-train."""
-    with interruptible():
+    with program():
         from .train import main
 
         _use_available_cores()
@@ -21,7 +21,7 @@ def sr_train() -> None:
 
 def sr_upscale() -> None:
     """Run sr-upscale."""
-    with interruptible():
+    with program():
         from .upscale import main
 
         _use_available_cores()
@@ -30,7 +30,7 @@ def sr_upscale() -> None:
 
 def sr_eval() -> None:
     """Run sr-eval."""
-    with interruptible():
+    with program():
         from .evaluate import main
 
         _use_available_cores()
@@ -39,7 +39,7 @@ def sr_eval() -> None:
 
 def sr_convert() -> None:
     """Run sr-convert."""
-    with interruptible():
+    with program():
         from .convert import main
 
         main(prog_name="sr-convert")

@@ -67,6 +67,38 @@ def test_a_signal_leaves_the_former_file_one_line_and_its_status(
     assert (tmp_path / "out").read_text() == "former"
 
 
+ENDING = """
+import atexit, os, sys, time
+from dgp_mining.exit_status import program
+
+def end(write=os.write, sleep=time.sleep):
+    write(1, b"ending\\n")
+    sleep(0.2)
+
+class Library:
+    def __del__(self, end=end):
+        end()
+
+with program():
+    {library}
+    os.write(1, b"begun\\n")
+    time.sleep(60)
+"""
+"""A program with a library that takes a while to end."""
+
+
+@pytest.mark.parametrize("library", ["atexit.register(end)", "sys.modules['of_a_library'] = Library()"])
+def test_a_second_ctrl_c_while_python_is_ending_changes_no_status(library: str) -> None:
+    command = [sys.executable, "-c", ENDING.format(library=library)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    for line in ("begun\n", "ending\n"):
+        assert running.stdout.readline() == line
+        running.send_signal(signal.SIGINT)
+    assert running.communicate()[1] == "Interrupted.\n"
+    assert running.returncode == INTERRUPTED
+
+
 def test_a_program_that_ignores_the_closing_of_its_terminal_still_does(tmp_path: Path) -> None:
     """As `nohup` has it."""
     program = under_way(tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
