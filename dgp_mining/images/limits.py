@@ -60,6 +60,14 @@ def check_memory(path: Path, height: int, width: int, bytes_per_pixel: int) -> N
         )
 
 
+def check_unpacked(path: Path, what: str, nbytes: int) -> None:
+    """Raise ImageError if a part of a file, such as "a volume", takes more memory than can be allocated."""
+    if nbytes > _CERTAIN and nbytes > (free := available_memory()):
+        raise ImageError(
+            f"{path} has {what} of {amount(nbytes)}, and {amount(free)} are free: cut it into smaller images."
+        )
+
+
 def check_held(path: Path, height: int, width: int, needed: int, held: int | None = None) -> None:
     """Raise ImageError if so many pixels cannot be in so few bytes, before memory is taken for them.
 

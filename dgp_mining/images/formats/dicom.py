@@ -14,6 +14,7 @@ from ..reading import Reading
 from .dicom_frames import (
     check_compression,
     check_length,
+    deflated_from,
     is_deflated,
     number_of_frames,
     read_frame,
@@ -21,6 +22,7 @@ from .dicom_frames import (
 )
 from .dicom_grey import Grey, grey_of
 from .measured import slice_number
+from .packed import check_deflated
 from .pillow_file import frame_note
 
 _TAGS: list[Any] = [
@@ -105,6 +107,9 @@ def _header(path: Path) -> Any:
     from pydicom.uid import UID
 
     with path.open("rb") as file:
+        if start := deflated_from(file):
+            check_deflated(path, start)
+        file.seek(0)
         header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=_TAGS)
         held = path.stat().st_size - file.tell()  # it has stopped before the element of the pixels
     held -= 8 if transfer_syntax(header).is_implicit_VR else 12  # its tag and length (PS3.5, 7.1)

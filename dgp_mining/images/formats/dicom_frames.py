@@ -10,7 +10,7 @@ import functools
 import logging
 import struct
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import imagecodecs
 import numpy as np
@@ -30,6 +30,13 @@ _CODECS = {
     "1.2.840.10008.1.2.4.203": "jpeg2k_decode",
 }
 """Functions of imagecodecs that decode each transfer syntax (PS3.5, 10 and A.4)."""
+
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+"""Transfer syntax of data sets that are compressed as a whole."""
+_UID = 64
+"""Bytes of the longest identifier (PS3.5, 9.1)."""
+_LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+"""Types whose length has four bytes (PS3.5, 7.1.2)."""
 
 _JPEG_2000 = b"\xff\x4f\xff\x51"
 """Start of its codestream, and of SIZ."""
@@ -71,7 +78,25 @@ def check_compression(path: Path, header: Any) -> None:
 
 def is_deflated(header: Any) -> bool:
     """Whether the file is one compressed stream, in which nothing has a place of its own (PS3.5, A.5)."""
-    return bool(transfer_syntax(header) == "1.2.840.10008.1.2.1.99")
+    return bool(transfer_syntax(header) == _DEFLATED)
+
+
+def deflated_from(file: IO[bytes]) -> int | None:
+    """Where the data set begins, if it is one compressed stream, which pydicom unpacks whole; else None.
+
+    It follows the elements of group 2 (PS3.10, 7.1), which are in the explicit little-endian encoding.
+    """
+    syntax = b""
+    at = 132 if file.read(132)[128:] == b"DICM" else 0
+    file.seek(at)
+    while (element := file.read(8))[:2] == b"\2\0":
+        long = element[4:6] in _LONG  # two empty bytes, then a length of four
+        length = int.from_bytes(file.read(4) if long else element[6:8], "little")
+        at += 8 + 4 * long + length
+        if element[2:4] == b"\x10\0":
+            syntax = file.read(min(length, _UID)).rstrip(b"\0 ")
+        file.seek(at)
+    return at if syntax == _DEFLATED.encode() else None
 
 
 def number_of_frames(header: Any) -> int:

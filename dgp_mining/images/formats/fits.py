@@ -16,6 +16,7 @@ import numpy as np
 from ..image_file import ImageFile, Levels, Model, Samples, full_range
 from ..limits import ImageError
 from ..reading import Reading
+from .fits_units import count_images, opened
 from .measured import OWN_RANGE, finite, range_levels, slice_number
 from .pillow_file import frame_note
 
@@ -38,7 +39,7 @@ class _Plane:
 
 def open_file(path: Path, reading: Reading) -> ImageFile:
     """Describe a FITS file. Raises ImageError and astropy's errors."""
-    with _opened(path) as file:
+    with opened(path) as file:
         hdu = file[_first_image(path, file)]
         header = hdu.header
         plane = _plane(path, header, hdu.shape, reading)
@@ -62,13 +63,6 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             valid=(lambda: _valid(path, reading)) if header["BITPIX"] < 0 or "BLANK" in header else None,
             more={"unit": str(header["BUNIT"])} if header.get("BUNIT") else {},
         )
-
-
-def _opened(path: Path) -> Any:
-    from astropy.io import fits
-
-    # Sections of an array are read from the disk; of compressed files, only the tiles that they meet.
-    return fits.open(path, memmap=True, do_not_scale_image_data=True)
 
 
 def _first_image(path: Path, file: Any) -> int:
@@ -146,7 +140,7 @@ def _levels(header: Any) -> Levels | None:
 
 
 def _decode(path: Path, reading: Reading) -> Samples:
-    with _opened(path) as file:
+    with opened(path) as file:
         hdu = file[_first_image(path, file)]
         header = hdu.header
         plane = _plane(path, header, hdu.shape, reading)
@@ -154,8 +148,8 @@ def _decode(path: Path, reading: Reading) -> Samples:
             stored = np.array(hdu.section[plane.index])
         except TypeError as error:  # numpy's on a buffer that is too small
             raise ImageError(f"{path} ends before its pixels do: replace or remove it.") from error
-        others = len(list(_images(file))) - 1
-    notes = (f"the first of its {others + 1} images is read",) if others else ()
+    others = count_images(path) - 1
+    notes = (f"the first of its {others + 1} images is read",) if others > 0 else ()
     stored = np.moveaxis(stored, 0, 2) if plane.channels == 3 else stored[..., None]
     blank = header.get("BLANK") if header["BITPIX"] > 0 else None
     valid = None if blank is None else (stored != blank).all(axis=2)

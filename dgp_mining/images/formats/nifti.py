@@ -7,6 +7,7 @@ atlas: anterior or superior is up; left is left (the neurological convention), o
 from __future__ import annotations
 
 import logging
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from ...machine import amount
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
-from ..limits import MOST_DEFLATED, ImageError, check_size
+from ..limits import MOST_DEFLATED, ImageError, check_size, check_unpacked
 from ..reading import Reading
 from .measured import OWN_RANGE, finite, own_range, slice_number
+from .packed import is_gzipped, unpacked
 from .pillow_file import frame_note
-from .table import GZIP
 
 _PLANES = {
     0: ("sagittal", "superior up and anterior on the right"),
@@ -31,6 +33,13 @@ how they are shown."""
 
 _CIFTI_INTENTS = range(3000, 3100)
 """Codes of CIFTI-2, whose files are matrices, not pictures."""
+
+
+_HEADER_1, _HEADER_2 = 348, 540
+"""Bytes of the headers of NIfTI-1 and NIfTI-2."""
+
+_MOST_EXTENSIONS = 1 << 26
+"""Bytes of the extensions of a header (XML, comments, DICOM headers)."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,7 @@ def _opened(path: Path) -> Any:
     import nibabel
 
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # what matters of a header is said by us
+    _check_extensions(path)
     image: Any = nibabel.load(path)
     if not hasattr(image, "affine") or int(image.header.get("intent_code", 0)) in _CIFTI_INTENTS:
         raise ImageError(f"{path} holds a matrix of CIFTI, not a picture: remove it.")
@@ -135,14 +145,36 @@ def _opened(path: Path) -> Any:
     return image
 
 
+def _check_extensions(path: Path) -> None:
+    """Raise ImageError if what stands between header and pixels is longer than any honest text.
+
+    nibabel reads it whole, and of a compressed file, a kilobyte can hold a megabyte of it.
+    """
+    with unpacked(path) as file:
+        head = file.read(_HEADER_2)
+        order = "<" if head[:1] != b"\0" else ">"
+        length = struct.unpack(f"{order}i", head[:4].ljust(4, b"\0"))[0]
+        if length not in (_HEADER_1, _HEADER_2) or len(head) < length:  # others have no extensions
+            return
+        where, form = (108, "f") if length == _HEADER_1 else (168, "q")
+        left = struct.unpack_from(f"{order}{form}", head, where)[0] - length - 4
+        file.seek(length)
+        held, extended = 0, file.read(4)[:1] not in (b"", b"\0")
+        while extended and left - held >= 16 and len(start := file.read(8)) == 8:
+            size = struct.unpack(f"{order}i", start[:4])[0]
+            held += max(size, 8)
+            if held > _MOST_EXTENSIONS:
+                raise ImageError(f"{path} has more than {amount(_MOST_EXTENSIONS)} of texts: remove them.")
+            file.seek(max(size, 8) - 8, 1)
+
+
 def _check_length(path: Path, image: Any) -> None:
     """Raise ImageError if the file is shorter than its header says; of a compressed one, by far."""
     held = Path(image.file_map["image"].filename)
     if not held.exists():
         raise ImageError(f"{path} is the header of {held.name}, which does not exist: put it there.")
     promised = image.dataobj.offset + image.dataobj.dtype.itemsize * _product(image.shape)
-    with held.open("rb") as file:
-        ratio = MOST_DEFLATED if file.read(2) == GZIP else 1
+    ratio = MOST_DEFLATED if is_gzipped(held) else 1
     if promised > held.stat().st_size * ratio:
         raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
 
@@ -234,6 +266,7 @@ def _decode(path: Path, cut: _Cut, reading: Reading) -> Samples:
     levels = _window(image.header)
     notes: tuple[str, ...] = ()
     if levels is None and reading.levels is None:
+        check_unpacked(path, "a volume", stored.dtype.itemsize * _product(cut.shape[:3]))
         volume = np.asarray(stored[cut.whole()])
         levels, note = own_range(*_extent(volume, image.dataobj), of="volume")
         notes = (note,)

@@ -13,13 +13,11 @@ from pathlib import Path
 from ..image_file import ImageFile
 from ..limits import ImageError
 from ..reading import Reading
+from .packed import GZIP
 from .zarr_attributes import is_ome_zarr, zarr_attributes
 
 HEAD = 512
 """Bytes at the start of a file that `Format.recognises` receives."""
-
-GZIP = b"\x1f\x8b"
-"""Start of a file that gzip has compressed (RFC 1952)."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from dgp_mining.images.reader import ImageError, decode_image
+from dgp_mining.images.reader import ImageError, decode_image, image_size
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -82,3 +82,17 @@ def test_a_compressed_frame_of_another_size_is_refused(path: Path, syntax: str, 
     write(path, pixels, syntax=syntax, PixelData=encapsulate([encode(pixels[:8])]))
     with pytest.raises(ImageError, match="the compressed frame is of 12x8 pixels"):
         decode_image(path)
+
+
+@pytest.mark.parametrize("preamble", [True, False])
+def test_a_deflated_data_set_that_does_not_fit_into_memory_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preamble: bool
+) -> None:
+    path = tmp_path / "a.dcm"
+    write(path, np.zeros((5000, 5000), np.uint8), syntax=uid.DeflatedExplicitVRLittleEndian)
+    if not preamble:
+        path.write_bytes(path.read_bytes()[132:])
+    assert image_size(path) == (5000, 5000)
+    monkeypatch.setattr("dgp_mining.images.limits.available_memory", lambda: 20_000_000)
+    with pytest.raises(ImageError, match=r"has a data set of [\d.]+ MB, and 20\.0 MB are free"):
+        image_size(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,34 @@ def test_tables_alone_and_damage_are_said(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:8000])
     with pytest.raises(ImageError, match=r"a\.fits ends before its pixels do"):
         decode_image(path)
+
+
+def test_what_gzip_has_packed_behind_the_first_image_is_not_unpacked_into_memory(
+    tmp_path: Path, path: Path
+) -> None:
+    data = values("u1", 5, 6)
+    fits.PrimaryHDU(data).writeto(path)
+    packed = tmp_path / "b.fits.gz"
+    endless = b"XTENSION= 'IMAGE   '".ljust(40_000_000)
+    for behind in (bytes(40_000_000), endless):
+        packed.write_bytes(gzip.compress(path.read_bytes() + behind, 1))
+        assert image_size(packed) == (5, 6)
+        tracemalloc.start()
+        read = decode_image(packed)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        np.testing.assert_array_equal(read.pixels[..., 0] * 255, data[::-1])
+        assert read.notes == ()
+        assert most < 30_000_000
+
+
+def test_headers_that_do_not_end_or_claim_more_than_the_file_are_refused_at_once(path: Path) -> None:
+    path.write_bytes(b"SIMPLE  =                    T".ljust(20_000_000))
+    with pytest.raises(ImageError, match=r"damaged header \(it does not end"):
+        image_size(path)
+    fits.PrimaryHDU(values("u1", 5, 6)).writeto(path, overwrite=True)
+    header = path.read_bytes()[:2880].replace(b"                    6", b"             12000000")
+    packed = path.with_suffix(".fits.gz")
+    packed.write_bytes(gzip.compress(header))
+    with pytest.raises(ImageError, match="ends before its pixels do"):
+        image_size(packed)

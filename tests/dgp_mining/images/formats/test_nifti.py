@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,33 @@ def test_what_is_no_picture_or_cut_short_is_said(path: Path, tmp_path: Path) -> 
     (tmp_path / "c.img").unlink()
     with pytest.raises(ImageError, match=r"header of c\.img, which does not exist"):
         image_size(tmp_path / "c.hdr")
+
+
+def test_a_volume_that_does_not_fit_into_memory_is_not_unpacked(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((300, 300, 300), np.uint8), np.eye(4)), path)
+    monkeypatch.setattr("dgp_mining.images.limits.available_memory", lambda: 20_000_000)
+    with pytest.raises(ImageError, match=r"has a volume of 27\.0 MB, and 20\.0 MB are free"):
+        decode_image(path)
+    assert decode_image(path, Reading(window=(0, 255))).pixels.shape == (300, 300, 1)
+
+
+@pytest.mark.parametrize(("kind", "where", "form"), [("Nifti1", 108, "f"), ("Nifti2", 168, "q")])
+@pytest.mark.parametrize("order", "<>")
+def test_texts_of_a_header_are_read_up_to_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, where: int, form: str, order: str
+) -> None:
+    path = tmp_path / "a.nii.gz"
+    image = getattr(nib, f"{kind}Image")(volume("u1", 5, 6, 7), np.eye(4))
+    image = type(image)(image.dataobj, image.affine, image.header.as_byteswapped(order))
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"x" * 1000))
+    nib.save(image, path)
+    assert image_size(path) == (6, 5)
+    monkeypatch.setattr("dgp_mining.images.formats.nifti._MOST_EXTENSIONS", 1007)
+    with pytest.raises(ImageError, match=r"a\.nii\.gz has more than 1\.0 kB of texts: remove them"):
+        image_size(path)
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    struct.pack_into(f"{order}{form}", content, where, {"f": 352, "q": 544}[form])
+    path.write_bytes(gzip.compress(content))
+    assert image_size(path) == (6, 5)  # what lies behind the beginning of the pixels is no text
