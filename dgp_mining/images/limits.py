@@ -25,7 +25,13 @@ _CERTAIN = 1 << 24
 
 
 class ImageError(ValueError):
-    """An image or a folder of images cannot be used; the message is one sentence naming it."""
+    """An image or a folder of images cannot be used; the message is one sentence naming it.
+
+    Much of it may be what a file says of itself; what cannot be printed on a line is replaced.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message))
 
 
 def max_pixels() -> int:

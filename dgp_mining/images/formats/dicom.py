@@ -42,6 +42,9 @@ _TAGS: list[Any] = [
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 
+_LONGEST_NAME = 100
+"""Characters of a name in the file that an error repeats."""
+
 
 def open_file(path: Path, reading: Reading) -> ImageFile:
     """Describe a DICOM file. Raises ImageError and pydicom's errors."""
@@ -84,7 +87,10 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
             valid=(lambda: _valid(path, header, frame, grey)) if masked else None,
         )
     if kind != "PALETTE COLOR" and kind not in _COLOUR:
-        raise ImageError(f"{path} has the photometric interpretation {kind}, which is not read: convert it.")
+        raise ImageError(
+            f"{path} has the photometric interpretation {kind[:_LONGEST_NAME]}, which is not "
+            "read: convert it."
+        )
     if kind.startswith("YBR_FULL") and bits != 8:
         raise ImageError(f"{path} holds {kind} of {bits} bits, which is not read: convert it to RGB.")
     if kind == "PALETTE COLOR":
@@ -116,7 +122,7 @@ def _header(path: Path) -> Any:
     empty = held < 0 and not is_deflated(header)
     if header.get("Rows") is None or header.get("Columns") is None or empty:
         kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
-        what = f"DICOM ({UID(kind).name})" if kind else "DICOM"
+        what = f"DICOM ({UID(kind).name[:_LONGEST_NAME]})" if kind else "DICOM"
         raise ImageError(f"{path} is {what} without pixels: remove it.")
     check_size(path, int(header.Rows), int(header.Columns))
     if not header.get("PhotometricInterpretation"):

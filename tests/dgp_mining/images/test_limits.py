@@ -36,3 +36,8 @@ def test_small_images_are_decoded_without_asking_for_the_memory(
     Image.new("RGB", (100, 100)).save(content, "PNG")
     (tmp_path / "a.png").write_bytes(content.getvalue())
     assert decode_image(tmp_path / "a.png").pixels.shape == (100, 100, 3)
+
+
+def test_what_a_file_says_cannot_control_a_terminal_by_an_error() -> None:
+    said = str(ImageError("a.exr holds \x1b[2J\n\udc80: convert it."))
+    assert said == "a.exr holds \ufffd[2J\ufffd\ufffd: convert it."
