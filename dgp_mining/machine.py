@@ -33,9 +33,11 @@ ROOT = Path("/")
 def amount(nbytes: float) -> str:
     """Format bytes of memory or disk in a unit in which they are not nought.
 
-    >>> amount(4.75e6), amount(1.2e10), amount(700)
-    ('4.8 MB', '12.0 GB', '0.7 kB')
+    >>> amount(4.75e6), amount(1.2e10), amount(700), amount(1)
+    ('4.8 MB', '12.0 GB', '0.7 kB', '1 byte')
     """
+    if nbytes < 100:
+        return f"{nbytes:.0f} byte{'s' * (nbytes != 1)}"
     for unit, size in (("kB", 1e3), ("MB", 1e6)):
         if nbytes < 100 * size:
             return f"{nbytes / size:.1f} {unit}"

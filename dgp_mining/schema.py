@@ -122,6 +122,19 @@ def shortened(text: str, length: int = 200) -> str:
     return line if len(line) <= length else line[: length - 4].rstrip() + " ..."
 
 
+def kind_in_words(value: Any) -> str:
+    """Return what a value is, for errors.
+
+    >>> kind_in_words(3), kind_in_words([3]), kind_in_words({3})
+    ('a whole number', 'a list', 'a set')
+    """
+    if value is None:
+        return "nothing"
+    name = type(value).__name__
+    name = {"list": "array", "tuple": "array", "dict": "object"}.get(name, name)
+    return _WORDS.get(name) or f"a {shortened(name, 60)}"
+
+
 def _parts(value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterator[Any]:
     yield from value.values() if isinstance(value, dict) else value
 
@@ -186,9 +199,7 @@ def _sentence(message: str, what: str) -> str:
     message, _, place = message.partition(" - at `$")
     name = what + re.sub(r"\[\.\.\.\]", "", place.rstrip("`"))
     if match := re.fullmatch(r"Expected `(.+)`, got `(.+)`", message):
-        expected, found = (
-            " or ".join(_WORDS.get(one, one) for one in part.split(" | ")) for part in match.groups()
-        )
+        expected, found = map(_in_words, match.groups())
         return f"{name} must be {expected}, not {found}"
     if match := re.fullmatch(r"Expected `array` of length (\d+), got (\d+)", message):
         return f"{name} must be a list of {match[1]} values, not {match[2]}"

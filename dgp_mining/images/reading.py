@@ -42,7 +42,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         if self.white is not None and not 0 < self.white < math.inf:
-            raise ValueError(f"white= must be above 0, got {self.white:g}.")
+            raise ValueError(f"white= must be a finite number above 0, got {self.white:g}.")
         if self.window is not None:
             low, high = self.window
             if not -math.inf < low < high < math.inf:

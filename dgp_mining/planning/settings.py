@@ -101,7 +101,7 @@ class Settings:
         if self.recipe not in RECIPES:
             raise ValueError(f"recipe= must be one of {', '.join(RECIPES)}, got {self.recipe!r}.")
         if self.target_psnr is not None and not 0 < self.target_psnr < math.inf:
-            raise ValueError(f"target_psnr= must be above 0 dB, got {self.target_psnr}.")
+            raise ValueError(f"target_psnr= must be a finite number above 0 dB, got {self.target_psnr}.")
         if self.target_psnr is not None and self.snapshots:
             raise ValueError("snapshots= has iterations that a fit with target_psnr= may not reach.")
         if looks := self.snapshots:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from ..machine import available_memory
+from ..machine import amount, available_memory
 from ..planning.plan import Plan
 from ..planning.settings import Settings
 from .messages import Task
@@ -68,8 +68,8 @@ def check_memory(settings: Settings, scheduler: str, workers: int | None = None)
     free = available_memory()
     if (need := _fit_bytes(settings)) > free:
         raise ValueError(
-            f"A fit with crop={settings.crop} and density={settings.density:g} takes {need / 1e9:.1f} GB of "
-            f"memory, and {free / 1e9:.1f} GB are free: take smaller crops."
+            f"A fit with crop={settings.crop} and density={settings.density:g} takes {amount(need)} of "
+            f"memory, and {amount(free)} are free: take smaller crops."
         )
     most = max(1, free // IMPORTS)
     if workers and workers > most:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from dgp_mining.schema import shortened
+from dgp_mining.schema import kind_in_words, shortened
 from splat2d.safetensors_header import read_header
 
 from .ncnn_file import ncnn_files, read_ncnn
@@ -75,7 +75,7 @@ def read_weight_file(path: str | Path) -> Mapping[Any, Any]:
         content = _read_safetensors(path) if start[8:9] == b"{" else _read_torch(path)
         if not isinstance(content, Mapping):
             raise CheckpointError(
-                f"{path} holds no weights by name, but a {type(content).__name__}: name the file of a state "
+                f"{path} holds no weights by name, but {kind_in_words(content)}: name the file of a state "
                 "dict."
             )
         return plain_content(content, path.stat().st_size)

@@ -321,7 +321,8 @@ def _configured(preset: Preset, config: Config, overrides: tuple[str, ...], allo
     try:
         return configured(preset, config.settings, overrides, allow_custom=allow_custom)
     except ConfigError as error:
-        raise click.UsageError(str(error)) from error
+        of_file = config.path and str(error).startswith(config.path)
+        raise click.UsageError(f"--config {error}" if of_file else str(error)) from error
 
 
 def run_name(preset: str, covariance: str | None, init: str | None) -> str:

@@ -72,6 +72,8 @@ class Config:
     """Keys outside of any table: options of the command."""
     settings: Mapping[str, Any]
     """Tables: nested dictionaries of Given."""
+    path: str = ""
+    """The file, with which errors about its settings begin."""
 
 
 def read_config(path: str | Path, options: Iterable[str], lists: Collection[str] = ()) -> Config:
@@ -107,6 +109,7 @@ def read_config(path: str | Path, options: Iterable[str], lists: Collection[str]
     return Config(
         {name: value for name, value in found.items() if name not in TABLES},
         {name: _with_source(value, str(path)) for name, value in found.items() if name in TABLES},
+        str(path),
     )
 
 

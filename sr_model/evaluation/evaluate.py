@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dgp_mining.images.failures import failure_of, reason_of
 from dgp_mining.images.reader import ImageError, image_size
+from dgp_mining.machine import amount
 
 from ..image_io.reader import read_eight_bits
 from ..memory import free_memory, ran_out
@@ -263,6 +264,6 @@ def check_memory(path: Path, network: Network, scale: float) -> None:
     needed = height * width * (METRIC_BYTES + bytes_per_pixel(network) / max(scale, 1) ** 2)
     if needed > (free := free_memory()):
         raise ImageError(
-            f"{path} has {width}x{height} pixels, which take about {needed / 1e9:,.1f} GB to evaluate, "
-            f"and {free / 1e9:,.1f} GB are free: cut it into smaller images."
+            f"{path} has {width}x{height} pixels, which take about {amount(needed)} to evaluate, "
+            f"and {amount(free)} are free: cut it into smaller images."
         )

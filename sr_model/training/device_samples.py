@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dgp_mining.machine import amount
 from splat2d.matlab_imresize import resize_matrix
 
 from ..config.training_settings import TrainSettings
@@ -138,8 +139,6 @@ def on_device(
         return images
     needed, free = sum(image.nbytes for image in images.images), free_memory(device)
     if needed * LARGEST_SHARE > free:
-        log.info(
-            "the images (%.1f GB) are cropped on the CPU: the GPU has %.1f GB free", needed / 1e9, free / 1e9
-        )
+        log.info("the images (%s) are cropped on the CPU: the GPU has %s free", amount(needed), amount(free))
         return images
     return DeviceImages(images, settings, device)

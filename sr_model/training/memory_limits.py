@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dgp_mining.machine import amount
+
 from ..config.presets import Preset
 from ..initialisation import undrawn
 from ..memory import free_memory
@@ -62,4 +64,4 @@ def build_within_memory(network: NetworkSettings, kernels: Tensor | None, device
 
 
 def _gigabytes(nbytes: float) -> str:
-    return f"{nbytes / 1e9:,.1f} GB" if nbytes < 1e15 else f"{nbytes / 1e9:.3g} GB"
+    return amount(nbytes) if nbytes < 1e15 else f"{nbytes / 1e9:.3g} GB"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dgp_mining.machine import amount
 from splat2d import GaussianField
 
 from ..memory import free_memory, give_back_freed_memory
@@ -110,7 +111,7 @@ def encode_fields(
     available = how.memory or free_memory(next(network.parameters()).device)
     if (needed := ensemble_bytes(network, (height, width), channels)) > available:
         raise TooLarge(
-            f"the Gaussians of eight turns of {width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, "
+            f"the Gaussians of eight turns of {width}x{height} pixels take {amount(needed)} of memory, "
             f"and {limit(available, how.memory)}: leave out ensemble=, or cut the image into parts"
         )
 

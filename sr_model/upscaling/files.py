@@ -14,6 +14,7 @@ from dgp_mining.images.colour import to_srgb
 from dgp_mining.images.image_file import Model
 from dgp_mining.images.reader import ImageError
 from dgp_mining.images.reading import AS_STORED, Reading
+from dgp_mining.machine import amount
 from splat2d import GaussianField
 from splat2d.atomic_write import refuse_irregular
 
@@ -285,9 +286,7 @@ def _layers(
     memory = request.memory or free_memory()
     needed = FIELD_COPIES * sum(t.nbytes for t in (content.means, content.cholesky))
     if needed > memory:
-        raise TooLarge(
-            f"its Gaussians take {needed / 1e9:,.1f} GB of memory, and {limit(memory, request.memory)}"
-        )
+        raise TooLarge(f"its Gaussians take {amount(needed)} of memory, and {limit(memory, request.memory)}")
     return [[content]]
 
 

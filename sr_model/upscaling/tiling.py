@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dgp_mining.machine import amount
 from splat2d import DEFAULT_CUTOFF, GaussianField
 from splat2d.field import PIXEL_VARIANCE
 from splat2d.row_bands import MOST_AT_ONCE
@@ -117,7 +118,7 @@ def encode(
     needed = FIELD_COPIES * field_bytes(network, (height, width), channels)
     if needed > memory:
         raise TooLarge(
-            f"the Gaussians of {width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, "
+            f"the Gaussians of {width}x{height} pixels take {amount(needed)} of memory, "
             f"and {limit(memory, given)}: cut the image into parts"
         )
     chosen, tile = tile, tile or automatic_tile(network, memory - needed)
@@ -235,8 +236,8 @@ def tile_overlap(network: Network) -> int:
 def limit(memory: int, given: int | None) -> str:
     """Describe the bytes that may be used, which were `given` or are free, for a message."""
     if given is None:
-        return f"{memory / 1e9:,.1f} GB are free"
-    return f"memory= allows {given / 1e9:g} GB"
+        return f"{amount(memory)} are free"
+    return f"memory= allows {amount(given)}"
 
 
 def automatic_tile(network: Network, memory: int) -> int:

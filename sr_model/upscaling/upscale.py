@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dgp_mining.machine import amount
 from splat2d import GaussianField
 
 from ..checkpoints.checkpoint import load, load_reference
@@ -101,8 +102,8 @@ def upscale(
     needed = height * width * pixels.shape[2] * image.dtype.itemsize + BAND_BYTES
     if needed > (memory := free_memory()):
         raise TooLarge(
-            f"{width}x{height} pixels take {needed / 1e9:,.1f} GB of memory, and {memory / 1e9:,.1f} GB are "
-            "free: upscale to a TIFF file with sr-upscale, which never holds the whole image in memory"
+            f"{width}x{height} pixels take {amount(needed)} of memory, and {amount(memory)} are free: "
+            " upscale to a TIFF file with sr-upscale, which never holds the whole image in memory"
         )
     network, window = as_network(model), (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
     if wrap:

@@ -127,7 +127,7 @@ def test_equal_choices_are_stored_as_equal_numbers() -> None:
         ({"density": float("nan")}, "density="),
         ({"max_crops": 0}, "max_crops="),
         ({"iterations": 0}, "iterations="),
-        ({"target_psnr": float("nan")}, "target_psnr= must be above 0"),
+        ({"target_psnr": float("nan")}, "target_psnr= must be a finite number above 0"),
         ({"target_psnr": 30.0, "snapshots": (0, 5)}, "target_psnr= may not reach"),
         ({"seed": -1}, "seed="),
         ({"white": 0}, "white="),

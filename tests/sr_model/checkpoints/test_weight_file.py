@@ -83,6 +83,7 @@ OLD = {"sys_info": b"", "pickle": b"", "storages": b"", "tensors": b""}
         (pickle.dumps(STATE), "torch.save did not write"),
         (pickle.dumps(STATE, protocol=2), "torch.save did not write"),
         (saved([1, 2]), "but a list"),
+        (saved(3), "but a whole number"),
         (saved(torch.ones(3)), "but a Tensor"),
         (bytes(range(7, 90)), "is not a file of plain tensors"),
     ],

@@ -252,7 +252,7 @@ def test_messages_name_the_option(checkpoint, small):
         (("--scale", 2, "--out", "a.xyz", *model), "--out a.xyz does not end in"),
         (("--scale", 2, "--out", "none/a.png", *model), "--out none/a.png cannot be written: there is no"),
         (("--scale", 2, "--window", "0,0,9999,9", *model), "--window 0,0,9999,9 (x,y,width,height) is not"),
-        (("--scale", 2, "--memory", 0.000001, *model), "--memory allows 1e-06 GB"),
+        (("--scale", 2, "--memory", 0.000001, *model), "--memory allows 1.0 kB"),
         (("--size", "99999999999x", *model), "lower the scale or size"),
     ):
         refused(run(upscale, small, *arguments), 1, sentence)

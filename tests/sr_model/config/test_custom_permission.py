@@ -48,7 +48,9 @@ def test_sr_train_runs_nothing_that_a_file_names_but_with_its_option(tmp_path: P
     common = ["--images", str(tmp_path), "--config", "a.toml"]
     result = CliRunner().invoke(sr_train, common)
     assert result.exit_code == 2
-    assert "if you trust it, give --allow-custom" in " ".join(result.output.split())
+    said = " ".join(result.output.split())
+    assert "--config a.toml: training.degradation.custom" in said
+    assert "if you trust it, give --allow-custom" in said
     assert not (tmp_path / "ran").exists()
     CliRunner().invoke(sr_train, [*common, "--allow-custom"])
     assert (tmp_path / "ran").exists()

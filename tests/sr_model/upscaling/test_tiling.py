@@ -152,7 +152,7 @@ def test_a_field_larger_than_memory_is_refused_before_any_work(tiny, dictionary)
     network = random_network(tiny, dictionary)
     image = np.broadcast_to(np.uint8(0), (20_000, 30_000, 3))
     with pytest.raises(
-        TooLarge, match=r"30000x20000 pixels take [\d.,]+ GB of memory, and memory= allows 1 GB"
+        TooLarge, match=r"30000x20000 pixels take [\d.,]+ GB of memory, and memory= allows 1\.0 GB"
     ):
         encode(network, image, memory=10**9)
 
