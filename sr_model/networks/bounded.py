@@ -17,6 +17,24 @@ class TooLarge(ValueError):
     """A network has more parameters or buffers than it may have."""
 
 
+_SAID_OF_SIZE = ("memory", "overflow", "negative dimension", "buffer size")
+
+
+def is_of_size(error: Exception) -> bool:
+    """Whether an error means that a tensor is too large to be made, for which torch has no class of its own.
+
+    >>> is_of_size(RuntimeError("Storage size calculation overflowed with sizes=[4611686018427387904, 3]"))
+    True
+    >>> is_of_size(RuntimeError("mat1 and mat2 shapes cannot be multiplied (1x2 and 3x4)"))
+    False
+    """
+    if isinstance(error, MemoryError | OverflowError):
+        return True
+    return isinstance(error, RuntimeError | TypeError) and any(
+        words in str(error).lower() for words in _SAID_OF_SIZE
+    )
+
+
 @contextmanager
 def bounded(numbers: int, parameters: int, buffer_bytes: int) -> Iterator[None]:
     """Let this thread build modules only up to a size; building stops at the first layer beyond it.

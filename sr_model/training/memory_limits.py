@@ -14,7 +14,7 @@ from ..config.presets import Preset
 from ..initialisation import undrawn
 from ..memory import free_memory
 from ..networks.base import Network, NetworkSettings
-from ..networks.bounded import TooLarge, bounded
+from ..networks.bounded import TooLarge, bounded, is_of_size
 from ..networks.registry import build_network
 from .distributed import DistributedContext
 from .errors import TrainingError
@@ -55,12 +55,19 @@ def build_within_memory(network: NetworkSettings, kernels: Tensor | None, device
             build_network(network, kernels)
         with bounded(*limits):
             return build_network(network, kernels)
-    except (TooLarge, TypeError, OverflowError, MemoryError, RuntimeError) as error:  # the others are torch's
-        reason = error if isinstance(error, TooLarge) else "one of its layers takes more than all memory"
-        raise TrainingError(
-            f"The network does not fit into memory, of which {_gigabytes(free)} are free: {reason}; lower "
-            "network.width, network.depth or its other sizes."
-        ) from error
+    except TooLarge as error:
+        raise _does_not_fit(free, str(error)) from error
+    except (TypeError, OverflowError, MemoryError, RuntimeError) as error:
+        if not is_of_size(error):
+            raise
+        raise _does_not_fit(free, "one of its layers takes more than all memory") from error
+
+
+def _does_not_fit(free: int, reason: str) -> TrainingError:
+    return TrainingError(
+        f"The network does not fit into memory, of which {_gigabytes(free)} are free: {reason}; lower "
+        "network.width, network.depth or its other sizes."
+    )
 
 
 def _gigabytes(nbytes: float) -> str:

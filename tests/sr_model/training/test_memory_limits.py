@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from dgp_mining.prior.dictionary import Dictionary
 from sr_model import Budget, Preset, train
 from sr_model.training.dry_run import estimate_training
 from sr_model.training.errors import TrainingError
+from sr_model.training.memory_limits import build_within_memory
 
 HUGE = {
     "batch": ({}, {"batch": 10**9}),
@@ -49,6 +51,21 @@ def test_no_weight_is_drawn_of_a_network_that_does_not_fit(
     with pytest.raises(TrainingError, match="does not fit into memory"):
         train(dictionary, photographs, preset, tmp_path / "run", budget=Budget(steps=1))
     assert drawn == []
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [TypeError("build() missing 1 required argument: 'width'"), RuntimeError("shapes cannot be multiplied")],
+)
+def test_a_mistake_in_the_building_of_a_network_is_not_called_one_of_memory(
+    kernels: torch.Tensor, tiny: Preset, mistake: Exception, monkeypatch
+):
+    def fail(*_: object) -> None:
+        raise mistake
+
+    monkeypatch.setattr("sr_model.training.memory_limits.build_network", fail)
+    with pytest.raises(type(mistake), match=str(mistake)[-15:]):
+        build_within_memory(tiny.network, kernels, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 10**20])
