@@ -37,10 +37,10 @@ _WORDS = {
 Kind = TypeVar("Kind")
 
 
-def parse_json(text: str | bytes, what: str) -> Any:
+def parse_json(text: str | bytes, what: str, longest: int = MOST_TEXT) -> Any:
     """Return the value of a JSON text. NaN and Infinity are read, as Python's json writes them.
 
-    Raises ValueError, beginning with `what`, for other text, or if it is longer than MOST_TEXT or nested more
+    Raises ValueError, beginning with `what`, for other text, or if it is longer than `longest` or nested more
     than DEEPEST levels deep.
 
     >>> parse_json('{"steps": 3}', "the header")
@@ -49,8 +49,8 @@ def parse_json(text: str | bytes, what: str) -> Any:
     Traceback (most recent call last):
     ValueError: the header is nested more than 50 levels deep
     """
-    if len(text) > MOST_TEXT:
-        raise ValueError(f"{what} has {len(text)} characters, more than the {MOST_TEXT} that are read")
+    if len(text) > longest:
+        raise ValueError(f"{what} has {len(text)} characters, more than the {longest} that are read")
     try:
         value = json.loads(text)
     except RecursionError:

@@ -11,9 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from dgp_mining.schema import parse_json
+from dgp_mining.schema import MOST_TEXT, parse_json
 from splat2d.atomic_write import atomic_write
 from splat2d.safetensors_header import read_header
+
+MOST_VALUES = 2_000_000
+"""Most lists, tables and entries in a header that is longer than MOST_TEXT, which may have few and long ones:
+each takes about a hundred bytes."""
 
 
 class CheckpointError(ValueError):
@@ -79,8 +83,10 @@ def _in_fixed_order(content: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[end:]
 
 
-def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read the (tensors, header) of a file that `write_tensors` wrote.
+def read_tensors(
+    path: str | Path, form: str, what: str, longest: int = MOST_TEXT
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read the (tensors, header) of a file that `write_tensors` wrote; the header has `longest` characters.
 
     Raises:
         CheckpointError: if the file is not of the format `form`; the message calls such a file `what`.
@@ -91,7 +97,7 @@ def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tens
         metadata = read_header(path).metadata
         if metadata.get("format") != form:
             raise CheckpointError(f"{path} is not {what} (no '{form}' in its header).")
-        header = described(metadata)
+        header = described(metadata, longest)
         with safe_open(str(path), framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, header  # noqa: SIM118
     except OSError as error:
@@ -104,11 +110,19 @@ def read_tensors(path: str | Path, form: str, what: str) -> tuple[dict[str, Tens
         raise CheckpointError(f"{path} is not {what}: {reason}.") from error
 
 
-def described(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return the description in the metadata of a file. Raises ValueError if it is not a JSON object."""
+def described(metadata: Mapping[str, str], longest: int = MOST_TEXT) -> dict[str, Any]:
+    """Return the description in the metadata of a file, which has `longest` characters.
+
+    Raises ValueError if it is longer, or not a JSON object.
+    """
     if "header" not in metadata:
         raise ValueError("its metadata lacks the entry 'header'")
-    header = parse_json(metadata["header"], "the entry 'header' of its metadata")
+    text = metadata["header"]
+    if len(text) > MOST_TEXT and sum(map(text.count, ",[{")) > MOST_VALUES:
+        raise ValueError(
+            f"the entry 'header' of its metadata has more than the {MOST_VALUES} values that are read"
+        )
+    header = parse_json(text, "the entry 'header' of its metadata", longest)
     if not isinstance(header, dict):
         raise ValueError("the entry 'header' of its metadata is not a JSON object")
     return header

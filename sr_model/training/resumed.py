@@ -13,7 +13,7 @@ from ..checkpoints.checkpoint import Checkpoint
 from ..checkpoints.tensor_file import CheckpointError, read_tensors
 from ..config.presets import Preset
 from .start import REFERENCE, Start, start_from_checkpoint, start_from_prior
-from .state import FORMAT, LAST, STATE
+from .state import FORMAT, LAST, LONGEST, STATE
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def is_gone(file: Checkpoint | str | Path | None) -> bool:
 def recorded_digest(out: Path, name: str) -> str | None:
     """What the state in `out` records of "dictionary", "init" or "encoder_weights"; None if it has none."""
     try:
-        header = read_tensors(out / STATE, FORMAT, "the state of a training to resume")[1]
+        header = read_tensors(out / STATE, FORMAT, "the state of a training to resume", LONGEST)[1]
     except CheckpointError:  # which `TrainingState.restore` will explain
         return None
     identity = header.get("identity")

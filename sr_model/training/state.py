@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 STATE, LAST, BEST = "state.safetensors", "last.safetensors", "best.safetensors"
 """Files of a run: what it is resumed from, and its latest and its best checkpoint."""
 FORMAT = "sr_model-training/1"
+LONGEST = 32_000_000
+"""Characters of the longest header that is read: releases before 0.2.0 listed the names of images in it."""
 WARM_EMA = 10
 """Warm-up of the averaged weights: their decay is at most (1 + step) / (WARM_EMA + step)."""
 
@@ -177,7 +179,7 @@ class TrainingState:
         Raises TrainingError if the file cannot be read, or `identity` differs from what it was saved with.
         """
         try:
-            tensors, header = read_tensors(path, FORMAT, "the state of a training to resume")
+            tensors, header = read_tensors(path, FORMAT, "the state of a training to resume", LONGEST)
             saved = saved_state(path, tensors, header, [*settings])
         except CheckpointError as error:
             raise TrainingError(f"{error} To start a new training, leave resume=True out.") from error

@@ -107,11 +107,16 @@ def test_a_training_on_hundreds_of_thousands_of_images_is_resumed(path: Path, re
 
 
 def test_states_that_list_the_names_of_images_are_resumed(path: Path, restored: TrainingState):
-    header = {**parts()[1], "identity": IDENTITY | {"images": ["a.png", "b.png"]}}
-    write(path, parts()[0], header)
-    restored.restore(path, IDENTITY | {"images": names_digest(["a.png", "b.png"])}, SETTINGS)
+    names = [f"{number:0100}.png" for number in range(90_000)]
+    write(path, parts()[0], {**parts()[1], "identity": IDENTITY | {"images": names}})
+    restored.restore(path, IDENTITY | {"images": names_digest(names)}, SETTINGS)
     with pytest.raises(TrainingError, match=r"\(images\)"):
-        restored.restore(path, IDENTITY | {"images": names_digest(["b.png", "a.png"])}, SETTINGS)
+        restored.restore(path, IDENTITY | {"images": names_digest(names[::-1])}, SETTINGS)
+
+
+def test_long_headers_of_many_values_are_not_read(path: Path, restored: TrainingState):
+    write(path, parts()[0], {**parts()[1], "more": [[]] * 2_500_000})
+    assert "more than the 2000000 values" in restore(path, restored)
 
 
 @mutations.examples(60)
