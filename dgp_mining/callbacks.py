@@ -14,10 +14,10 @@ from .workers.messages import Progress
 class Callback(ProgressCallback):
     """Receives the events of a run; override the methods of interest, the others do nothing.
 
-    `mine` calls all methods except `on_progress`, which `survey`, `merge`, `verify`, `summarise`,
-    `build_dictionary` and `write_report` call. All are called in the caller's process and thread, except that
-    `on_message` is called in another thread after Ctrl-C. An exception that a method raises ends the run;
-    finished chunks are kept.
+    `mine` calls all methods, of which `on_progress` only if it plans for seconds; `survey`, `merge`,
+    `verify`, `summarise`, `build_dictionary` and `write_report` call that one. All are called in the caller's
+    process and thread, except that `on_message` is called in another thread after Ctrl-C. An exception that a
+    method raises ends the run; finished chunks are kept.
 
     >>> from dgp_mining.store.part import Chunk
     >>> class Counter(Callback):
@@ -80,16 +80,16 @@ class TqdmCallback(Callback):
     def on_progress(self, what: str, done: int, total: int) -> None:
         """Show `done` of `total` on a bar for `what`, which is opened if necessary and closed when full."""
         if self._bar is None or self._what != what:
-            self._open(what, total, 0, "it")
+            self._open(what, total or None, 0, "it")
         self._bar.update(done - self._bar.n)
-        if done >= total:
+        if done >= total > 0:
             self._close()
 
     def on_end(self, store: Store) -> None:
         """Close the bar."""
         self._close()
 
-    def _open(self, what: str, total: int, initial: int, unit: str) -> None:
+    def _open(self, what: str, total: int | None, initial: int, unit: str) -> None:
         self._close()
         self._what, self._bar = what, self._tqdm(desc=what, total=total, initial=initial, unit=unit)
 

@@ -18,6 +18,7 @@ from .callbacks import Callback
 from .planning.headers import faults
 from .planning.plan import Plan, chunk_length, count_pieces, make_plan
 from .planning.settings import ALL_HELD_OUT, Settings, resolve_settings
+from .progress import OnlyOfLongWork, ProgressCallback
 from .retry import RunError, retry
 from .signals import stop_at_signals
 from .store.crop_results import FAILED
@@ -85,7 +86,8 @@ def mine(
     check_memory(settings or Settings(), scheduler, workers)
     callback = callback or Callback()
     device = device or ("cuda" if scheduler == "gpu" else "cpu")
-    plan = plan_run(images, settings or Settings(), device, None if overwrite else store)
+    planning = OnlyOfLongWork(callback)
+    plan = plan_run(images, settings or Settings(), device, None if overwrite else store, planning)
     ahead = look_ahead(store, plan, overwrite=overwrite, retry_failed=retry_failed, strict=strict)
 
     def begin(replacement: Replacement) -> Store:
@@ -246,7 +248,11 @@ def _set_aside(store: Store) -> str:
 
 
 def plan_run(
-    images: str | Path, settings: Settings, device: str = "cpu", store: str | Path | None = None
+    images: str | Path,
+    settings: Settings,
+    device: str = "cpu",
+    store: str | Path | None = None,
+    callback: ProgressCallback | None = None,
 ) -> Plan:
     """Return the plan of `mine` with these arguments; `store` is one that the run may go on with.
 
@@ -255,8 +261,8 @@ def plan_run(
     if store is not None and Store.exists(store):
         opened = Store.open(store)
         resolved = resolve_settings(settings, device, opened.settings)
-        return make_plan(images, resolved, functools.partial(mined_before, opened))
-    plan = make_plan(images, resolve_settings(settings, device))
+        return make_plan(images, resolved, functools.partial(mined_before, opened), callback)
+    plan = make_plan(images, resolve_settings(settings, device), callback=callback)
     if settings.held_out_share is None and plan.crops <= ALL_HELD_OUT:
         return replace(plan, settings=replace(plan.settings, held_out_share=1.0))
     return plan

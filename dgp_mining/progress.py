@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
+PATIENCE = 2.0
+"""Seconds of work of which nothing needs to be told."""
+
 
 class ProgressCallback:
     """Receives messages and progress; every method does nothing until a subclass overrides it.
@@ -13,4 +18,20 @@ class ProgressCallback:
         """Receive a sentence for the user, for example that workers are missing."""
 
     def on_progress(self, what: str, done: int, total: int) -> None:
-        """Receive that `done` of `total` steps of `what`, such as "Reading", are finished."""
+        """Receive that `done` of `total` steps of `what`, such as "Reading", are finished.
+
+        `total` is 0 where it is not known.
+        """
+
+
+class OnlyOfLongWork(ProgressCallback):
+    """Passes progress on to another callback once PATIENCE is over."""
+
+    def __init__(self, callback: ProgressCallback) -> None:
+        self.callback = callback
+        self.due = time.monotonic() + PATIENCE
+
+    def on_progress(self, what: str, done: int, total: int) -> None:
+        """Pass it on, or not yet."""
+        if time.monotonic() >= self.due:
+            self.callback.on_progress(what, done, total)

@@ -83,8 +83,8 @@ class ProgressLine:
         self.show(f"{what}: {part:.0%}")
 
     def count(self, what: str, done: int, total: int) -> None:
-        """Show that `done` of `total` steps of the work called `what` are done."""
-        self.show(f"{what} {done:,} of {total:,}")
+        """Show that `done` of `total` steps of the work called `what` are done; a total of 0 is not known."""
+        self.show(f"{what} {done:,} of {total:,}" if total else f"{what}: {done:,}")
 
     def interject(self, sentence: str) -> None:
         """Print a sentence on its own line, above the progress."""

@@ -46,7 +46,7 @@ LAYERS = {
         images: machine retry progress
         native: covariance
         fitting: covariance native
-        planning: schema retry images fitting
+        planning: schema retry progress images fitting
         store: schema array_file retry progress images fitting planning
         workers: machine freed_memory signals retry fitting planning store
         prior: schema array_file covariance shipped progress fitting planning store
@@ -54,7 +54,7 @@ LAYERS = {
         callbacks: retry progress planning store workers
         estimate: progress images fitting planning store workers
         doctor: exit_status machine shipped images native workers
-        mining: signals retry planning store workers callbacks
+        mining: signals retry progress planning store workers callbacks
         cli: machine duration exit_status terminal command_line reading_options retry progress images \
             planning store workers prior report callbacks estimate doctor mining
         entry: exit_status cli

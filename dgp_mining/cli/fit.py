@@ -169,8 +169,10 @@ def _estimate(images: str, store: str, settings: Settings, how: dict[str, Any]) 
     from ..workers.executors import default_workers
     from ..workers.memory import TaskMemory
     from .fit_output import ahead_text, describe_kinds, describe_plan, estimate_text
+    from .progress import progress
 
-    plan = plan_run(images, settings, how["device"], None if how["overwrite"] else store)
+    with progress() as callback:
+        plan = plan_run(images, settings, how["device"], None if how["overwrite"] else store, callback)
     click.echo(in_options(f"{describe_plan(plan)}\n{describe_kinds(plan)}"))
     options = {name: how[name] for name in ("overwrite", "retry_failed", "strict")}
     ahead = look_ahead(store, plan, **options)

@@ -20,7 +20,7 @@ from ..planning.settings import Settings
 from ..prior.soundness import store_warnings
 from ..store.store import Store
 from ..store.summary import summarise
-from ..terminal import count, listed, notify
+from ..terminal import ProgressLine, count, listed, notify
 from ..workers.messages import Progress
 from .images_output import every_one
 from .progress import FitProgress
@@ -38,6 +38,8 @@ class ConsoleCallback(Callback):
         self.log = RunLog(log)
         self.store: Store | None = None
         self.line = FitProgress(0)
+        self.planning = ProgressLine()
+        """The progress until the run is planned."""
         self.noted: set[str] = set()
         self.warned: set[str] = set()
         """Keys of the warnings that are printed already."""
@@ -45,8 +47,13 @@ class ConsoleCallback(Callback):
         self.failed = False
         """Whether the run has finished with failures."""
 
+    def on_progress(self, what: str, done: int, total: int) -> None:
+        """Show the progress of the planning."""
+        self.planning.count(what, done, total)
+
     def on_plan(self, plan: Plan, store: Store) -> None:
         """Print the plan. Raises RunError if the log cannot be written."""
+        self.planning.clear()
         self.store = store
         self.log.on_plan(plan, store)
         before = int((~store.unfinished()).sum())
@@ -104,6 +111,7 @@ class ConsoleCallback(Callback):
 
     def interrupted(self) -> None:
         """After Ctrl-C, print how many crops are done and how to continue."""
+        self.planning.clear()
         if self.store is None:
             notify("\nInterrupted before the first crop.")
             return
@@ -118,6 +126,7 @@ class ConsoleCallback(Callback):
 
     def stopped(self, error: Exception) -> None:
         """Log the error that ended the run; the command prints it."""
+        self.planning.clear()
         self.log.end(f"stopped: {error}")
 
 

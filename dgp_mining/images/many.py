@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from ..progress import ProgressCallback
+
 READERS = 16
 """Threads that read headers and digests."""
 
@@ -27,3 +29,10 @@ def in_threads(
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
         warnings.simplefilter("ignore")
         yield from pool.map(action, items)
+
+
+def told(results: Iterator[Result], what: str, total: int, callback: ProgressCallback) -> Iterator[Result]:
+    """Yield the results, telling the callback how many there were."""
+    for done, result in enumerate(results, 1):
+        yield result
+        callback.on_progress(what, done, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -9,12 +10,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..progress import ProgressCallback
 from .formats.table import FOLDER_SUFFIXES, FORMATS, format_of, head_of, suffix_of
 from .formats.table import SUFFIXES as SUFFIXES
 from .limits import ImageError
 
 MOST_KINDS = 6
 """Suffixes that `counted` names; if there are two others or more, they are only counted."""
+
+MOST_FILES = 10_000_000
+"""Files and folders of a folder of images, with those below: a list of more takes gigabytes."""
 
 _ZARR = frozenset({"zarr.json", ".zgroup", ".zarray", ".zattrs"})
 """Files that a Zarr store has, of either format."""
@@ -64,7 +69,8 @@ def list_images(folder: str | Path) -> list[Path]:
     Everything with the suffix of an image is listed, even broken links and pipes, and so are folders without
     read permission; `read_image` raises an error for these. Files without a suffix are listed if they are
     DICOM, whose names have none by its standard (PS3.10, 8.2). Links to folders are followed, but no folder
-    is entered twice; a Zarr store is one image (OME-Zarr) or none. Hidden files and folders are skipped.
+    is entered twice, by whatever path; a Zarr store is one image (OME-Zarr) or none. Hidden files and folders
+    are skipped.
 
     Raises ImageError if the folder does not exist or holds no images.
 
@@ -89,10 +95,13 @@ class Listing:
     """All other files, except for hidden ones."""
 
 
-def list_folder(folder: str | Path, may_be_empty: bool = False) -> Listing:
+def list_folder(
+    folder: str | Path, may_be_empty: bool = False, callback: ProgressCallback | None = None
+) -> Listing:
     """List the images, as `list_images` does, and the other files of a folder.
 
-    Raises ImageError if the folder does not exist, or holds no images unless it `may_be_empty`.
+    Raises ImageError if the folder does not exist, holds more than MOST_FILES, or holds no images unless it
+    `may_be_empty`.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -102,7 +111,7 @@ def list_folder(folder: str | Path, may_be_empty: bool = False) -> Listing:
     if is_image_folder(folder):
         raise ImageError(f"{folder} is one image: name the folder that holds it with images=.")
     found: dict[bool, list[str]] = {True: [], False: []}
-    for name, is_image in _files(folder, "", set()):
+    for name, is_image in _files(folder, callback or ProgressCallback()):
         found[is_image].append(name)
     # The pixels of NIfTI's pairs are read by their headers.
     pairs = {name[: -len(".hdr")] for name in found[True] if name.lower().endswith(".hdr")}
@@ -139,36 +148,60 @@ def _kind(name: str) -> str:
     return suffix if re.fullmatch(r"(\.[a-z0-9_~-]{1,10})+", suffix) and not suffix[1:].isdecimal() else ""
 
 
-def _files(folder: Path, below: str, entered: set[str]) -> Iterator[tuple[str, bool]]:
-    """Yield the paths of the files in `folder / below`, relative to `folder`, and whether each is an image.
+def _files(folder: Path, callback: ProgressCallback) -> Iterator[tuple[str, bool]]:
+    """Yield the paths of the files in `folder` and below, relative to it, and whether each is an image.
 
-    `entered` holds the folders that were already entered.
+    Folders wait in a list, so that they may be nested as deep as a path can be long.
     """
-    real = os.path.realpath(folder / below)
-    if real in entered:
-        return
-    entered.add(real)
-    try:
-        entries = sorted(os.scandir(real), key=lambda entry: (entry.is_symlink(), entry.name))
-    except OSError:
-        yield below, True
-        return
-    names = {entry.name for entry in entries}
-    if below and names & _ZARR:
-        yield below, False
-        return
-    for entry in entries:
-        name = f"{below}/{entry.name}" if below else entry.name
-        stem, suffix = os.path.splitext(entry.name)
-        if entry.name.startswith(".") or (suffix == ".img" and f"{stem}.hdr" in names):
-            continue  # of a pair of NIfTI files, the header is listed
-        if _is_folder(entry):
-            if suffix_of(entry.name) in FOLDER_SUFFIXES:
+    waiting, entered, found = [("", os.path.realpath(folder))], set[tuple[int, int] | str](), 0
+    while waiting:
+        below, real = waiting.pop()
+        try:
+            if (known := _identity(real)) in entered:
+                continue
+            entered.add(known)
+            entries = _entries(real, MOST_FILES - found)
+        except (FileNotFoundError, ProcessLookupError):  # removed since its own folder was read
+            continue
+        except OSError:
+            yield below, True
+            continue
+        found += len(entries)
+        if found > MOST_FILES:
+            raise ImageError(
+                f"The folder {folder} holds more than {MOST_FILES:,} files: name a smaller one with images=."
+            )
+        callback.on_progress("Looking for images, files", found, 0)
+        names = {entry.name for entry in entries}
+        if below and names & _ZARR:
+            yield below, False
+            continue
+        folders = []
+        for entry in entries:
+            name = f"{below}/{entry.name}" if below else entry.name
+            stem, suffix = os.path.splitext(entry.name)
+            if entry.name.startswith(".") or (suffix == ".img" and f"{stem}.hdr" in names):
+                continue  # of a pair of NIfTI files, the header is listed
+            if not _is_folder(entry):
+                yield name, suffix_of(entry.name) in SUFFIXES or _is_without_suffix(entry)
+            elif suffix_of(entry.name) in FOLDER_SUFFIXES:
                 yield name, _is_image_folder(Path(entry.path))
             else:
-                yield from _files(folder, name, entered)
-        else:
-            yield name, suffix_of(entry.name) in SUFFIXES or _is_without_suffix(entry)
+                folders.append((name, os.path.realpath(entry.path) if entry.is_symlink() else entry.path))
+        waiting += reversed(folders)
+
+
+def _identity(folder: str) -> tuple[int, int] | str:
+    """What tells whether two paths, as through a link or a second mount, lead to the same folder."""
+    about = os.stat(folder)
+    return (about.st_dev, about.st_ino) if about.st_ino else folder
+
+
+def _entries(folder: str, most: int) -> list[os.DirEntry[str]]:
+    """What a folder holds, or of an endless one a little more than `most`: sorted by name, links last."""
+    with os.scandir(folder) as entries:
+        some = itertools.islice(entries, most + 1)
+        return sorted(some, key=lambda entry: (entry.is_symlink(), entry.name))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -203,8 +236,8 @@ def _is_without_suffix(entry: os.DirEntry[str]) -> bool:
     if (suffix and not suffix[1:].isdecimal()) or entry.name == "DICOMDIR":
         return False
     try:
-        if not entry.is_file():
-            return False
+        if not entry.is_file() or not entry.stat().st_size:
+            return False  # a file of the kernel, which has no size, may be one that waits for events
         head = head_of(Path(entry.path))
     except OSError:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from .file_content import nbytes_of
 from .image_file import ImageFile
 from .kinds import alike, colours_in_words, kind_of, levels_in_words, white_of
 from .limits import ImageError
-from .many import Result, in_threads
+from .many import in_threads, told
 from .paths import list_folder, printable_name, unsafe_name
 from .reader import decode_image
 from .reading import AS_STORED, Reading
@@ -118,15 +118,15 @@ def survey(
     [('a.png', '8-bit RGB PNG', 2)]
     """
     folder, callback = Path(folder), callback or ProgressCallback()
-    listed = list_folder(folder, may_be_empty=True)
+    listed = list_folder(folder, may_be_empty=True, callback=callback)
     paths = [folder / name for name in listed.images]
-    headed = list(_told(in_threads(_headed(reading), paths), "Reading headers", len(paths), callback))
+    headed = list(told(in_threads(_headed(reading), paths), "Reading headers", len(paths), callback))
     images = [_named(folder, name, image) for name, (_, image) in zip(listed.images, headed, strict=True)]
     if decode:
         readable = _readable(images)
         decoded = in_threads(_decoded(reading), [paths[i] for i in readable], decoders())
-        told = _told(decoded, "Decoding", len(readable), callback)
-        for i, (notes, error) in zip(readable, told, strict=True):
+        looked = told(decoded, "Decoding", len(readable), callback)
+        for i, (notes, error) in zip(readable, looked, strict=True):
             images[i] = replace(images[i], notes=notes, error=error)
     readable = _readable(images)
     same = copies(
@@ -155,13 +155,6 @@ def _named(folder: Path, name: str, image: Surveyed) -> Surveyed:
 
 def _readable(images: list[Surveyed]) -> list[int]:
     return [i for i, image in enumerate(images) if not image.error]
-
-
-def _told(results: Iterator[Result], what: str, total: int, callback: ProgressCallback) -> Iterator[Result]:
-    """Yield the results, telling the callback how many there were."""
-    for done, result in enumerate(results, 1):
-        yield result
-        callback.on_progress(what, done, total)
 
 
 def _headed(reading: Reading) -> Callable[[Path], tuple[ImageFile | None, Surveyed]]:

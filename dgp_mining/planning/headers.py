@@ -15,8 +15,9 @@ from ..images.file_content import nbytes_of
 from ..images.image_file import ImageFile, turn
 from ..images.kinds import colours_in_words, kind_of, levels_in_words
 from ..images.limits import ImageError
-from ..images.many import in_threads
+from ..images.many import in_threads, told
 from ..images.stored import check_levels, open_image
+from ..progress import ProgressCallback
 from ..retry import retry
 from .grid import crop_grid
 from .settings import Settings
@@ -45,10 +46,16 @@ class Header:
     """[cells] bool, the cells of its grid without pixels that hold no data; None: all."""
 
 
-def read_headers(paths: Sequence[Path], names: Sequence[str], settings: Settings) -> list[Header]:
+def read_headers(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    settings: Settings,
+    callback: ProgressCallback | None = None,
+) -> list[Header]:
     """Read the headers of the images `paths`, whose names in the plan are `names`."""
     pairs = list(zip(paths, names, strict=True))
-    return list(in_threads(lambda pair: _header(*pair, settings), pairs))
+    read = in_threads(lambda pair: _header(*pair, settings), pairs)
+    return list(told(read, "Reading headers", len(pairs), callback or ProgressCallback()))
 
 
 def copy_of(path: Path, original: str) -> str:

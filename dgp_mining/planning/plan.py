@@ -19,6 +19,7 @@ from ..images.kinds import alike
 from ..images.limits import ImageError
 from ..images.paths import counted, list_folder, printable_name, unsafe_name
 from ..images.reading import Reading
+from ..progress import ProgressCallback
 from .grid import crop_grid, seed_of
 from .headers import Header, copy_of, is_copy, read_headers
 from .settings import Settings, StoreSettings
@@ -75,7 +76,12 @@ Mined = Callable[[Sequence[Path], Sequence[str], Sequence[Header]], Mapping[int,
 """Finds the images that were mined before under other names: index -> that name."""
 
 
-def make_plan(folder: str | Path, settings: StoreSettings, mined: Mined | None = None) -> Plan:
+def make_plan(
+    folder: str | Path,
+    settings: StoreSettings,
+    mined: Mined | None = None,
+    callback: ProgressCallback | None = None,
+) -> Plan:
     """Choose the crops of the images in `folder`.
 
     Each image is cut into non-overlapping crops, on a grid at an offset drawn from the seed and the image's
@@ -85,9 +91,9 @@ def make_plan(folder: str | Path, settings: StoreSettings, mined: Mined | None =
     (see `images.copies`) one is mined, or none if `mined` has it, and crops with pixels that hold no data are
     left out. Raises ImageError if no crop is left, unless `mined` has some.
     """
-    listed = list_folder(folder)
+    listed = list_folder(folder, callback=callback)
     paths, names = [Path(folder) / name for name in listed.images], list(listed.images)
-    headers = read_headers(paths, names, settings)
+    headers = read_headers(paths, names, settings, callback)
     sizes = np.array([header.size for header in headers], np.int64)
     problems = [header.problem for header in headers]
     for i, name in enumerate(names):

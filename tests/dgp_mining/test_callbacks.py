@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dgp_mining import progress
 from dgp_mining.callbacks import Callback, TqdmCallback
 from dgp_mining.mining import mine
 from dgp_mining.planning.plan import Plan
@@ -53,6 +54,17 @@ def test_a_run_is_planned_goes_on_chunk_by_chunk_and_ends(flat: Path, tmp_path: 
     again = Recorder()
     mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, callback=again)
     assert again.events == [("plan", 8, 8), ("end", 8)]
+
+
+def test_planning_that_takes_long_tells_how_far_it_is(
+    flat: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    recorder = Recorder()
+    mine(flat, tmp_path / "a.zarr", SETTINGS, scheduler="sync", fitter=fitter, callback=recorder)
+    told = recorder.events[: recorder.events.index(("plan", 8, 8))]
+    assert told[0] == ("Looking for images, files", 8, 0)
+    assert told[1:] == [("Reading headers", done, 8) for done in range(1, 9)]
 
 
 def test_everything_that_reads_a_store_counts_up_to_the_end(flat: Path, tmp_path: Path, fitter: str) -> None:

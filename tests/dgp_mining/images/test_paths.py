@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+import itertools
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dgp_mining.images import paths
 from dgp_mining.images.paths import counted, list_folder, list_images, printable_name, unsafe_name
 from dgp_mining.images.reader import ImageError
+from dgp_mining.progress import ProgressCallback
 
 UNSAFE = [
     *("", "/etc/passwd", "../a.png", "a/../../b.png", "a/..", "./a.png", "a//b.png", "a/", "."),
@@ -51,6 +60,86 @@ def test_linked_folders_are_entered_and_none_twice(tmp_path: Path) -> None:
     (tmp_path / "set/real/up").symlink_to(tmp_path / "set")
     listed = [path.relative_to(tmp_path / "set").as_posix() for path in list_images(tmp_path / "set")]
     assert listed == ["linked/a.png", "real/a.png"]
+
+
+def test_a_folder_is_entered_once_also_by_a_second_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path is then another, without a link in it."""
+    for name in ("a/one.png", "b/one.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    identity = paths._identity
+    monkeypatch.setattr(
+        paths, "_identity", lambda path: identity(f"{path[:-1]}a" if path[-1] in "ab" else path)
+    )
+    assert identity(str(tmp_path / "a")) != identity(str(tmp_path / "b"))
+    assert list_folder(tmp_path).images == ["a/one.png"]
+
+
+def test_folders_may_be_nested_as_deep_as_a_path_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    deep = "a/" * 400
+    os.makedirs(deep)
+    Path(deep, "b.png").touch()
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 300)  # as for thousands of folders by the usual limit
+    try:
+        assert list_folder(tmp_path).images == [f"{deep}b.png"]
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def test_an_endless_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.png").touch()
+    scandir, endless = os.scandir, []
+
+    @contextlib.contextmanager
+    def again_and_again(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scandir(folder) as entries:
+            yield (endless.append(entry) or entry for entry in itertools.cycle(list(entries)))
+
+    monkeypatch.setattr(paths.os, "scandir", again_and_again)
+    monkeypatch.setattr(paths, "MOST_FILES", 10)
+    with pytest.raises(ImageError, match=r"holds more than 10 files: .*images="):
+        list_folder(tmp_path)
+    assert len(endless) == 11
+
+
+def test_files_of_the_kernel_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have no size, and reading one, such as /proc/kmsg, may wait for ever."""
+    (tmp_path / "kmsg").touch()
+    monkeypatch.setattr(paths, "head_of", lambda path: pytest.fail(f"{path} is opened"))
+    assert list_folder(tmp_path, may_be_empty=True).others == ["kmsg"]
+
+
+def test_a_folder_that_is_gone_when_it_is_entered_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "a.png").touch()
+    scandir = os.scandir
+
+    def late(folder: str) -> Any:
+        if folder.endswith("gone"):
+            raise FileNotFoundError(2, "No such file or directory", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(paths.os, "scandir", late)
+    assert list_folder(tmp_path).images == ["a.png"]
+
+
+def test_a_listing_tells_how_far_it_is(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.png").touch()
+    callback = ProgressCallback()
+    callback.on_progress = lambda *progress: told.append(progress)  # type: ignore[method-assign]  # of a test
+    list_folder(tmp_path, callback=callback)
+    assert told == [("Looking for images, files", 1, 0), ("Looking for images, files", 2, 0)]
 
 
 def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
