@@ -86,7 +86,8 @@ def _in_fixed_order(content: bytes) -> bytes:
 def read_tensors(
     path: str | Path, form: str, what: str, longest: int = MOST_TEXT
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read the (tensors, header) of a file that `write_tensors` wrote; the header has `longest` characters.
+    """Read the (tensors, header) of a file that `write_tensors` wrote, with a header of at most `longest`
+    characters.
 
     Raises:
         CheckpointError: if the file is not of the format `form`; the message calls such a file `what`.
@@ -111,7 +112,7 @@ def read_tensors(
 
 
 def described(metadata: Mapping[str, str], longest: int = MOST_TEXT) -> dict[str, Any]:
-    """Return the description in the metadata of a file, which has `longest` characters.
+    """Return the description in the metadata of a file, of at most `longest` characters.
 
     Raises ValueError if it is longer, or not a JSON object.
     """
