@@ -1,33 +1,26 @@
-"""Free memory is that of the container or batch job; a training step reuses what the last one freed."""
+"""Free memory is that of the container or batch job; much of it, once freed, is kept for what comes next."""
 
-import platform
 import re
-import resource
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from sr_model.memory import keep_freed_memory, ran_out
+from dgp_mining import freed_memory
+from sr_model import memory
+from sr_model.memory import ran_out
 from tests.control_group import memory_group, run_in
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked to keep memory")
-def test_what_a_step_frees_is_used_again():
-    def step() -> list[np.ndarray]:
-        return [np.ones(1 << 20) for _ in range(16)]  # 128 MB
-
-    keep_freed_memory()
-    for _ in range(3):
-        step()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(5):
-        step()
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-    assert faults < 5 * (1 << 27) / resource.getpagesize() / 10
+def test_an_eighth_of_what_is_free_may_be_kept_and_two_gigabytes_at_most(monkeypatch: pytest.MonkeyPatch):
+    kept: list[int] = []
+    monkeypatch.setattr(freed_memory, "keep_freed_memory", kept.append)
+    for free in (1 << 30, 1 << 40):
+        monkeypatch.setattr(memory, "free_memory", lambda free=free: free)
+        memory.keep_freed_memory()
+    assert kept == [1 << 27, (1 << 31) - 1]
 
 
 def test_running_out_of_memory_is_distinguished_from_other_errors():
