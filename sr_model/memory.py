@@ -1,11 +1,16 @@
-"""Memory: how much is free, whether it ran out, and how steps and tiles can reuse what others freed."""
+"""Memory: how much is free, whether it ran out, what tensors take, and how steps reuse what others freed."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
+import weakref
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from dgp_mining import freed_memory
 from dgp_mining.machine import available_memory
@@ -52,3 +57,36 @@ def give_back_freed_memory(used: int) -> None:
     """
     if used >= min(MUCH, free_memory() // KEPT_SHARE) and platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+class TensorMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Count the bytes of all live tensors: `now`, and at most `peak`."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.now = self.peak = 0
+        self.alive: set[int] = set()
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        before = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage(), before)
+        return result
+
+    def _add(self, storage: torch.UntypedStorage, before: set[int]) -> None:
+        key = storage._cdata
+        if key in self.alive or key in before:  # a view, or written in place
+            return
+        size = storage.nbytes()
+        self.alive.add(key)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._remove, key, size)
+
+    def _remove(self, key: int, size: int) -> None:
+        self.alive.discard(key)
+        self.now -= size

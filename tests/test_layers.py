@@ -79,7 +79,7 @@ LAYERS = {
         checkpoints: encoders networks.base networks.bounded networks.continuoussr networks.gsasr \
             networks.registry config
         image_io: scaling
-        upscaling: memory scaling networks.base networks.bicubic_start checkpoints image_io
+        upscaling: memory scaling native networks.base networks.bicubic_start checkpoints image_io
         evaluation: memory scaling degradation native networks.base image_io upscaling
         training: memory scaling initialisation degradation networks.base networks.bounded networks.registry \
             config checkpoints image_io evaluation

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..memory import TensorMemory
 from ..native.library import torch_alone
 from ..networks.base import Network
 from ..upscaling.tiling import ProgressCallback, no_progress
@@ -63,39 +60,6 @@ def peak_memory(network: Network, side: int = MEMORY_SIDE) -> int:
     with TensorMemory() as memory:
         network(image, MEMORY_SCALE).render((MEMORY_SCALE * side, MEMORY_SCALE * side))
     return weights + memory.peak
-
-
-class TensorMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    """Count the bytes of all live tensors: `now`, and at most `peak`."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self.now = self.peak = 0
-        self.alive: set[int] = set()
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        before = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
-        result = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor):
-                self._add(tensor.untyped_storage(), before)
-        return result
-
-    def _add(self, storage: torch.UntypedStorage, before: set[int]) -> None:
-        key = storage._cdata
-        if key in self.alive or key in before:  # a view, or written in place
-            return
-        size = storage.nbytes()
-        self.alive.add(key)
-        self.now += size
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._remove, key, size)
-
-    def _remove(self, key: int, size: int) -> None:
-        self.alive.discard(key)
-        self.now -= size
 
 
 @torch.inference_mode()

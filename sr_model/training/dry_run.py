@@ -17,8 +17,7 @@ from dgp_mining.terminal import count
 
 from ..config.presets import Preset
 from ..config.training_settings import TrainSettings
-from ..evaluation.cost import TensorMemory
-from ..memory import free_memory
+from ..memory import TensorMemory, free_memory
 from .batch_preview import save_preview
 from .cuda_graph import GraphedNetwork
 from .run import Images, RunOptions, TrainingRun, open_run

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, floor
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ from splat2d import DEFAULT_CUTOFF, GaussianField
 from splat2d.field import PIXEL_VARIANCE
 from splat2d.row_bands import MOST_AT_ONCE
 
-from ..memory import free_memory, keep_freed_memory
+from ..memory import TensorMemory, free_memory, keep_freed_memory
+from ..native.library import torch_alone
 from ..networks.base import Network
 
 OVERLAP = 32
@@ -50,9 +52,17 @@ PLACED_BYTES = 100 * MOST_AT_ONCE
 WORKING_BYTES = 160_000_000
 """Memory that correcting and rendering take besides, on the CPU: bands, blocks, and what the C library keeps.
 Measured in a control group of half a gigabyte."""
-ACTIVATION_COPIES = 2
-"""Copies of the widest layer's inputs and outputs in memory. Measured by `cost.peak_memory`, the presets
-`demo` and `paper`, with SwinIR and with EDSR-baseline, take 0.5 to 0.75 of this estimate."""
+ACTIVATION_COPIES = 3
+"""Copies of the widest layer's inputs and outputs, at every Gaussian, that encoding never takes: the presets
+take 0.1 to 2.2 of them."""
+MEASURED_SIDE = 48
+"""LR pixels on a side of the image on which the memory of encoding is measured: a multiple of all windows,
+and no more than the smallest tile with its overlap."""
+MEASURED_SHARE = 1.5
+"""What encoding takes, at most, of what its tensors take with torch alone: operators have scratch space, as
+has the native library. Resident memory of the presets is 0.5 to 1.5 of it, on sides of 192 and 320 pixels."""
+
+_MEASURED: WeakKeyDictionary[Network, int] = WeakKeyDictionary()
 
 Window = tuple[float, float, float, float]
 """(x, y, width, height) in LR pixels."""
@@ -121,7 +131,7 @@ def encode(
             f"the Gaussians of {width}x{height} pixels take {amount(needed)} of memory, "
             f"and {limit(memory, given)}: cut the image into parts"
         )
-    chosen, tile = tile, tile or automatic_tile(network, memory - needed)
+    chosen, tile = tile, tile or automatic_tile(network, memory - needed, (height, width))
     if has_free_positions(network):
         tile = max(height, width)
     wide = tile if chosen or device.type != "cpu" else narrower(tile, (height, width))
@@ -240,10 +250,14 @@ def limit(memory: int, given: int | None) -> str:
     return f"memory= allows {amount(given)}"
 
 
-def automatic_tile(network: Network, memory: int) -> int:
-    """The largest side of a tile whose activations, with its overlap, fit into `memory` bytes."""
+def automatic_tile(network: Network, memory: int, size: tuple[int, int]) -> int:
+    """The largest side of a tile of an image of `size` whose activations, with its overlap, fit into `memory`
+    bytes."""
+    beyond = 2 * tile_overlap(network)
+    if (min(LARGEST_TILE, max(size)) + beyond) ** 2 * most_bytes_per_pixel(network) <= memory:
+        return LARGEST_TILE
     encoded = int((max(0, memory) / bytes_per_pixel(network)) ** 0.5)
-    return min(LARGEST_TILE, max(SMALLEST_TILE, encoded - 2 * tile_overlap(network)))
+    return min(LARGEST_TILE, max(SMALLEST_TILE, encoded - beyond))
 
 
 def narrower(tile: int, size: tuple[int, int]) -> int:
@@ -258,11 +272,22 @@ def narrower(tile: int, size: tuple[int, int]) -> int:
     return min(tile, max(1, TILE_PIXELS // high))
 
 
-def bytes_per_pixel(network: Network) -> int:
-    """The approximate memory of encoding per LR pixel: the widest layer's inputs and outputs, per cell."""
+def most_bytes_per_pixel(network: Network) -> int:
+    """More memory than encoding takes per LR pixel, from the sizes of the layers."""
     widths = [
         layer.weight.shape[0] + layer.weight.shape[1]
         for layer in network.modules()
         if isinstance(layer, nn.Conv2d | nn.Linear)
     ]
     return ACTIVATION_COPIES * 4 * network.settings.cells**2 * max(widths)
+
+
+@torch.inference_mode()
+def bytes_per_pixel(network: Network) -> int:
+    """The memory that encoding takes per LR pixel, at most: measured once for each network, in a second."""
+    if network not in _MEASURED:
+        image = torch.zeros(1, 3, MEASURED_SIDE, MEASURED_SIDE, device=next(network.parameters()).device)
+        with torch_alone(), TensorMemory() as memory:  # the library needs less
+            network(image, 1.0)
+        _MEASURED[network] = ceil(MEASURED_SHARE * memory.peak / MEASURED_SIDE**2)
+    return _MEASURED[network]

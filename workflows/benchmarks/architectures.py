@@ -35,9 +35,8 @@ from dgp_mining.prior.dictionary import Dictionary
 from sr_model import PRESETS
 from sr_model.config.training_settings import TrainSettings
 from sr_model.encoders import EDSR
-from sr_model.evaluation.cost import TensorMemory
 from sr_model.evaluation.protocol import mean_score, score, with_reduction
-from sr_model.memory import keep_freed_memory
+from sr_model.memory import TensorMemory, keep_freed_memory
 from sr_model.networks.base import Network
 from sr_model.networks.continuoussr.dictionary_choice import chosen_kernels
 from sr_model.networks.registry import build_network

@@ -19,7 +19,7 @@ from gsasr_renderer import render_released
 from measure import NOT_MEASURED, in_turns, machine, medians, parser, print_table, threads, write_json
 
 from splat2d import GaussianField
-from sr_model.evaluation.cost import TensorMemory
+from sr_model.memory import TensorMemory
 
 SCALE, CELLS, SIGMA = 4, 4, 0.65
 PLAIN, OURS = "Algorithm 1", "splat2d"

@@ -8,6 +8,7 @@ import torch
 from sr_model import GSASR, ContinuousSR
 from sr_model.evaluation import cost
 from sr_model.evaluation.cost import average_seconds, macs, peak_memory
+from sr_model.memory import TensorMemory
 
 
 def test_operations_are_those_counted_layer_by_layer(tiny, dictionary):
@@ -39,7 +40,7 @@ def test_memory_counts_what_is_alive_together():
             image = image + 1.0
         return image
 
-    with cost.TensorMemory() as memory:
+    with TensorMemory() as memory:
         result = chain(torch.zeros(1000))
         result.view(10, 100).add_(1)  # neither a view nor work in place takes memory
     assert memory.peak == 2 * 4000

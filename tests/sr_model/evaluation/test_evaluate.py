@@ -12,6 +12,7 @@ from PIL import Image
 
 from dgp_mining.images.reader import ImageError
 from sr_model import PROTOCOLS, ContinuousSR, evaluate
+from sr_model.checkpoints.checkpoint import load_reference
 from sr_model.evaluation import evaluate as evaluation
 from sr_model.evaluation.evaluate import Skipped
 from sr_model.evaluation.metrics import luma, psnr
@@ -43,6 +44,16 @@ def test_protocols_differ_where_they_say(network: ContinuousSR, photographs: Pat
     assert len({score.psnr for score in scores.values()}) == 3
     assert scores["benchmark"] == scores["gsasr"]  # these two differ only above scale 8
     assert scores["continuoussr"].bicubic_psnr != scores["benchmark"].bicubic_psnr
+
+
+def test_an_image_of_the_size_of_div2k_fits_into_eight_gigabytes(monkeypatch: pytest.MonkeyPatch):
+    """At x2, it takes 2.3 GB (resident memory of sr-eval)."""
+    monkeypatch.setattr(evaluation, "image_size", lambda path: (1356, 2040))
+    monkeypatch.setattr(evaluation, "free_memory", lambda: 8_000_000_000)
+    evaluation.check_memory(Path("0801.png"), load_reference(), 2)
+    monkeypatch.setattr(evaluation, "free_memory", lambda: 2_000_000_000)
+    with pytest.raises(ImageError, match=r"0801\.png has 2040x1356 pixels, which take about 4\.7 GB"):
+        evaluation.check_memory(Path("0801.png"), load_reference(), 2)
 
 
 @needs_set5

@@ -8,8 +8,11 @@ import torch
 
 from dgp_mining.prior.dictionary import Dictionary
 from splat2d.matlab_imresize import imresize
-from sr_model import ContinuousSR, Preset
+from sr_model import GSASR, ContinuousSR, Preset
+from sr_model.checkpoints.checkpoint import load_reference
 from sr_model.evaluation.metrics import psnr
+from sr_model.memory import TensorMemory
+from sr_model.native.library import torch_alone
 from sr_model.upscaling import tiling
 from sr_model.upscaling.tiling import (
     OVERLAP,
@@ -17,6 +20,7 @@ from sr_model.upscaling.tiling import (
     automatic_tile,
     bytes_per_pixel,
     encode,
+    most_bytes_per_pixel,
     spans,
     to_lr,
 )
@@ -143,9 +147,26 @@ def test_spans_own_every_pixel_once_and_see_the_overlap(extent, tile, overlap, a
 
 def test_tiles_follow_the_memory(tiny, dictionary):
     network = random_network(tiny, dictionary)
-    sides = [automatic_tile(network, side**2 * bytes_per_pixel(network)) for side in (0, 100, 200, 10_000)]
+    memories = [side**2 * bytes_per_pixel(network) for side in (0, 100, 200, 10_000)]
+    sides = [automatic_tile(network, memory, (5000, 5000)) for memory in memories]
     assert sides == sorted(sides)
     assert sides[1] < 100 < sides[2] < 200 < sides[3]
+
+
+def test_the_memory_of_encoding_is_that_of_its_tensors_or_little_more(tiny, tiny_gsasr, dictionary):
+    kernels = torch.tensor(dictionary.cholesky)
+    for network in (load_reference(), ContinuousSR(tiny.network, kernels), GSASR(tiny_gsasr.network)):
+        with torch.inference_mode(), torch_alone(), TensorMemory() as memory:
+            network.eval()(torch.zeros(1, 3, 96, 96), 2.0)
+        # Up to three times: much of the small image that is measured is margin.
+        assert memory.peak < 96**2 * bytes_per_pixel(network) < 3 * memory.peak
+        assert bytes_per_pixel(network) < most_bytes_per_pixel(network)
+
+
+def test_a_tile_that_fits_for_certain_is_not_measured(tiny, dictionary, monkeypatch):
+    monkeypatch.setattr(tiling, "bytes_per_pixel", lambda network: pytest.fail("measured"))
+    network = random_network(tiny, dictionary)
+    assert automatic_tile(network, 10**9, (50, 40)) == tiling.LARGEST_TILE
 
 
 def test_a_field_larger_than_memory_is_refused_before_any_work(tiny, dictionary):
