@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# Threads of torch that wait for work leave the cores to the other process; otherwise both spin.
+TWO_AT_A_TIME = OMP_WAIT_POLICY=passive
 
 .PHONY: demo test audit install clean
 
@@ -12,8 +14,8 @@ test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
-	$(BIN)/python -m pytest -m "slow and not alone" --numprocesses 2 --dist worksteal --durations 8
+	$(TWO_AT_A_TIME) $(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist worksteal --durations 8
+	$(TWO_AT_A_TIME) $(BIN)/python -m pytest -m "slow and not alone" --numprocesses 2 --dist worksteal --durations 8
 	$(BIN)/python -m pytest -m alone --durations 8
 
 # Informs of known vulnerabilities in what is installed, if there is a network; never fails.

@@ -50,6 +50,8 @@ def test_gaps_have_the_bits_of_the_whole_blurred_field(
     implementation, monkeypatch, size, width, counts, fewer
 ):
     """`fewer` as on the CPU, and not, as on a GPU."""
+    if implementation == "fallback" and size != SIZES[0] and (width, fewer) != ("few gaps", False):
+        pytest.skip("the fallback takes seconds: of larger sizes it has one width")
     drawn = []
 
     def counted(chosen, *parts):
