@@ -158,9 +158,10 @@ def test_the_memory_of_encoding_is_that_of_its_tensors_or_little_more(tiny, tiny
     for network in (load_reference(), ContinuousSR(tiny.network, kernels), GSASR(tiny_gsasr.network)):
         with torch.inference_mode(), torch_alone(), TensorMemory() as memory:
             network.eval()(torch.zeros(1, 3, 96, 96), 2.0)
-        # Up to three times: much of the small image that is measured is margin.
-        assert memory.peak < 96**2 * bytes_per_pixel(network) < 3 * memory.peak
-        assert bytes_per_pixel(network) < most_bytes_per_pixel(network)
+        # Much of the small image that is measured is margin, whose share is largest in tiny networks.
+        assert memory.peak < 96**2 * bytes_per_pixel(network) < 5 * memory.peak
+        assert memory.peak < 96**2 * most_bytes_per_pixel(network)
+    assert bytes_per_pixel(load_reference()) < most_bytes_per_pixel(load_reference()) / 10
 
 
 def test_a_tile_that_fits_for_certain_is_not_measured(tiny, dictionary, monkeypatch):
