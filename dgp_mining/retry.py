@@ -84,6 +84,15 @@ def disk_is_full(error: BaseException) -> bool:
     return any(_errno(cause) in _FULL for cause in _causes(error))
 
 
+def memory_is_used_up(error: BaseException) -> bool:
+    """Whether something could not be allocated, also by Zstandard, whose codec has an error of its own.
+
+    >>> memory_is_used_up(RuntimeError("Allocation error : not enough memory"))
+    True
+    """
+    return any(isinstance(one, MemoryError) or "not enough memory" in str(one) for one in _causes(error))
+
+
 def first_cause(error: BaseException) -> BaseException:
     """Return the first error of the chain of causes."""
     return list(_causes(error))[-1]

@@ -32,9 +32,20 @@ def free_memory(device: torch.device | None = None) -> int:
     return available_memory()
 
 
+_SAID = ("memory", "could not create a primitive")
+"""In errors of torch, and of oneDNN, which computes its convolutions, where memory runs out."""
+
+
 def ran_out(error: Exception) -> bool:
-    """Return whether an error means that memory ran out; torch has no exception class for this on the CPU."""
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error))
+    """Return whether an error means that memory ran out; torch has no exception class for this on the CPU.
+
+    >>> ran_out(MemoryError()), ran_out(RuntimeError("could not create a primitive"))
+    (True, True)
+    >>> ran_out(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    False
+    """
+    said = any(words in str(error) for words in _SAID)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
 
 
 def keep_freed_memory() -> None:

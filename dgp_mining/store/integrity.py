@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from ..retry import disk_is_full, is_unreachable, reason_of
+from ..retry import disk_is_full, is_unreachable, memory_is_used_up, reason_of
 
 
 class StoreError(ValueError):
@@ -40,6 +40,11 @@ def reading(what: str) -> Iterator[None]:
     except Exception as error:
         if is_unreachable(error):
             raise StoreError(f"{what} cannot be read ({reason_of(error)}): repeat the command.") from error
+        if memory_is_used_up(error):  # what is sound must not be called damaged, and then repaired
+            raise StoreError(
+                f"{what} cannot be read, since the memory does not suffice: end other programs, or raise the "
+                "limit of this shell, container or batch job, and repeat the command."
+            ) from error
         raise damaged(what, reason_of(error)) from error
 
 
