@@ -38,6 +38,7 @@ def record_images(dictionary: str | Path, folder: str | Path) -> bool:
         record = private_folder(CACHE) / _name(dictionary)
         with atomic_write(record, durable=False) as partial:
             partial.write_text(json.dumps(os.path.abspath(folder)), encoding="utf-8")
+        record.chmod(0o600)  # whatever the umask: `open_own` takes no file that a group can write
     except OSError:
         return False
     return True

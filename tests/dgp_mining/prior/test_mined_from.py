@@ -51,6 +51,19 @@ def test_only_what_the_user_recorded_counts(tmp_path: Path, home: Path) -> None:
     assert recorded_images(path) is None
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs modes of files")
+def test_a_record_is_found_again_where_new_files_are_writable_for_a_group(tmp_path: Path, home: Path) -> None:
+    """As many systems have it, on which each user is the only one of a group."""
+    path = tmp_path / "dict.npz"
+    path.write_bytes(b"a dictionary")
+    before = os.umask(0o002)
+    try:
+        assert record_images(path, tmp_path)
+    finally:
+        os.umask(before)
+    assert recorded_images(path) == tmp_path
+
+
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "dict.npz"
     path.write_bytes(b"a dictionary")
