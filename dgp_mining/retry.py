@@ -85,12 +85,15 @@ def disk_is_full(error: BaseException) -> bool:
 
 
 def memory_is_used_up(error: BaseException) -> bool:
-    """Whether something could not be allocated, also by Zstandard, whose codec has an error of its own.
+    """Whether something could not be allocated, also by Zstandard or for a thread, which have other errors.
 
     >>> memory_is_used_up(RuntimeError("Allocation error : not enough memory"))
     True
     """
-    return any(isinstance(one, MemoryError) or "not enough memory" in str(one) for one in _causes(error))
+    said = ("not enough memory", "can't start new thread")
+    return any(
+        isinstance(one, MemoryError) or any(words in str(one) for words in said) for one in _causes(error)
+    )
 
 
 def first_cause(error: BaseException) -> BaseException:

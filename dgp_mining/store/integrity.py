@@ -29,6 +29,11 @@ class StoreFullError(StoreError):
 NO_FOLDER = "a file, or a link that leads nowhere, is where its folder would be"
 """What the system calls "File exists", which says nothing of what to do."""
 
+_NO_MEMORY = (
+    "since the memory does not suffice: end other programs, or raise the limit of this shell, container or "
+    "batch job, and repeat the command"
+)
+
 
 @contextlib.contextmanager
 def reading(what: str) -> Iterator[None]:
@@ -41,10 +46,7 @@ def reading(what: str) -> Iterator[None]:
         if is_unreachable(error):
             raise StoreError(f"{what} cannot be read ({reason_of(error)}): repeat the command.") from error
         if memory_is_used_up(error):  # what is sound must not be called damaged, and then repaired
-            raise StoreError(
-                f"{what} cannot be read, since the memory does not suffice: end other programs, or raise the "
-                "limit of this shell, container or batch job, and repeat the command."
-            ) from error
+            raise StoreError(f"{what} cannot be read, {_NO_MEMORY}.") from error
         raise damaged(what, reason_of(error)) from error
 
 
@@ -60,6 +62,8 @@ def writing(where: str) -> Iterator[None]:
             raise StoreFullError(
                 f"There is no room left for {where}: make some, then repeat the command to continue."
             ) from error
+        if memory_is_used_up(error):
+            raise StoreError(f"{where} cannot be written, {_NO_MEMORY}.") from error
         reason = NO_FOLDER if isinstance(error, FileExistsError) else reason_of(error)
         raise StoreError(f"{where} cannot be written ({reason}): name another store=.") from error
 

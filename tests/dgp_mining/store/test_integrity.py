@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dgp_mining.store.integrity import DamagedError, StoreError, reading
+from dgp_mining.store.integrity import DamagedError, StoreError, reading, writing
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,11 @@ def test_data_that_do_not_fit_into_memory_are_not_damaged(error: Exception) -> N
     with pytest.raises(StoreError, match=said) as raised, reading("a.zarr"):
         raise error
     assert not isinstance(raised.value, DamagedError)
+
+
+def test_what_is_not_written_for_lack_of_memory_is_not_to_be_written_elsewhere() -> None:
+    with pytest.raises(StoreError, match=r"a\.zarr cannot be written, since the memory"), writing("a.zarr"):
+        raise RuntimeError("can't start new thread")
 
 
 def test_what_cannot_be_decoded_is_damaged() -> None:
