@@ -20,11 +20,15 @@ worth the knowledge of their codes."""
 def check_claims(path: Path, plane: Plane) -> None:
     """Raise ImageError if the strips or tiles of a plane are too small for its pixels.
 
-    Those that are not stored, of which there are no bytes, are empty and claim nothing.
+    Those that are not stored, of which there are no bytes, are empty and claim nothing. If some share their
+    bytes, as empty tiles of some slides do, nothing is known.
     """
     page, directory = plane.page, plane.directory
     ratio = _LARGEST_RATIO.get(int(directory.compression))
     if ratio is None or plane.offset is not None:
+        return
+    stored = [start for start, count in zip(page.dataoffsets, page.databytecounts, strict=False) if count]
+    if len(set(stored)) < len(stored):
         return
     samples = directory.samplesperpixel
     if directory.photometric == PHOTOMETRIC.YCBCR and directory.is_subsampled:

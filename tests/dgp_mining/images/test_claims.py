@@ -163,3 +163,23 @@ def test_what_is_needed_and_held_are_compared_without_rounding(path: Path) -> No
     limits.check_held(path, 1, 1, 10)
     with pytest.raises(ImageError, match="10 bytes cannot hold 3x2 pixels"):
         limits.check_held(path, 2, 3, 11)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_tiles_that_share_their_bytes_are_read(path: Path, compression: str | None) -> None:
+    """Slides have one empty tile for all the places without tissue."""
+    pixels = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
+    tifffile.imwrite(path, pixels, tile=(256, 256), compression=compression, photometric="rgb")
+    with tifffile.TiffFile(path) as file:
+        tags = {tag.name: tag.value for tag in file.pages.first.tags}
+        start, count = tags["TileOffsets"][0], tags["TileByteCounts"][0]
+        tile = path.read_bytes()[start : start + count]
+    wide = np.tile(pixels, (1, 20, 1))
+    tifffile.imwrite(path, wide, tile=(256, 256), compression=compression, photometric="rgb")
+    with tifffile.TiffFile(path, mode="r+") as file:
+        offsets = file.pages.first.tags["TileOffsets"]
+        first = offsets.value[0]
+        assert path.read_bytes()[first : first + count] == tile
+        offsets.overwrite([first] * 20)
+    path.write_bytes(path.read_bytes()[: first + count])
+    assert (read_stored(path).pixels == wide).all()
