@@ -9,6 +9,8 @@ from typing import TextIO
 
 import click
 
+from .harmless import harmless
+
 MOST_LISTED = 10
 """Entries of a list that are printed; the others are only counted."""
 
@@ -28,12 +30,12 @@ def notify(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Replace all that is neither printable nor the end of a line: a file's texts could control a terminal.
+    """Replace all that could control a terminal, as a file's texts might, but for ends of lines.
 
     >>> printable("a\\x1b[2J, b\\n")
     'a\N{REPLACEMENT CHARACTER}[2J, b\\n'
     """
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return harmless(text, "\n")
 
 
 def count(number: int, unit: str) -> str:

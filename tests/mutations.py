@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,10 @@ def check_sentence(text: str, path: Path) -> None:
     assert "\n" not in text
 
 
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What could control a terminal, end a line, change the order of letters, or not be encoded."""
+
+
 def is_one_sentence(text: str) -> bool:
     """Whether a message can be printed as one line that is read."""
-    return text.isprintable() and 10 < len(text) < 1000
+    return not CONTROL.search(text) and 10 < len(text) < 1000

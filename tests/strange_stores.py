@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from google_crc32c import value as crc32c
-from mutations import outcome
+from mutations import CONTROL, outcome
 
 from dgp_mining.store.integrity import StoreError, seal
 from dgp_mining.store.verify import verify
@@ -55,5 +55,5 @@ def in_one_sentence(store: Path) -> str:
     found, said = outcome(lambda: verify(store), StoreError)
     said = said or "; ".join(damage.what for damage in found.damage)
     assert said
-    assert said.isprintable()
+    assert not CONTROL.search(said)
     return said

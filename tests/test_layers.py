@@ -29,13 +29,14 @@ LAYERS = {
     """,
     "dgp_mining": """
         duration:
+        harmless:
         schema:
         array_file:
         machine:
         freed_memory:
         exit_status:
         signals: exit_status
-        terminal:
+        terminal: harmless
         error_words: exit_status
         command_line: exit_status error_words
         reading_options: command_line
@@ -43,10 +44,10 @@ LAYERS = {
         retry:
         shipped:
         progress:
-        images: machine retry progress
+        images: harmless machine retry progress
         native: covariance
         fitting: covariance native
-        planning: schema retry progress images fitting
+        planning: harmless schema retry progress images fitting
         store: schema array_file retry progress images fitting planning
         workers: machine freed_memory signals retry fitting planning store
         prior: schema array_file covariance shipped progress fitting planning store
@@ -55,8 +56,8 @@ LAYERS = {
         estimate: progress images fitting planning store workers
         doctor: exit_status machine shipped images native workers
         mining: signals retry progress planning store workers callbacks
-        cli: machine duration exit_status terminal command_line reading_options retry progress images \
-            planning store workers prior report callbacks estimate doctor mining
+        cli: harmless machine duration exit_status terminal command_line reading_options retry progress \
+            images planning store workers prior report callbacks estimate doctor mining
         entry: exit_status cli
     """,
     "sr_model": """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from ..harmless import harmless
 from ..images.paths import counted
 from ..images.survey import Survey, Surveyed, kinds
 from ..terminal import count, listed
@@ -74,7 +75,7 @@ def _groups(problems: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str
     """Yield the sentences of `grouped`, each with the paths of the images that it does not name."""
     groups: dict[str, list[tuple[str, str, str]]] = {}
     for path, text in problems:
-        rest = text.removeprefix(path).removeprefix(":").strip()
+        rest = text.removeprefix(harmless(path)).removeprefix(":").strip()
         groups.setdefault(re.sub(r"\d+", "0", rest), []).append((path, text, rest))
     for group in sorted(groups.values(), key=len, reverse=True):
         path, text, rest = group[0]
@@ -82,7 +83,7 @@ def _groups(problems: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[str
         if len(group) == 1:
             yield text, others
         elif len({rest for _, _, rest in group}) == 1:
-            each = "each " if text.startswith(f"{path} ") else ""
+            each = "each " if text.startswith(f"{harmless(path)} ") else ""
             yield f"{count(len(group), 'image')}, the first {path}: {each}{rest}", others
         else:
             yield f"{count(len(group), 'image')} alike, the first: {text}", others

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..harmless import harmless
 from ..machine import amount, available_memory
 
 MAX_CHANNELS = 8
@@ -27,11 +28,11 @@ _CERTAIN = 1 << 24
 class ImageError(ValueError):
     """An image or a folder of images cannot be used; the message is one sentence naming it.
 
-    Much of it may be what a file says of itself; what cannot be printed on a line is replaced.
+    Much of it may be what a file says of itself; what could control a terminal is replaced.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message))
+        super().__init__(harmless(message))
 
 
 def max_pixels() -> int:
@@ -86,10 +87,13 @@ def check_held(path: Path, height: int, width: int, needed: int, held: int | Non
     """
     held = path.stat().st_size if held is None else held
     if needed > held:
-        raise ImageError(
-            f"{path} ends before its pixels do: {held:,} bytes cannot hold {width}x{height} pixels; replace "
-            "or remove it."
-        )
+        few = f"{held:,} byte{'s' * (held != 1)}"
+        raise ends_early(path, f"{few} cannot hold {width}x{height} pixels; ")
+
+
+def ends_early(path: Path, reason: str = "") -> ImageError:
+    """Return the error for a file that is cut short."""
+    return ImageError(f"{path} ends before its pixels do: {reason}replace or remove it.")
 
 
 def too_large(path: Path) -> ImageError:

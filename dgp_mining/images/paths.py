@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..harmless import harmless, is_harmless
 from ..progress import ProgressCallback
 from .formats.table import FOLDER_SUFFIXES, FORMATS, format_of, head_of, suffix_of
 from .formats.table import SUFFIXES as SUFFIXES
@@ -38,7 +39,7 @@ def unsafe_name(name: str) -> str | None:
         return "leads out of its folder by '..'"
     if "" in parts or "." in parts or _DRIVE.match(name):
         return "is not the path of a file in a folder"
-    if "\\" in name or not name.isprintable():
+    if "\\" in name or not is_harmless(name):
         return "contains a backslash or an unprintable character"
     return None
 
@@ -55,12 +56,12 @@ def real_path(path: str | Path) -> Path:
 
 
 def printable_name(name: str) -> str:
-    """Replace unprintable characters and backslashes in `name`, so that it can be shown and stored.
+    """Replace harmful characters and backslashes in `name`, so that it can be shown and stored.
 
     >>> printable_name("a\\x1b[2Jb.png")
     'a�[2Jb.png'
     """
-    return "".join(c if c.isprintable() and c != "\\" else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return harmless(name).replace("\\", "\N{REPLACEMENT CHARACTER}")
 
 
 def list_images(folder: str | Path) -> list[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..harmless import harmless
 from ..images.file_content import sha256_of
 from ..images.paths import unsafe_name
 from ..images.reader import ImageError, decode_image
@@ -85,7 +86,7 @@ def _load_image(folder: Path, name: str, reading: Reading) -> _Image:
         _check_folder(folder)
         # The name in the folder, so that a store does not reveal the machine's paths.
         reason = str(error) if isinstance(error, ImageError) else f"{name} cannot be read ({error.strerror})."
-        return _Image(error=reason.replace(str(path), name))
+        return _Image(error=reason.replace(harmless(str(path)), name))
     return _Image(decoded.pixels, sha256, notes=tuple(f"{name}: {note}" for note in decoded.notes))
 
 

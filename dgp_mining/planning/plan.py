@@ -160,7 +160,7 @@ def _no_crop(folder: str | Path, sizes: np.ndarray, problems: list[str], crop: i
             f"No image in {folder} is large enough for a crop of {crop}x{crop} pixels: the largest is "
             f"{width}x{height}. Take smaller crops with crop=."
         )
-    others = f" ({len(problems) - 1} more cannot be mined either.)" if len(problems) > 1 else ""
+    others = f" {len(problems) - 1} more cannot be mined either." if len(problems) > 1 else ""
     return f"No image in {folder} can be mined: {problems[0]}{others}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..image_file import Samples
-from ..limits import ImageError
+from ..limits import ends_early
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,7 +66,7 @@ def _raw(path: Path, layout: Layout) -> tuple[np.ndarray, bool]:
         file.seek(layout.offset)
         content = file.read(stride * layout.height)
     if len(content) < needed:
-        raise _cut_short(path)
+        raise ends_early(path)
     rows = np.frombuffer(content.ljust(stride * layout.height, b"\0"), np.uint8).reshape(-1, stride)
     if layout.bits <= 8:
         bits = np.unpackbits(rows, axis=1).reshape(layout.height, -1, layout.bits)[:, : layout.width]
@@ -101,7 +101,7 @@ def _run_lengths(path: Path, layout: Layout, content: bytes) -> tuple[np.ndarray
     four = layout.bits == 4
     height, length = layout.height, layout.width * size
     if height * layout.width > 128 * len(content):  # two bytes set 255 pixels at most
-        raise _cut_short(path)
+        raise ends_early(path)
     rows: list[bytes] = []
     row = bytearray()
     whole = True
@@ -109,7 +109,7 @@ def _run_lengths(path: Path, layout: Layout, content: bytes) -> tuple[np.ndarray
     while len(rows) < height:
         if at + 2 > len(content):
             if len(rows) < height - 1 or len(row) < length:
-                raise _cut_short(path)
+                raise ends_early(path)
             break
         count, code = content[at], content[at + 1]
         at += 2
@@ -151,7 +151,3 @@ def _run_lengths(path: Path, layout: Layout, content: bytes) -> tuple[np.ndarray
     pixels = pixels.reshape(height, layout.width, size)
     # Of 24 bits, blue, green, red.
     return (pixels[..., ::-1] if size == 3 else pixels), whole
-
-
-def _cut_short(path: Path) -> ImageError:
-    return ImageError(f"{path} ends before its pixels do: replace or remove it.")

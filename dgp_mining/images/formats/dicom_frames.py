@@ -15,7 +15,7 @@ from typing import IO, Any
 import imagecodecs
 import numpy as np
 
-from ..limits import ImageError
+from ..limits import ImageError, ends_early
 
 _CODECS = {
     "1.2.840.10008.1.2.4.51": "jpeg8_decode",  # JPEG Extended of 12 bits; of 8 bits, Pillow decodes it
@@ -114,7 +114,7 @@ def check_length(path: Path, header: Any, held: int) -> None:
     if header.PhotometricInterpretation == "YBR_FULL_422":
         bits = bits * 2 // 3
     if held * 8 < bits:
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        raise ends_early(path)
 
 
 def read_frame(path: Path, header: Any, number: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..image_file import ImageFile, Levels, Model, Samples, full_range
-from ..limits import ImageError
+from ..limits import ImageError, ends_early
 from ..reading import Reading
 from .fits_units import count_images, opened
 from .measured import OWN_RANGE, finite, range_levels, slice_number
@@ -147,7 +147,7 @@ def _decode(path: Path, reading: Reading) -> Samples:
         try:
             stored = np.array(hdu.section[plane.index])
         except TypeError as error:  # numpy's on a buffer that is too small
-            raise ImageError(f"{path} ends before its pixels do: replace or remove it.") from error
+            raise ends_early(path) from error
     others = count_images(path) - 1
     notes = (f"the first of its {others + 1} images is read",) if others > 0 else ()
     stored = np.moveaxis(stored, 0, 2) if plane.channels == 3 else stored[..., None]

@@ -8,13 +8,15 @@ is only counted.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ..limits import MOST_DEFLATED, ImageError
+from ..limits import MOST_DEFLATED, ImageError, ends_early
 from .packed import is_gzipped, unpacked
 
 _BLOCK, _CARD = 2880, 80
@@ -24,7 +26,8 @@ _MOST_HEADER = 4000 * _BLOCK
 _MOST_PASSED = 1 << 30
 """Bytes behind the first image in which further ones are counted."""
 
-_DAMAGED_HEADER = (ValueError, KeyError, TypeError)
+_DAMAGED_HEADER = (ValueError, KeyError)
+_DAMAGED_STREAM = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @contextlib.contextmanager
@@ -41,18 +44,21 @@ def opened(path: Path) -> Iterator[Any]:
         with fits.open(path, memmap=True, do_not_scale_image_data=True) as file:
             yield file
         return
-    with (
-        unpacked(path) as whole,
-        io.BufferedReader(_Beginning(whole, end)) as beginning,
-        fits.open(beginning, do_not_scale_image_data=True) as file,
-    ):
-        yield file
+    try:
+        with (
+            unpacked(path) as whole,
+            io.BufferedReader(_Beginning(whole, end)) as beginning,
+            fits.open(beginning, do_not_scale_image_data=True) as file,
+        ):
+            yield file
+    except EOFError as error:
+        raise ends_early(path) from error
 
 
 def count_images(path: Path) -> int:
     """The number of images in a file; those far behind the first, and behind damage, do not count."""
     images = end = 0
-    with unpacked(path) as file, contextlib.suppress(*_DAMAGED_HEADER):
+    with unpacked(path) as file, contextlib.suppress(*_DAMAGED_HEADER, *_DAMAGED_STREAM):
         for is_image, until in _units(file):
             images += is_image
             end = end or until * is_image
@@ -68,12 +74,14 @@ def _end_of_first(path: Path) -> int:
             end = next((until for is_image, until in _units(file) if is_image), None)
     except _DAMAGED_HEADER as error:
         raise ImageError(f"{path} has a damaged header ({error}): replace or remove it.") from error
+    except EOFError as error:
+        raise ends_early(path) from error
     if end is None:
         raise ImageError(
             f"{path} is FITS without an image (tables, spectra or groups of visibilities alone): remove it."
         )
     if is_gzipped(path) and end - _BLOCK > MOST_DEFLATED * path.stat().st_size:  # the last block may lack
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        raise ends_early(path)
     return end
 
 
@@ -114,9 +122,10 @@ def _units(file: IO[bytes]) -> Iterator[tuple[bool, int]]:
         header = fits.Header.fromstring(text)
         shape = _axes(header, "NAXIS")
         groups = bool(header.get("GROUPS")) and shape[:1] == [0]
-        count = math.prod(shape[groups:]) if shape else 0
-        of_groups = int(header.get("GCOUNT", 1)) * (int(header.get("PCOUNT", 0)) + count)
-        nbytes = abs(int(header["BITPIX"])) // 8 * max(of_groups, 0)
+        count = 0
+        if shape:  # without an axis there are no data, whatever the counts say (4.4.1.1)
+            count = _whole(header, "GCOUNT", 1) * (_whole(header, "PCOUNT", 0) + math.prod(shape[groups:]))
+        nbytes = abs(_whole(header, "BITPIX")) // 8 * max(count, 0)
         at += len(text) + -(-nbytes // _BLOCK) * _BLOCK
         kind = str(header.get("XTENSION", "IMAGE")).strip()
         if kind == "BINTABLE" and header.get("ZIMAGE") is True:
@@ -143,4 +152,17 @@ def _is_end(card: bytearray) -> bool:
 
 
 def _axes(header: Any, name: str) -> list[int]:
-    return [int(header[f"{name}{number + 1}"]) for number in range(int(header[name]))]
+    return [_whole(header, f"{name}{number + 1}") for number in range(_whole(header, name))]
+
+
+def _whole(header: Any, name: str, default: int | None = None) -> int:
+    """The whole number of a card. Raises ValueError if it is none, and KeyError if there is no such card."""
+    from astropy.io import fits
+
+    try:
+        value = header[name] if default is None else header.get(name, default)
+    except fits.VerifyError as error:
+        raise ValueError(f"{name} cannot be read") from error
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise ValueError(f"{name} is not a whole number")
+    return int(value)

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from ..attachments import exif_orientation
 from ..encoding import SRGB, Encoding
 from ..image_file import ImageFile, Levels, Model, Samples, full_range
-from ..limits import ImageError, check_held, check_size
+from ..limits import ImageError, check_held, check_size, ends_early
 from ..reading import Reading, no_such_slice
 from .jpeg_header import Header, is_whole, read_header
 from .pillow_file import open_pillow
@@ -95,10 +95,6 @@ def _check(path: Path, header: Header, reading: Reading) -> None:
         raise ImageError(f"{path} is a JPEG of {count} components of unknown meaning: convert it.")
 
 
-def _cut_short(path: Path) -> ImageError:
-    return ImageError(f"{path} ends before its pixels do: replace or remove it.")
-
-
 def _encoding(header: Header, notes: list[str]) -> Encoding:
     """The ICC profile, or else what EXIF says as cameras do."""
     if header.profile is not None:
@@ -145,7 +141,7 @@ def _decode(path: Path, header: Header) -> Samples:
         return Samples(pixels.reshape(*pixels.shape[:2], -1))
     content = path.read_bytes()
     if not (_EOI in content[header.start :] if header.frame == _JPEG_LS else is_whole(content, header)):
-        raise _cut_short(path)
+        raise ends_early(path)
     if header.frame == _JPEG_LS:
         pixels = np.asarray(imagecodecs.jpegls_decode(content))
     elif header.frame == _LOSSLESS and len(header.components) == 3 and header.adobe != 1:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..limits import ImageError
+from ..limits import ImageError, ends_early
 from .iso_boxes import Box, boxes, content, file_end
 
 CODESTREAM = b"\xff\x4f\xff\x51"
@@ -121,7 +121,7 @@ def _boxed(path: Path, file: BinaryIO, end: int) -> Header:
         what = "is Motion JPEG 2000" if b"moov" in kinds else "has no JPEG 2000 codestream of its own"
         raise ImageError(f"{path} {what}, which is not read: convert it.")
     if codestreams[0].cut:
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        raise ends_early(path)
     said: dict[bytes, bytes] = {}  # the first box of each kind counts
     colours: list[bytes] = []
     # The default header first, then those of the first codestream and layer (T.801, M.11.5 and M.11.6).

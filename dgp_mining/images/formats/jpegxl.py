@@ -16,7 +16,7 @@ import numpy as np
 from ..attachments import Attachments
 from ..encoding import Encoding
 from ..image_file import UNIT, Alpha, ImageFile, Levels, Model, Samples, full_range
-from ..limits import ImageError, check_size
+from ..limits import ImageError, check_size, ends_early
 from ..reading import Reading
 from .heif_items import exif_of
 from .iso_boxes import MAX_CONTENT, Box, boxes, content, file_end
@@ -86,7 +86,7 @@ def _boxes(path: Path) -> tuple[Box, ...]:
         found = tuple(boxes(file, 0, end))
     parts = [box for box in found if box.kind in (b"jxlc", b"jxlp")]
     if not parts or any(part.cut for part in parts):
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        raise ends_early(path)
     return found
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..image_file import UNIT, Alpha, ImageFile, Levels, Model, Samples
-from ..limits import ImageError, check_size
+from ..limits import check_size, ends_early
 from ..reading import Reading, no_such_slice
 from .pillow_file import frame_note
 
@@ -216,7 +216,7 @@ def _decode(path: Path, header: _Header) -> Samples:
     if plain:
         return Samples(_plain(path, header, raster).reshape(shape))
     if len(raster) < header.size:
-        raise _cut_short(path)
+        raise ends_early(path)
     if header.magic == "P4":
         rows = np.frombuffer(raster, np.uint8).reshape(header.height, -1)
         return Samples(np.unpackbits(rows, axis=1)[:, : header.width, None])
@@ -237,11 +237,7 @@ def _plain(path: Path, header: _Header, raster: bytes) -> np.ndarray:
     else:
         values = np.fromstring(text.decode("ascii", "replace"), np.int64, sep=" ")[:count]
     if len(values) < count:
-        raise _cut_short(path)
+        raise ends_early(path)
     if values.min() < 0 or values.max() > header.maxval:
         raise ValueError(f"a number in it is not from 0 to {header.maxval}")
     return values.astype(np.uint8 if header.maxval < 256 else np.uint16)
-
-
-def _cut_short(path: Path) -> ImageError:
-    return ImageError(f"{path} ends before its pixels do: replace or remove it.")

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...machine import amount
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
-from ..limits import MOST_DEFLATED, ImageError, check_size, check_unpacked
+from ..limits import MOST_DEFLATED, ImageError, check_size, check_unpacked, ends_early
 from ..reading import Reading
 from .measured import OWN_RANGE, finite, own_range, slice_number
 from .packed import is_gzipped, unpacked
@@ -176,7 +176,7 @@ def _check_length(path: Path, image: Any) -> None:
     promised = image.dataobj.offset + image.dataobj.dtype.itemsize * _product(image.shape)
     ratio = MOST_DEFLATED if is_gzipped(held) else 1
     if promised > held.stat().st_size * ratio:
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        raise ends_early(path)
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 
 from ..image_file import Alpha, ImageFile, Model, Samples, full_range
-from ..limits import ImageError, check_size
+from ..limits import check_size, ends_early
 from ..reading import Reading
 
 _END = b"\0\0\0\0\0\0\0\1"  # the last bytes of every file
@@ -46,5 +46,5 @@ def _decode(path: Path, pixels: int) -> Samples:
     content = path.read_bytes()
     # A byte repeats a pixel up to 62 times. The decoder would repeat the last one for what is missing.
     if _END not in content[-1024:] or pixels > _LONGEST_RUN * len(content):
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        raise ends_early(path)
     return Samples(np.asarray(imagecodecs.qoi_decode(content)))

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..encoding import LINEAR, Chromaticities, Encoding
 from ..image_file import ImageFile, Levels, Model, Samples
-from ..limits import ImageError, check_size
+from ..limits import ImageError, check_size, ends_early
 from ..reading import Reading
 
 _MAX_LINE = 1 << 14
@@ -150,7 +150,7 @@ def _old_run_lengths(path: Path, header: _Header, content: bytes) -> np.ndarray:
         pixels = pixels[np.maximum.accumulate(np.where(repeats, 0, at))]
     ends = counts.cumsum()
     if not len(ends) or ends[-1] < total:
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        raise ends_early(path)
     last = int(np.searchsorted(ends, total))
     counts = counts[: last + 1]
     counts[-1] -= ends[last] - total

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..image_file import Alpha, ImageFile, Levels, Model, Samples, full_range
-from ..limits import ImageError, check_size
+from ..limits import ImageError, check_size, ends_early
 from ..reading import Reading
 
 _MAPPED, _COLOUR, _GREY = 1, 2, 3  # image types (table 2); 8 more: run lengths
@@ -126,7 +126,7 @@ def _decode(path: Path, header: _Header, alpha: bool) -> Samples:
         content = file.read() if header.packed else file.read(count * depth)
     pixels = _unpacked(content, count, depth) if header.packed else np.frombuffer(content, np.uint8)
     if len(pixels) < count * depth or len(table) < header.colours * entry:
-        raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+        raise ends_early(path)
     pixels = pixels[: count * depth].reshape(header.height, header.width, depth)
     if header.kind == _MAPPED:
         numbers = pixels.view("<u2" if depth == 2 else "u1")[..., 0].astype(np.int64) - header.first

@@ -17,7 +17,7 @@ from tifffile import COMPRESSION
 
 from ..attachments import Attachments, iptc_records, resolution, tiff_exif
 from ..image_file import UNIT, Alpha, ImageFile, Levels, Model, Samples
-from ..limits import ImageError
+from ..limits import ImageError, ends_early
 from ..reading import Reading
 from .geotiff import BandScale, band_scale, georeference, holds_data, nodata_of
 from .ome import is_spread_over_files, significant_bits
@@ -111,7 +111,7 @@ def _decode(path: Path, reading: Reading) -> Samples:
     with tifffile.TiffFile(path, _multifile=False) as tiff:
         described = _describe(path, tiff, reading)
         if _is_cut_short(tiff, described.pages):
-            raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+            raise ends_early(path)
         planes = [plane_samples(path, plane, described.layout) for plane in described.pages.planes]
         pixels, stored = (
             np.concatenate(parts, axis=2) if len(planes) > 1 else parts[0]

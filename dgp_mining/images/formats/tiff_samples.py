@@ -11,7 +11,7 @@ from tifffile import PHOTOMETRIC, SAMPLEFORMAT
 
 from ..encoding import LINEAR, Encoding
 from ..image_file import UNIT, Alpha, Levels, Model, full_range
-from ..limits import ImageError
+from ..limits import ImageError, ends_early
 from ..reading import Reading
 from .tiff_codestream import bits_of_codestream
 from .tiff_colours import (
@@ -262,7 +262,7 @@ def _stored_samples(path: Path, plane: Plane, layout: Layout) -> np.ndarray:
         file, count = page.parent.filehandle, int(np.prod(page.shape))
         dtype = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
         if plane.offset + page.nbytes > file.size:
-            raise ImageError(f"{path} ends before its pixels do: replace or remove it.")
+            raise ends_early(path)
         file.seek(plane.offset)
         pixels = file.read_array(dtype, count).reshape(page.shape)
     elif layout.photometric == PHOTOMETRIC.YCBCR and page.is_subsampled and page.compression not in RGB_OUT:

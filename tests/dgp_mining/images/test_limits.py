@@ -41,3 +41,16 @@ def test_small_images_are_decoded_without_asking_for_the_memory(
 def test_what_a_file_says_cannot_control_a_terminal_by_an_error() -> None:
     said = str(ImageError("a.exr holds \x1b[2J\n\udc80: convert it."))
     assert said == "a.exr holds \ufffd[2J\ufffd\ufffd: convert it."
+
+
+@pytest.mark.parametrize("name", ["9.41\u202fPM", "日本\u3000語", "a\u200db", "a\u00adb"])
+def test_names_of_files_stand_in_errors_as_they_are(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{name}.png"
+    path.write_bytes(b"xx")
+    with pytest.raises(ImageError) as refused:
+        decode_image(path)
+    assert str(refused.value).startswith(str(path))
+
+
+def test_letters_in_another_order_do_not_hide_what_a_file_is() -> None:
+    assert "\u202e" not in str(ImageError("a\u202egnp.exe is not an image."))

@@ -94,7 +94,7 @@ GOOD = ("a.png", "more/b.tif", "folder.png/c.jpg")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The poisoned folder."""
-    folder = tmp_path / "photos"
+    folder = tmp_path / "my\u00a0new\nphotos"
     for name in GOOD:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(noise()).save(folder / name)
@@ -118,6 +118,8 @@ def test_a_poisoned_folder_is_mined_to_the_end(folder: Path, tmp_path: Path) -> 
     assert status == 3
     summary = json.loads(run("status", "--store", store, "--json")[1])
     said = {failed["image"]: failed["error"] for failed in summary["failures"] + summary["skipped"]}
+    assert not [failed["error"] for failed in summary["failures"] if tmp_path.name in failed["error"]]
+    assert summary["failures"]
     for name, (_, reason) in POISON.items():
         assert reason in said.pop(printable_name(name)), name
     assert not said, "what is good was said to be bad"

@@ -77,8 +77,19 @@ def test_a_folder_without_one_usable_image_is_refused(photos: Path) -> None:
     with pytest.raises(ImageError, match=r"No image in .*photos is large enough for a crop of 256x256"):
         make_plan(photos, resolve_settings(Settings()))
     (photos / "p0.png").write_text("no image")
-    with pytest.raises(ImageError, match=r"No image in .*photos can be mined: .*p5.png.*\(5 more cannot"):
+    with pytest.raises(
+        ImageError, match=r"No image in .*photos can be mined: .*p5.png.*\. 5 more cannot be mined either\.$"
+    ):
         make_plan(photos, resolve_settings(Settings()))
+
+
+@pytest.mark.parametrize("name", ["9.41\u202fPM.png", "日本\u3000語.png", "\U0001f468\u200d\U0001f469.png"])
+def test_spaces_of_all_kinds_may_be_in_names(photos: Path, name: str) -> None:
+    """A Mac names screenshots with a narrow one before AM and PM."""
+    (photos / "p0.png").rename(photos / name)
+    plan = make_plan(photos, resolve_settings(Settings(crop=32)))
+    assert name in plan.names
+    assert not any(plan.problems)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")

@@ -202,3 +202,47 @@ def test_headers_that_do_not_end_or_claim_more_than_the_file_are_refused_at_once
     packed.write_bytes(gzip.compress(header))
     with pytest.raises(ImageError, match="ends before its pixels do"):
         image_size(packed)
+
+
+def with_card(unit: bytes, name: str, value: str) -> bytes:
+    start = unit.index(f"{name:8}=".encode())
+    return unit[:start] + f"{name:8}= {value:>20}".ljust(80).encode() + unit[start + 80 :]
+
+
+BEHIND = {
+    "a size that is no number": lambda second: gzip.compress(with_card(second, "NAXIS1", "junk")),
+    "too many axes": lambda second: gzip.compress(with_card(second, "NAXIS", "999")),
+    "a member cut short": lambda second: gzip.compress(second)[:200],
+    "another check sum": lambda second: gzip.compress(second)[:-8] + bytes(8),
+    "no gzip": lambda second: b"junkjunk",
+}
+"""What stands behind the first image."""
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_damage_behind_the_first_image_does_not_matter(path: Path, behind: str) -> None:
+    fits.PrimaryHDU(np.arange(6300, dtype=np.int16).reshape(70, 90)).writeto(path)
+    first = path.read_bytes()
+    second = b"XTENSION= 'IMAGE   '".ljust(80) + first[80:]
+    packed = path.with_suffix(".fits.gz")
+    packed.write_bytes(gzip.compress(first) + BEHIND[behind](second))
+    assert (decode_image(packed).pixels == decode_image(path).pixels).all()
+
+
+@pytest.mark.parametrize(("card", "value"), [("NAXIS1", "junk"), ("NAXIS2", "=70"), ("BITPIX", "1.5")])
+def test_a_size_that_is_no_number_is_named(path: Path, card: str, value: str) -> None:
+    fits.PrimaryHDU(np.zeros((70, 90), np.uint8)).writeto(path)
+    path.write_bytes(with_card(path.read_bytes(), card, value))
+    with pytest.raises(
+        ImageError, match=rf"has a damaged header \({card} (cannot be read|is not a whole number)\)"
+    ):
+        image_size(path)
+
+
+def test_a_header_without_axes_has_no_data_whatever_its_counts_say(path: Path) -> None:
+    fits.PrimaryHDU(np.zeros((70, 90), np.uint8)).writeto(path)
+    image = b"XTENSION= 'IMAGE   '".ljust(80) + path.read_bytes()[80:]
+    cards = ["SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0", "PCOUNT  = 5000", "END"]
+    header = "".join(card.replace("= ", f"= {'':19}").ljust(80) for card in cards).ljust(2880)
+    path.write_bytes(header.encode() + image)
+    assert image_size(path) == (70, 90)
