@@ -17,7 +17,7 @@ from dgp_mining.machine import amount
 from ..image_io.reader import read_eight_bits
 from ..memory import free_memory, ran_out
 from ..networks.base import Network
-from ..upscaling.tiling import ProgressCallback, bytes_per_pixel, no_progress
+from ..upscaling.tiling import WORKING_BYTES, ProgressCallback, bytes_per_pixel, no_progress
 from ..upscaling.upscale import as_network
 from .perceptual import Perceptual
 from .planning import EvaluationPlan, Files, Measurement, plan_evaluation
@@ -261,7 +261,8 @@ def check_memory(path: Path, network: Network, scale: float) -> None:
         height, width = image_size(path)
     except OSError as error:
         raise ImageError(f"{path} cannot be read ({error.strerror or error}).") from error
-    needed = height * width * (METRIC_BYTES + bytes_per_pixel(network) / max(scale, 1) ** 2)
+    of_pixel = METRIC_BYTES + bytes_per_pixel(network) / max(scale, 1) ** 2
+    needed = height * width * of_pixel + WORKING_BYTES
     if needed > (free := free_memory()):
         raise ImageError(
             f"{path} has {width}x{height} pixels, which take about {amount(needed)} to evaluate, "

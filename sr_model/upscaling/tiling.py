@@ -60,7 +60,8 @@ MEASURED_SIDE = 48
 and no more than the smallest tile with its overlap."""
 MEASURED_SHARE = 1.5
 """What encoding takes, at most, of what its tensors take with torch alone: operators have scratch space, as
-has the native library. Resident memory of the presets is 0.5 to 1.5 of it, on sides of 192 and 320 pixels."""
+has the native library. Of the result, the presets' resident memory on sides of 192 and 320 pixels is 0.4 to
+1.2; what exceeds it does not grow with the image (`WORKING_BYTES`)."""
 
 _MEASURED: WeakKeyDictionary[Network, int] = WeakKeyDictionary()
 

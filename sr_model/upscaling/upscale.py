@@ -103,7 +103,7 @@ def upscale(
     if needed > (memory := free_memory()):
         raise TooLarge(
             f"{width}x{height} pixels take {amount(needed)} of memory, and {amount(memory)} are free: "
-            " upscale to a TIFF file with sr-upscale, which never holds the whole image in memory"
+            "upscale to a TIFF file with sr-upscale, which never holds the whole image in memory"
         )
     network, window = as_network(model), (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
     if wrap:

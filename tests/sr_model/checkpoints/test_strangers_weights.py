@@ -94,6 +94,12 @@ ODD: dict[str, Callable[[Tensor], Any]] = {
     "nothing": lambda t: None,
     "mapping": lambda t: {"weight": t},
 }
+
+
+def is_plain(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and not tensor.is_meta
+
+
 NAMES = (
     "input.mean",
     "input.range",
@@ -116,7 +122,8 @@ def test_tensors(path: Path, data, kind, legacy, key):
     for _ in range(data.draw(st.integers(1, 3))):
         name = data.draw(st.sampled_from(list(content)))
         value = content.pop(name)
-        if isinstance(value, Tensor) and value.ndim and value.layout == torch.strided and not value.is_meta:
+        # Of a tensor as it was saved: torch computes little with those that are odd already.
+        if isinstance(value, Tensor) and value.ndim and value.dtype == torch.float32 and is_plain(value):
             value = ODD[data.draw(st.sampled_from(list(ODD)))](value)
         if data.draw(st.booleans()):
             name = data.draw(st.one_of(st.just(name), st.sampled_from(NAMES)))
