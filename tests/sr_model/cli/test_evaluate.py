@@ -94,7 +94,9 @@ def test_what_cannot_be_used_is_named_in_one_sentence(checkpoint, photographs, m
     refused(run(evaluate, *model, "--images", photographs, "--json", "--markdown"), 2, "--markdown")
     refused(run(evaluate, *model, "--images", photographs, "--scales", "2,0"), 2, "--scales")
     monkeypatch.setattr(evaluation, "free_memory", lambda: 10_000)
-    refused(run(evaluate, *model, "--images", photographs), 1, "0.png", "48x40", "MB", "smaller images")
+    refused(
+        run(evaluate, *model, "--images", photographs), 1, "0.png", "48x40", "10.0 kB are free", "smaller"
+    )
 
 
 def test_a_bad_image_is_named_and_the_means_are_of_the_others(checkpoint, photographs):
