@@ -6,6 +6,7 @@
 # MATTERS   Several trainings, evaluations or test processes (pytest-xdist) side by side are slower than one after the other. The tests
 #           of this project that run two at a time are given OMP_WAIT_POLICY=passive (Makefile); OMP_NUM_THREADS=1 works as well.
 set -euo pipefail
+unset OMP_NUM_THREADS OMP_WAIT_POLICY GOMP_SPINCOUNT  # nproc, too, obeys the first
 if [ "$(nproc)" -lt 2 ]; then
     echo "not shown here: it takes two cores"
     exit 0
@@ -28,7 +29,6 @@ with torch.inference_mode():
         rounds += 1
 print(rounds)
 PY
-unset OMP_NUM_THREADS OMP_WAIT_POLICY GOMP_SPINCOUNT
 work() { "$folder/venv/bin/python" "$folder/work.py"; }
 both() {
     work > "$folder/first" &
