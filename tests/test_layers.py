@@ -98,6 +98,7 @@ BELOW = {
         "dgp_mining.prior",
         "dgp_mining.images",
         "dgp_mining.covariance",
+        "dgp_mining.harmless",
         "dgp_mining.schema",
         "dgp_mining.shipped",
         "dgp_mining.command_line",

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dgp_mining.harmless import harmless
 from dgp_mining.schema import shortened
 
 from .container import ENCODER, Weights, find_weights, under
@@ -190,7 +191,7 @@ def listed(names: Collection[str], most: int = 3) -> str:
 
 def printable(name: str) -> str:
     """Return a name in a file as it can be printed on a line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in shortened(name, 100))
+    return harmless(shortened(name, 100))
 
 
 def _plain_name(dtype: torch.dtype) -> str:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from dgp_mining.harmless import harmless
 from dgp_mining.schema import MOST_TEXT, parse_json
 from splat2d.atomic_write import atomic_write
 from splat2d.safetensors_header import read_header
@@ -23,11 +24,11 @@ each takes about a hundred bytes."""
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read or written; the message is one sentence that names the file.
 
-    Files say much that a message repeats: what cannot be printed on a line becomes a question mark.
+    Files say much that a message repeats: what could control a terminal is replaced.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(letter if letter.isprintable() else "?" for letter in message))
+        super().__init__(harmless(message))
 
 
 def write_tensors(

@@ -24,10 +24,10 @@ def dictionary_bytes(store: Path | str) -> bytes:
 def test_a_dictionary_is_the_same_to_the_last_byte_however_its_images_are_named_and_from_a_merge(
     photos: Path, tmp_path: Path, fitter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     made = []
-    for number, name in enumerate(["../photos", "../photos/", str(photos), "../work/.././photos"]):
+    for number, name in enumerate(["../photos", "../photos/", str(photos), "../elsewhere/.././photos"]):
         mine(name, f"{number}.zarr", SETTINGS, scheduler="sync", fitter=fitter)
         made.append(dictionary_bytes(f"{number}.zarr"))
     names = sorted(str(path.relative_to(photos)) for path in photos.rglob("*.png"))

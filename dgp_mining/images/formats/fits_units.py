@@ -68,7 +68,7 @@ def count_images(path: Path) -> int:
 
 
 def _end_of_first(path: Path) -> int:
-    """Where the first image ends, in bytes, unpacked. Raises ImageError if there is none."""
+    """Where the first image ends, in bytes, unpacked. Raises ImageError without an image."""
     try:
         with unpacked(path) as file:
             end = next((until for is_image, until in _units(file) if is_image), None)
@@ -156,7 +156,7 @@ def _axes(header: Any, name: str) -> list[int]:
 
 
 def _whole(header: Any, name: str, default: int | None = None) -> int:
-    """The whole number of a card. Raises ValueError if it is none, and KeyError if there is no such card."""
+    """The whole number of a card. Raises ValueError for another value, and KeyError without such a card."""
     from astropy.io import fits
 
     try:

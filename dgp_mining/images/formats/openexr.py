@@ -36,8 +36,9 @@ def open_file(path: Path, reading: Reading) -> ImageFile:
     left, top, right, bottom = part.display
     height, width = bottom - top + 1, right - left + 1
     check_size(path, height, width)
-    check_size(path, part.data[3] - part.data[1] + 1, part.data[2] - part.data[0] + 1)
-    check_held(path, height, width, part.least_bytes)
+    stored = part.data[3] - part.data[1] + 1, part.data[2] - part.data[0] + 1
+    check_size(path, *stored)
+    check_held(path, *stored, part.least_bytes)
     if number and sum(_area(other) * len(other.channels) for other in parts) > MAX_CHANNELS * max_pixels():
         raise ImageError(f"{path} has parts that are too large together: store them one by one.")
     channels = [part.channels[name] for name in chosen.names]

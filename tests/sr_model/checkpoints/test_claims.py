@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mutations import CONTROL
 from torch.serialization import MAGIC_NUMBER
 
 from sr_model import CheckpointError
@@ -54,7 +55,7 @@ def refused(content: bytes, path: Path) -> str:
     text = str(error.value)
     assert text.startswith(str(path))
     assert text.endswith(".")
-    assert text.isprintable()
+    assert not CONTROL.search(text)
     return text
 
 
@@ -113,9 +114,13 @@ def test_mappings_that_hold_each_other_are_looked_through_once(tmp_path: Path):
     assert "holds no weights" in refused(saved(content), tmp_path / "a.pth")
 
 
+def test_a_file_is_named_as_it_is_named(tmp_path: Path):
+    refused(b"xx", tmp_path / "9.41\u202fPM \u65e5\u672c\u3000.pth")  # which begins with its path
+
+
 def test_names_are_printed_on_one_line(tmp_path: Path):
     text = refused(saved(UNPRINTABLE), tmp_path / "a.pth")
-    assert "a ?[1mb.weight" in text
+    assert "a \ufffd[1mb.weight" in text
 
 
 def test_objects_with_attributes_in_place_of_methods_are_plain(tmp_path: Path):

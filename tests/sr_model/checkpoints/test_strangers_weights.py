@@ -63,7 +63,7 @@ def taken_or_refused(path: Path, kind: str) -> None:
             assert str(path.parent) in text
             assert text.endswith(".")
             assert len(text) < 2500
-            assert text.isprintable()
+            assert not mutations.CONTROL.search(text)
     describe_foreign(path)
     assert all(torch.isfinite(tensor).all() for tensor in encoder(kind).state_dict().values())
 
